@@ -1,0 +1,3 @@
+"""KAZOO's app-store endpoint as a service of its own."""
+
+__version__ = "1.0.0"
