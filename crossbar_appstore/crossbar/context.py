@@ -1,0 +1,125 @@
+"""The context: what is known of a request, and what its reply shall be (`cb_context`)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from multidict import CIMultiDict, CIMultiDictProxy, MultiDictProxy
+
+from crossbar_appstore.json_codec import Json, JsonObject
+
+X_AUTH_TOKEN: Final = "x-auth-token"
+BASIC: Final = "basic"
+BEARER: Final = "bearer"
+UNKNOWN: Final = "unknown"
+
+Params = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Noun:
+    """An endpoint named in the path, with the tokens that follow it."""
+
+    name: str
+    params: Params
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """An uploaded body: raw bytes with their declared type and, where one was given, their name."""
+
+    body: bytes
+    content_type: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """Reply bytes that are no JSON: a picture."""
+
+    body: bytes
+    content_type: str
+    file_name: str
+    etag: str
+    cache_control: str
+
+
+@dataclass(slots=True)
+class Reply:
+    """What the resource answers: set by its callbacks, rendered by the framework.
+
+    ``data`` is any JSON, ``ABSENT`` for none, or ``PreparedJson``; ``etag`` without quotes; ``matches`` further values
+    that If-Match accepts.
+    """
+
+    data: Any = None
+    status: int = 200
+    revision: str | None = None
+    etag: str | None = None
+    matches: tuple[str, ...] = ()
+    location: str | None = None
+    binary: Binary | None = None
+    page_size: int | None = None
+    start_key: Json = None
+    next_start_key: Json = None
+    metadata: JsonObject | None = None
+    auth_token: str | None = None
+    stale: bool = False
+    headers: CIMultiDict[str] = field(default_factory=CIMultiDict)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedJson:
+    """``data`` that was serialised before: the value for those who must look at it, and its bytes."""
+
+    value: Json
+    raw: bytes
+
+
+_NO_DATA: Final[JsonObject] = {}
+
+
+@dataclass(slots=True)
+class Context:
+    """One request on its way through the decision order.
+
+    ``verb`` is the effective method after tunnelling, in capitals. ``nouns`` run from left to right; the last one is
+    the resource. ``data`` is the request's ``data`` member, ``envelope`` its whole body with normalised keys.
+    ``identity`` belongs to the gatekeeper; anything but None means authenticated.
+    """
+
+    request_id: str
+    method: str
+    path: str
+    headers: CIMultiDictProxy[str]
+    query: Mapping[str, str]
+    client_ip: str
+    verb: str = ""
+    nouns: Sequence[Noun] = ()
+    envelope: JsonObject = field(default_factory=dict)
+    data: Any = field(default_factory=dict)
+    files: tuple[File, ...] = ()
+    content_type: str = "application/json"
+    allowed_methods: Sequence[str] | None = None
+    account_id: str | None = None
+    account: Mapping[str, Any] | None = None
+    auth_token: str | None = None
+    auth_scheme: str | None = None
+    identity: Any = None
+    bucket_account: str | None = None
+    stored: dict[str, Any] = field(default_factory=dict)
+    reply: Reply = field(default_factory=Reply)
+
+    @property
+    def resource(self) -> Noun:
+        """The last noun of the path: the endpoint that answers."""
+        return self.nouns[-1]
+
+    def req_value(self, key: str) -> Any:
+        """``key`` from the data, else the query string, else the envelope (`cb_context:req_value/2`); None if nowhere."""
+        data = self.data
+        if data and isinstance(data, dict) and data.get(key) is not None:
+            return data[key]
+        if self.query and key in self.query:
+            return self.query[key]
+        return self.envelope.get(key) if self.envelope else None

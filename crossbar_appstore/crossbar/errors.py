@@ -1,0 +1,167 @@
+"""Everything that Crossbar refuses, as exceptions; one place (``envelope``) turns them into replies.
+
+    CrossbarError                   any refusal: code, message (the name or free text), data
+    ├── Refusal                     answered by cowboy in the original: 304-family, 406, 412, 415, 501; an empty data
+    ├── ValidationError             400 ``validation error``, data = path → rule → details
+    ├── AuthenticationRequired      401 ``invalid_credentials``
+    ├── ExpiredToken                401 ``invalid credentials`` with empty data
+    ├── Forbidden                   403 ``forbidden``
+    ├── BadIdentifier               404 ``bad_identifier`` with a cause or details
+    ├── NotFound                    404 ``not_found``
+    ├── MethodNotAllowed            405 ``invalid_method``
+    ├── Gone                        410
+    ├── TooManyRequests             429 with Retry-After
+    └── Unavailable / Conflict / …  the datastore's errors, named as Crossbar names them
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+ABSENT: Final = object()
+"""The ``data`` of an envelope that has none."""
+
+NAMED_ERRORS: Final[Mapping[str, tuple[int, str]]] = {
+    "too_many_requests": (429, "too many requests"),
+    "no_payment_token": (402, "no payment method available"),
+    "no_credit": (402, "not enough credit to perform action"),
+    "unspecified_fault": (500, "unspecified fault"),
+    "account_cant_create_tree": (500, "account creation fault"),
+    "account_has_descendants": (500, "account has descendants"),
+    "not_implemented": (501, "not implemented"),
+    "faulty_request": (404, "faulty request"),
+    "bad_identifier": (404, "bad identifier"),
+    "forbidden": (403, "forbidden"),
+    "invalid_credentials": (401, "invalid credentials"),
+    "datastore_missing": (503, "data collection missing: database not found"),
+    "datastore_missing_view": (503, "datastore missing view"),
+    "datastore_conflict": (409, "conflicting documents"),
+    "datastore_unreachable": (503, "datastore timeout"),
+    "datastore_fault": (503, "datastore fatal error"),
+    "empty_tree_accounts_exist": (400, "unable to create account tree"),
+    "parse_error": (400, "failed to parse request body"),
+    "invalid_method": (405, "method not allowed"),
+    "not_found": (404, "not found"),
+    "disabled": (400, "entity disabled"),
+}
+"""Name → (code, text), `cb_context:add_system_error/2`."""
+
+
+class CrossbarError(Exception):
+    """A refusal with its HTTP ``code``, envelope ``message`` and envelope ``data`` (``ABSENT`` leaves it out)."""
+
+    def __init__(
+        self, code: int, message: str, data: Any = ABSENT, *, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+        self.data = data
+        self.headers: Mapping[str, str] = headers or {}
+        self.page_size: int | None = None
+
+
+class ValidationError(CrossbarError):
+    """400 ``validation error``; ``errors`` is path → rule → details (`kz_json_schema:error_to_jobj/1`)."""
+
+    def __init__(self, errors: Mapping[str, Mapping[str, Any]]) -> None:
+        super().__init__(400, "validation error", dict(errors))
+
+
+class Refusal(CrossbarError):
+    """A refusal of the HTTP layer itself (`cowboy_rest`): Crossbar leaves the body empty, we send an envelope."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(code, text.replace(" ", "_"), {"message": text})
+
+
+class AuthenticationRequired(CrossbarError):
+    """401 for a missing, wrong or unusable token."""
+
+    def __init__(self) -> None:
+        super().__init__(401, "invalid_credentials", {"message": "invalid credentials"})
+
+
+class ExpiredToken(CrossbarError):
+    """401 for a correctly signed token past its time (`crossbar_util:response_401/1`)."""
+
+    def __init__(self) -> None:
+        super().__init__(401, "invalid credentials", {})
+
+
+class Forbidden(CrossbarError):
+    """403; ``details`` or ``cause`` say what was refused."""
+
+    def __init__(self, **extra: Any) -> None:
+        super().__init__(403, "forbidden", {**extra, "message": "forbidden"})
+
+
+class BadIdentifier(CrossbarError):
+    """404 for an id that names nothing; ``cause`` or ``details`` hold the id."""
+
+    def __init__(self, **extra: Any) -> None:
+        super().__init__(404, "bad_identifier", {**extra, "message": "bad identifier"})
+
+
+class NotFound(CrossbarError):
+    """404 for a path that no endpoint has."""
+
+    def __init__(self) -> None:
+        super().__init__(404, "not_found", {"message": "not found"})
+
+
+class MethodNotAllowed(CrossbarError):
+    """405; the allowed methods travel in the CORS header, there is no ``Allow`` in Crossbar."""
+
+    def __init__(self) -> None:
+        super().__init__(405, "invalid_method", {"message": "method not allowed"})
+
+
+class Gone(CrossbarError):
+    """410 for version 1 of the API (`api_util:is_early_authentic/2`)."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            410, "gone", "API version 1 is not supported. Please upgrade your code to use version 2."
+        )
+
+
+class TooManyRequests(CrossbarError):
+    """429; ``retry_after`` in whole seconds (deviation D11)."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(
+            429, "too_many_requests", {"message": "too many requests"}, headers={"Retry-After": str(retry_after)}
+        )
+
+
+class DatastoreConflict(CrossbarError):
+    """409 after repeated conflicts of one document."""
+
+    def __init__(self) -> None:
+        super().__init__(409, "datastore_conflict", {"message": "conflicting documents"})
+
+
+class DatastoreUnreachable(CrossbarError):
+    """503 while CouchDB is away; nothing was written (deviation D21)."""
+
+    def __init__(self, retry_after: int = 2) -> None:
+        super().__init__(
+            503,
+            "datastore_unreachable",
+            {"message": "datastore timeout"},
+            headers={"Retry-After": str(retry_after)},
+        )
+
+
+class DatastoreFault(CrossbarError):
+    """500 for a datastore that answered what nobody can use."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(500, "datastore_fault", {"cause": cause, "message": "unknown failure"})
+
+
+class UnspecifiedFault(CrossbarError):
+    """500 for an exception that nobody expected."""
+
+    def __init__(self) -> None:
+        super().__init__(500, "unspecified_fault", {"message": "unspecified fault"})
