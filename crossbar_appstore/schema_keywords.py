@@ -1,0 +1,71 @@
+"""The keywords of JSON Schema that we check in our own way, for jsonschema's validator classes.
+
+Missing and extra properties become one failure each, with the property as the last part of its path, and lists are
+checked for uniqueness in linear time.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from jsonschema.exceptions import ValidationError
+
+from crossbar_appstore.json_codec import Json, JsonObject
+
+Keyword = Callable[[Any, Any, Json, JsonObject], Iterator[ValidationError]]
+"""Validator, value of the keyword, instance, schema that holds the keyword → failures."""
+
+
+def _required(validator: Any, names: list[str], instance: Json, schema: JsonObject) -> Iterator[ValidationError]:
+    """``required`` of draft 4: a list of names."""
+    if isinstance(instance, dict):
+        for name in names:
+            if name not in instance:
+                yield ValidationError(f"{name!r} is missing", path=(name,))
+
+
+def _additional_properties(
+    validator: Any, allowed: Json, instance: Json, schema: JsonObject
+) -> Iterator[ValidationError]:
+    if not isinstance(instance, dict):
+        return
+    for name in _extra_names(instance, schema):
+        if isinstance(allowed, dict):
+            yield from validator.descend(instance[name], allowed, path=name)
+        elif not allowed:
+            yield ValidationError(f"{name!r} is not a property of the schema", path=(name,))
+
+
+def _extra_names(instance: JsonObject, schema: JsonObject) -> Iterator[str]:
+    properties = schema.get("properties", {})
+    patterns = [re.compile(pattern) for pattern in schema.get("patternProperties", {})]
+    for name in instance:
+        if name not in properties and not any(pattern.search(name) for pattern in patterns):
+            yield name
+
+
+def _unique_items(validator: Any, wanted: Json, instance: Json, schema: JsonObject) -> Iterator[ValidationError]:
+    if wanted and isinstance(instance, list) and len({_identity(item) for item in instance}) != len(instance):
+        yield ValidationError("the items are not unique")
+
+
+def _identity(value: Json) -> Any:
+    """Something hashable that is equal for equal JSON values and for no others; 1 and 1.0 are equal, 1 and true not."""
+    match value:
+        case dict():
+            return "object", frozenset((key, _identity(member)) for key, member in value.items())
+        case list():
+            return "array", tuple(_identity(item) for item in value)
+        case bool():
+            return "boolean", value
+        case _:
+            return value
+
+
+_SHARED: Final[Mapping[str, Keyword]] = {
+    "additionalProperties": _additional_properties,
+    "uniqueItems": _unique_items,
+}
+
+DRAFT3_KEYWORDS: Final[Mapping[str, Keyword]] = _SHARED
+DRAFT4_KEYWORDS: Final[Mapping[str, Keyword]] = {**_SHARED, "required": _required}
