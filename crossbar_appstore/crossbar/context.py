@@ -115,8 +115,13 @@ class Context:
         """The last noun of the path: the endpoint that answers."""
         return self.nouns[-1]
 
+    @property
+    def authenticated(self) -> bool:
+        """Whether somebody is known to be calling."""
+        return self.identity is not None
+
     def req_value(self, key: str) -> Any:
-        """``key`` from the data, else the query string, else the envelope (`cb_context:req_value/2`); None if nowhere."""
+        """``key`` from data, else query string, else envelope (`cb_context:req_value/2`); None if nowhere."""
         data = self.data
         if data and isinstance(data, dict) and data.get(key) is not None:
             return data[key]

@@ -1,17 +1,17 @@
 """Everything that Crossbar refuses, as exceptions; one place (``envelope``) turns them into replies.
 
-    CrossbarError                   any refusal: code, message (the name or free text), data
-    ├── Refusal                     answered by cowboy in the original: 304-family, 406, 412, 415, 501; an empty data
-    ├── ValidationError             400 ``validation error``, data = path → rule → details
-    ├── AuthenticationRequired      401 ``invalid_credentials``
-    ├── ExpiredToken                401 ``invalid credentials`` with empty data
-    ├── Forbidden                   403 ``forbidden``
-    ├── BadIdentifier               404 ``bad_identifier`` with a cause or details
-    ├── NotFound                    404 ``not_found``
-    ├── MethodNotAllowed            405 ``invalid_method``
-    ├── Gone                        410
-    ├── TooManyRequests             429 with Retry-After
-    └── Unavailable / Conflict / …  the datastore's errors, named as Crossbar names them
+CrossbarError                   any refusal: code, message (the name or free text), data
+├── Refusal                     answered by cowboy in the original: 304-family, 406, 412, 415, 501; an empty data
+├── ValidationError             400 ``validation error``, data = path → rule → details
+├── AuthenticationRequired      401 ``invalid_credentials``
+├── ExpiredToken                401 ``invalid credentials`` with empty data
+├── Forbidden                   403 ``forbidden``
+├── BadIdentifier               404 ``bad_identifier`` with a cause or details
+├── NotFound                    404 ``not_found``
+├── MethodNotAllowed            405 ``invalid_method``
+├── Gone                        410
+├── TooManyRequests             429 with Retry-After
+└── Unavailable / Conflict / …  the datastore's errors, named as Crossbar names them
 """
 
 from collections.abc import Mapping
@@ -120,9 +120,7 @@ class Gone(CrossbarError):
     """410 for version 1 of the API (`api_util:is_early_authentic/2`)."""
 
     def __init__(self) -> None:
-        super().__init__(
-            410, "gone", "API version 1 is not supported. Please upgrade your code to use version 2."
-        )
+        super().__init__(410, "gone", "API version 1 is not supported. Please upgrade your code to use version 2.")
 
 
 class TooManyRequests(CrossbarError):

@@ -1,0 +1,46 @@
+"""Cross-origin headers, the same on everything (`api_util:add_cors_headers/2`)."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Final
+
+ALL_METHODS: Final = ("GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS")
+
+_ALLOW_HEADERS: Final = (
+    "content-type, depth, user-agent, x-http-method-override, x-file-size, x-requested-with, "
+    "if-modified-since, x-file-name, cache-control, x-auth-token, x-kazoo-cluster-id, if-match, "
+    "if-none-match, x-auth-account-id, x-request-id, authorization"
+)
+_EXPOSE_HEADERS: Final = (
+    "content-type, x-auth-token, x-request-id, x-kazoo-cluster-id, location, etag, "
+    "content-disposition, retry-after, warning"
+)
+
+
+def is_cors(headers: Mapping[str, str]) -> bool:
+    """Whether the request comes from another origin (`api_util:is_cors_request/1`)."""
+    return (
+        "Origin" in headers or "Access-Control-Request-Method" in headers or "Access-Control-Request-Headers" in headers
+    )
+
+
+def cors_headers(headers: Mapping[str, str], allowed: Sequence[str] | None) -> Mapping[str, str]:
+    """The five CORS headers; ``allowed`` is None before the methods of the resource are known."""
+    return _cors_headers(
+        headers.get("Access-Control-Request-Method"), tuple(ALL_METHODS if allowed is None else allowed)
+    )
+
+
+@lru_cache(maxsize=256)
+def _cors_headers(requested: str | None, allowed: tuple[str, ...]) -> Mapping[str, str]:
+    methods = ["OPTIONS", *allowed]
+    # The requested method is echoed back, so only one that is a plain word may be.
+    if requested is not None and requested not in methods and requested.isascii() and requested.isalpha():
+        methods.insert(0, requested)
+    return {
+        "Access-Control-Allow-Origin": "*",
+        "Access-Control-Allow-Methods": ", ".join(methods),
+        "Access-Control-Allow-Headers": _ALLOW_HEADERS,
+        "Access-Control-Expose-Headers": _EXPOSE_HEADERS,
+        "Access-Control-Max-Age": "86400",
+    }

@@ -1,0 +1,95 @@
+"""The response envelope, byte for byte in Crossbar's order of members (`api_util:create_resp_envelope/1`)."""
+
+import base64
+import hashlib
+import time
+from typing import Any, Final
+
+from crossbar_appstore.crossbar.context import Context, PreparedJson, Reply
+from crossbar_appstore.crossbar.errors import ABSENT, CrossbarError
+from crossbar_appstore.json_codec import dumps
+
+_SUCCESS_TAIL: Final = b',"status":"success"}'
+_ERROR_TAIL: Final = b',"status":"error"}'
+
+
+class Envelope:
+    """Renders replies and refusals for one node.
+
+    Args:
+        node: the node's name; replies carry a digest of it.
+        version: the release, told to authenticated callers only.
+    """
+
+    def __init__(self, node: str, version: str) -> None:
+        digest = hashlib.md5(node.encode(), usedforsecurity=False).digest()
+        self.node = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        self._node = b'","node":' + dumps(self.node)
+        self._version = b'"version":' + dumps(version) + b","
+        self._second = 0
+        self._timestamp = b""
+
+    def success(self, context: Context, consumed: int, remaining: int) -> bytes:
+        """The envelope of a success; ``data`` of the reply may be prepared bytes."""
+        reply = context.reply
+        parts = [b"{"]
+        if reply.start_key is not None:
+            parts.append(_member(b'"start_key":', reply.start_key))
+        if reply.next_start_key is not None:
+            parts.append(_member(b'"next_start_key":', reply.next_start_key))
+        token = reply.auth_token if reply.auth_token is not None else context.auth_token
+        self._head(parts, context, reply.page_size, token, consumed, remaining)
+        data = reply.data
+        if data is not ABSENT:
+            parts.append(b',"data":')
+            parts.append(data.raw if isinstance(data, PreparedJson) else dumps(data))
+        _tail(parts, reply)
+        parts.append(_SUCCESS_TAIL)
+        return b"".join(parts)
+
+    def error(self, context: Context, error: CrossbarError, consumed: int, remaining: int) -> bytes:
+        """The envelope of a refusal."""
+        parts = [b"{"]
+        self._head(parts, context, error.page_size, context.auth_token, consumed, remaining)
+        if error.data is not ABSENT:
+            parts.append(b',"data":')
+            parts.append(dumps(error.data))
+        parts.append(b',"error":"%d","message":' % error.code)
+        parts.append(dumps(error.message))
+        parts.append(_ERROR_TAIL)
+        return b"".join(parts)
+
+    def _head(
+        self, parts: list[bytes], context: Context, page_size: int | None, token: str | None, consumed: int, left: int
+    ) -> None:
+        if page_size is not None:
+            parts.append(b'"page_size":%d,' % page_size)
+        if context.authenticated:
+            parts.append(self._version)
+        parts.append(b'"timestamp":"')
+        parts.append(self._now())
+        parts.append(self._node)
+        parts.append(b',"request_id":')
+        parts.append(dumps(context.request_id))
+        parts.append(b',"tokens":{"consumed":%d,"remaining":%d}' % (consumed, left))
+        if token is not None:
+            parts.append(b',"auth_token":')
+            parts.append(dumps(token))
+
+    def _now(self) -> bytes:
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._timestamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second)).encode()
+        return self._timestamp
+
+
+def _tail(parts: list[bytes], reply: Reply) -> None:
+    if reply.metadata is not None:
+        parts.append(_member(b',"metadata":', reply.metadata, end=b""))
+    if reply.revision is not None:
+        parts.append(_member(b',"revision":', reply.revision, end=b""))
+
+
+def _member(name: bytes, value: Any, end: bytes = b",") -> bytes:
+    return name + dumps(value) + end

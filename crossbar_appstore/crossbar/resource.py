@@ -1,0 +1,71 @@
+"""The resource pattern: an endpoint is a class with Crossbar's callbacks, found by its noun."""
+
+from collections.abc import Sequence
+from typing import ClassVar, Final
+
+from crossbar_appstore.crossbar.body import FORM
+from crossbar_appstore.crossbar.context import Context
+from crossbar_appstore.crossbar.errors import MethodNotAllowed
+from crossbar_appstore.crossbar.negotiation import JSON_TYPES, OFFERED
+
+Methods = Sequence[str]
+
+ACCEPTED: Final = frozenset({*JSON_TYPES, FORM, "multipart/form-data", "multipart/mixed"})
+
+
+class Resource:
+    """A Crossbar endpoint; subclasses override the callbacks that they need.
+
+    ``params`` are the path tokens behind the noun. Callbacks refuse by raising a ``CrossbarError`` and answer by
+    setting ``context.reply``. They run in the order in which they stand here.
+    """
+
+    noun: ClassVar[str]
+    swallows: ClassVar[bool] = False
+    """Whether every token behind the noun is a param, even one that is the name of another endpoint."""
+
+    def allowed_methods(self, *params: str) -> Methods | None:
+        """The HTTP methods for this number of params; None where no such path exists (404)."""
+        return None
+
+    def rate_cost(self, context: Context) -> int:
+        """Tokens that a request without a valid JWT takes from its bucket."""
+        return 1
+
+    async def authenticate(self, context: Context) -> bool:
+        """Whether the request needs no authentication."""
+        return False
+
+    async def authorize(self, context: Context) -> bool:
+        """Whether the request is allowed beyond what the account hierarchy allows; may raise ``Forbidden``."""
+        return False
+
+    async def content_types_provided(self, context: Context, *params: str) -> Sequence[str]:
+        """The media types on offer, best first."""
+        return OFFERED
+
+    async def content_types_accepted(self, context: Context, *params: str) -> frozenset[str]:
+        """The media types of bodies that PUT, POST and PATCH take."""
+        return ACCEPTED
+
+    async def resource_exists(self, context: Context, *params: str) -> None:
+        """Check what the path names on the way to another resource: ``users/{id}`` in ``users/{id}/apps_store``."""
+
+    async def validate(self, context: Context, *params: str) -> None:
+        """Check the request; for GET, answer it. Sets ``context.reply.etag`` where preconditions shall work."""
+
+    async def put(self, context: Context, *params: str) -> None:
+        """Create."""
+        raise MethodNotAllowed
+
+    async def post(self, context: Context, *params: str) -> None:
+        """Update."""
+        raise MethodNotAllowed
+
+    async def patch(self, context: Context, *params: str) -> None:
+        """Update some members."""
+        raise MethodNotAllowed
+
+    async def delete(self, context: Context, *params: str) -> None:
+        """Remove."""
+        raise MethodNotAllowed
