@@ -29,7 +29,7 @@ from crossbar_appstore.crossbar.errors import (
 from crossbar_appstore.crossbar.gatekeeper import Gatekeeper
 from crossbar_appstore.crossbar.paths import ApiPath
 from crossbar_appstore.crossbar.rendering import HttpReply, Style
-from crossbar_appstore.crossbar.resource import Resource
+from crossbar_appstore.crossbar.resource import Methods, Resource
 from crossbar_appstore.crossbar.throttling import Throttle
 from crossbar_appstore.crossbar.token_location import find_token
 
@@ -38,6 +38,19 @@ _WITH_BODY: Final = frozenset({"PUT", "POST", "PATCH"})
 _ACCOUNT_ID_LENGTH: Final = 32
 
 log = logging.getLogger(__name__)
+
+
+class UnknownEndpoint(Resource):
+    """What answers where the path names no endpoint: whoever is authenticated is told so (`api_resource:forbidden/2`)."""
+
+    def allowed_methods(self, *params: str) -> Methods | None:
+        return ALL_METHODS
+
+    async def authorize(self, context: Context) -> bool:
+        raise NotFound
+
+
+_UNKNOWN: Final = UnknownEndpoint()
 
 
 class DecisionOrder:
@@ -112,32 +125,28 @@ class DecisionOrder:
         token = find_token(context)
         if token is not None:
             context.auth_token, context.auth_scheme = token
-        resource = self._resources[path.nouns[-1].name] if path.nouns else None
+        resource = self._resources[path.nouns[-1].name] if path.nouns else _UNKNOWN
         context.nouns = path.nouns
         await self._early(context, resource, public=len(path.nouns) == 1 and context.method == "GET")
         if path.alias:
             context.nouns = self._own_account(context, path)
         context.verb = self._tunnelled_verb(context)
-        params: tuple[str, ...] = ()
-        if resource is not None:
-            params = context.nouns[-1].params
-            context.allowed_methods = self._check_method(context, resource, params)
+        params = context.nouns[-1].params if context.nouns else ()
+        self._check_method(context, resource, params)
         await self._account(context)
         consumed = await self._authenticated(context, resource)
-        if resource is None:
-            raise NotFound
         permitted = await self._gatekeeper.authorize(context)
         if not (await resource.authorize(context) or permitted):
             raise Forbidden
         return resource, params, consumed
 
-    async def _early(self, context: Context, resource: Resource | None, *, public: bool) -> None:
+    async def _early(self, context: Context, resource: Resource, *, public: bool) -> None:
         """Stage 4; on a public route an unusable token counts as none (deviation D17)."""
         try:
             await self._gatekeeper.early(context)
         except CrossbarError:
             context.verb = context.method
-            if not (public and resource is not None and await resource.authenticate(context)):
+            if not (public and await resource.authenticate(context)):
                 raise
 
     def _own_account(self, context: Context, path: ApiPath) -> tuple[Noun, ...]:
@@ -153,7 +162,7 @@ class DecisionOrder:
             return context.method
         return verb.upper() if isinstance(verb, str) else ""
 
-    def _check_method(self, context: Context, resource: Resource, params: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_method(self, context: Context, resource: Resource, params: tuple[str, ...]) -> None:
         """Stage 5: arity, then the method, tunnelled or not."""
         allowed = resource.allowed_methods(*params)
         if allowed is None:
@@ -170,7 +179,6 @@ class DecisionOrder:
             raise MethodNotAllowed
         if verb not in methods or verb == "OPTIONS":
             raise MethodNotAllowed
-        return methods
 
     async def _account(self, context: Context) -> None:
         """Stage 6: the account named in the path, the last one where several are."""
@@ -191,16 +199,20 @@ class DecisionOrder:
         context.account_id = account_id
         await self._gatekeeper.account(context)
 
-    async def _authenticated(self, context: Context, resource: Resource | None) -> int:
-        """Stage 7: callers without a valid JWT pay from their bucket, then show what else they have."""
+    async def _authenticated(self, context: Context, resource: Resource) -> int:
+        """Stage 7; returns the rate tokens taken."""
         if context.authenticated:
             return 1
-        cost = 1 if resource is None else resource.rate_cost(context)
+        return await self._identify(context, resource)
+
+    async def _identify(self, context: Context, resource: Resource) -> int:
+        """Callers without a valid JWT pay from their bucket, then show what else they have."""
+        cost = resource.rate_cost(context)
         wait = self._throttle.consume(self._bucket(context), cost)
         if wait is not None:
             raise TooManyRequests(wait)
         await self._gatekeeper.authenticate(context)
-        if not context.authenticated and not (resource is not None and await resource.authenticate(context)):
+        if not (context.authenticated or await resource.authenticate(context)):
             raise AuthenticationRequired
         return cost
 
