@@ -1,6 +1,6 @@
 """The context: what is known of a request, and what its reply shall be (`cb_context`)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -35,9 +35,9 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """Reply bytes that are no JSON: a picture."""
+    """A reply that is no JSON: a picture. Its bytes are loaded after the preconditions, so a 304 asks nobody."""
 
-    body: bytes
+    load: Callable[[], Awaitable[bytes]]
     content_type: str
     file_name: str
     etag: str

@@ -234,7 +234,7 @@ class DecisionOrder:
             await self._check_content_type(context, resource, params)
         if verb != "GET":
             await getattr(resource, verb.lower())(context, *params)
-        return self._succeed(context, media_type, language, style, consumed)
+        return await self._succeed(context, media_type, language, style, consumed)
 
     async def _check_content_type(self, context: Context, resource: Resource, params: tuple[str, ...]) -> None:
         """Stage 13."""
@@ -243,7 +243,7 @@ class DecisionOrder:
             if context.content_type not in accepted and "*/*" not in accepted:
                 raise Refusal(415, "unsupported media type")
 
-    def _succeed(self, context: Context, media_type: str, language: str, style: Style, consumed: int) -> HttpReply:
+    async def _succeed(self, context: Context, media_type: str, language: str, style: Style, consumed: int) -> HttpReply:
         reply, reads = context.reply, context.verb == "GET"
         status = reply.status
         if context.verb == "PUT" and status == 200:
@@ -259,7 +259,7 @@ class DecisionOrder:
         if is_cors(context.headers):
             headers.update(cors_headers(context.headers, context.allowed_methods))
         if binary is not None:
-            return rendering.binary_reply(binary, headers, context.headers.get("Range"))
+            return await rendering.binary_reply(binary, headers, context.headers.get("Range"))
         if reads and self._wants_csv(context, media_type):
             return rendering.csv_reply(context, status, headers)
         body = self._envelope.success(context, consumed, self._throttle.level(self._bucket(context)))

@@ -83,12 +83,13 @@ def csv_reply(context: Context, status: int, headers: dict[str, str]) -> HttpRep
     return compressed(HttpReply(status, headers, body), context.headers.get("Accept-Encoding"))
 
 
-def binary_reply(binary: Binary, headers: dict[str, str], range_header: str | None) -> HttpReply:
+async def binary_reply(binary: Binary, headers: dict[str, str], range_header: str | None) -> HttpReply:
     """A picture, or the part of it that a Range header asks for.
 
     Raises:
         CrossbarError: 416, the range begins beyond the end.
     """
+    body = await binary.load()
     headers["Content-Type"] = binary.content_type
     headers["Content-Disposition"] = attachment(binary.file_name, quoted=False)
     headers["Cache-Control"] = binary.cache_control
@@ -96,19 +97,19 @@ def binary_reply(binary: Binary, headers: dict[str, str], range_header: str | No
     # A picture may be a document with scripts (SVG); it must not act in our origin.
     headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
     if range_header is None:
-        return HttpReply(200, headers, binary.body)
+        return HttpReply(200, headers, body)
     headers["Accept-Ranges"] = "bytes"
-    length = len(binary.body)
+    length = len(body)
     try:
         wanted = parse_range(range_header, length)
     except RangeNotSatisfiable as error:
         content_range = {"Content-Range": f"bytes */{length}"}
         raise CrossbarError(416, "range not satisfiable", {}, headers=content_range) from error
     if wanted is None:
-        return HttpReply(200, headers, binary.body)
+        return HttpReply(200, headers, body)
     first, last = wanted
     headers["Content-Range"] = f"bytes {first}-{last}/{length}"
-    return HttpReply(206, headers, binary.body[first : last + 1])
+    return HttpReply(206, headers, body[first : last + 1])
 
 
 def compressed(reply: HttpReply, accept_encoding: str | None) -> HttpReply:
