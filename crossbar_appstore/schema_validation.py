@@ -22,6 +22,7 @@ from jsonschema.protocols import Validator
 from referencing import Registry
 from referencing.jsonschema import DRAFT4
 
+from crossbar_appstore import json_codec
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.values import as_boolean, as_integer, as_number
 from crossbar_appstore.package_data import load_schema, schema_names
@@ -29,7 +30,8 @@ from crossbar_appstore.schema_errors import SchemaErrors, crossbar_error
 from crossbar_appstore.schema_keywords import DRAFT3_KEYWORDS, DRAFT4_KEYWORDS, Keyword
 
 MAX_ERRORS: Final = 1000
-"""A body made to fail in a million places is not answered a million times."""
+MAX_ERROR_BYTES: Final = 1_000_000
+"""A body made to fail in a million places is not repeated a million times: errors past these limits are left out."""
 
 _COERCIONS: Final[Mapping[str, Callable[[Json], Json]]] = {
     "integer": as_integer,
@@ -48,9 +50,13 @@ class Schema:
     def errors(self, value: Json) -> SchemaErrors:
         """Path → rule → details of everything that is wrong with the value; empty if it is valid."""
         found: SchemaErrors = {}
+        size = 0
         for error in self._failures(value):
             path, rule, details = crossbar_error(error)
             found.setdefault(path, {})[rule] = details
+            size += len(json_codec.dumps(details))
+            if size > MAX_ERROR_BYTES:
+                break
         return found
 
     def with_defaults(self, value: Json) -> Json:

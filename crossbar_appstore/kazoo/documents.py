@@ -49,6 +49,11 @@ def is_soft_deleted(doc: JsonObject) -> bool:
     return is_true(doc.get("pvt_deleted"))
 
 
+def live(doc: JsonObject | None) -> JsonObject | None:
+    """The document as KAZOO finds it: ``None`` if there is none or it is soft-deleted (``kz_datamgr:open_doc/2``)."""
+    return None if doc is None or is_soft_deleted(doc) else doc
+
+
 def public_fields(doc: JsonObject) -> JsonObject:
     """A new object with the fields that may be shown and the document's id as ``id`` (``kz_doc:public_fields/1``)."""
     public = {key: value for key, value in doc.items() if not key.startswith(("_", "pvt_"))}

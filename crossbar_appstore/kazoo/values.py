@@ -102,7 +102,7 @@ def nonempty_text_at(value: Json | Missing, *path: str) -> str | None:
 
 
 def as_number(value: Json | Missing) -> int | float | None:
-    """A number, or the number that a text spells in Erlang's notation; ``None`` for all else (``kz_term:to_number/1``)."""
+    """A number, or the one that a text spells in Erlang's notation; ``None`` for all else (``kz_term:to_number/1``)."""
     if isinstance(value, str):
         return _parsed_number(value)
     if isinstance(value, int | float) and not isinstance(value, bool):

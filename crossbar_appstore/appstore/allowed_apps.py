@@ -1,0 +1,208 @@
+"""Which apps an account, or a user of it, may use: ``cb_apps_util:allowed_apps/2``.
+
+The apps of the master account pass four rules in order, each of which may publish or hide an app: service plan,
+the account's permissions, whitelabel, master account. Each app keeps the trail of what was decided and why.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from crossbar_appstore.appstore.apps_store_document import Permissions, User, is_authorized, mergeable
+from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.kazoo.documents import document_id, live, revision
+from crossbar_appstore.kazoo.ids import encoded_account_db, format_account_id, is_account_id
+from crossbar_appstore.kazoo.merging import merge
+from crossbar_appstore.kazoo.values import MISSING, as_boolean, as_text, get, is_true, nonempty_text_at
+
+MASTER_ACCOUNT: Final = "master_account"
+VENDOR_ACCOUNT: Final = "vendor_account"
+SERVICE_PLAN: Final = "service_plan"
+BLACKLIST: Final = "app_store_blacklist"
+PERMISSION: Final = "app_store"
+HIDE_PORT: Final = "whitelabel_hide_port"
+SUPER_ADMIN: Final = "super_admin"
+
+VendorKey = tuple[str, str]
+"""Raw vendor account id and app id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One rule that looked at an app and had something to say."""
+
+    rule: str
+    """One of the authorities, for example ``app_store_blacklist``."""
+    published: bool
+    """Whether the app showed after this."""
+    document: str
+    """Id of the document that decided."""
+    revision: str | None
+    """Its revision, ``None`` where it is made of several documents or was never saved."""
+    entry: Json = None
+    """The part of the document that decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedApp:
+    """An app after the rules. ``document`` is shared: never change it."""
+
+    id: str | None
+    document: JsonObject
+    """The app document with the account's permission merged over it, private fields and ``authority`` included."""
+    published: bool
+    authority: str
+    """The rule that decided last."""
+    trail: tuple[Decision, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """What the rules need to know of an account. Documents are as stored, ``None`` where there are none."""
+
+    account_id: str
+    master_account_id: str
+    plan_apps: JsonObject = field(default_factory=dict)
+    """From ``service_plans.applications``, of the account or of its reseller."""
+    vendor_apps: Mapping[VendorKey, JsonObject | None] = field(default_factory=dict)
+    """Documents for ``needed_vendor_apps``."""
+    apps_store: JsonObject | None = None
+    account: JsonObject | None = None
+    whitelabel: JsonObject | None = None
+    is_reseller: bool = False
+
+
+def needed_vendor_apps(plan_apps: JsonObject, master_account_id: str) -> tuple[VendorKey, ...]:
+    """Where the documents are of the apps that a plan adds from other accounts than the master, in plan order."""
+    found = []
+    for app_id, entry in plan_apps.items():
+        vendor = _vendor(entry, master_account_id)
+        if vendor is not None and is_true(get(entry, "enabled")) | (get(entry, "enabled") is MISSING):
+            found.append((vendor, app_id))
+    return tuple(found)
+
+
+def allowed_apps(
+    default_apps: Iterable[JsonObject], state: AccountState, user: User | None = None
+) -> tuple[AllowedApp, ...]:
+    """Every app of the master account and of the plan's vendors, published or not.
+
+    Args:
+        default_apps: app documents of the master account, in the order of the view.
+        state: of the account.
+        user: whose permissions count; without one, permissions hide nothing.
+
+    Returns:
+        Vendor apps in reverse plan order, then the default apps in theirs. An id may occur twice; the first counts.
+    """
+    permissions = Permissions.of(state.apps_store, state.account)
+    hides_port = _hides_port(state)
+    is_master = state.account_id == state.master_account_id
+    started = [*_vendor_apps(state), *(_default_app(app, state.master_account_id) for app in default_apps)]
+    return tuple(
+        _by_master(
+            _by_whitelabel(_by_permission(_by_plan(app, state.plan_apps), permissions, user), state, hides_port),
+            state,
+            is_master,
+        )
+        for app in started
+    )
+
+
+def find_app(apps: Iterable[AllowedApp], app_id: str) -> AllowedApp | None:
+    """The first app of that id, ``None`` if there is none (``cb_apps_util:allowed_app/2``)."""
+    return next((app for app in apps if app.id == app_id), None)
+
+
+def _vendor_apps(state: AccountState) -> list[AllowedApp]:
+    found = []
+    for key in reversed(needed_vendor_apps(state.plan_apps, state.master_account_id)):
+        document = live(state.vendor_apps.get(key))
+        if document is not None:
+            found.append(_started(document, VENDOR_ACCOUNT))
+    return found
+
+
+def _default_app(document: JsonObject, master_account_id: str) -> AllowedApp:
+    owner = {
+        "pvt_account_id": master_account_id,
+        "pvt_account_db": _encoded_db(master_account_id),
+    }
+    return _started(document | owner, MASTER_ACCOUNT)
+
+
+def _started(document: JsonObject, authority: str) -> AllowedApp:
+    app_id = document_id(document)
+    published = is_published(document)
+    decision = Decision(authority, published, app_id or "", revision(document), document.get("published"))
+    return AllowedApp(app_id, {**document, "authority": authority}, published, authority, (decision,))
+
+
+def is_published(document: JsonObject) -> bool:
+    """Whether an app document by itself shows: unless ``published`` is false (``kzd_app:published/1``)."""
+    return as_boolean(document.get("published", MISSING)) is not False
+
+
+def _by_plan(app: AllowedApp, plan_apps: JsonObject) -> AllowedApp:
+    entry = plan_apps.get(app.id) if app.id is not None else None
+    enabled = get(entry, "enabled")
+    if enabled is MISSING:
+        return app
+    return _decided(app, app.document, is_true(enabled), SERVICE_PLAN, "services", None, entry)
+
+
+def _by_permission(app: AllowedApp, permissions: Permissions, user: User | None) -> AllowedApp:
+    where = permissions.document_id, permissions.revision
+    if app.id in permissions.blacklist:
+        return _decided(app, app.document, False, BLACKLIST, *where, app.id)
+    entry = permissions.entry(app.id)
+    if entry is None:
+        return app
+    authorized = is_authorized(entry, user)
+    merged = merge(app.document, mergeable(entry))
+    if authorized and not app.published:
+        return AllowedApp(app.id, merged, False, app.authority, app.trail)
+    return _decided(app, merged, authorized, PERMISSION, *where, entry)
+
+
+def _by_whitelabel(app: AllowedApp, state: AccountState, hides_port: bool) -> AllowedApp:
+    if not hides_port or as_text(app.document.get("name", MISSING)) != "port":
+        return app
+    whitelabel = state.whitelabel or {}
+    return _decided(app, app.document, False, HIDE_PORT, "whitelabel", revision(whitelabel), whitelabel["hide_port"])
+
+
+def _by_master(app: AllowedApp, state: AccountState, is_master: bool) -> AllowedApp:
+    if not is_master:
+        return app
+    return _decided(app, app.document, True, SUPER_ADMIN, state.account_id, None, None)
+
+
+def _hides_port(state: AccountState) -> bool:
+    whitelabel = live(state.whitelabel)
+    return not state.is_reseller and whitelabel is not None and is_true(whitelabel.get("hide_port"))
+
+
+def _decided(
+    app: AllowedApp, document: JsonObject, published: bool, rule: str, where: str, rev: str | None, entry: Json
+) -> AllowedApp:
+    decision = Decision(rule, published, where, rev, entry)
+    stated = {**document, "published": published, "authority": rule}
+    return AllowedApp(app.id, stated, published, rule, (*app.trail, decision))
+
+
+def _vendor(entry: Json, master_account_id: str) -> str | None:
+    """The raw id of the account that a plan entry takes its app from, ``None`` for the master and for nonsense."""
+    if not isinstance(entry, dict):
+        return None
+    named = nonempty_text_at(entry, "vendor_id")
+    if named is None or named == master_account_id:
+        return None
+    try:
+        return format_account_id(named)
+    except ValueError:
+        return None
+
+
+def _encoded_db(account_id: str) -> str:
+    return encoded_account_db(account_id) if is_account_id(account_id) else account_id
