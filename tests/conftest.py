@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from crossbar_appstore.embedded import EmbeddedCouchDB, NodeMissing
-from crossbar_appstore.embedded.install import default_cache
+from crossbar_appstore.settings import Settings
 
 Need = Callable[[str, object], None]
 
@@ -45,7 +45,7 @@ def shared(need: Need) -> Path:
 
 @pytest.fixture(scope="session")
 def embedded_cache() -> Path:
-    return default_cache(os.environ)
+    return Settings.load().cache_dir
 
 
 @pytest.fixture(scope="session")

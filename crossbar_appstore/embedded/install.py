@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 from crossbar_appstore.embedded.errors import InstallFailed
@@ -15,15 +14,6 @@ PROJECT = Path(__file__).parent / "npm"
 _LISTED = ("package.json", "package-lock.json")
 _NPM_CI = ("ci", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--loglevel=error")
 _TAIL = 2_000  # characters of npm's words that an error repeats
-
-
-def default_cache(environ: Mapping[str, str]) -> Path:
-    """Where installations live: ``$XDG_CACHE_HOME/crossbar-appstore``, else ``~/.cache/crossbar-appstore``.
-
-    A relative ``XDG_CACHE_HOME`` counts as unset (XDG Base Directory Specification).
-    """
-    named = Path(environ.get("XDG_CACHE_HOME", ""))
-    return (named if named.is_absolute() else Path.home() / ".cache") / "crossbar-appstore"
 
 
 async def installed(cache: Path, node: Node) -> Path:

@@ -26,7 +26,7 @@ async def file_lock(path: Path, *, patience: float | None = None) -> AsyncIterat
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         async with asyncio.timeout(patience):
-            while not _taken(descriptor):
+            while not _taken(descriptor):  # noqa: ASYNC110 (another process cannot set an event of ours)
                 await asyncio.sleep(_PAUSE)
         yield descriptor
     finally:

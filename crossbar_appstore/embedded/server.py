@@ -1,7 +1,6 @@
 """One PouchDB Server as a child process: started on a free loopback port, waited for, stopped with us."""
 
 import asyncio
-import os
 import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -112,7 +111,7 @@ class EmbeddedCouchDB:
             if listening:
                 self._process, self._port = process, port
                 return
-        raise PortTaken(f"Another program listens on {HOST}:{self._port}")
+        raise PortTaken(f"Another program listens on {HOST}:{self._port or 'each port that was free'}")
 
     async def _come_up(self, process: asyncio.subprocess.Process, port: int) -> bool:
         """Wait until the server answers; False when its port is taken."""
@@ -137,7 +136,6 @@ class EmbeddedCouchDB:
                 node.node,
                 *words,
                 cwd=self._data.path,
-                env={**os.environ, "NODE_NO_WARNINGS": "1"},
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,

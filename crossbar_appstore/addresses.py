@@ -1,0 +1,61 @@
+"""Addresses of the servers that we talk to: checked, and with their passwords kept apart from what is logged."""
+
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+
+COUCHDB_FORM = "http[s]://[user:password@]host[:port]"
+AMQP_FORM = "amqp[s]://[user:password@]host[:port][/vhost]"
+
+
+@dataclass(frozen=True, slots=True)
+class CouchAddress:
+    """Where CouchDB is. ``url`` holds no credentials and no slash at its end, so that it can be logged."""
+
+    url: str
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+def couch_address(text: str) -> CouchAddress:
+    """Read an address of the form ``COUCHDB_FORM``, with percent-encoded credentials.
+
+    Raises:
+        ValueError: the text has another form. The message does not repeat it, as it may hold a password.
+    """
+    parts = _split(text, ("http", "https"), COUCHDB_FORM)
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(f"the form is {COUCHDB_FORM}, nothing may follow")
+    return CouchAddress(
+        url=f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}",
+        user=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password or "") if parts.username else None,
+    )
+
+
+def amqp_url(text: str) -> str:
+    """Check an address of the form ``AMQP_FORM`` and give it back as it is.
+
+    Raises:
+        ValueError: as ``couch_address``.
+    """
+    _split(text, ("amqp", "amqps"), AMQP_FORM)
+    return text
+
+
+def without_credentials(url: str) -> str:
+    """The same URL for a log: what stands before ``@`` is hidden."""
+    parts = urlsplit(url)
+    _, at, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"***@{host}")) if at else url
+
+
+def _split(text: str, schemes: tuple[str, ...], form: str) -> SplitResult:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        # Its message could repeat the password.
+        raise ValueError(f"the form is {form}") from None
+    if parts.scheme not in schemes or not parts.hostname or port == 0:
+        raise ValueError(f"the form is {form}")
+    return parts

@@ -1,0 +1,234 @@
+"""The settings: one frozen object, made once, and the only reader of ``os.environ`` and of KAZOO's ``config.ini``.
+
+Each field of ``Settings`` is one setting. What it is called, how its text is read, its default and what it is for stand
+in one place, the field's own lines; the command line's options and the documentation are made from them (``SETTINGS``).
+"""
+
+import dataclasses
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from crossbar_appstore.addresses import (
+    AMQP_FORM,
+    COUCHDB_FORM,
+    CouchAddress,
+    amqp_url,
+    couch_address,
+    without_credentials,
+)
+from crossbar_appstore.kazoo_config import KazooConfig, read_config_ini
+
+_TRUE = frozenset({"true", "yes", "on", "1"})
+_FALSE = frozenset({"false", "no", "off", "0"})
+
+
+class SettingsError(Exception):
+    """A setting has no usable value. The message names its variable and never repeats a password."""
+
+    def __init__(self, variable: str, reason: str) -> None:
+        super().__init__(f"{variable}: {reason}")
+        self.variable = variable
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting, as the command line and the documentation see it.
+
+    ``default`` is the text that means the same as giving none; None where the setting may stay unset.
+    """
+
+    name: str
+    variable: str
+    read: Callable[[str], object]
+    default: str | None
+    doc: str
+
+    @property
+    def option(self) -> str:
+        """The command-line option: ``CROSSBAR_PORT`` is ``--crossbar-port``."""
+        return "--" + self.variable.lower().replace("_", "-")
+
+
+def _setting(
+    variable: str, read: Callable[[str], object], default: str | None, doc: str, *, secret: bool = False
+) -> Any:
+    """A field of ``Settings``; Any, as ``dataclasses.field`` is for type checkers."""
+    return dataclasses.field(
+        default_factory=lambda: None if default is None else read(default),
+        repr=not secret,
+        metadata={"setting": (variable, read, default, doc)},
+    )
+
+
+def _text(text: str) -> str:
+    return text
+
+
+def _flag(text: str) -> bool:
+    if (lowered := text.lower()) in _TRUE | _FALSE:
+        return lowered in _TRUE
+    raise ValueError(f"{text!r} is neither true nor false")
+
+
+def _whole(lowest: int, highest: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and lowest <= int(text) <= highest):
+            raise ValueError(f"{text!r} is not a whole number from {lowest} to {highest}")
+        return int(text)
+
+    return read
+
+
+def _path(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        # A container may run us as a user without a home; only what uses this path should mind.
+        return Path(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings. Attributes hold values, checked; nothing of a secret is in ``repr``."""
+
+    couchdb: CouchAddress | None = _setting(
+        "COUCHDB_URL",
+        couch_address,
+        None,
+        f"The CouchDB server, as {COUCHDB_FORM}. It wins over KAZOO_CONFIG.",
+    )
+    host: str = _setting("CROSSBAR_HOST", _text, "127.0.0.1", "The address to listen on.")
+    port: int = _setting("CROSSBAR_PORT", _whole(0, 65535), "8000", "The port to listen on; 0 takes a free one.")
+    workers: int = _setting("CROSSBAR_WORKERS", _whole(1, 1024), "1", "How many processes answer requests.")
+    writes_need_admin: bool = _setting(
+        "CROSSBAR_WRITES_NEED_ADMIN",
+        _flag,
+        "true",
+        "Whether only an account's admins may install, update and uninstall apps; false is what Crossbar does.",
+    )
+    amqp_url: str | None = _setting(
+        "AMQP_URL",
+        amqp_url,
+        None,
+        f"KAZOO's message broker, as {AMQP_FORM}. It wins over KAZOO_CONFIG.",
+        secret=True,
+    )
+    kazoo_config: Path | None = _setting(
+        "KAZOO_CONFIG", _path, None, "A KAZOO config.ini, to take the addresses of CouchDB and the message broker from."
+    )
+    kazoo_zone: str = _setting(
+        "KAZOO_ZONE", _text, "local", "The KAZOO zone whose sections of KAZOO_CONFIG count, where it has several."
+    )
+    data_dir: Path = _setting(
+        "CROSSBAR_DATA_DIR",
+        _path,
+        "~/.local/share/crossbar-appstore",
+        "Where the embedded CouchDB keeps its databases.",
+    )
+    cache_dir: Path = _setting(
+        "CROSSBAR_CACHE_DIR", _path, "~/.cache/crossbar-appstore", "Where the embedded CouchDB is installed."
+    )
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, overrides: Mapping[str, str | None] | None = None) -> Self:
+        """Each setting from the command line, else the environment, else KAZOO's config.ini, else its default.
+
+        Args:
+            environ: variable → text; ``os.environ`` if not given. An empty text counts as unset.
+            overrides: variable → text of the command line's options; None counts as not given.
+
+        Raises:
+            SettingsError: a value is unusable, or config.ini cannot be read.
+        """
+        environ = os.environ if environ is None else environ
+        texts = _user_directories(environ)
+        texts |= {variable: text for variable, text in environ.items() if text}
+        texts |= {variable: text for variable, text in (overrides or {}).items() if text is not None}
+        read = {each.name: _read(each, texts[each.variable]) for each in SETTINGS if each.variable in texts}
+        settings = cls(**read)
+        if settings.kazoo_config is None:
+            return settings
+        return settings._filled_from(_read_kazoo_config(settings.kazoo_config, settings.kazoo_zone))
+
+    def require_couchdb(self) -> CouchAddress:
+        """The address of CouchDB.
+
+        Raises:
+            SettingsError: none was given.
+        """
+        if self.couchdb is None:
+            raise SettingsError(
+                "COUCHDB_URL",
+                f"name the CouchDB server, as {COUCHDB_FORM}, or a KAZOO config.ini in KAZOO_CONFIG; "
+                "'crossbar-appstore demo' brings a CouchDB of its own",
+            )
+        return self.couchdb
+
+    def __repr__(self) -> str:
+        shown = []
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            shown.append(f"{field.name}={value if field.repr else _redacted(value)!r}")
+        return f"Settings({', '.join(shown)})"
+
+    def _filled_from(self, config: KazooConfig) -> Self:
+        return dataclasses.replace(
+            self,
+            couchdb=self.couchdb or _couch_address_of(config),
+            amqp_url=self.amqp_url or _amqp_url_of(config),
+        )
+
+
+SETTINGS: tuple[Setting, ...] = tuple(
+    Setting(field.name, *field.metadata["setting"]) for field in dataclasses.fields(Settings)
+)
+
+
+def _redacted(value: str | None) -> str | None:
+    return without_credentials(value) if value and "://" in value else value and "***"
+
+
+def _read(setting: Setting, text: str) -> Any:
+    try:
+        return setting.read(text)
+    except ValueError as error:
+        raise SettingsError(setting.variable, str(error)) from None
+
+
+def _user_directories(environ: Mapping[str, str]) -> dict[str, str]:
+    """What the XDG Base Directory Specification's variables mean for us; they count only when absolute."""
+    homes = {
+        "CROSSBAR_DATA_DIR": environ.get("XDG_DATA_HOME", ""),
+        "CROSSBAR_CACHE_DIR": environ.get("XDG_CACHE_HOME", ""),
+    }
+    return {variable: f"{home}/crossbar-appstore" for variable, home in homes.items() if Path(home).is_absolute()}
+
+
+def _read_kazoo_config(path: Path, zone: str) -> KazooConfig:
+    try:
+        return read_config_ini(path.read_text(encoding="utf-8"), host=socket.getfqdn(), zone=zone)
+    except OSError as error:
+        raise SettingsError("KAZOO_CONFIG", f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise SettingsError("KAZOO_CONFIG", f"{path}: {error}") from None
+
+
+def _couch_address_of(config: KazooConfig) -> CouchAddress:
+    host = f"[{config.ip}]" if ":" in config.ip else config.ip
+    try:
+        address = couch_address(f"http://{host}:{config.port}")
+    except ValueError:
+        raise SettingsError("KAZOO_CONFIG", "ip or port of CouchDB is malformed") from None
+    return dataclasses.replace(address, user=config.username, password=config.password)
+
+
+def _amqp_url_of(config: KazooConfig) -> str | None:
+    try:
+        return amqp_url(config.amqp_uri) if config.amqp_uri else None
+    except ValueError as error:
+        raise SettingsError("KAZOO_CONFIG", f"the message broker's uri: {error}") from None
