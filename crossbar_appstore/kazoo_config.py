@@ -62,7 +62,7 @@ def parse_ini(text: str) -> list[Section]:
     """
     sections: list[Section] = []
     for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
-        bare = _COMMENT.sub("", line).strip() if '"' not in line and "'" not in line else line.strip()
+        bare = line.strip()
         if not bare or bare[0] in ";#":
             continue
         if header := _SECTION.match(bare):
