@@ -12,14 +12,18 @@ import asyncio
 import os
 import threading
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
 from crossbar_appstore.embedded import EmbeddedCouchDB, NodeMissing
+from crossbar_appstore.embedded.node import find_node
 from crossbar_appstore.settings import Settings
 
+T = TypeVar("T")
 Need = Callable[[str, object], None]
 
 _SHARED = Path(__file__).parents[2] / "shared"
@@ -44,35 +48,33 @@ def shared(need: Need) -> Path:
 
 
 @pytest.fixture(scope="session")
-def embedded_cache() -> Path:
+def embedded_cache(need: Need) -> Path:
+    try:
+        find_node()
+    except NodeMissing as error:
+        need(str(error), None)
     return Settings.load().cache_dir
 
 
 @pytest.fixture(scope="session")
-def couchdb_url(tmp_path_factory: pytest.TempPathFactory, embedded_cache: Path, need: Need) -> Iterator[str]:
+def couchdb_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     named = os.environ.get("COUCHDB_URL")
     if named:
         yield named.rstrip("/")
         return
-    session = _Session(EmbeddedCouchDB(data_dir=tmp_path_factory.mktemp("couchdb"), cache=embedded_cache))
-    session.begin(need)
-    try:
-        yield session.server.url
-    finally:
-        session.end()
+    cache = request.getfixturevalue("embedded_cache")
+    with _background_loop() as run:
+        server = run(EmbeddedCouchDB(data_dir=tmp_path_factory.mktemp("couchdb"), cache=cache).__aenter__())
+        try:
+            yield server.url
+        finally:
+            run(server.__aexit__(None, None, None))
 
 
 @pytest.fixture
-async def embedded_couchdb(tmp_path: Path, embedded_cache: Path, need: Need) -> AsyncIterator[EmbeddedCouchDB]:
-    server = EmbeddedCouchDB(data_dir=tmp_path / "couchdb", cache=embedded_cache)
-    try:
-        await server.__aenter__()
-    except NodeMissing as error:
-        need(str(error), None)
-    try:
+async def embedded_couchdb(tmp_path: Path, embedded_cache: Path) -> AsyncIterator[EmbeddedCouchDB]:
+    async with EmbeddedCouchDB(data_dir=tmp_path / "couchdb", cache=embedded_cache) as server:
         yield server
-    finally:
-        await server.__aexit__(None, None, None)
 
 
 @pytest.fixture
@@ -80,30 +82,15 @@ def account_id() -> str:
     return uuid.uuid4().hex
 
 
-class _Session:
-    """Keeps an embedded server through many event loops, by giving it a loop of its own in a thread."""
-
-    def __init__(self, server: EmbeddedCouchDB) -> None:
-        self.server = server
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-
-    def begin(self, need: Need) -> None:
-        self._thread.start()
-        try:
-            asyncio.run_coroutine_threadsafe(self.server.__aenter__(), self._loop).result()
-        except NodeMissing as error:
-            self._close()
-            need(str(error), None)
-        except BaseException:
-            self._close()
-            raise
-
-    def end(self) -> None:
-        asyncio.run_coroutine_threadsafe(self.server.__aexit__(None, None, None), self._loop).result()
-        self._close()
-
-    def _close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+@contextmanager
+def _background_loop() -> Iterator[Callable[[Coroutine[Any, Any, T]], T]]:
+    """An event loop that outlives the loops of single tests, in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield lambda work: asyncio.run_coroutine_threadsafe(work, loop).result()
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

@@ -44,4 +44,5 @@ class DataDirectory:
             config = json.loads(self.config.read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
             return {}
-        return {name: entry for name, entry in config.items() if isinstance(entry, dict)}
+        sections = config.items() if isinstance(config, dict) else ()
+        return {name: section for name, section in sections if isinstance(section, dict)}

@@ -16,15 +16,19 @@ _NPM_CI = ("ci", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "-
 _TAIL = 2_000  # characters of npm's words that an error repeats
 
 
-async def installed(cache: Path, node: Node) -> Path:
-    """The directory whose ``node_modules`` holds PouchDB Server as the lock file pins it, installing it if needed.
+def installation(cache: Path) -> Path:
+    """The directory for PouchDB Server as the lock file pins it; it exists only when it is complete."""
+    content = b"\0".join((PROJECT / name).read_bytes() for name in _LISTED)
+    return cache / f"pouchdb-server-{hashlib.sha256(content).hexdigest()[:16]}"
 
-    Two processes may ask at once: one installs, the other waits for it.
+
+async def installed(cache: Path, node: Node) -> Path:
+    """The same directory, after installing into it if needed. Two processes may ask at once: one waits for the other.
 
     Raises:
         InstallFailed: npm failed.
     """
-    target = cache / f"pouchdb-server-{_digest()}"
+    target = installation(cache)
     if target.is_dir():
         return target
     await asyncio.to_thread(cache.mkdir, parents=True, exist_ok=True)
@@ -32,11 +36,6 @@ async def installed(cache: Path, node: Node) -> Path:
         if not target.is_dir():
             await _install(target, node)
     return target
-
-
-def _digest() -> str:
-    content = b"\0".join((PROJECT / name).read_bytes() for name in _LISTED)
-    return hashlib.sha256(content).hexdigest()[:16]
 
 
 async def _install(target: Path, node: Node) -> None:

@@ -5,7 +5,7 @@ import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import aiohttp
 
@@ -117,7 +117,8 @@ class EmbeddedCouchDB:
         """Wait until the server answers; False when its port is taken."""
         try:
             async with asyncio.timeout(_START_PATIENCE):
-                if await _listening(process):
+                # One line says that the server listens; the end of the output, that the process ended instead.
+                if await cast("asyncio.StreamReader", process.stdout).readline():
                     await _answering(f"http://{HOST}:{port}/")
                     return True
                 code = await process.wait()
@@ -152,22 +153,14 @@ def _free_port() -> int:
     return port
 
 
-async def _listening(process: asyncio.subprocess.Process) -> bool:
-    """Wait for the line that says so; False when the process ended instead."""
-    if process.stdout is None:
-        raise RuntimeError("started without a pipe on standard output")
-    return bool(await process.stdout.readline())
-
-
 async def _answering(url: str) -> None:
     async with aiohttp.ClientSession() as session, session.get(url, raise_for_status=True) as reply:
         await reply.read()
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
-    if process.stdin is not None:
-        # The end of this pipe is the server's sign to end.
-        process.stdin.close()
+    # The end of this pipe is the server's sign to end.
+    cast("asyncio.StreamWriter", process.stdin).close()
     try:
         async with asyncio.timeout(_STOP_PATIENCE):
             await process.wait()

@@ -1,0 +1,53 @@
+import json
+import stat
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from crossbar_appstore.embedded import EmbeddedCouchDB, datadir
+from crossbar_appstore.embedded.datadir import DataDirectory
+
+
+def test_it_is_the_owners_alone_since_it_holds_the_keys_of_tokens(tmp_path: Path) -> None:
+    data = DataDirectory(tmp_path / "new" / "data")
+    data.prepare()
+    assert stat.S_IMODE(data.path.stat().st_mode) == 0o700
+
+
+def test_entries_of_an_existing_config_are_kept(tmp_path: Path) -> None:
+    data = DataDirectory(tmp_path)
+    data.config.write_text('{"couchdb": {"uuid": "u"}, "log": {"level": "debug"}}', encoding="utf-8")
+    data.prepare()
+    config = json.loads(data.config.read_text(encoding="utf-8"))
+    assert config["couchdb"] == {"uuid": "u"}
+    assert config["log"] == {"level": "debug", "file": str(tmp_path / "couchdb.log")}
+
+
+@pytest.mark.parametrize("text", ["", "not json", '{"log": 1}', "[1]"])
+def test_a_damaged_config_is_made_anew(tmp_path: Path, text: str) -> None:
+    data = DataDirectory(tmp_path)
+    data.config.write_text(text, encoding="utf-8")
+    data.prepare()
+    assert json.loads(data.config.read_text(encoding="utf-8"))["log"] == {"file": str(data.log)}
+
+
+def test_a_long_log_is_put_aside_and_a_short_one_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datadir, "_LOG_LIMIT", 5)
+    data = DataDirectory(tmp_path)
+    data.log.write_text("short", encoding="utf-8")
+    data.prepare()
+    assert data.log.read_text(encoding="utf-8") == "short"
+    data.log.write_text("longer", encoding="utf-8")
+    data.prepare()
+    assert not data.log.exists()
+    assert (tmp_path / "couchdb.log.1").read_text(encoding="utf-8") == "longer"
+
+
+async def test_no_foreign_web_page_may_read_the_databases(embedded_couchdb: EmbeddedCouchDB) -> None:
+    async with (
+        aiohttp.ClientSession(headers={"Origin": "https://evil.example"}) as session,
+        session.get(f"{embedded_couchdb.url}/_all_dbs") as reply,
+    ):
+        assert reply.status == 200
+        assert "Access-Control-Allow-Origin" not in reply.headers
