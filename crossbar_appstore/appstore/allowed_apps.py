@@ -95,18 +95,9 @@ def allowed_apps(
     Returns:
         Vendor apps in reverse plan order, then the default apps in theirs. An id may occur twice; the first counts.
     """
-    permissions = Permissions.of(state.apps_store, state.account)
-    hides_port = _hides_port(state)
-    is_master = state.account_id == state.master_account_id
-    started = [*_vendor_apps(state), *(_default_app(app, state.master_account_id) for app in default_apps)]
-    return tuple(
-        _by_master(
-            _by_whitelabel(_by_permission(_by_plan(app, state.plan_apps), permissions, user), state, hides_port),
-            state,
-            is_master,
-        )
-        for app in started
-    )
+    catalogue = [_default_app(app, state.master_account_id) for app in default_apps]
+    rules = _Rules.of(catalogue, state, user)
+    return tuple(rules.applied(app) for app in (*_vendor_apps(state), *catalogue))
 
 
 def find_app(apps: Iterable[AllowedApp], app_id: str) -> AllowedApp | None:
@@ -143,39 +134,72 @@ def is_published(document: JsonObject) -> bool:
     return as_boolean(document.get("published", MISSING)) is not False
 
 
-def _by_plan(app: AllowedApp, plan_apps: JsonObject) -> AllowedApp:
-    entry = plan_apps.get(app.id) if app.id is not None else None
-    enabled = get(entry, "enabled")
-    if enabled is MISSING:
-        return app
-    return _decided(app, app.document, is_true(enabled), SERVICE_PLAN, "services", None, entry)
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """The four rules for one account and user, ready to be applied to each app."""
 
+    plan_apps: JsonObject
+    permissions: Permissions
+    user: User | None
+    names: Mapping[str | None, Json]
+    """The names that the catalogue has for app ids; a vendor's copy of an app may have another."""
+    whitelabel: JsonObject | None
+    """The whitelabel document if it hides the port app."""
+    master_account_id: str | None
+    """The master account's id if it is the one that asks."""
 
-def _by_permission(app: AllowedApp, permissions: Permissions, user: User | None) -> AllowedApp:
-    where = permissions.document_id, permissions.revision
-    if app.id in permissions.blacklist:
-        return _decided(app, app.document, False, BLACKLIST, *where, app.id)
-    entry = permissions.entry(app.id)
-    if entry is None:
-        return app
-    authorized = is_authorized(entry, user)
-    merged = merge(app.document, mergeable(entry))
-    if authorized and not app.published:
-        return AllowedApp(app.id, merged, False, app.authority, app.trail)
-    return _decided(app, merged, authorized, PERMISSION, *where, entry)
+    @classmethod
+    def of(cls, catalogue: Iterable[AllowedApp], state: AccountState, user: User | None) -> "_Rules":
+        is_master = state.account_id == state.master_account_id
+        return cls(
+            state.plan_apps,
+            Permissions.of(state.apps_store, state.account),
+            user,
+            {app.id: app.document.get("name") for app in catalogue},
+            state.whitelabel if _hides_port(state) else None,
+            state.master_account_id if is_master else None,
+        )
 
+    def applied(self, app: AllowedApp) -> AllowedApp:
+        return self._by_master(self._by_whitelabel(self._by_permission(self._by_plan(app)), app))
 
-def _by_whitelabel(app: AllowedApp, state: AccountState, hides_port: bool) -> AllowedApp:
-    if not hides_port or as_text(app.document.get("name", MISSING)) != "port":
-        return app
-    whitelabel = state.whitelabel or {}
-    return _decided(app, app.document, False, HIDE_PORT, "whitelabel", revision(whitelabel), whitelabel["hide_port"])
+    def _by_plan(self, app: AllowedApp) -> AllowedApp:
+        entry = self.plan_apps.get(app.id) if app.id is not None else None
+        enabled = get(entry, "enabled")
+        if enabled is MISSING:
+            return app
+        return _decided(app, app.document, is_true(enabled), SERVICE_PLAN, "services", None, entry)
 
+    def _by_permission(self, app: AllowedApp) -> AllowedApp:
+        where = self.permissions.document_id, self.permissions.revision
+        if app.id in self.permissions.blacklist:
+            return _decided(app, app.document, False, BLACKLIST, *where, app.id)
+        entry = self.permissions.entry(app.id)
+        if entry is None:
+            return app
+        merged = merge(app.document, self._mergeable(entry, app.id))
+        authorized = is_authorized(entry, self.user)
+        if authorized and not app.published:
+            return AllowedApp(app.id, merged, False, app.authority, app.trail)
+        return _decided(app, merged, authorized, PERMISSION, *where, entry)
 
-def _by_master(app: AllowedApp, state: AccountState, is_master: bool) -> AllowedApp:
-    if not is_master:
-        return app
-    return _decided(app, app.document, True, SUPER_ADMIN, state.account_id, None, None)
+    def _mergeable(self, entry: JsonObject, app_id: str | None) -> JsonObject:
+        """What of a permission counts; its name only if it is the one that the catalogue has."""
+        counting = mergeable(entry)
+        name = entry.get("name")
+        return {**counting, "name": name} if isinstance(name, str) and self.names.get(app_id) == name else counting
+
+    def _by_whitelabel(self, app: AllowedApp, started: AllowedApp) -> AllowedApp:
+        names = (app.document.get("name", MISSING), started.document.get("name", MISSING))
+        if self.whitelabel is None or "port" not in (as_text(name) for name in names):
+            return app
+        hidden = self.whitelabel["hide_port"]
+        return _decided(app, app.document, False, HIDE_PORT, "whitelabel", revision(self.whitelabel), hidden)
+
+    def _by_master(self, app: AllowedApp) -> AllowedApp:
+        if self.master_account_id is None:
+            return app
+        return _decided(app, app.document, True, SUPER_ADMIN, self.master_account_id, None, None)
 
 
 def _hides_port(state: AccountState) -> bool:
