@@ -1,12 +1,12 @@
-"""jsonschema's failures in the words of Crossbar: rule, message and extra members (``kz_json_schema:error_to_jobj/2``)."""
+"""jsonschema's failures in Crossbar's words: rule, message and extra members (``kz_json_schema:error_to_jobj/2``)."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from jsonschema.exceptions import ValidationError
 
+from crossbar_appstore import json_codec
 from crossbar_appstore.json_codec import Json, JsonObject
-from crossbar_appstore.kazoo.values import as_text
 
 SchemaErrors = dict[str, dict[str, JsonObject]]
 """Path → rule → details. The keys of a path are joined by dots, dots inside a key are written ``%2E``."""
@@ -80,7 +80,7 @@ def _length_details(message: str, target: int | None, text: str) -> JsonObject:
 def _bound(rule: str, words: str, unit: str = "") -> Callable[[ValidationError], Rule]:
     def explain(failure: ValidationError) -> Rule:
         bound = failure.validator_value
-        return rule, {"message": f"{words} {as_text(bound)}{unit}", "target": bound, "value": failure.instance}
+        return rule, {"message": f"{words} {_stated(bound)}{unit}", "target": bound, "value": failure.instance}
 
     return explain
 
@@ -109,12 +109,14 @@ def _named(rule: str, words: str) -> Callable[[ValidationError], Rule]:
 
     def explain(failure: ValidationError) -> Rule:
         stated = failure.validator_value
-        target = stated if isinstance(stated, str) else (as_text(stated) or "")
-        if isinstance(stated, list):
-            target = ", ".join(as_text(one) or "" for one in stated)
+        target = ", ".join(_stated(one) for one in stated) if isinstance(stated, list) else _stated(stated)
         return rule, {"message": f"{words} {target}", "target": target, "value": failure.instance}
 
     return explain
+
+
+def _stated(value: Json) -> str:
+    return value if isinstance(value, str) else json_codec.dumps(value).decode()
 
 
 def _plain(rule: str, message: str) -> Callable[[ValidationError], Rule]:

@@ -2,8 +2,11 @@
 
 An error is found under the path of the offending value and the name of the rule::
 
-    {"i18n.en-US.label": {"minLength": {"message": "String must be at least 3 characters",
-                                        "target": 3, "cause": "ab", "value": "ab"}}}
+    {
+        "i18n.en-US.label": {
+            "minLength": {"message": "String must be at least 3 characters", "target": 3, "cause": "ab", "value": "ab"}
+        }
+    }
 
 Rules, messages and extra members are those of ``kz_json_schema:error_to_jobj/2``. Schemas of draft 3 and draft 4 are
 read, each with its own form of ``required``.
@@ -24,7 +27,7 @@ from referencing.jsonschema import DRAFT4
 
 from crossbar_appstore import json_codec
 from crossbar_appstore.json_codec import Json, JsonObject
-from crossbar_appstore.kazoo.values import as_boolean, as_integer, as_number
+from crossbar_appstore.number_text import parse_number, round_half_away
 from crossbar_appstore.package_data import load_schema, schema_names
 from crossbar_appstore.schema_errors import SchemaErrors, crossbar_error
 from crossbar_appstore.schema_keywords import DRAFT3_KEYWORDS, DRAFT4_KEYWORDS, Keyword
@@ -32,12 +35,6 @@ from crossbar_appstore.schema_keywords import DRAFT3_KEYWORDS, DRAFT4_KEYWORDS, 
 MAX_ERRORS: Final = 1000
 MAX_ERROR_BYTES: Final = 1_000_000
 """A body made to fail in a million places is not repeated a million times: errors past these limits are left out."""
-
-_COERCIONS: Final[Mapping[str, Callable[[Json], Json]]] = {
-    "integer": as_integer,
-    "number": as_number,
-    "boolean": as_boolean,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +101,9 @@ def validate(name: str, value: Json) -> SchemaErrors:
 
 
 def validate_coercing(name: str, value: Json) -> tuple[Json, SchemaErrors]:
-    """The value, coerced where that helps, and what is wrong with it then: what ``cb_context:validate_request_data/2``
-    does unless ``schema_strict_validation`` is set.
+    """The value, coerced where that helps, and what is wrong with it then.
+
+    What ``cb_context:validate_request_data/2`` does unless ``schema_strict_validation`` is set.
 
     Raises:
         UnknownFile: there is no such schema.
@@ -135,9 +133,18 @@ def _coerce(value: Json, path: list[str | int], wanted: str) -> None:
     *way, last = path
     for key in way:
         value = value[key]
-    converted = _COERCIONS[wanted](value[last]) if wanted in _COERCIONS else None
+    converted = _converted(value[last], wanted)
     if converted is not None:
         value[last] = converted
+
+
+def _converted(value: Json, wanted: str) -> Json | None:
+    if wanted == "boolean":
+        return {"true": True, "false": False}.get(value) if isinstance(value, str) else None
+    number = parse_number(value) if isinstance(value, str) else value
+    if isinstance(number, bool) or not isinstance(number, int | float) or wanted not in {"integer", "number"}:
+        return None
+    return round_half_away(number) if wanted == "integer" and isinstance(number, float) else number
 
 
 @cache

@@ -4,12 +4,12 @@ Every function takes any JSON value and never raises. Absent keys are told from 
 """
 
 import math
-import re
 from enum import Enum
 from typing import Any, Final
 
 from crossbar_appstore import json_codec
 from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.number_text import parse_number, round_half_away
 
 
 class Missing(Enum):
@@ -19,10 +19,6 @@ class Missing(Enum):
 
 
 MISSING: Final = Missing.MISSING
-
-# Python refuses to parse integers of more than 4300 digits; nobody's priority or price has a hundred.
-_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,100}")
-_FLOAT: Final = re.compile(r"[+-]?[0-9]{1,100}\.[0-9]{1,400}(?:[eE][+-]?[0-9]{1,5})?")
 
 
 def get(value: Json | Missing, *path: str) -> Json | Missing:
@@ -104,7 +100,7 @@ def nonempty_text_at(value: Json | Missing, *path: str) -> str | None:
 def as_number(value: Json | Missing) -> int | float | None:
     """A number, or the one that a text spells in Erlang's notation; ``None`` for all else (``kz_term:to_number/1``)."""
     if isinstance(value, str):
-        return _parsed_number(value)
+        return parse_number(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value if math.isfinite(value) else None
     return None
@@ -113,7 +109,7 @@ def as_number(value: Json | Missing) -> int | float | None:
 def as_integer(value: Json | Missing) -> int | None:
     """``as_number`` rounded half away from zero (``kz_term:to_integer/1``)."""
     number = as_number(value)
-    return _rounded(number) if isinstance(number, float) else number
+    return round_half_away(number) if isinstance(number, float) else number
 
 
 def is_empty(value: Json | Missing) -> bool:
@@ -130,20 +126,6 @@ def is_empty(value: Json | Missing) -> bool:
 
 def _float_text(value: float) -> str:
     return repr(value)
-
-
-def _rounded(value: float) -> int:
-    # Erlang's round/1 moves halves away from zero.
-    return math.floor(value + 0.5) if value >= 0 else math.ceil(value - 0.5)
-
-
-def _parsed_number(text: str) -> int | float | None:
-    if _INTEGER.fullmatch(text):
-        return int(text)
-    if _FLOAT.fullmatch(text):
-        number = float(text)
-        return number if math.isfinite(number) else None
-    return None
 
 
 def _joined(items: list[Any]) -> str | None:
