@@ -1,0 +1,68 @@
+"""The documents that decide about callers, read through the cached store."""
+
+from typing import Final
+
+from crossbar_appstore.appstore import resellers
+from crossbar_appstore.datastore.errors import NoMasterAccount
+from crossbar_appstore.datastore.store import Datastore
+from crossbar_appstore.json_codec import JsonObject
+from crossbar_appstore.kazoo.documents import live
+from crossbar_appstore.kazoo.ids import account_db, is_account_id
+
+SYSTEM_AUTH: Final = "system_auth"
+SERVICES: Final = "services"
+
+
+class Documents:
+    """Accounts, users and services as they are known; None for what does not exist.
+
+    Documents are shared and must not be changed. Every method raises ``DatastoreError`` where CouchDB cannot be asked
+    and nothing is known from before.
+    """
+
+    def __init__(self, store: Datastore) -> None:
+        self.store = store
+
+    async def open(self, database: str, doc_id: str) -> JsonObject | None:
+        """A document, soft-deleted or not."""
+        return (await self.store.open(database, doc_id)).document
+
+    async def open_live(self, database: str, doc_id: str) -> JsonObject | None:
+        """A document that is not soft-deleted (``kz_datamgr:open_cache_doc/2``)."""
+        return live((await self.store.open(database, doc_id)).document)
+
+    async def account(self, account_id: str) -> JsonObject | None:
+        """An account's document; a soft-deleted one still counts (``kzd_accounts:fetch/1``)."""
+        return await self.open(account_db(account_id), account_id) if is_account_id(account_id) else None
+
+    async def in_account(self, account_id: str, doc_id: str) -> JsonObject | None:
+        """A document of an account's database, a user for instance; None for a soft-deleted one."""
+        return await self.open_live(account_db(account_id), doc_id) if is_account_id(account_id) else None
+
+    async def services(self, account_id: str) -> JsonObject | None:
+        """An account's services document."""
+        return await self.open_live(SERVICES, account_id)
+
+    async def is_reseller(self, account_id: str) -> bool:
+        """Whether the account is a reseller (``kz_services_reseller:is_reseller/1``)."""
+        return resellers.is_reseller(await self.services(account_id))
+
+    async def master_account_id(self) -> str | None:
+        """The master account's id; None in a system without accounts."""
+        try:
+            return await self.store.master.id()
+        except NoMasterAccount:
+            return None
+
+    async def reseller_id(self, account_id: str) -> str | None:
+        """The account's reseller (``kz_services_reseller:get_id/1``).
+
+        Without a services document it is the nearest ancestor that is a reseller, else the master account.
+        """
+        services = await self.services(account_id)
+        if services is not None:
+            return resellers.reseller_id(services)
+        for ancestor in resellers.ancestors(await self.account(account_id)):
+            if await self.is_reseller(ancestor):
+                return ancestor
+        return await self.master_account_id()
