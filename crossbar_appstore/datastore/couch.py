@@ -5,7 +5,8 @@ CouchDB 2 and 3 and on PouchDB Server 4.2. Every method raises ``DatastoreError`
 reads asks again where the connection failed, none that writes does.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -237,8 +238,9 @@ class Couch:
         include_docs: bool = False,
         limit: int | None = None,
     ) -> list[ViewRow]:
-        """Documents by id. With ``keys``, a row for each that exists or was deleted (``doc`` None), in their order;
-        ids that never existed have no row.
+        """Documents by id; with ``keys`` in their order.
+
+        A deleted one has a row without ``doc``, one that never existed has none.
         """
         # aiocouch leaves the slashes of the database's name unquoted here.
         endpoint = f"{self._database(database).endpoint}/_all_docs"
@@ -300,7 +302,7 @@ class Couch:
 
     async def databases(self) -> list[str]:
         """The databases' names as the server lists them; PouchDB Server drops slashes from them."""
-        return await self._wire.ask(Subject(), lambda: self._wire.client.keys())
+        return await self._wire.ask(Subject(), self._wire.client.keys)
 
     async def update_seq(self, database: str) -> Json:
         """Where the database's ``_changes`` stand now, to be given as ``since``."""
@@ -309,7 +311,7 @@ class Couch:
 
     async def server(self) -> ServerInfo:
         """Who answers, and in which version."""
-        info = await self._wire.ask(Subject(), lambda: self._wire.client.info())
+        info = await self._wire.ask(Subject(), self._wire.client.info)
         vendor = info.get("vendor")
         name = vendor.get("name") if isinstance(vendor, dict) else None
         vendor_name = "PouchDB" if "express-pouchdb" in info else str(name or "unknown")
@@ -328,23 +330,25 @@ class Couch:
         reply = await self._wire.ask(Subject(database), lambda: self._get_object(endpoint, {"since": sequence(since)}))
         return [change_line(raw) for raw in reply["results"]], reply["last_seq"]
 
-    async def changes(self, database: str, *, since: Json) -> AsyncIterator[list[Change]]:
+    async def changes(self, database: str, *, since: Json) -> AsyncGenerator[list[Change], None]:
         """One connection to the continuous feed, ids only; an empty list for each sign of life.
 
         Ends when the server ends it; raises when it breaks or falls silent. Reconnecting is ``changes.Feed``'s task.
         """
         endpoint = f"{self._database(database).endpoint}/_changes"
-        async for raw in self._lines(Subject(database), endpoint, since):
-            yield [change_line(raw)] if raw and "id" in raw else []
+        async with aclosing(self._lines(Subject(database), endpoint, since)) as lines:
+            async for batch in lines:
+                yield [change_line(raw) for raw in batch if "id" in raw]
 
-    async def db_updates(self, *, since: Json) -> AsyncIterator[list[DatabaseUpdate]]:
+    async def db_updates(self, *, since: Json) -> AsyncGenerator[list[DatabaseUpdate], None]:
         """The continuous feed of databases that changed, as ``changes``; CouchDB 2 and newer.
 
         Raises:
             DatabaseMissing: the server has no such feed (PouchDB).
         """
-        async for raw in self._lines(Subject("_db_updates"), "/_db_updates", since):
-            yield [update_line(raw)] if raw and "db_name" in raw else []
+        async with aclosing(self._lines(Subject("_db_updates"), "/_db_updates", since)) as lines:
+            async for batch in lines:
+                yield [update_line(raw) for raw in batch if "db_name" in raw]
 
     # How each kind of request is made
 
@@ -413,12 +417,13 @@ class Couch:
     async def _post_object(self, endpoint: str, query: JsonObject, params: dict[str, str] | None = None) -> JsonObject:
         return as_object((await self._wire.request("POST", endpoint, params=params, json=query)).json())
 
-    async def _lines(self, subject: Subject, endpoint: str, since: Json) -> AsyncIterator[JsonObject | None]:
-        """One object a line of a continuous feed, None for a sign of life."""
+    async def _lines(self, subject: Subject, endpoint: str, since: Json) -> AsyncGenerator[list[JsonObject], None]:
+        """The lines of a continuous feed as objects, as many as came together."""
         params = {"feed": "continuous", "heartbeat": str(int(HEARTBEAT * 1000)), "since": sequence(since)}
         try:
-            async for line in self._wire.stream(endpoint, params, SILENCE):
-                yield as_object(loads(line)) if line else None
+            async with aclosing(self._wire.stream(endpoint, params, SILENCE)) as lines:
+                async for batch in lines:
+                    yield [as_object(loads(line)) for line in batch]
             return
         except (*TRANSLATED, Refused) as error:
             trouble = translate(error, subject)

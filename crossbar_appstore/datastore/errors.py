@@ -51,6 +51,10 @@ class Conflict(DatastoreError):
         self.doc_id = doc_id
 
 
+class NoMasterAccount(DatastoreError):
+    """No master account is configured, and there is no account at all that could be it."""
+
+
 class Troubled(DatastoreError):
     """CouchDB gave no answer that tells anything about the document."""
 

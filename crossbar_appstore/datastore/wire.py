@@ -6,9 +6,8 @@ and reads attachments without their digest. For those few calls we use *its* ses
 """
 
 import asyncio
-import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -21,6 +20,7 @@ from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
 
 from .counters import Counters
 from .errors import DatastoreError, Misconfigured, TimedOut, Unreachable
+from .pauses import pause
 from .translation import TRANSLATED, Refused, Subject, translate
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ IDLE_SECONDS = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds: ``connect`` for the TCP connection, ``read`` between two pieces of a reply, ``total`` with all retries."""
+    """Seconds: ``connect`` for the TCP connection, ``read`` between two pieces of a reply, ``total`` of it all."""
 
     connect: float = 2.0
     read: float = 10.0
@@ -128,7 +128,7 @@ class Wire:
                 return await self.tell(subject, operation)
             except Unreachable:
                 self.counters.retries += 1
-            await asyncio.sleep(random.uniform(0.5, 1.5) * 0.05 * attempt)
+            await pause(0.05 * attempt)
         return await self.tell(subject, operation)
 
     async def tell(self, subject: Subject, operation: Callable[[], Awaitable[T]]) -> T:
@@ -167,8 +167,8 @@ class Wire:
                 raise Refused(response.status, body)
             return Reply(response.status, {name.lower(): value for name, value in response.headers.items()}, body)
 
-    async def stream(self, endpoint: str, params: dict[str, str], silence: float) -> AsyncIterator[bytes]:
-        """The lines of an endless reply; an empty one is a heartbeat.
+    async def stream(self, endpoint: str, params: dict[str, str], silence: float) -> AsyncGenerator[list[bytes], None]:
+        """The lines of an endless reply, as many as came together; no line at all is a heartbeat.
 
         Own line splitting, as aiohttp's refuses long lines. TimeoutError after ``silence`` seconds without a byte.
         """
@@ -182,8 +182,7 @@ class Wire:
             rest = b""
             async for piece in response.content.iter_any():
                 *lines, rest = (rest + piece).split(b"\n")
-                for line in lines:
-                    yield line.strip()
+                yield [line for line in lines if line.strip()]
 
     def _session(self) -> aiohttp.ClientSession:
         return self.client._server._http_session

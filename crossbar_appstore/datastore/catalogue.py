@@ -1,0 +1,93 @@
+"""The catalogue in memory: the master account's apps, as numbered snapshots kept current by a feed."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from .cache import Cache, Key
+from .catalogue_loading import DESIGN, RELOAD_SECONDS, Loader
+from .changes import Feed
+from .couch import Couch, Written
+from .counters import Counters
+from .master_account import MasterAccount
+from .notices import NoticeBoard
+from .replies import Change
+from .snapshot import Check, Snapshot, fault_of
+
+UNWATCHED_SECONDS = 1.5
+"""How long a snapshot is believed while the feed is not heard of."""
+_KEY: Key = ("", "catalogue")
+
+
+class Catalogue:
+    """The current snapshot, loaded at the first question.
+
+    ``check`` may refuse documents that the domain could not work with; they are skipped, logged and counted.
+    """
+
+    def __init__(
+        self, couch: Couch, master: MasterAccount, board: NoticeBoard, counters: Counters, check: Check = fault_of
+    ) -> None:
+        self._couch = couch
+        self._board = board
+        self._loader = Loader(couch, master, counters, check)
+        self.feed: Feed[Change] = Feed("the catalogue", self._connect, self._take, counters, refused_pause=5.0)
+        self._cache = Cache(self._loader, board, NoticeBoard.alone(), _Ages(self.feed), counters)
+
+    async def snapshot(self) -> Snapshot:
+        """The apps as they are now; as they were, marked stale, while CouchDB is away.
+
+        Raises:
+            NoMasterAccount: there is no account yet.
+            DatastoreError: CouchDB is away, and the catalogue was never loaded.
+        """
+        return await self._cache.get(_KEY)
+
+    def peek(self) -> Snapshot | None:
+        """The snapshot, if it can be trusted without asking CouchDB."""
+        return self._cache.peek(_KEY)
+
+    def start(self) -> None:
+        """Follow the master account's changes."""
+        self.feed.start()
+
+    async def stop(self) -> None:
+        """End the feed and whatever is under way."""
+        await self.feed.stop()
+        await self._cache.close()
+
+    def notice(self, written: Written) -> None:
+        """A document was written through this process: if it may be an app, every worker looks again."""
+        if self._concerns(written):
+            self._board.count_up(NoticeBoard.CATALOGUE)
+
+    def _concerns(self, written: Written) -> bool:
+        state = self._loader.state
+        if state is not None and written.database != state.database:
+            return False
+        if written.document is None or written.doc_id == DESIGN or written.document.get("pvt_type") == "app":
+            return True
+        return state is not None and any(app["_id"] == written.doc_id for app in state.apps)
+
+    async def _connect(self) -> AsyncGenerator[list[Change], None]:
+        await self.snapshot()
+        state = self._loader.state
+        if state is None:  # a snapshot is made of it
+            return
+        async with aclosing(self._couch.changes(state.database, since=state.since)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _take(self, changes: list[Change]) -> None:
+        # The feed only rings: what to read is asked from where the snapshot stands.
+        if changes:
+            await self._cache.refresh(_KEY)
+
+
+class _Ages:
+    """Believed until the next whole load while the feed is heard of, else briefly."""
+
+    def __init__(self, feed: Feed[Change]) -> None:
+        self._feed = feed
+
+    def limit(self, asked_at: float) -> float:
+        return RELOAD_SECONDS if self._feed.is_healthy() else UNWATCHED_SECONDS

@@ -1,0 +1,104 @@
+"""The two kinds of cached answers: a document, and the rows of a small view."""
+
+from dataclasses import dataclass, replace
+
+from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
+
+from .cache import Key
+from .couch import Couch
+from .errors import DatabaseMissing, DocumentMissing, ViewMissing
+from .notices import row_of
+from .replies import ViewRow
+
+# A parsed document takes about five times the memory of its text, an entry with its keys about this much more.
+_PARSED = 5
+_ENTRY = 700
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A document as last read; None where there is none (or no such database).
+
+    ``stale``: CouchDB could not be asked, this is what it said before. The document is shared: never change it.
+    The same object is given as long as the revision is the same, so work on it can be remembered by identity.
+    """
+
+    document: JsonObject | None
+    stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRows:
+    """The rows of a view as last read; None where there is no such view (or database)."""
+
+    rows: tuple[ViewRow, ...] | None
+    stale: bool = False
+
+
+class DocumentKind:
+    """How documents are cached: by revision."""
+
+    def __init__(self, couch: Couch) -> None:
+        self._couch = couch
+
+    def row(self, key: Key) -> int:
+        """The document's own row."""
+        return row_of(*key)
+
+    async def fetch(self, key: Key) -> Known:
+        """The document from CouchDB; a missing one is an answer."""
+        try:
+            return Known(await self._couch.open_doc(*key))
+        except (DocumentMissing, DatabaseMissing):
+            return Known(None)
+
+    def is_same(self, old: Known, new: Known) -> bool:
+        """Whether both are of the same revision."""
+        if old.document is None or new.document is None:
+            return old.document is new.document
+        return old.document.get("_rev") == new.document.get("_rev")
+
+    def as_stale(self, answer: Known) -> Known:
+        """The same document, marked."""
+        return replace(answer, stale=True)
+
+    def weight(self, answer: Known) -> int:
+        """From the length of its text."""
+        return _ENTRY if answer.document is None else _ENTRY + _PARSED * len(dumps(answer.document))
+
+
+class RowsKind:
+    """How views are cached; the key's second part is the query, as ``query_key`` makes it."""
+
+    def __init__(self, couch: Couch) -> None:
+        self._couch = couch
+
+    def row(self, key: Key) -> int:
+        """The row of the whole database: any write in it may change a view."""
+        return row_of(key[0], "")
+
+    async def fetch(self, key: Key) -> KnownRows:
+        """The rows from CouchDB; a missing view is an answer."""
+        query = loads(key[1])
+        try:
+            return KnownRows(tuple(await self._couch.view(key[0], query.pop("view"), **query)))
+        except (ViewMissing, DatabaseMissing):
+            return KnownRows(None)
+
+    def is_same(self, old: KnownRows, new: KnownRows) -> bool:
+        """Whether all rows are equal."""
+        return old.rows == new.rows
+
+    def as_stale(self, answer: KnownRows) -> KnownRows:
+        """The same rows, marked."""
+        return replace(answer, stale=True)
+
+    def weight(self, answer: KnownRows) -> int:
+        """From the length of its rows."""
+        rows = answer.rows or ()
+        return _ENTRY + sum(_PARSED * len(dumps([row.id, row.key, row.value, row.doc])) for row in rows)
+
+
+def query_key(database: str, view: str, **query: Json) -> Key:
+    """The cache's key of a view query."""
+    return database, dumps({"view": view, **query}).decode()

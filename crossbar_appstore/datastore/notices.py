@@ -1,0 +1,85 @@
+"""The notice board: how a worker sees at once what another worker wrote.
+
+A fixed array of 64-bit counters in memory that all workers share. A document has a row (by hash; two may share one,
+which costs a needless read at most), a worker has a column. Only its own worker ever counts a cell up, so nothing
+races. A writer counts up after CouchDB acknowledged and before its client is answered; a reader remembers the whole
+row as it was *before* its fetch began, and trusts what it fetched only while the row is still the same.
+"""
+
+import mmap
+from pathlib import Path
+from typing import Self
+from zlib import crc32
+
+ROWS = 65_536
+_CELL = 8
+
+
+class NoticeBoard:
+    """One worker's view of the board: all rows, its own column."""
+
+    CATALOGUE = ROWS
+    """The row of the catalogue, shared with no document."""
+
+    __slots__ = ("_bytes", "_cells", "_column", "_width", "workers")
+
+    def __init__(self, memory: bytearray | mmap.mmap, workers: int, column: int) -> None:
+        if not 0 <= column < workers:
+            raise ValueError(f"no column {column} on a board of {workers}")
+        self.workers = workers
+        self._column = column
+        self._width = workers * _CELL
+        self._bytes = memoryview(memory)
+        # Native 64-bit cells: a store is one instruction, so no other worker sees half of it.
+        self._cells = self._bytes.cast("Q")
+
+    @classmethod
+    def alone(cls) -> Self:
+        """A board in this process's own memory."""
+        return cls(bytearray(size(1)), 1, 0)
+
+    @classmethod
+    def shared(cls, workers: int) -> Self:
+        """A board that processes forked from this one share. Make it before they fork, then ``for_worker``."""
+        return cls(mmap.mmap(-1, size(workers)), workers, 0)
+
+    @classmethod
+    def in_file(cls, path: Path, workers: int) -> Self:
+        """A board in a file, for processes that are not forked: each opens the same path. Made where missing."""
+        with path.open("a+b") as file:
+            if file.seek(0, 2) < size(workers):
+                file.truncate(size(workers))
+            return cls(mmap.mmap(file.fileno(), size(workers)), workers, 0)
+
+    def for_worker(self, column: int) -> Self:
+        """The same board for the worker numbered ``column``; a worker that replaces a dead one takes its number."""
+        memory = self._bytes.obj
+        if not isinstance(memory, bytearray | mmap.mmap):  # always one of them, which mypy cannot know
+            raise TypeError(type(memory))
+        return type(self)(memory, self.workers, column)
+
+    def row(self, number: int) -> bytes:
+        """What the row holds now; only good for comparing."""
+        start = number * self._width
+        return bytes(self._bytes[start : start + self._width])
+
+    def after_own(self, row: bytes) -> bytes:
+        """The row as it will be if we alone count it up once."""
+        cells = memoryview(bytearray(row)).cast("Q")
+        cells[self._column] = (cells[self._column] + 1) & 0xFFFF_FFFF_FFFF_FFFF
+        return bytes(cells)
+
+    def count_up(self, number: int) -> None:
+        """Tell every worker that what it knows of this row is old."""
+        cell = number * self.workers + self._column
+        self._cells[cell] = (self._cells[cell] + 1) & 0xFFFF_FFFF_FFFF_FFFF
+
+
+def size(workers: int) -> int:
+    """Bytes that a board for so many workers takes: half a megabyte a worker."""
+    return (ROWS + 1) * workers * _CELL
+
+
+def row_of(database: str, doc_id: str) -> int:
+    """The row of a document; with an empty id that of the whole database. The same in every process."""
+    return crc32(doc_id.encode(), crc32(database.encode())) % ROWS

@@ -1,0 +1,212 @@
+"""The facade that resources and auth use: cached documents, the catalogue, and updates that lose nothing."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing
+from types import TracebackType
+from typing import Self
+
+from crossbar_appstore.json_codec import Json, JsonObject
+
+from .ages import FeedAges
+from .cache import Cache
+from .catalogue import Catalogue
+from .changes import Feed
+from .configuration import Configuration
+from .couch import Couch, Written
+from .errors import Conflict, DocumentMissing
+from .known import DocumentKind, Known, KnownRows, RowsKind, query_key
+from .master_account import MasterAccount
+from .notices import NoticeBoard, row_of
+from .pauses import pause
+from .replies import DatabaseUpdate
+from .snapshot import Check, fault_of
+
+Change = Callable[[JsonObject | None], JsonObject]
+"""From a copy of the newest document (None: there is none) to what shall be saved. It may be called again."""
+
+ATTEMPTS = 5
+_PAUSE = 0.01
+
+
+class Datastore:
+    """One a process. Entered, it follows CouchDB's feeds; left, it closes the connections.
+
+    ``board`` is what the workers share (``NoticeBoard``); alone, a process needs none.
+    """
+
+    def __init__(
+        self, couch: Couch, *, board: NoticeBoard | None = None, check: Check = fault_of, feeds: bool = True
+    ) -> None:
+        self.couch = couch
+        self.counters = couch.counters
+        self._board = board if board is not None else NoticeBoard.alone()
+        self._outside = NoticeBoard.alone()
+        self._feeds = feeds
+        self._updates = Feed("database updates", self._connect, self._take, self.counters)
+        ages = FeedAges(self._updates)
+        self._documents = Cache(DocumentKind(couch), self._board, self._outside, ages, self.counters)
+        self._rows = Cache(RowsKind(couch), self._board, self._outside, ages, self.counters, max_entries=5_000)
+        self.config = Configuration(self.open)
+        self.master = MasterAccount(couch, self.config)
+        self.catalogue = Catalogue(couch, self.master, self._board, self.counters, check)
+        couch.on_write = self._wrote
+
+    async def __aenter__(self) -> Self:
+        if self._feeds:
+            self._updates.start()
+            self.catalogue.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._updates.stop()
+        await self.catalogue.stop()
+        await self._documents.close()
+        await self._rows.close()
+        await self.couch.close()
+
+    # Reading
+
+    async def open(self, database: str, doc_id: str) -> Known:
+        """A document as it is in CouchDB, or was a moment ago; soft-deleted ones as they are.
+
+        Raises:
+            DatastoreError: CouchDB is away, and the document was never read. A missing one is no error.
+        """
+        key = (database, doc_id)
+        return self._documents.peek(key) or await self._documents.get(key)
+
+    def peek(self, database: str, doc_id: str) -> Known | None:
+        """The document, if it can be trusted without asking CouchDB."""
+        return self._documents.peek((database, doc_id))
+
+    async def open_many(self, wanted: Iterable[tuple[str, str]]) -> list[Known]:
+        """Several documents (database, id), asked for in parallel, in their order; errors as ``open``."""
+        keys = list(wanted)
+        known = [self._documents.peek(key) for key in keys]
+        fetched = iter(
+            await asyncio.gather(
+                *(self._documents.get(key) for key, answer in zip(keys, known, strict=True) if answer is None)
+            )
+        )
+        return [next(fetched) if answer is None else answer for answer in known]
+
+    async def rows(self, database: str, view: str, **query: Json) -> KnownRows:
+        """The rows of a small view, cached as documents are; ``query`` as ``Couch.view`` takes it.
+
+        Raises:
+            DatastoreError: CouchDB is away, and this was never asked. A missing view is no error.
+        """
+        return await self._rows.get(query_key(database, view, **query))
+
+    async def ping(self) -> None:
+        """Ask CouchDB whether it is there; DatastoreError if not."""
+        await self.couch.server()
+
+    # Writing
+
+    async def update(self, database: str, doc_id: str, change: Change, *, attempts: int = ATTEMPTS) -> JsonObject:
+        """Apply a change to the newest document and save it; on a conflict read again and re-apply.
+
+        Attachments survive unless the change gives ``_attachments`` of its own. What ``change`` raises is passed on.
+
+        Returns:
+            What was saved, with its new ``_rev``. It is shared with the cache: never change it.
+
+        Raises:
+            Conflict: other writers were faster each time.
+            DatastoreError: not saved; after TimedOut and Unreachable perhaps saved all the same.
+        """
+        key = (database, doc_id)
+        known = self._documents.peek(key) or await self._documents.refresh(key)
+        for attempt in range(1, attempts + 1):
+            document = _revised(doc_id, known.document, change)
+            try:
+                return await self._save(database, document)
+            except Conflict:
+                self.counters.conflicts += 1
+            known = await self._documents.refresh(key)
+            if known.document is not None and _is_ours(known.document, document):
+                return known.document
+            await pause(_PAUSE * 2**attempt)
+        raise Conflict(database, doc_id)
+
+    async def create(self, database: str, document: JsonObject) -> JsonObject:
+        """Save a document that does not exist yet, under its ``_id``; Conflict if it does."""
+        return await self._save(database, {name: value for name, value in document.items() if name != "_rev"})
+
+    async def remove(self, database: str, doc_id: str, *, attempts: int = ATTEMPTS) -> bool:
+        """Delete the newest revision of a document, whatever it holds; False if there is none."""
+        for attempt in range(1, attempts + 1):
+            known = await self._documents.refresh((database, doc_id))
+            if known.document is None:
+                return False
+            try:
+                await self.couch.delete_doc(database, doc_id, known.document["_rev"])
+            except Conflict:
+                self.counters.conflicts += 1
+                await pause(_PAUSE * 2**attempt)
+            except DocumentMissing:
+                return False
+            else:
+                return True
+        raise Conflict(database, doc_id)
+
+    async def _save(self, database: str, document: JsonObject) -> JsonObject:
+        key = (database, document["_id"])
+        before = self._documents.stamp(key)
+        saved = await self.couch.save_doc(database, document)
+        if not _has_inline_attachments(saved):
+            self._documents.put_own(key, Known(saved), before)
+        return saved
+
+    def _wrote(self, written: Written) -> None:
+        self._board.count_up(row_of(written.database, written.doc_id))
+        if written.doc_id:
+            self._board.count_up(row_of(written.database, ""))
+        self.catalogue.notice(written)
+
+    # The feed of databases
+
+    async def _connect(self) -> AsyncGenerator[list[DatabaseUpdate], None]:
+        # What changed before is covered by short ages, so it begins now, each time.
+        async with aclosing(self.couch.db_updates(since="now")) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _take(self, updates: list[DatabaseUpdate]) -> None:
+        for update in updates:
+            self._outside.count_up(row_of(update.database, ""))
+
+
+def _revised(doc_id: str, base: JsonObject | None, change: Change) -> JsonObject:
+    """The changed document, over the revision it was made from, with the attachments of that."""
+    document = dict(change(_copy(base)))
+    document["_id"] = doc_id
+    document.pop("_rev", None)
+    if base is not None:
+        document["_rev"] = base["_rev"]
+        if "_attachments" in base:
+            document.setdefault("_attachments", base["_attachments"])
+    return document
+
+
+def _is_ours(newest: JsonObject, attempted: JsonObject) -> bool:
+    """Whether the conflict was with ourselves: aiohttp repeats a PUT whose connection closed before the reply."""
+    apart = ("_rev", "_attachments")
+    return {k: v for k, v in newest.items() if k not in apart} == {k: v for k, v in attempted.items() if k not in apart}
+
+
+def _has_inline_attachments(document: JsonObject) -> bool:
+    stubs = document.get("_attachments")
+    return isinstance(stubs, dict) and not all(isinstance(stub, dict) and stub.get("stub") for stub in stubs.values())
+
+
+def _copy(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {name: _copy(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_copy(item) for item in value]
+    return value
