@@ -102,7 +102,7 @@ class Context:
     content_type: str = "application/json"
     allowed_methods: Sequence[str] | None = None
     account_id: str | None = None
-    account: Mapping[str, Any] | None = None
+    account: JsonObject | None = None
     auth_token: str | None = None
     auth_scheme: str | None = None
     identity: Any = None

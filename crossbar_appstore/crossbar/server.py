@@ -96,6 +96,13 @@ class Handler:
         return any(parsed in network for network in self._trusted)
 
 
+def create_web_application(handler: Handler) -> web.Application:
+    """An aiohttp application in which one handler answers every method and path."""
+    application = web.Application(client_max_size=MAX_BODY + 1)
+    application.router.add_route("*", "/{path:.*}", handler)
+    return application
+
+
 def load_banner() -> str:
     """The text that stands where no API is."""
     return resources.files(__package__).joinpath("banner.txt").read_text()

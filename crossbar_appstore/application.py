@@ -1,0 +1,78 @@
+"""The composition root: what is wired to what."""
+
+import socket
+from collections.abc import AsyncIterator, Iterable
+from ipaddress import ip_network
+from typing import Final
+
+from aiohttp import web
+
+from crossbar_appstore import __version__
+from crossbar_appstore.auth.basic import BasicScheme
+from crossbar_appstore.auth.credentials import Directory
+from crossbar_appstore.auth.documents import Documents
+from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
+from crossbar_appstore.auth.keys import KeyRing
+from crossbar_appstore.auth.restriction_check import RestrictionCheck
+from crossbar_appstore.auth.settings import Settings as AuthSettings
+from crossbar_appstore.auth.tokens import Tokens
+from crossbar_appstore.crossbar.decision import DecisionOrder
+from crossbar_appstore.crossbar.envelope import Envelope
+from crossbar_appstore.crossbar.paths import PathParser
+from crossbar_appstore.crossbar.resource import Resource
+from crossbar_appstore.crossbar.server import Handler, create_web_application, load_banner
+from crossbar_appstore.crossbar.throttling import Throttle
+from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.notices import NoticeBoard
+from crossbar_appstore.datastore.store import Datastore
+from crossbar_appstore.resources.account_apps import AppStore
+from crossbar_appstore.resources.apps_store import AppsStore
+from crossbar_appstore.resources.pictures import Pictures
+from crossbar_appstore.resources.refusals import translate
+from crossbar_appstore.settings import Settings
+
+STORE: Final = web.AppKey("store", Datastore)
+
+
+def create_application(settings: Settings, board: NoticeBoard | None = None) -> web.Application:
+    """The whole service as one aiohttp application; it connects when it starts and disconnects when it is cleaned up.
+
+    Args:
+        settings: ``settings.couchdb`` must be set.
+        board: the notice board that this worker shares with others.
+
+    Raises:
+        SettingsError: no CouchDB was named.
+    """
+    address = settings.require_couchdb()
+    store = Datastore(Couch(address.url, user=address.user, password=address.password), board=board)
+    documents = Documents(store)
+    auth_settings = AuthSettings(documents, store.config)
+    tokens = Tokens(documents, auth_settings, KeyRing(documents))
+    directory = Directory(store.couch)
+    gatekeeper = AuthGatekeeper(
+        documents,
+        tokens,
+        BasicScheme(documents, auth_settings, directory),
+        RestrictionCheck(documents, auth_settings),
+        writes_need_admin=settings.writes_need_admin,
+    )
+    apps = AppStore(store)
+    resources = by_noun([AppsStore(store, apps, Pictures(store), gatekeeper)])
+    order = DecisionOrder(resources, gatekeeper, Throttle(), Envelope(socket.gethostname(), __version__), translate)
+    parser = PathParser({noun: resource.swallows for noun, resource in resources.items()})
+    handler = Handler(order, parser, (ip_network("127.0.0.1/32"),), load_banner())
+    application = create_web_application(handler)
+    application[STORE] = store
+    application.cleanup_ctx.append(_connected)
+    return application
+
+
+def by_noun(resources: Iterable[Resource]) -> dict[str, Resource]:
+    """The resources by the noun that finds them."""
+    return {resource.noun: resource for resource in resources}
+
+
+async def _connected(application: web.Application) -> AsyncIterator[None]:
+    async with application[STORE]:
+        yield

@@ -1,0 +1,96 @@
+"""Icons and screenshots of the catalogue's apps (`cb_apps_store:get_icon/2`, `get_screenshot/3`)."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from crossbar_appstore.crossbar.context import Binary
+from crossbar_appstore.datastore.store import Datastore
+from crossbar_appstore.json_codec import JsonObject
+from crossbar_appstore.kazoo.ids import account_db
+
+CACHE_CONTROL: Final = "public, max-age=86400, stale-while-revalidate=604800"
+_UNTYPED: Final = "application/octet-stream"
+_MOST_BYTES: Final = 16_000_000
+_LARGEST: Final = 4_000_000
+
+Key = tuple[str, str, str, str]
+"""Database, document id, attachment name, digest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """An attachment as its document's stub describes it."""
+
+    name: str
+    content_type: str
+    digest: str
+
+    @property
+    def etag(self) -> str:
+        """The content digest as an entity tag."""
+        return self.digest.removeprefix("md5-")
+
+
+def icon(app: JsonObject) -> Attached | None:
+    """The attachment that the field ``icon`` names."""
+    return attachment(app, app.get("icon"))
+
+
+def screenshot(app: JsonObject, index: str) -> Attached | None:
+    """The attachment that ``screenshots`` names at a 0-based index; None for an index that is none."""
+    names = app.get("screenshots")
+    if not isinstance(names, list) or not index.isascii() or not index.isdigit() or len(index) > 6:
+        return None
+    position = int(index)
+    return attachment(app, names[position]) if position < len(names) else None
+
+
+def attachment(document: JsonObject, name: Any) -> Attached | None:
+    """The attachment of that name, from the document's stubs; None if there is none in CouchDB."""
+    stubs = document.get("_attachments")
+    stub = stubs.get(name) if isinstance(stubs, Mapping) and isinstance(name, str) else None
+    if not isinstance(stub, Mapping) or not isinstance(name, str):
+        return None
+    content_type, digest = stub.get("content_type"), stub.get("digest")
+    return Attached(name, content_type if isinstance(content_type, str) else _UNTYPED, str(digest))
+
+
+class Pictures:
+    """Attachments by content digest, in a cache of bounded size; askers of one picture share one read."""
+
+    def __init__(self, store: Datastore, most_bytes: int = _MOST_BYTES) -> None:
+        self._store = store
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._bodies: OrderedDict[Key, bytes] = OrderedDict()
+        self._loading: dict[Key, asyncio.Task[bytes]] = {}
+
+    def reply(self, account_id: str, document: JsonObject, attached: Attached) -> Binary:
+        """The picture as a reply; its bytes are loaded when they are needed."""
+        key = (account_db(account_id), str(document["_id"]), attached.name, attached.digest)
+        return Binary(partial(self._body, key), attached.content_type, attached.name, attached.etag, CACHE_CONTROL)
+
+    async def _body(self, key: Key) -> bytes:
+        body = self._bodies.get(key)
+        if body is not None:
+            self._bodies.move_to_end(key)
+            return body
+        task = self._loading.get(key)
+        if task is None:
+            task = self._loading[key] = asyncio.create_task(self._load(key))
+            task.add_done_callback(lambda _: self._loading.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def _load(self, key: Key) -> bytes:
+        database, doc_id, name, _ = key
+        body = (await self._store.couch.open_attachment(database, doc_id, name)).body
+        if len(body) <= _LARGEST:
+            self._bodies[key] = body
+            self._bytes += len(body)
+            while self._bytes > self._most_bytes:
+                self._bytes -= len(self._bodies.popitem(last=False)[1])
+        return body
