@@ -1,0 +1,73 @@
+"""Our design documents (``couchdb_views/``): which databases they belong to, and how they get there.
+
+They have the names of KAZOO's and emit what KAZOO's emit, in our own code, for systems without KAZOO. Whatever exists
+in a database is queried as it is: nothing here ever overwrites it.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.package_data import couchdb_view_names, load_couchdb_view
+
+from .couch import Couch
+from .errors import Conflict
+
+_CLUSTER_DATABASE = "system_data"
+
+
+class DatabaseClass(StrEnum):
+    """Kinds of databases that have design documents of ours."""
+
+    ACCOUNT = "account"
+    """Every account's own database."""
+    ACCOUNTS = "accounts"
+    """The one database with a copy of every account document."""
+
+
+def design_document(name: str) -> JsonObject:
+    """A design document ready to be saved: ``_id``, ``language`` and ``views``, each function one string.
+
+    Raises:
+        package_data.UnknownFile: we have none of this name.
+    """
+    source = load_couchdb_view(name)
+    views = {view: {part: _joined(code) for part, code in parts.items()} for view, parts in source["views"].items()}
+    return {"_id": source["_id"], "language": source["language"], "views": views}
+
+
+def names_for(databases: DatabaseClass) -> tuple[str, ...]:
+    """The names of the design documents that databases of this class need."""
+    return tuple(name for name in couchdb_view_names() if load_couchdb_view(name)["databases"] == databases)
+
+
+async def ensure(couch: Couch, database: str, names: Iterable[str]) -> list[str]:
+    """Install the design documents that the database does not have; the names of those that were installed.
+
+    Safe to repeat and to run twice at the same time.
+
+    Raises:
+        DatabaseMissing: no such database.
+        DatastoreError: CouchDB would not have them.
+    """
+    wanted = {f"_design/{name}": name for name in names}
+    there = {row.id for row in await couch.all_docs(database, startkey="_design/", endkey="_design0")}
+    installed = []
+    for doc_id, name in wanted.items():
+        if doc_id in there:
+            continue
+        try:
+            await couch.save_doc(database, design_document(name))
+        except Conflict:
+            continue  # somebody else was faster
+        installed.append(name)
+    return installed
+
+
+async def standing_alone(couch: Couch) -> bool:
+    """Whether no KAZOO cluster lives on this CouchDB: every one keeps its views in ``system_data``."""
+    return not await couch.database_exists(_CLUSTER_DATABASE)
+
+
+def _joined(code: Json) -> Json:
+    return "\n".join(code) if isinstance(code, list) else code
