@@ -1,0 +1,109 @@
+"""The program as a stranger gets it: built, installed into an empty environment, started from another directory."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from configparser import ConfigParser
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.timeout(600)
+
+CHECKOUT = Path(__file__).parents[2]
+NOT_COPIED = shutil.ignore_patterns(".*", "*.egg-info", "__pycache__", "build", "dist", "node_modules")
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    source: Path
+    sdist: Path
+    wheel: Path
+
+
+def run(*words: str | Path, cwd: Path) -> str:
+    done = subprocess.run([str(word) for word in words], cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def distribution(tmp_path_factory: pytest.TempPathFactory) -> Distribution:
+    place = tmp_path_factory.mktemp("distribution")
+    source = shutil.copytree(CHECKOUT, place / "source", ignore=NOT_COPIED)
+    run(sys.executable, "-m", "build", "--outdir", place, source, cwd=place)
+    [sdist], [wheel] = place.glob("*.tar.gz"), place.glob("*.whl")
+    return Distribution(source, sdist, wheel)
+
+
+@pytest.fixture(scope="module")
+def environment(distribution: Distribution, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bin directory of an environment that holds the wheel and what it asks for, nothing else."""
+    place = tmp_path_factory.mktemp("environment")
+    venv.create(place, with_pip=True)
+    run(place / "bin/python", "-m", "pip", "install", "-qq", distribution.wheel, cwd=place)
+    return place / "bin"
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+
+
+def test_setup_cfg_names_every_package() -> None:
+    config = ConfigParser()
+    config.read(CHECKOUT / "setup.cfg", encoding="utf-8")
+    named = set(config["options"]["packages"].split())
+    package = CHECKOUT / "crossbar_appstore"
+    folders = {path.parent.relative_to(CHECKOUT) for path in package.rglob("*.py")}
+    assert named == {
+        *(".".join(folder.parts) for folder in folders),
+        "crossbar_appstore.schemas",
+        "crossbar_appstore.couchdb_views",
+    }
+
+
+def test_the_wheel_holds_the_package_and_its_data_and_nothing_else(distribution: Distribution) -> None:
+    with zipfile.ZipFile(distribution.wheel) as wheel:
+        content = {name for name in wheel.namelist() if ".dist-info/" not in name}
+        licences = [name for name in wheel.namelist() if name.endswith("/LICENSE")]
+    expected = {f"crossbar_appstore/{name}" for name in files(distribution.source / "crossbar_appstore")}
+    for data in ("schemas", "couchdb_views"):
+        expected |= {f"crossbar_appstore/{data}/{name}" for name in files(distribution.source / data)}
+    assert content == expected
+    assert len(licences) == 1
+
+
+def test_the_sdist_holds_what_is_needed_to_build_and_test(distribution: Distribution) -> None:
+    with tarfile.open(distribution.sdist) as sdist:
+        content = {member.name.partition("/")[2] for member in sdist.getmembers() if member.isfile()}
+    for folder in ("crossbar_appstore", "schemas", "couchdb_views", "tests", "scripts", "docs"):
+        assert {f"{folder}/{name}" for name in files(distribution.source / folder)} <= content
+    assert {"setup.cfg", "pyproject.toml", "tox.ini", "README.md", "CHANGELOG.md", "LICENSE"} <= content
+
+
+def test_data_is_found_in_an_installed_package(environment: Path, tmp_path: Path) -> None:
+    code = (
+        "import json; from crossbar_appstore import package_data as data;"
+        "print(json.dumps([[data.schema_names(), [*map(data.load_schema, data.schema_names())]],"
+        " [data.couchdb_view_names(), [*map(data.load_couchdb_view, data.couchdb_view_names())]]]))"
+    )
+    found = json.loads(run(environment / "python", "-c", code, cwd=tmp_path))
+    for folder, (names, contents) in zip(("schemas", "couchdb_views"), found, strict=True):
+        in_checkout = {path.stem: json.loads(path.read_bytes()) for path in (CHECKOUT / folder).glob("*.json")}
+        assert in_checkout
+        assert dict(zip(names, contents, strict=True)) == in_checkout
+
+
+def test_the_console_script_is_installed(environment: Path, tmp_path: Path) -> None:
+    helped = run(environment / "crossbar-appstore", "--help", cwd=tmp_path)
+    assert "serve" in helped
+    assert "demo" in helped
+
+
+def test_requirements_agree_with_each_other(environment: Path, tmp_path: Path) -> None:
+    assert "No broken requirements" in run(environment / "python", "-m", "pip", "check", cwd=tmp_path)
