@@ -3,13 +3,12 @@
 import base64
 import binascii
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import DatabaseMissing, DocumentMissing, ViewMissing
-from crossbar_appstore.datastore.replies import ViewRow
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.accounts import password_hashes
 from crossbar_appstore.kazoo.documents import alphanumeric_name, is_soft_deleted
@@ -88,21 +87,11 @@ class Directory:
 
     async def accounts_by_name(self, name: str) -> Sequence[str]:
         """Ids of the accounts of that name, compared by their lower-case letters and digits."""
-        key = alphanumeric_name(name)
-        try:
-            return _account_ids(await self._couch.view(ACCOUNTS, "accounts/listing_by_name", key=key))
-        except ViewMissing:
-            return [
-                doc["_id"] for doc in await self._accounts("name") if alphanumeric_name(str(doc.get("name"))) == key
-            ]
+        return await self._accounts("listing_by_name", "name", alphanumeric_name(name), alphanumeric_name)
 
     async def accounts_by_realm(self, realm: str) -> Sequence[str]:
         """Ids of the accounts of that realm, in lower case or not."""
-        key = realm.lower()
-        try:
-            return _account_ids(await self._couch.view(ACCOUNTS, "accounts/listing_by_realm", key=key))
-        except ViewMissing:
-            return [doc["_id"] for doc in await self._accounts("realm") if str(doc.get("realm")).lower() == key]
+        return await self._accounts("listing_by_realm", "realm", realm.lower(), str.lower)
 
     async def account_by_number(self, number: str) -> str | None:
         """Id of the account that a phone number is in service for."""
@@ -117,10 +106,7 @@ class Directory:
 
     async def account_by_api_key(self, api_key: str) -> str | None:
         """Id of the account with that API key."""
-        try:
-            found = _account_ids(await self._couch.view(ACCOUNTS, "accounts/listing_by_api", key=api_key))
-        except ViewMissing:
-            found = [doc["_id"] for doc in await self._accounts("pvt_api_key") if doc.get("pvt_api_key") == api_key]
+        found = await self._accounts("listing_by_api", "pvt_api_key", api_key, str)
         return found[0] if found else None
 
     async def users(self, account_id: str, credentials: Credentials) -> Sequence[str]:
@@ -138,16 +124,21 @@ class Directory:
             return []
         return [row.id for row in rows if row.id is not None]
 
-    async def _accounts(self, field: str) -> list[JsonObject]:
+    async def _accounts(self, view: str, field: str, key: str, normal: Callable[[str], str]) -> list[str]:
+        """Ids of the accounts that have ``key`` in a view, or where that is missing, in a field brought to its form."""
         try:
-            found = await self._couch.find(ACCOUNTS, {"pvt_type": "account"}, fields=["_id", "pvt_deleted", field])
+            rows = await self._couch.view(ACCOUNTS, f"accounts/{view}", key=key)
+            return [row.id for row in rows if is_account_id(row.id)]
         except DatabaseMissing:
             return []
-        return [doc for doc in found if not doc.get("pvt_deleted") and is_account_id(doc["_id"])]
+        except ViewMissing:
+            found = await self._couch.find(ACCOUNTS, {"pvt_type": "account"}, fields=["_id", "pvt_deleted", field])
+        return [doc["_id"] for doc in found if not doc.get("pvt_deleted") and _has(doc, field, key, normal)]
 
 
-def _account_ids(rows: Sequence[ViewRow]) -> list[str]:
-    return [row.id for row in rows if is_account_id(row.id)]
+def _has(doc: JsonObject, field: str, key: str, normal: Callable[[str], str]) -> bool:
+    value = doc.get(field)
+    return isinstance(value, str) and normal(value) == key and is_account_id(doc["_id"])
 
 
 def _is_truthy(value: Json) -> bool:
