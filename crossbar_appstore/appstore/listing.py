@@ -17,7 +17,7 @@ from crossbar_appstore.kazoo.values import MISSING, as_boolean, as_text, get, li
 
 DEFAULT_LANGUAGE: Final = "en-US"
 
-_LISTED_TEXTS: Final = ("name", "source_url", "phase")
+_LISTED_TEXTS: Final = ("api_url", "source_url", "phase")
 _LISTED_ARRAYS: Final = ("tags", "users")
 
 
@@ -76,7 +76,7 @@ def label_languages(
 
 
 def shown_text(value: Json) -> str | None:
-    """A text or the digits of a number; KAZOO shows every other value as text too, for us those count as missing."""
+    """A text, or the digits of a number; KAZOO makes names of every other value too, for us those are none."""
     return as_text(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
 
 
@@ -102,8 +102,12 @@ def _unfit(app: AllowedApp) -> str | None:
 
 def _list_entry(app: AllowedApp) -> JsonObject:
     entry = _repaired(app)
+    entry["name"] = _name(app)
+    allowed_users = as_text(app.document.get("allowed_users", MISSING))
+    if allowed_users in ALLOWED_USERS:
+        entry["allowed_users"] = allowed_users
     for key in _LISTED_TEXTS:
-        text = shown_text(entry.pop(key, None))
+        text = as_text(entry.pop(key, MISSING))
         if text is not None:
             entry[key] = text
     for key in _LISTED_ARRAYS:
@@ -118,7 +122,7 @@ def _login_entry(app: AllowedApp, languages: tuple[str, ...]) -> JsonObject:
     name = _name(app)
     entry: JsonObject = {"id": app.id, "name": name}
     for key in ("api_url", "source_url"):
-        address = shown_text(document.get(key))
+        address = as_text(document.get(key, MISSING))
         if address or (address is not None and key != "api_url"):
             entry[key] = address
     label = _label(document, languages)

@@ -1,0 +1,21 @@
+"""What a refresh changes, as ``crossbar_maintenance:update_app_updates/3`` decided it."""
+
+import json
+
+import pytest
+
+from crossbar_appstore.appstore.refresh import refresh
+from tests.appstore.corpus import Case, canonical, cases
+
+
+@pytest.mark.parametrize("case", cases("maintenance"))
+def test_a_refresh_changes_what_kazoo_changed(case: Case) -> None:
+    given, recorded = case["input"], case["output"]
+    before = json.dumps(given)
+
+    ours = refresh(given["current"], given["metadata"], given["keys"])
+
+    assert list(ours.keys) == recorded["keys"]
+    assert ours.changed is recorded["saved"]
+    assert canonical(ours.document) == canonical(recorded["document"])
+    assert json.dumps(given) == before

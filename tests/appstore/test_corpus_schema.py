@@ -1,0 +1,22 @@
+"""The schema ``app`` as ``kz_json_schema:validate/2`` applied it."""
+
+from typing import Any
+
+import pytest
+
+from crossbar_appstore.appstore.metadata import validate_app, with_defaults
+from tests.appstore.corpus import Case, canonical, cases
+
+
+@pytest.mark.parametrize("case", cases("schema"))
+def test_metadata_is_accepted_or_refused_with_the_errors_that_kazoo_gave(case: Case) -> None:
+    app, recorded = case["input"]["app"], case["output"]
+    expected: dict[str, dict[str, Any]] = {}
+    for error in recorded["errors"]:
+        for path, rules in error["data"].items():
+            expected.setdefault(path, {}).update(rules)
+
+    assert canonical(validate_app(app)) == canonical(expected)
+    assert (expected == {}) is recorded["valid"]
+    if recorded["valid"]:
+        assert canonical(with_defaults(app)) == canonical(recorded["with_defaults"])
