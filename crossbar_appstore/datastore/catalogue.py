@@ -6,10 +6,11 @@ from contextlib import aclosing
 from .cache import Cache, Key
 from .catalogue_loading import DESIGN, RELOAD_SECONDS, Loader
 from .changes import Feed
-from .couch import Couch, Written
+from .couch import Couch
 from .counters import Counters
 from .master_account import MasterAccount
 from .notices import NoticeBoard
+from .remote import Written
 from .replies import Change
 from .snapshot import Check, Snapshot, fault_of
 

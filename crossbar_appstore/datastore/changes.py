@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Generic, TypeVar
 
-from .couch import SILENCE
 from .counters import Counters
 from .errors import DatastoreError, TimedOut, Unreachable
 from .pauses import pause
+from .remote import SILENCE
 
 logger = logging.getLogger(__name__)
 

@@ -5,24 +5,20 @@ CouchDB 2 and 3 and on PouchDB Server 4.2. Every method raises ``DatastoreError`
 reads asks again where the connection failed, none that writes does.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from functools import partial
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
-from aiocouch import CouchDB, Database, Document
 from aiocouch.attachment import Attachment as RemoteAttachment
-from aiocouch.design_document import DesignDocument
 from aiocouch.exception import PreconditionFailedError
 
-from crossbar_appstore.json_codec import Json, JsonObject, loads
+from crossbar_appstore.json_codec import Json, JsonObject
 
-from .counters import Counters
 from .errors import AttachmentMissing, Conflict, DatabaseMissing, DocumentMissing
-from .names import is_attachment_name, is_database_name, is_document_id
+from .names import is_attachment_name
+from .remote import Remote, Written
 from .replies import (
     Attachment,
     Change,
@@ -31,67 +27,18 @@ from .replies import (
     ServerInfo,
     ViewRow,
     change_line,
-    save_result,
     sequence,
     update_line,
-    view_row,
 )
-from .translation import TRANSLATED, Refused, Subject, translate
-from .wire import TIMEOUTS, Timeouts, Wire, as_list, as_object, json_params
+from .translation import Subject
+from .wire import json_params
 
-HEARTBEAT = 0.5
-"""Seconds between two signs of life that we ask of a feed."""
-SILENCE = 1.5
-"""Seconds without any after which a feed is given up: a half-open connection must not hide a change for 2 s."""
 _BULK = 200
 _FIND_PAGE = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """One document that was written, or may have been. ``document`` is what was to be saved; None where not known."""
-
-    database: str
-    doc_id: str
-    document: JsonObject | None = None
-
-
-class Couch:
-    """One CouchDB server and its connection pool, opened by the first request.
-
-    ``on_write`` is called after each acknowledged write, and after each whose outcome is unknown, before the caller
-    hears of it.
-    """
-
-    def __init__(
-        self,
-        url: str,
-        *,
-        user: str | None = None,
-        password: str | None = None,
-        timeouts: Timeouts = TIMEOUTS,
-        counters: Counters | None = None,
-    ) -> None:
-        self.counters = counters if counters is not None else Counters()
-        self.on_write: Callable[[Written], None] = _nobody
-        self._wire = Wire(url, user, password, timeouts, self.counters)
-
-    @property
-    def address(self) -> str:
-        """The server's URL, without user and password."""
-        return self._wire.address
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._wire.close()
+class Couch(Remote):
+    """What one CouchDB server can be asked for."""
 
     # Documents
 
@@ -349,86 +296,3 @@ class Couch:
         async with aclosing(self._lines(Subject("_db_updates"), "/_db_updates", since)) as lines:
             async for batch in lines:
                 yield [update_line(raw) for raw in batch if "db_name" in raw]
-
-    # How each kind of request is made
-
-    def _client(self, database: str) -> CouchDB:
-        if not is_database_name(database):
-            raise DatabaseMissing(database)
-        return self._wire.client
-
-    def _database(self, database: str) -> Database:
-        return Database(self._client(database), database)
-
-    def _document(self, database: str, doc_id: str, data: JsonObject | None = None) -> Document:
-        remote = self._database(database)
-        if not is_document_id(doc_id):
-            raise DocumentMissing(database, doc_id)
-        if not doc_id.startswith("_design/"):
-            return Document(remote, doc_id, data=data)
-        content: JsonObject = data if data is not None else {}
-        design = DesignDocument(remote, doc_id.removeprefix("_design/"), data=content)
-        # aiocouch puts the bare name there, and PouchDB Server believes the body more than the address.
-        content["_id"] = doc_id
-        return design
-
-    async def _write(self, written: Written, operation: Callable[[], Awaitable[object]]) -> None:
-        try:
-            await self._wire.tell(Subject(written.database, doc_id=written.doc_id), operation)
-        finally:
-            # Also after a failure: a conflict proves that what we know is old, a time-out may be a save.
-            self.on_write(written)
-
-    async def _save_some(self, database: str, docs: Sequence[JsonObject]) -> list[SaveResult]:
-        remote = self._database(database)
-
-        async def save() -> list[SaveResult]:
-            async with remote.create_docs() as bulk:
-                for doc in docs:
-                    bulk.create(doc["_id"], data=dict(doc))
-            return [save_result(raw) for raw in bulk.response or []]
-
-        try:
-            return await self._wire.tell(Subject(database), save)
-        finally:
-            for doc in docs:
-                self.on_write(Written(database, doc["_id"], doc))
-
-    async def _rows(
-        self, subject: Subject, endpoint: str, keys: Sequence[Json] | None, params: dict[str, str]
-    ) -> list[ViewRow]:
-        # Past aiocouch's View, which fails on the reply of a view that has a reduce function.
-        async def read() -> list[ViewRow]:
-            if keys is None:
-                reply = await self._get_object(endpoint, params)
-            else:
-                reply = await self._post_object(endpoint, {"keys": list(keys)}, params)
-            return [view_row(raw) for raw in as_list(reply.get("rows")) if "error" not in raw]
-
-        return await self._wire.ask(subject, read)
-
-    async def _fetch(self, document: Document) -> JsonObject:
-        await document.fetch(discard_changes=True)
-        return as_object(document.data)
-
-    async def _get_object(self, endpoint: str, params: dict[str, str] | None = None) -> JsonObject:
-        return as_object((await self._wire.request("GET", endpoint, params=params)).json())
-
-    async def _post_object(self, endpoint: str, query: JsonObject, params: dict[str, str] | None = None) -> JsonObject:
-        return as_object((await self._wire.request("POST", endpoint, params=params, json=query)).json())
-
-    async def _lines(self, subject: Subject, endpoint: str, since: Json) -> AsyncGenerator[list[JsonObject], None]:
-        """The lines of a continuous feed as objects, as many as came together."""
-        params = {"feed": "continuous", "heartbeat": str(int(HEARTBEAT * 1000)), "since": sequence(since)}
-        try:
-            async with aclosing(self._wire.stream(endpoint, params, SILENCE)) as lines:
-                async for batch in lines:
-                    yield [as_object(loads(line)) for line in batch]
-            return
-        except (*TRANSLATED, Refused) as error:
-            trouble = translate(error, subject)
-        raise trouble
-
-
-def _nobody(written: Written) -> None:
-    """Nobody wants to hear of writes."""

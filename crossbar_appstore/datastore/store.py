@@ -13,12 +13,13 @@ from .cache import Cache
 from .catalogue import Catalogue
 from .changes import Feed
 from .configuration import Configuration
-from .couch import Couch, Written
+from .couch import Couch
 from .errors import Conflict, DocumentMissing
 from .known import DocumentKind, Known, KnownRows, RowsKind, query_key
 from .master_account import MasterAccount
 from .notices import NoticeBoard, row_of
 from .pauses import pause
+from .remote import Written
 from .replies import DatabaseUpdate
 from .snapshot import Check, fault_of
 

@@ -133,8 +133,7 @@ class Wire:
 
     async def tell(self, subject: Subject, operation: Callable[[], Awaitable[T]]) -> T:
         """Run a request once, its errors translated."""
-        if time.monotonic() < self._locked_until:
-            raise Misconfigured("CouchDB refused our name and password a moment ago")
+        self.refuse_while_locked()
         try:
             return await operation()
         except (*TRANSLATED, Refused) as error:
@@ -143,6 +142,11 @@ class Wire:
         if isinstance(trouble, Misconfigured):
             self._locked_until = time.monotonic() + LOCKOUT_PAUSE
         raise trouble
+
+    def refuse_while_locked(self) -> None:
+        """Misconfigured, if CouchDB refused us a moment ago."""
+        if time.monotonic() < self._locked_until:
+            raise Misconfigured("CouchDB refused our name and password a moment ago")
 
     async def request(
         self,
