@@ -1,12 +1,12 @@
 import asyncio
 import shutil
 from pathlib import Path
-from typing import Protocol
 
 import aiohttp
 import pytest
 
 from crossbar_appstore.embedded import EmbeddedCouchDB
+from tests.conftest import Need
 
 QUIET = (
     "--headless",
@@ -19,10 +19,6 @@ QUIET = (
     # Scripts of the page get this many milliseconds of its own clock.
     "--virtual-time-budget=15000",
 )
-
-
-class Need(Protocol):
-    def __call__(self, component: str, found: object) -> None: ...
 
 
 @pytest.fixture
