@@ -105,7 +105,7 @@ class DecisionOrder:
         if path.nouns:
             noun = path.nouns[-1]
             methods = tuple(self._resources[noun.name].allowed_methods(*noun.params) or ())
-        headers = {"X-Request-ID": context.request_id}
+        headers = {"X-Request-ID": context.request_id, "Content-Type": negotiation.JSON}
         return HttpReply(200, rendering.merge(headers, cors_headers(context.headers, methods)))
 
     def _read(self, context: Context, body: bytes | CrossbarError) -> None:
