@@ -90,8 +90,8 @@ class Couch(Remote):
         document = self._document(database, doc_id, {"_rev": rev})
         try:
             await self._write(Written(database, doc_id), lambda: document.delete(discard_changes=True))
-        except DocumentMissing:
-            # PouchDB says "missing" of an old revision, too.
+        except (Conflict, DocumentMissing):
+            # Servers differ in what they call an old revision, and one of a deleted document.
             await self.open_doc(database, doc_id)
             raise Conflict(database, doc_id) from None
 

@@ -98,13 +98,13 @@ class Remote:
             self.on_write(written)
 
     async def _save_some(self, database: str, docs: Sequence[JsonObject]) -> list[SaveResult]:
-        remote = self._database(database)
+        # Past aiocouch's bulk operation, which relies on an order of the results that PouchDB Server does not keep.
+        endpoint = f"{self._database(database).endpoint}/_bulk_docs"
 
         async def save() -> list[SaveResult]:
-            async with remote.create_docs() as bulk:
-                for doc in docs:
-                    bulk.create(doc["_id"], data=dict(doc))
-            return [save_result(raw) for raw in bulk.response or []]
+            reply = await self._wire.request("POST", endpoint, json={"docs": list(docs)})
+            results = {result.id: result for result in map(save_result, as_list(reply.json()))}
+            return [results.get(doc["_id"], SaveResult(doc["_id"], None, "no reply")) for doc in docs]
 
         try:
             return await self._wire.tell(Subject(database), save)

@@ -1,0 +1,234 @@
+"""A proxy before CouchDB that breaks things on demand.
+
+    async with FaultProxy(couchdb_url) as proxy:
+        couch = Couch(proxy.url)
+        proxy.fail(Fault.STALL, path="_changes")
+        proxy.fail(Status(503, "not now"), method="PUT", times=2)
+        proxy.heal()
+
+Every request has a connection of its own, so that a fault hits one request and no other.
+"""
+
+import asyncio
+import json
+import re
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+_HEAD_END = b"\r\n\r\n"
+
+
+class Fault(Enum):
+    RESET = auto()
+    """The connection is reset within the reply's body."""
+    STALL = auto()
+    """The request is swallowed, the connection stays open."""
+    TRUNCATE = auto()
+    """A whole HTTP reply with the first half of its JSON."""
+    LOSE_REPLY = auto()
+    """The server does what it was asked; the connection is reset before its reply."""
+    HALF_OPEN = auto()
+    """Replies under way, and new ones, stop in the middle without a word: what a lost network looks like."""
+    ACCEPTED = auto()
+    """201 becomes 202: fewer copies than the quorum."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """A reply that the server never made."""
+
+    code: int
+    reason: str = "made up"
+    error: str = "error"
+
+    def reply(self) -> bytes:
+        body = json.dumps({"error": self.error, "reason": self.reason}).encode()
+        head = f"HTTP/1.1 {self.code} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        return head.encode() + b"Connection: close\r\n\r\n" + body
+
+
+@dataclass
+class _Rule:
+    fault: Fault | Status
+    method: str
+    path: str
+    left: float
+
+    def applies(self, method: str, path: str) -> bool:
+        return self.left > 0 and self.method in ("", method) and self.path in path
+
+
+@dataclass
+class FaultProxy:
+    """Listens on a port of its own for ``target``, an ``http://host:port``."""
+
+    target: str
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    """Method and path of every request, as it came."""
+    before: Callable[[str, str], None] | None = None
+    """Called with method and path before a request is passed on."""
+    _rules: list[_Rule] = field(default_factory=list)
+    _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
+    _server: asyncio.Server | None = None
+    _port: int = 0
+
+    @property
+    def url(self) -> str:
+        """The address to give to the client, with the target's user and password."""
+        user, at, _ = urlsplit(self.target).netloc.rpartition("@")
+        return f"http://{user}{at}127.0.0.1:{self._port}"
+
+    async def __aenter__(self) -> Self:
+        await self.accept()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.refuse()
+
+    def fail(self, fault: Fault | Status, *, method: str = "", path: str = "", times: float = float("inf")) -> None:
+        """Break the next ``times`` requests of this method whose path holds this text."""
+        self._rules.append(_Rule(fault, method, path, times))
+
+    def heal(self) -> None:
+        """Break nothing more; what hangs is ended."""
+        self._rules.clear()
+        for task in self._tasks:
+            task.cancel()
+
+    async def refuse(self) -> None:
+        """Refuse connections, and end those that there are."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def accept(self) -> None:
+        """Listen again, on the same port as before."""
+        if self._server is None:
+            self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
+            self._port = self._server.sockets[0].getsockname()[1]
+
+    def count(self, method: str = "", path: str = "") -> int:
+        """How many requests of this method had this text in their path."""
+        return sum(1 for made, where in self.requests if method in ("", made) and path in where)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            await self._serve(reader, writer)
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            _reset(writer)
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head, body = await _read_request(reader)
+        method, path = head.split(b" ", 2)[:2]
+        made = (method.decode(), path.decode())
+        self.requests.append(made)
+        if self.before is not None:
+            self.before(*made)
+        fault = self._next_fault(*made)
+        if isinstance(fault, Status):
+            writer.write(fault.reply())
+            await writer.drain()
+            return
+        if fault is Fault.STALL:
+            await reader.read()  # until the client goes
+            return
+        pieces = self._forward(head, body)
+        if fault is Fault.LOSE_REPLY:
+            async for _ in pieces:
+                pass
+            _reset(writer)
+            return
+        if fault in (Fault.RESET, Fault.TRUNCATE):
+            whole = b"".join([piece async for piece in pieces])
+            writer.write(_half(whole) if fault is Fault.TRUNCATE else whole[: _middle(whole)])
+            await writer.drain()
+            if fault is Fault.RESET:
+                await asyncio.sleep(0.02)  # a reset overtakes what was sent before
+                _reset(writer)
+            return
+        await self._relay(pieces, reader, writer, made, fault)
+
+    async def _relay(
+        self,
+        pieces: AsyncIterator[bytes],
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        made: tuple[str, str],
+        fault: Fault | None,
+    ) -> None:
+        async for piece in pieces:
+            if fault is Fault.HALF_OPEN or any(
+                rule.fault is Fault.HALF_OPEN and rule.applies(*made) for rule in self._rules
+            ):
+                await reader.read()
+                return
+            writer.write(piece.replace(b"HTTP/1.1 201 Created", b"HTTP/1.1 202 Accepted") if fault else piece)
+            await writer.drain()
+
+    def _next_fault(self, method: str, path: str) -> Fault | Status | None:
+        for rule in self._rules:
+            if rule.applies(method, path):
+                rule.left -= 1
+                return rule.fault
+        return None
+
+    async def _forward(self, head: bytes, body: bytes) -> AsyncIterator[bytes]:
+        target = urlsplit(self.target)
+        reader, writer = await asyncio.open_connection(target.hostname, target.port)
+        try:
+            alone = re.sub(rb"(?im)^(connection|host|expect):.*\r\n", b"", head)
+            request_line, rest = alone.split(b"\r\n", 1)
+            host = target.netloc.rpartition("@")[2].encode()
+            writer.write(request_line + b"\r\nHost: " + host + b"\r\nConnection: close\r\n" + rest + body)
+            while piece := await reader.read(65536):
+                yield piece
+        finally:
+            writer.close()
+
+
+async def _read_request(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    head = await reader.readuntil(_HEAD_END)
+    if re.search(rb"(?im)^transfer-encoding: *chunked", head):
+        body = b""
+        while not body.endswith(b"0\r\n\r\n"):
+            body += await reader.readuntil(b"\r\n")
+        return head, body
+    length = re.search(rb"(?im)^content-length: *(\d+)", head)
+    return head, await reader.readexactly(int(length[1])) if length else b""
+
+
+def _middle(whole: bytes) -> int:
+    start = whole.index(_HEAD_END) + len(_HEAD_END)
+    return (start + len(whole)) // 2
+
+
+def _half(whole: bytes) -> bytes:
+    head, _, _ = whole.partition(_HEAD_END)
+    body = whole[len(head) + len(_HEAD_END) : _middle(whole)]
+    kept = re.sub(rb"(?im)^(content-length|transfer-encoding):.*\r\n?", b"", head + b"\r\n").rstrip(b"\r\n")
+    return kept + b"\r\nContent-Length: %d" % len(body) + _HEAD_END + body
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    sock: socket.socket | None = writer.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
