@@ -13,6 +13,9 @@ from crossbar_appstore.auth.credentials import Directory
 from crossbar_appstore.auth.documents import Documents
 from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
 from crossbar_appstore.auth.keys import KeyRing
+from crossbar_appstore.auth.login import Login
+from crossbar_appstore.auth.login_policy import LoginPolicies
+from crossbar_appstore.auth.login_reply import LoginReply
 from crossbar_appstore.auth.restriction_check import RestrictionCheck
 from crossbar_appstore.auth.settings import Settings as AuthSettings
 from crossbar_appstore.auth.tokens import Tokens
@@ -26,9 +29,13 @@ from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.notices import NoticeBoard
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.resources.account_apps import AppStore
+from crossbar_appstore.resources.api_auth import ApiAuth
 from crossbar_appstore.resources.apps_store import AppsStore
+from crossbar_appstore.resources.auth import Auth
 from crossbar_appstore.resources.pictures import Pictures
 from crossbar_appstore.resources.refusals import translate
+from crossbar_appstore.resources.token_auth import TokenAuth
+from crossbar_appstore.resources.user_auth import UserAuth
 from crossbar_appstore.settings import Settings
 
 STORE: Final = web.AppKey("store", Datastore)
@@ -58,7 +65,17 @@ def create_application(settings: Settings, board: NoticeBoard | None = None) -> 
         writes_need_admin=settings.writes_need_admin,
     )
     apps = AppStore(store)
-    resources = by_noun([AppsStore(store, apps, Pictures(store), gatekeeper)])
+    reply = LoginReply(documents, auth_settings, apps.login_apps)
+    login = Login(documents, directory, LoginPolicies(documents, auth_settings), tokens, reply)
+    resources = by_noun(
+        [
+            ApiAuth(login),
+            AppsStore(store, apps, Pictures(store), gatekeeper),
+            Auth(tokens, reply, documents),
+            TokenAuth(reply),
+            UserAuth(login, reply, gatekeeper, documents),
+        ]
+    )
     order = DecisionOrder(resources, gatekeeper, Throttle(), Envelope(socket.gethostname(), __version__), translate)
     parser = PathParser({noun: resource.swallows for noun, resource in resources.items()})
     handler = Handler(order, parser, (ip_network("127.0.0.1/32"),), load_banner())
