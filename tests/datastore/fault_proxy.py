@@ -47,10 +47,10 @@ class Status:
     reason: str = "made up"
     error: str = "error"
 
-    def reply(self) -> bytes:
+    def reply(self, method: str = "GET") -> bytes:
         body = json.dumps({"error": self.error, "reason": self.reason}).encode()
         head = f"HTTP/1.1 {self.code} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        return head.encode() + b"Connection: close\r\n\r\n" + body
+        return head.encode() + b"Connection: close\r\n\r\n" + (b"" if method == "HEAD" else body)
 
 
 @dataclass
@@ -144,7 +144,7 @@ class FaultProxy:
             self.before(*made)
         fault = self._next_fault(*made)
         if isinstance(fault, Status):
-            writer.write(fault.reply())
+            writer.write(fault.reply(made[0]))
             await writer.drain()
             return
         if fault is Fault.STALL:
