@@ -1,0 +1,138 @@
+"""Who may touch which account."""
+
+from typing import Any
+
+import pytest
+
+from crossbar_appstore.auth.hierarchy import (
+    is_account_admin,
+    is_enabled,
+    is_in_account_hierarchy,
+    is_superduper_admin,
+    may_address,
+    priv_level,
+    trial_expired,
+)
+from crossbar_appstore.auth.identity import Identity, User, identity_of
+from crossbar_appstore.kazoo.documents import Authenticated
+
+PARENT, CHILD, STRANGER = "a" * 32, "b" * 32, "c" * 32
+CHILD_DOCUMENT = {"_id": CHILD, "pvt_tree": ["0" * 32, PARENT]}
+
+
+def caller(account_id: str, *, superduper: bool = False) -> Identity:
+    return identity_of({"account_id": account_id}, is_superduper=superduper)
+
+
+def test_an_ancestor_is_in_the_hierarchy_and_nobody_else() -> None:
+    assert is_in_account_hierarchy(PARENT, CHILD_DOCUMENT)
+    assert is_in_account_hierarchy("0" * 32, CHILD_DOCUMENT)
+    assert not is_in_account_hierarchy(CHILD, CHILD_DOCUMENT)
+    assert not is_in_account_hierarchy(STRANGER, CHILD_DOCUMENT)
+    assert not is_in_account_hierarchy(None, CHILD_DOCUMENT)
+    assert not is_in_account_hierarchy(PARENT, None)
+
+
+@pytest.mark.parametrize("tree", [None, "text", 5, {}, {PARENT: 1}])
+def test_a_broken_tree_has_no_ancestors(tree: Any) -> None:
+    assert not is_in_account_hierarchy(PARENT, {"pvt_tree": tree})
+
+
+@pytest.mark.parametrize(
+    ("identity", "allowed"),
+    [
+        (caller(CHILD), True),
+        (caller(PARENT), True),
+        (caller(STRANGER), False),
+        (caller(STRANGER, superduper=True), True),
+    ],
+)
+def test_own_account_descendants_and_superduper_admins(identity: Identity, allowed: bool) -> None:
+    assert may_address(identity, CHILD, CHILD_DOCUMENT) is allowed
+
+
+def test_a_child_may_not_address_its_parent() -> None:
+    assert not may_address(caller(CHILD), PARENT, {"pvt_tree": []})
+
+
+@pytest.mark.parametrize(("value", "is_one"), [(True, True), ("true", True), (1, False), (None, False), ("yes", False)])
+def test_superduper_admins_are_flagged_true(value: Any, is_one: bool) -> None:
+    assert is_superduper_admin({"pvt_superduper_admin": value}) is is_one
+    assert not is_superduper_admin(None)
+    assert not is_superduper_admin({})
+
+
+@pytest.mark.parametrize(
+    ("account", "enabled"),
+    [
+        ({}, True),
+        ({"pvt_enabled": True}, True),
+        ({"pvt_enabled": "true"}, True),
+        ({"pvt_enabled": False}, False),
+        ({"pvt_enabled": None}, False),
+        (None, False),
+    ],
+)
+def test_accounts_are_enabled_unless_they_say_otherwise(account: Any, enabled: bool) -> None:
+    assert is_enabled(account) is enabled
+
+
+@pytest.mark.parametrize(
+    ("expires", "ended"),
+    [(1000, 1000), ("1000", 1000), (2000, 2000), (2001, None), (None, None), ("soon", None), ([], None)],
+)
+def test_a_trial_ends_at_its_second(expires: Any, ended: int | None) -> None:
+    assert trial_expired({"pvt_trial_expires": expires}, now=2000) == ended
+
+
+def test_trials_are_measured_by_kazoos_clock() -> None:
+    assert trial_expired({"pvt_trial_expires": 1000}) == 1000
+    assert trial_expired({"pvt_trial_expires": 99_999_999_999}) is None
+    assert trial_expired({}) is None
+    assert trial_expired(None) is None
+
+
+@pytest.mark.parametrize(
+    ("user", "level", "admin"),
+    [
+        ({"priv_level": "admin"}, "admin", True),
+        ({"priv_level": ["admin"]}, "admin", True),
+        ({"priv_level": "Admin"}, "Admin", False),
+        ({"priv_level": "user"}, "user", False),
+        ({"priv_level": ""}, "user", False),
+        ({}, "user", False),
+        ({"priv_level": "admin", "enabled": False}, "admin", True),
+        ({"priv_level": "admin", "pvt_deleted": True}, "admin", False),
+    ],
+)
+def test_administrators_have_the_level_admin(user: Any, level: str, admin: bool) -> None:
+    assert priv_level(user) == level
+    assert is_account_admin(user) is admin
+
+
+def test_nobody_is_no_administrator() -> None:
+    assert not is_account_admin(None)
+
+
+def test_claims_become_an_identity() -> None:
+    claims = {
+        "account_id": CHILD,
+        "owner_id": "u",
+        "method": "cb_user_auth",
+        "original_account_id": PARENT,
+        "original_owner_id": "p",
+    }
+    identity = identity_of(claims, is_superduper=False)
+    assert identity.authenticated == Authenticated(CHILD, "u", PARENT, "p")
+    assert identity.method == "cb_user_auth"
+    assert identity.users == (User(CHILD, "u"),)
+
+
+def test_claims_that_are_no_texts_name_nobody() -> None:
+    identity = identity_of({"account_id": CHILD, "owner_id": 5, "method": None}, is_superduper=False)
+    assert (identity.owner_id, identity.method) == (None, None)
+
+
+def test_the_user_behind_a_mask_counts_too() -> None:
+    identity = identity_of({"account_id": CHILD, "owner_id": "u"}, is_superduper=False, behind=User(PARENT, "p"))
+    assert identity.users == (User(CHILD, "u"), User(PARENT, "p"))
