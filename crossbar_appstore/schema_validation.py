@@ -149,9 +149,14 @@ def _converted(value: Json, wanted: str) -> Json | None:
 
 @cache
 def _registry() -> "Registry[Any]":
-    resources = ((name, DRAFT4.create_resource(load_schema(name))) for name in schema_names())
+    resources = ((name, DRAFT4.create_resource(_undeclared(load_schema(name)))) for name in schema_names())
     empty: Registry[Any] = Registry()
     return empty.with_resources(resources)
+
+
+def _undeclared(content: JsonObject) -> JsonObject:
+    # jsonschema would choose its own validator class by the declaration, without our keywords.
+    return {key: value for key, value in content.items() if key != "$schema"}
 
 
 # The stubs leave this function untyped.

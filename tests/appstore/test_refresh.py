@@ -1,0 +1,60 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from crossbar_appstore.appstore.refresh import INIT_KEYS, REFRESH_KEYS, differs, refresh
+from crossbar_appstore.kazoo.values import MISSING
+from tests.json_values import json_values
+
+CURRENT = {"_id": "a", "_rev": "3-a", "name": "voip", "price": 5, "tags": ["a"], "published": False}
+
+
+def test_only_what_differs_of_the_keys_asked_for_is_changed() -> None:
+    metadata = {"name": "voip", "price": 6, "tags": ["b"], "published": True, "author": "Example"}
+    outcome = refresh(CURRENT, metadata, ("tags", "author", "name", "icon"))
+    assert (outcome.keys, outcome.changed) == (("tags", "author"), True)
+    assert outcome.document == {**CURRENT, "tags": ["b"], "author": "Example"}
+
+
+def test_equal_metadata_changes_nothing() -> None:
+    outcome = refresh(CURRENT, CURRENT, REFRESH_KEYS)
+    assert (outcome.keys, outcome.changed, outcome.document) == ((), False, CURRENT)
+
+
+def test_an_install_over_an_app_looks_at_its_api_only() -> None:
+    assert refresh(CURRENT, {"name": "x", "api_url": "y"}, INIT_KEYS).document == {**CURRENT, "api_url": "y"}
+
+
+@pytest.mark.parametrize("empty", [MISSING, None, "", "0", "NULL", "undefined", 0, 0.0, [], {}])
+def test_an_empty_value_never_replaces_and_always_is_replaced(empty: Any) -> None:
+    assert not differs("x", empty)
+    assert differs(empty, "x")
+    assert not differs(empty, empty)
+
+
+@pytest.mark.parametrize(
+    ("current", "new", "expected"),
+    [
+        ("a", "a", False),
+        ("a", "b", True),
+        (1, 1.0, True),
+        (1, True, True),
+        (True, False, True),
+        ({"a": 1, "b": [{"c": 1, "d": 2}]}, {"b": [{"d": 2, "c": 1}], "a": 1}, False),
+        ({"a": 1}, {"a": 1, "b": 2}, True),
+        ({"a": 1, "b": 2}, {"a": 1, "c": 2}, True),
+        ([{"a": 1, "b": 2}], [{"a": 1, "b": 2}], False),
+        ([{"a": 1, "b": 2}], [{"b": 2, "a": 1}], True),
+        ([1, 2], [1], True),
+        ([1, 2], [2, 1], True),
+        ({"a": 1}, [1], True),
+    ],
+)
+def test_order_counts_in_arrays_and_not_in_objects(current: Any, new: Any, expected: bool) -> None:
+    assert differs(current, new) is expected
+
+
+@given(json_values)
+def test_nothing_differs_from_itself(value: Any) -> None:
+    assert not differs(value, value)

@@ -1,0 +1,231 @@
+"""``crossbar_appstore.schema_validation``: each rule, in the words of Crossbar."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.package_data import UnknownFile, schema_names
+from crossbar_appstore.schema_errors import STRICT_ITEMS, STRICT_PROPERTIES, joined_path, refused_property
+from crossbar_appstore.schema_validation import (
+    MAX_ERROR_BYTES,
+    MAX_ERRORS,
+    compile_schema,
+    schema,
+    validate,
+    validate_coercing,
+)
+from tests.json_values import json_values
+
+DRAFT3 = "http://json-schema.org/draft-03/schema#"
+
+
+def errors(property_schema: JsonObject, value: Json, **top: Any) -> dict[str, dict[str, JsonObject]]:
+    return compile_schema({"properties": {"f": property_schema}, **top}).errors({"f": value})
+
+
+@pytest.mark.parametrize(
+    ("property_schema", "value", "rule", "details"),
+    [
+        (
+            {"type": "string"},
+            5,
+            "type",
+            {"message": "Value did not match type(s): string", "target": "string"},
+        ),
+        (
+            {"type": ["object", "array"]},
+            "x",
+            "type",
+            {"message": "Value did not match type(s): object, array", "target": "object, array"},
+        ),
+        (
+            {"enum": ["md5", "sha"]},
+            "sha1",
+            "enum",
+            {"message": "Value not found in enumerated list of values", "target": ["md5", "sha"]},
+        ),
+        (
+            {"minLength": 1},
+            "",
+            "minLength",
+            {"message": "String must be at least 1 characters", "target": 1, "cause": ""},
+        ),
+        (
+            {"maxLength": 2},
+            "abc",
+            "maxLength",
+            {"message": "String must not be more than 2 characters", "target": 2, "cause": "abc"},
+        ),
+        ({"minimum": 3}, 2, "minimum", {"message": "Value must be at least 3", "target": 3}),
+        ({"minimum": 3, "exclusiveMinimum": True}, 3, "minimum", {"message": "Value must be at least 3", "target": 3}),
+        ({"maximum": 1.5}, 2, "maximum", {"message": "Value must be at most 1.5", "target": 1.5}),
+        ({"minItems": 2}, [1], "minItems", {"message": "The list must have at least 2 items", "target": 2}),
+        ({"maxItems": 1}, [1, 2], "maxItems", {"message": "The list is more than 1 items", "target": 1}),
+        ({"minProperties": 1}, {}, "minProperties", {"message": "The object must have at least 1 keys", "target": 1}),
+        ({"uniqueItems": True}, [1, 1], "uniqueItems", {"message": "List of items is not unique"}),
+        ({"items": [{}], "additionalItems": False}, [1, 2], "additionalItems", {"message": STRICT_ITEMS}),
+        ({"pattern": "^a+$"}, "b", "pattern", {"message": "Failed to match pattern '^a+$'", "target": "^a+$"}),
+        ({"dependencies": {"a": ["b"]}}, {"a": 1}, "dependencies", {"message": "Dependencies were not validated"}),
+        ({"maxProperties": 0}, {"a": 1}, "too_many_properties", {"message": "failed to validate"}),
+        ({"multipleOf": 2}, 3, "not_multiple_of", {"message": "failed to validate"}),
+        ({"not": {}}, 3, "not_schema_valid", {"message": "failed to validate"}),
+        ({"anyOf": [{"type": "string"}]}, 3, "any_schemas_not_valid", {"message": "failed to validate"}),
+        ({"oneOf": [{"type": "string"}]}, 3, "not_one_schema_valid", {"message": "failed to validate"}),
+    ],
+)
+def test_each_rule_has_its_message_and_members(
+    property_schema: JsonObject, value: Json, rule: str, details: JsonObject
+) -> None:
+    assert errors(property_schema, value) == {"f": {rule: {**details, "value": value}}}
+
+
+@pytest.mark.parametrize(
+    ("property_schema", "value", "rule", "details"),
+    [
+        ({"divisibleBy": 2}, 3, "divisibleBy", {"message": "Value not divisible by 2", "target": "2"}),
+        ({"disallow": "string"}, "x", "disallow", {"message": "Value is disallowed by string", "target": "string"}),
+        (
+            {"disallow": ["string", "null"]},
+            None,
+            "disallow",
+            {"message": "Value is disallowed by string, null", "target": "string, null"},
+        ),
+        (
+            {"type": [{"type": "string"}]},
+            5,
+            "type",
+            {"message": "Value did not match type(s): type schema", "target": "type schema"},
+        ),
+    ],
+)
+def test_draft_3_has_rules_of_its_own(property_schema: JsonObject, value: Json, rule: str, details: JsonObject) -> None:
+    assert errors(property_schema, value, **{"$schema": DRAFT3}) == {"f": {rule: {**details, "value": value}}}
+
+
+def test_a_missing_property_shows_its_name_in_draft_4_and_the_whole_object_in_draft_3() -> None:
+    required = {"message": "Field is required but missing"}
+    draft4 = compile_schema({"properties": {"a": {"required": ["x.y"]}}})
+    assert draft4.errors({"a": {"z": 1}}) == {"a.x%2Ey": {"required": {**required, "value": "x.y"}}}
+    draft3 = compile_schema({"$schema": DRAFT3, "properties": {"data": {"required": True}}})
+    assert draft3.errors({"z": 1}) == {"data": {"required": {**required, "value": {"z": 1}}}}
+
+
+def test_each_extra_property_is_named() -> None:
+    strict = compile_schema({"properties": {"a": {}}, "patternProperties": {"^x": {}}, "additionalProperties": False})
+    value = {"a": 1, "xyz": 1, "b": 1, "c": 1}
+    rule, details = refused_property(value)
+    assert strict.errors(value) == {"b": {rule: details}, "c": {rule: details}}
+    assert (rule, details["message"]) == ("additionalProperties", STRICT_PROPERTIES)
+    typed = compile_schema({"additionalProperties": {"type": "string"}})
+    assert typed.errors({"a": "x", "b": 5}).keys() == {"b"}
+    assert strict.errors("no object").keys() == typed.errors(5).keys() == set()
+
+
+@pytest.mark.parametrize(
+    ("items", "unique"),
+    [
+        ([], True),
+        ([1, True, "1", "true", None, [], {}, [1], {"a": 1}], True),
+        ([1, 1.0], False),
+        ([{"a": 1, "b": [2]}, {"b": [2], "a": 1}], False),
+        ([[1, [2]], [1, [2]]], False),
+        ([False, False], False),
+        ([0, False], True),
+        ("xx", True),
+    ],
+)
+def test_items_are_compared_by_value_and_type(items: Json, unique: bool) -> None:
+    assert (errors({"uniqueItems": True}, items) == {}) is unique
+    assert errors({"uniqueItems": False}, items) == {}
+
+
+def test_paths_are_joined_by_dots_with_indexes_from_zero() -> None:
+    assert joined_path("a", 0, "b.c") == "a.0.b%2Ec"
+    nested = compile_schema({"properties": {"a": {"items": {"properties": {"b.c": {"type": "string"}}}}}})
+    assert nested.errors({"a": [{}, {"b.c": 5}]}).keys() == {"a.1.b%2Ec"}
+
+
+def test_several_rules_of_one_value_stand_side_by_side() -> None:
+    assert errors({"type": "string", "enum": ["a"]}, 5)["f"].keys() == {"type", "enum"}
+
+
+def test_a_body_made_to_fail_everywhere_gets_a_short_answer() -> None:
+    strict = compile_schema({"items": {"type": "string"}, "additionalProperties": False})
+    assert len(strict.errors([1] * (MAX_ERRORS + 5))) == MAX_ERRORS
+    assert len(strict.errors({str(key): "x" * (MAX_ERROR_BYTES // 10) for key in range(20)})) == 1
+
+
+def test_defaults_are_filled_in_deep_without_changing_what_is_given() -> None:
+    with_default = compile_schema(
+        {
+            "properties": {
+                "a": {"default": {"x": 1}},
+                "b": {"properties": {"c": {"default": []}}},
+                "d": {"default": {}, "properties": {"e": {"default": 2}}},
+            }
+        }
+    )
+    given_value: JsonObject = {"b": {}}
+    filled = with_default.with_defaults(given_value)
+    assert filled == {"a": {"x": 1}, "b": {"c": []}, "d": {"e": 2}}
+    assert given_value == {"b": {}}
+    filled["a"]["x"] = 5
+    assert with_default.with_defaults({})["a"] == {"x": 1}
+    assert with_default.with_defaults([1]) == [1]
+
+
+def test_texts_become_the_numbers_and_booleans_that_are_asked_for() -> None:
+    typed = compile_schema(
+        {
+            "properties": {
+                "n": {"type": "integer"},
+                "b": {"type": "boolean"},
+                "l": {"items": {"type": "number"}},
+                "s": {"type": ["string", "null"]},
+                "o": {"type": "object"},
+            }
+        }
+    )
+    value: JsonObject = {"n": "5", "b": "true", "l": ["1.5", "x", True], "s": 5, "o": "{}"}
+    assert typed.coerced(value) == {"n": 5, "b": True, "l": [1.5, "x", True], "s": 5, "o": "{}"}
+    assert value["n"] == "5"
+    assert typed.coerced({"n": 2.5, "b": "yes"}) == {"n": 3, "b": "yes"}
+    assert typed.coerced({"n": float("inf"), "b": 1}) == {"n": float("inf"), "b": 1}
+    assert compile_schema({"type": "integer"}).coerced("5") == "5"
+
+
+def test_coercion_is_tried_before_a_value_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = {"price": "5", "masqueradable": "false"}
+    value, found = validate_coercing("app", app)
+    assert (value["price"], value["masqueradable"]) == (5, False)
+    assert found.keys() == {"api_url", "author", "i18n", "icon", "license", "name", "version"}
+    assert validate_coercing("apps_store", {"blacklist": []}) == ({"blacklist": []}, {})
+    assert validate_coercing("apps_store", {"blacklist": 5})[1].keys() == {"blacklist"}
+
+
+def test_a_schema_may_refer_to_one_of_the_program() -> None:
+    assert errors({"$ref": "app_permission"}, {"id": 5}).keys() == {"f.id"}
+    assert errors({"$ref": "app_permission"}, {"allowed_users": "all"}) == {}
+
+
+def test_every_schema_of_the_program_is_a_schema() -> None:
+    assert {"app", "app_permission", "apps_store"} <= set(schema_names())
+    for name in schema_names():
+        found = schema(name)
+        found.validator.check_schema(found.content)
+        assert schema(name) is found
+
+
+def test_an_unknown_schema_is_refused() -> None:
+    with pytest.raises(UnknownFile):
+        validate("nothing", {})
+
+
+@given(st.sampled_from(["app", "app_permission", "apps_store"]), json_values)
+def test_any_value_is_judged(name: str, value: Json) -> None:
+    found = validate(name, value)
+    assert all(details["message"] for rules in found.values() for details in rules.values())
+    assert validate(name, schema(name).with_defaults(value)).keys() <= found.keys()

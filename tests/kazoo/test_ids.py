@@ -1,0 +1,45 @@
+import re
+
+import pytest
+
+from crossbar_appstore.kazoo.ids import account_db, encoded_account_db, format_account_id, is_account_id, new_id
+
+RAW = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+
+
+def test_a_database_is_named_by_the_split_id() -> None:
+    assert account_db(RAW) == "account/0f/1e/2d3c4b5a69788796a5b4c3d2e1f0"
+    assert encoded_account_db(RAW) == "account%2F0f%2F1e%2F2d3c4b5a69788796a5b4c3d2e1f0"
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        RAW,
+        "account/0f/1e/2d3c4b5a69788796a5b4c3d2e1f0",
+        "account%2F0f%2F1e%2F2d3c4b5a69788796a5b4c3d2e1f0",
+        "account%2f0f%2f1e%2f2d3c4b5a69788796a5b4c3d2e1f0",
+    ],
+)
+def test_every_spelling_leads_to_the_raw_id(spelling: str) -> None:
+    assert format_account_id(spelling) == RAW
+    assert account_db(spelling) == account_db(RAW)
+
+
+@pytest.mark.parametrize("other", ["", "abc", "accounts", RAW + "0", "account/0f/1e/short", None, 5, ["0" * 32], {}])
+def test_anything_else_is_no_account_id(other: object) -> None:
+    assert not is_account_id(other)
+    with pytest.raises(ValueError, match="not an account id"):
+        format_account_id(other)
+
+
+def test_only_the_length_in_bytes_makes_an_account_id() -> None:
+    assert is_account_id("the account of anybody, 32 bytes")
+    assert is_account_id("é" * 16)
+    assert not is_account_id("é" * 32)
+
+
+def test_new_ids_are_hexadecimal_and_differ() -> None:
+    ids = {new_id() for _ in range(50)}
+    assert len(ids) == 50
+    assert all(re.fullmatch("[0-9a-f]{32}", one) for one in ids)

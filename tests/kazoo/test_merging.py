@@ -1,0 +1,68 @@
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crossbar_appstore.kazoo.merging import merge, merge_recursive, without_nulls
+from tests.json_values import json_values
+
+objects = st.dictionaries(st.sampled_from("abc"), json_values, max_size=3)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "merged"),
+    [
+        ({"a": 1}, {"b": 2}, {"a": 1, "b": 2}),
+        ({"a": 1}, {"a": 2}, {"a": 2}),
+        ({"a": {"x": 1, "y": 2}}, {"a": {"y": 3}}, {"a": {"x": 1, "y": 3}}),
+        ({"a": 1, "b": 2}, {"a": None}, {"b": 2}),
+        ({"a": None, "b": {"c": None, "d": 1}}, {}, {"b": {"d": 1}}),
+        ({}, {"b": {"c": None, "d": 1}}, {"b": {"d": 1}}),
+        ({"a": {"x": 1}}, {"a": {}}, {"a": {}}),
+        ({"a": [1, None]}, {"a": [2, None]}, {"a": [2, None]}),
+        ({"a": {"x": 1}}, {"a": [1]}, {"a": [1]}),
+        ({"a": [1]}, {"a": {"x": 1, "y": None}}, {"a": {"x": 1}}),
+    ],
+)
+def test_a_merge_is_deep_and_the_right_wins(left: Any, right: Any, merged: Any) -> None:
+    assert merge(left, right) == merged
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "merged"),
+    [
+        ({"a": {"x": 1}}, {"a": {"y": 2}}, {"a": {"x": 1, "y": 2}}),
+        ({"a": {"x": 1}}, {"a": {"x": None}}, {"a": {}}),
+        ({"a": {"x": 1}}, {"a": {}}, {"a": {"x": 1}}),
+        ({}, {"a": {}, "b": {"c": {}}, "d": {"e": None}}, {}),
+        ({}, {"a": []}, {"a": []}),
+        ({"a": {"x": 1}}, {"a": [1]}, {"a": [1]}),
+        ({"a": {"x": 1}}, {"a": "s"}, {"a": "s"}),
+        ({"a": []}, {"a": {"x": 1}}, {"a": {"x": 1}}),
+        ({"a": [1]}, {"a": {}}, {"a": [1]}),
+        ({"a": None}, {"b": 1}, {"a": None, "b": 1}),
+    ],
+)
+def test_a_recursive_merge_sets_leaf_by_leaf(left: Any, right: Any, merged: Any) -> None:
+    assert merge_recursive(left, right) == merged
+
+
+@pytest.mark.parametrize("below", ["text", 0, True, [1]])
+def test_where_kazoo_crashes_the_object_replaces(below: Any) -> None:
+    assert merge_recursive({"a": below}, {"a": {"x": 1}}) == {"a": {"x": 1}}
+
+
+@given(objects, objects)
+def test_merging_changes_nothing_that_it_is_given(left: Any, right: Any) -> None:
+    before = copy.deepcopy((left, right))
+    for merged in (merge(left, right), merge_recursive(left, right)):
+        assert merged.keys() <= left.keys() | right.keys()
+    assert (left, right) == before
+
+
+@given(objects)
+def test_merging_with_nothing_only_drops_nulls(value: Any) -> None:
+    assert merge(value, {}) == merge({}, value) == without_nulls(value)
+    assert merge_recursive(value, {}) == value
