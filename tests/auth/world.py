@@ -29,7 +29,7 @@ from crossbar_appstore.auth.settings import Settings
 from crossbar_appstore.auth.tokens import Tokens
 from crossbar_appstore.crossbar.context import Context, Noun
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.errors import DocumentMissing
+from crossbar_appstore.datastore.errors import DatabaseMissing, DocumentMissing
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.accounts import (
@@ -200,7 +200,7 @@ class World:
         self._touched.add((database, doc_id))
         try:
             stored = await self.couch.open_doc(database, doc_id)
-        except DocumentMissing:
+        except (DocumentMissing, DatabaseMissing):
             return
         await self.couch.delete_doc(database, doc_id, stored["_rev"])
 
