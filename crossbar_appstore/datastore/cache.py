@@ -3,22 +3,26 @@
 An answer is given without asking CouchDB only while it is young (``ages``), no worker wrote to its row of the notice
 board, and no feed named its database. Askers of one key share one read. While CouchDB is away the last answer is
 given, marked stale; what was never known stays an error.
+
+Answers are kept packed, and the most recently used ones unpacked as well: parsed JSON takes five times the memory.
 """
 
 import asyncio
+import logging
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from .counters import Counters
 from .errors import DatastoreError, Fault, Troubled
+from .kinds import Ages, Key, Kind
 from .notices import NoticeBoard, row_of
 
-A = TypeVar("A")
+logger = logging.getLogger(__name__)
 
-Key = tuple[str, str]
-"""Database and document id; or database and any other text, for what the whole database decides."""
+A = TypeVar("A")
+P = TypeVar("P")
 
 PATIENCE = 2.5
 """Seconds that an asker waits for a slow CouchDB where an older answer is known."""
@@ -28,65 +32,37 @@ EARLY = 0.6
 """The part of its age limit after which an answer in use is read again in the background."""
 
 
-class Kind(Protocol[A]):
-    """What is cached, and how."""
-
-    def row(self, key: Key) -> int:
-        """The row of the notice board that tells of writes."""
-        ...
-
-    async def fetch(self, key: Key) -> A:
-        """Ask CouchDB; what is missing is an answer, too. Raises DatastoreError."""
-        ...
-
-    def is_same(self, old: A, new: A) -> bool:
-        """Whether the new answer says nothing new, so that the old object is kept."""
-        ...
-
-    def as_stale(self, answer: A) -> A:
-        """The answer, marked stale."""
-        ...
-
-    def weight(self, answer: A) -> int:
-        """Roughly how many bytes of memory it takes."""
-        ...
-
-
-class Ages(Protocol):
-    """How long answers may be believed."""
-
-    def limit(self, asked_at: float) -> float:
-        """Seconds, for an answer that was asked for at that moment (monotonic)."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
-class ShortAges:
-    """The same limit for every answer: where no feed tells of other writers."""
+class Limits:
+    """Bounds of a cache: keys, their packed bytes, and how many answers are kept unpacked as well."""
 
-    seconds: float = 1.5
+    entries: int = 20_000
+    packed_bytes: int = 16_000_000
+    unpacked: int = 2_000
 
-    def limit(self, asked_at: float) -> float:
-        """The same for all."""
-        return self.seconds
+
+LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What the two boards said of a key at one moment, and when that was."""
+    """How many writes the two boards knew of at one moment, and when (monotonic) that was."""
 
-    own: bytes
-    outside: bytes
+    own: int
+    outside: int
     at: float
 
 
 @dataclass(slots=True)
-class _Entry(Generic[A]):
-    answer: A
-    stamp: Stamp
+class _Entry(Generic[P]):
+    """Small: there is one for every document known. The numbers of the stamp are in it, not the stamp."""
+
+    packed: P
+    own: int
+    outside: int
+    at: float
     row: int
     database_row: int
-    weight: int
 
 
 @dataclass(slots=True)
@@ -95,30 +71,29 @@ class _Flight(Generic[A]):
     task: "asyncio.Task[A]"
 
 
-class Cache(Generic[A]):
-    """Answers by key, least recently used ones dropped beyond ``max_entries`` or ``max_bytes``."""
+class Cache(Generic[A, P]):
+    """Answers by key; the least recently used are dropped."""
 
     def __init__(
         self,
-        kind: Kind[A],
+        kind: Kind[A, P],
         board: NoticeBoard,
         outside: NoticeBoard,
         ages: Ages,
         counters: Counters,
-        *,
-        max_entries: int = 50_000,
-        max_bytes: int = 32_000_000,
+        limits: Limits = LIMITS,
     ) -> None:
         self._kind = kind
         self._board = board
         self._outside = outside
         self._ages = ages
         self._counters = counters
-        self._max_entries = max_entries
-        self._max_bytes = max_bytes
-        self._entries: OrderedDict[Key, _Entry[A]] = OrderedDict()
-        self._flights: dict[Key, _Flight[A]] = {}
-        self._bytes = 0
+        self._limits = limits
+        # By one text a key: two texts and a tuple would take half as much again as what is packed.
+        self._entries: OrderedDict[str, _Entry[P]] = OrderedDict()
+        self._unpacked: OrderedDict[str, A] = OrderedDict()
+        self._flights: dict[str, _Flight[A]] = {}
+        self._packed_bytes = 0
         self._away = False
         self._probe_at = 0.0
 
@@ -126,9 +101,9 @@ class Cache(Generic[A]):
         return len(self._entries)
 
     @property
-    def size(self) -> int:
-        """Roughly the bytes held."""
-        return self._bytes
+    def packed_bytes(self) -> int:
+        """Bytes of all packed answers."""
+        return self._packed_bytes
 
     @property
     def away(self) -> bool:
@@ -137,21 +112,20 @@ class Cache(Generic[A]):
 
     def peek(self, key: Key) -> A | None:
         """The answer if it can be trusted now, without waiting; else None."""
-        entry = self._entries.get(key)
+        name = "\n".join(key)
+        entry = self._entries.get(name)
         if entry is None:
             return None
-        stamp = entry.stamp
-        age = time.monotonic() - stamp.at
-        limit = self._ages.limit(stamp.at)
-        if age > limit or self._board.row(entry.row) != stamp.own:
+        age = time.monotonic() - entry.at
+        limit = self._ages.limit(entry.at)
+        if age > limit or self._board.writes(entry.row) != entry.own:
             return None
-        if self._outside.row(entry.database_row) != stamp.outside:
+        if self._outside.writes(entry.database_row) != entry.outside:
             return None
-        if age > EARLY * limit and not self._away and key not in self._flights:
+        if age > EARLY * limit and not self._away and name not in self._flights:
             self._start(key)
-        self._entries.move_to_end(key)
         self._counters.hits += 1
-        return entry.answer
+        return self._answer(name, entry)
 
     async def get(self, key: Key) -> A:
         """The answer: the known one if it can be trusted, else CouchDB's, else the known one marked stale.
@@ -162,7 +136,8 @@ class Cache(Generic[A]):
         answer = self.peek(key)
         if answer is not None:
             return answer
-        entry = self._entries.get(key)
+        name = "\n".join(key)
+        entry = self._entries.get(name)
         if entry is None:
             return await asyncio.shield(self._flight(key).task)
         if self._away:
@@ -170,36 +145,33 @@ class Cache(Generic[A]):
             if time.monotonic() >= self._probe_at:
                 self._probe_at = time.monotonic() + PROBE_PAUSE
                 self._flight(key)
-            return self._stale(entry)
+            return self._stale(name, entry)
         task = self._flight(key).task
         await asyncio.wait({task}, timeout=PATIENCE)
         if not task.done():
-            self._away = True
-            return self._stale(entry)
+            self._found_away("slow")
+            return self._stale(name, entry)
         try:
             return task.result()
         except Troubled:
-            return self._stale(entry)
+            return self._stale(name, entry)
 
     async def refresh(self, key: Key) -> A:
         """CouchDB's answer from now, whatever is known; DatastoreError if there is none."""
         return await asyncio.shield(self._start(key).task)
 
     def stamp(self, key: Key) -> Stamp:
-        """What the boards say of the key now: take it before asking CouchDB, give it to ``put``."""
-        return Stamp(self._board.row(self._kind.row(key)), self._outside.row(row_of(key[0], "")), time.monotonic())
+        """What the boards say of the key now: take it before a write, give it to ``put_own``."""
+        return Stamp(
+            self._board.writes(self._kind.row(key)), self._outside.writes(row_of(key[0], "")), time.monotonic()
+        )
 
     def put_own(self, key: Key, answer: A, before: Stamp) -> None:
-        """Remember what we just wrote.
+        """Remember what we just wrote and told of, once.
 
-        ``before`` was taken before the write: if anybody else wrote since, the rows differ, and it is not believed.
+        ``before`` was taken before the write: if anybody else wrote since, the numbers differ, and it is not believed.
         """
-        self._store(key, answer, Stamp(self._board.after_own(before.own), before.outside, before.at))
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._entries.clear()
-        self._bytes = 0
+        self._store(key, answer, Stamp(before.own + 1, before.outside, before.at))
 
     async def close(self) -> None:
         """End the reads under way."""
@@ -208,60 +180,99 @@ class Cache(Generic[A]):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _stale(self, entry: _Entry[A]) -> A:
+    def _answer(self, name: str, entry: _Entry[P]) -> A:
+        self._entries.move_to_end(name)
+        answer = self._unpacked.get(name)
+        if answer is None:
+            answer = self._kind.unpack(entry.packed)
+            self._keep_unpacked(name, answer)
+        else:
+            self._unpacked.move_to_end(name)
+        return answer
+
+    def _stale(self, name: str, entry: _Entry[P]) -> A:
         self._counters.stale_answers += 1
-        return self._kind.as_stale(entry.answer)
+        return self._kind.as_stale(self._answer(name, entry))
 
     def _flight(self, key: Key) -> _Flight[A]:
         """The read under way, unless it began before a write that the asker may know of; else a new one."""
-        flight = self._flights.get(key)
-        if flight is not None and flight.stamp.own == self._board.row(self._kind.row(key)):
+        flight = self._flights.get("\n".join(key))
+        if flight is not None and flight.stamp.own == self._board.writes(self._kind.row(key)):
             return flight
         return self._start(key)
 
     def _start(self, key: Key) -> _Flight[A]:
+        name = "\n".join(key)
         stamp = self.stamp(key)
         task = asyncio.get_running_loop().create_task(self._read(key, stamp))
-        flight = self._flights[key] = _Flight(stamp, task)
-        task.add_done_callback(lambda _: self._landed(key, flight))
+        flight = self._flights[name] = _Flight(stamp, task)
+        task.add_done_callback(lambda _: self._landed(name, flight))
         return flight
 
-    def _landed(self, key: Key, flight: _Flight[A]) -> None:
-        if self._flights.get(key) is flight:
-            del self._flights[key]
+    def _landed(self, name: str, flight: _Flight[A]) -> None:
+        if self._flights.get(name) is flight:
+            del self._flights[name]
         if not flight.task.cancelled():
             flight.task.exception()  # looked at, even if every asker is gone
 
     async def _read(self, key: Key, stamp: Stamp) -> A:
-        entry = self._entries.get(key)
-        if entry is None:
-            self._counters.reads += 1
-        else:
+        name = "\n".join(key)
+        if name in self._entries:
             self._counters.refetches += 1
+        else:
+            self._counters.reads += 1
         try:
             answer = await self._kind.fetch(key)
         except DatastoreError as error:
+            # A fault may be of this one document only.
             if isinstance(error, Troubled) and not isinstance(error, Fault):
-                self._away = True
-                self._probe_at = time.monotonic() + PROBE_PAUSE
+                self._found_away(error.reason)
             raise
-        self._away = False
-        entry = self._entries.get(key)
-        if entry is not None and self._kind.is_same(entry.answer, answer):
+        self._found_back()
+        known = self._unpacked.get(name)
+        if known is not None and self._kind.is_same(known, answer):
             self._counters.unchanged += 1
-            answer = entry.answer
-        flight = self._flights.get(key)
+            answer = known
+        # A read that began later knows more.
+        flight = self._flights.get(name)
         if flight is None or flight.stamp is stamp:
             self._store(key, answer, stamp)
         return answer
 
+    def _found_away(self, reason: str) -> None:
+        if not self._away:
+            logger.warning("CouchDB is away, what is known is served", extra={"reason": reason})
+        self._away = True
+        self._probe_at = time.monotonic() + PROBE_PAUSE
+
+    def _found_back(self) -> None:
+        if self._away:
+            logger.warning("CouchDB is back")
+        self._away = False
+
     def _store(self, key: Key, answer: A, stamp: Stamp) -> None:
-        old = self._entries.pop(key, None)
+        name = "\n".join(key)
+        old = self._entries.pop(name, None)
         if old is not None:
-            self._bytes -= old.weight
-        weight = old.weight if old is not None and old.answer is answer else self._kind.weight(answer)
-        self._entries[key] = _Entry(answer, stamp, self._kind.row(key), row_of(key[0], ""), weight)
-        self._bytes += weight
-        while len(self._entries) > self._max_entries or (self._bytes > self._max_bytes and len(self._entries) > 1):
-            _, dropped = self._entries.popitem(last=False)
-            self._bytes -= dropped.weight
+            self._packed_bytes -= self._kind.size(old.packed)
+        packed = old.packed if old is not None and self._unpacked.get(name) is answer else self._kind.pack(answer)
+        row, database_row = self._kind.row(key), row_of(key[0], "")
+        self._entries[name] = _Entry(packed, stamp.own, stamp.outside, stamp.at, row, database_row)
+        self._packed_bytes += self._kind.size(packed)
+        self._keep_unpacked(name, answer)
+        self._drop_oldest()
+
+    def _keep_unpacked(self, name: str, answer: A) -> None:
+        self._unpacked[name] = answer
+        self._unpacked.move_to_end(name)
+        if len(self._unpacked) > self._limits.unpacked:
+            self._unpacked.popitem(last=False)
+
+    def _drop_oldest(self) -> None:
+        limits = self._limits
+        while len(self._entries) > limits.entries or (
+            self._packed_bytes > limits.packed_bytes and len(self._entries) > 1
+        ):
+            name, dropped = self._entries.popitem(last=False)
+            self._packed_bytes -= self._kind.size(dropped.packed)
+            self._unpacked.pop(name, None)

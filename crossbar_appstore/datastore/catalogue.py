@@ -3,11 +3,12 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from .cache import Cache, Key
+from .cache import Cache
 from .catalogue_loading import DESIGN, RELOAD_SECONDS, Loader
 from .changes import Feed
 from .couch import Couch
 from .counters import Counters
+from .kinds import Key
 from .master_account import MasterAccount
 from .notices import NoticeBoard
 from .remote import Written

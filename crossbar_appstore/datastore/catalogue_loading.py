@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.ids import account_db
 
-from .cache import Key
 from .couch import Couch
 from .counters import Counters
 from .errors import ViewMissing
+from .kinds import Key
 from .master_account import MasterAccount
 from .notices import NoticeBoard
 from .snapshot import Check, Snapshot, in_view_order, is_app, make_snapshot, owned
@@ -79,8 +79,16 @@ class Loader:
             self._stale = replace(answer, stale=True)
         return self._stale
 
-    def weight(self, answer: Snapshot) -> int:
-        """Not weighed: there is only this one."""
+    def pack(self, answer: Snapshot) -> Snapshot:
+        """Not packed: there is only this one, always in use."""
+        return answer
+
+    def unpack(self, packed: Snapshot) -> Snapshot:
+        """Itself."""
+        return packed
+
+    def size(self, packed: Snapshot) -> int:
+        """Not weighed."""
         return 0
 
     async def _load(self, account_id: str) -> State:

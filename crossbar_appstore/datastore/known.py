@@ -1,18 +1,17 @@
 """The two kinds of cached answers: a document, and the rows of a small view."""
 
 from dataclasses import dataclass, replace
+from zlib import compress, decompress
 
 from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
 
-from .cache import Key
 from .couch import Couch
 from .errors import DatabaseMissing, DocumentMissing, ViewMissing
+from .kinds import Key
 from .notices import row_of
 from .replies import ViewRow
 
-# A parsed document takes about five times the memory of its text, an entry with its keys about this much more.
-_PARSED = 5
-_ENTRY = 700
+_FAST = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +34,9 @@ class KnownRows:
     stale: bool = False
 
 
+_MISSING = Known(None)
+
+
 class DocumentKind:
     """How documents are cached: by revision."""
 
@@ -50,7 +52,7 @@ class DocumentKind:
         try:
             return Known(await self._couch.open_doc(*key))
         except (DocumentMissing, DatabaseMissing):
-            return Known(None)
+            return _MISSING
 
     def is_same(self, old: Known, new: Known) -> bool:
         """Whether both are of the same revision."""
@@ -62,9 +64,17 @@ class DocumentKind:
         """The same document, marked."""
         return replace(answer, stale=True)
 
-    def weight(self, answer: Known) -> int:
-        """From the length of its text."""
-        return _ENTRY if answer.document is None else _ENTRY + _PARSED * len(dumps(answer.document))
+    def pack(self, answer: Known) -> bytes:
+        """Its JSON, compressed; nothing for a missing one."""
+        return b"" if answer.document is None else compress(dumps(answer.document), _FAST)
+
+    def unpack(self, packed: bytes) -> Known:
+        """The document parsed anew."""
+        return Known(loads(decompress(packed))) if packed else _MISSING
+
+    def size(self, packed: bytes) -> int:
+        """The bytes themselves."""
+        return len(packed)
 
 
 class RowsKind:
@@ -93,10 +103,19 @@ class RowsKind:
         """The same rows, marked."""
         return replace(answer, stale=True)
 
-    def weight(self, answer: KnownRows) -> int:
-        """From the length of its rows."""
-        rows = answer.rows or ()
-        return _ENTRY + sum(_PARSED * len(dumps([row.id, row.key, row.value, row.doc])) for row in rows)
+    def pack(self, answer: KnownRows) -> bytes:
+        """The rows as JSON, compressed; nothing for a missing view."""
+        if answer.rows is None:
+            return b""
+        return compress(dumps([[row.id, row.key, row.value, row.doc] for row in answer.rows]), _FAST)
+
+    def unpack(self, packed: bytes) -> KnownRows:
+        """The rows parsed anew."""
+        return KnownRows(tuple(ViewRow(*row) for row in loads(decompress(packed)))) if packed else KnownRows(None)
+
+    def size(self, packed: bytes) -> int:
+        """The bytes themselves."""
+        return len(packed)
 
 
 def query_key(database: str, view: str, **query: Json) -> Key:

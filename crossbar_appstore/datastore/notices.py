@@ -2,8 +2,9 @@
 
 A fixed array of 64-bit counters in memory that all workers share. A document has a row (by hash; two may share one,
 which costs a needless read at most), a worker has a column. Only its own worker ever counts a cell up, so nothing
-races. A writer counts up after CouchDB acknowledged and before its client is answered; a reader remembers the whole
-row as it was *before* its fetch began, and trusts what it fetched only while the row is still the same.
+races. A writer counts up after CouchDB acknowledged and before its client is answered; a reader remembers the row's
+sum as it was *before* its fetch began, and trusts what it fetched only while the sum is still the same: cells only
+grow, so equal sums are equal rows.
 """
 
 import mmap
@@ -21,17 +22,16 @@ class NoticeBoard:
     CATALOGUE = ROWS
     """The row of the catalogue, shared with no document."""
 
-    __slots__ = ("_bytes", "_cells", "_column", "_width", "workers")
+    __slots__ = ("_cells", "_column", "_memory", "workers")
 
     def __init__(self, memory: bytearray | mmap.mmap, workers: int, column: int) -> None:
         if not 0 <= column < workers:
             raise ValueError(f"no column {column} on a board of {workers}")
         self.workers = workers
         self._column = column
-        self._width = workers * _CELL
-        self._bytes = memoryview(memory)
+        self._memory = memory
         # Native 64-bit cells: a store is one instruction, so no other worker sees half of it.
-        self._cells = self._bytes.cast("Q")
+        self._cells = memoryview(memory).cast("Q")
 
     @classmethod
     def alone(cls) -> Self:
@@ -53,26 +53,18 @@ class NoticeBoard:
 
     def for_worker(self, column: int) -> Self:
         """The same board for the worker numbered ``column``; a worker that replaces a dead one takes its number."""
-        memory = self._bytes.obj
-        if not isinstance(memory, bytearray | mmap.mmap):  # always one of them, which mypy cannot know
-            raise TypeError(type(memory))
-        return type(self)(memory, self.workers, column)
+        return type(self)(self._memory, self.workers, column)
 
-    def row(self, number: int) -> bytes:
-        """What the row holds now; only good for comparing."""
-        start = number * self._width
-        return bytes(self._bytes[start : start + self._width])
+    def writes(self, row: int) -> int:
+        """How many writes were ever told of in the row; only good for comparing."""
+        if self.workers == 1:
+            return self._cells[row]
+        start = row * self.workers
+        return sum(self._cells[start : start + self.workers])
 
-    def after_own(self, row: bytes) -> bytes:
-        """The row as it will be if we alone count it up once."""
-        cells = memoryview(bytearray(row)).cast("Q")
-        cells[self._column] = (cells[self._column] + 1) & 0xFFFF_FFFF_FFFF_FFFF
-        return bytes(cells)
-
-    def count_up(self, number: int) -> None:
+    def count_up(self, row: int) -> None:
         """Tell every worker that what it knows of this row is old."""
-        cell = number * self.workers + self._column
-        self._cells[cell] = (self._cells[cell] + 1) & 0xFFFF_FFFF_FFFF_FFFF
+        self._cells[row * self.workers + self._column] += 1
 
 
 def size(workers: int) -> int:

@@ -9,7 +9,7 @@ from typing import Self
 from crossbar_appstore.json_codec import Json, JsonObject
 
 from .ages import FeedAges
-from .cache import Cache
+from .cache import Cache, Limits
 from .catalogue import Catalogue
 from .changes import Feed
 from .configuration import Configuration
@@ -47,7 +47,9 @@ class Datastore:
         self._updates = Feed("database updates", self._connect, self._take, self.counters)
         ages = FeedAges(self._updates)
         self._documents = Cache(DocumentKind(couch), self._board, self._outside, ages, self.counters)
-        self._rows = Cache(RowsKind(couch), self._board, self._outside, ages, self.counters, max_entries=5_000)
+        self._rows = Cache(
+            RowsKind(couch), self._board, self._outside, ages, self.counters, Limits(entries=5_000, unpacked=500)
+        )
         self.config = Configuration(self.open)
         self.master = MasterAccount(couch, self.config)
         self.catalogue = Catalogue(couch, self.master, self._board, self.counters, check)
