@@ -42,7 +42,7 @@ async def load_apps(
     folders: Sequence[Path],
     rules: LoadRules,
     *,
-    progress: Progress = lambda outcome: None,
+    progress: Progress | None = None,
     remarks: tuple[Remark, ...] = (),
 ) -> LoadReport:
     """Load app folders, in their order.
@@ -60,7 +60,8 @@ async def load_apps(
     outcomes: list[AppOutcome] = []
     async for outcome in _loaded(_Load(catalogue, rules), folders):
         outcomes.append(outcome)
-        progress(outcome)
+        if progress is not None:
+            progress(outcome)
     return LoadReport(tuple(outcomes), remarks, rules.dry_run)
 
 

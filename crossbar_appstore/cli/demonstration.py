@@ -1,0 +1,149 @@
+"""``demo``: a CouchDB of our own, a master account and sample apps, then serve."""
+
+import asyncio
+import dataclasses
+import ipaddress
+import json
+import secrets
+import shlex
+from pathlib import Path
+from typing import Final
+
+import click
+
+from crossbar_appstore import serving
+from crossbar_appstore.addresses import couch_address
+from crossbar_appstore.cli.connection import connected
+from crossbar_appstore.cli.load_reports import print_counts, print_outcome
+from crossbar_appstore.cli.options import example, settings_options
+from crossbar_appstore.cli.output import Output
+from crossbar_appstore.cli.program import DONE
+from crossbar_appstore.cli.serving import serve_system
+from crossbar_appstore.embedded import EmbeddedCouchDB
+from crossbar_appstore.kazoo.accounts import password_hashes
+from crossbar_appstore.logs import set_up_logging
+from crossbar_appstore.maintenance.accounts import AccountRefused, NewAccount
+from crossbar_appstore.maintenance.demonstration import Demonstration, demonstrate
+from crossbar_appstore.settings import Settings
+
+PASSWORD: Final = "demo-password"
+"""The administrator's password where nobody but this machine can reach the service."""
+
+_ELSEWHERE: Final = ("COUCHDB_URL", "KAZOO_CONFIG", "KAZOO_ZONE", "AMQP_URL")
+
+
+class CouchDBEnded(click.ClickException):
+    """The embedded CouchDB ended before we did."""
+
+
+@click.command("demo", epilog=example("demo", "demo --apps /var/www/html/monster-ui/apps --crossbar-port 8001"))
+@settings_options(without=_ELSEWHERE)
+@click.option(
+    "--apps",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Load the apps below this folder instead of our samples.",
+)
+@click.option("--account-name", default="Demo", show_default=True, help="Name of the master account.")
+@click.option("--realm", default="demo.example.com", show_default=True, help="Realm of the master account.")
+@click.option("--username", default="admin", show_default=True, help="Name of its administrator.")
+@click.option(
+    "--password",
+    help=f"Password of its administrator.  [{PASSWORD}, or one made up where others than this machine may connect]",
+)
+@click.option(
+    "--couchdb-port", type=click.IntRange(0, 65535), default=0, help="Port of the CouchDB; 0 takes a free one."
+)
+def demo(
+    *,
+    settings: Settings,
+    apps: Path | None,
+    account_name: str,
+    realm: str,
+    username: str,
+    password: str | None,
+    couchdb_port: int,
+) -> int:
+    """Start a CouchDB of our own with a master account and sample apps, then serve until stopped.
+
+    The account is made once; the data stay from one start to the next.
+    """
+    set_up_logging()
+    chosen = password or (PASSWORD if _is_loopback(settings.host) else secrets.token_urlsafe(12))
+    account = NewAccount(account_name, realm, username, chosen)
+    serving.run(_demo(settings, account, apps, couchdb_port))
+    return DONE
+
+
+async def _demo(settings: Settings, account: NewAccount, apps: Path | None, couchdb_port: int) -> None:
+    output = Output()
+    output.line("Starting CouchDB… (the first time it is installed, which takes a minute)")
+    async with EmbeddedCouchDB(data_dir=settings.data_dir, cache=settings.cache_dir, port=couchdb_port) as couchdb:
+        # Whatever the environment says of a CouchDB or a KAZOO elsewhere, this is about our own.
+        settings = dataclasses.replace(settings, couchdb=couch_address(couchdb.url), amqp_url=None, kazoo_config=None)
+        try:
+            async with connected(settings) as couch:
+                shown = await demonstrate(couch, account, apps)
+        except AccountRefused as refused:
+            raise click.UsageError(str(refused)) from None
+        if shown.load is not None:
+            for outcome in shown.load.outcomes:
+                print_outcome(output, outcome, changes=False)
+            print_counts(output, shown.load)
+
+        def announce(address: str) -> None:
+            _print_addresses(output, address, couchdb.fauxton_url, settings.data_dir, shown)
+
+        await _serve_while_running(couchdb, asyncio.create_task(serve_system(settings, announce)))
+
+
+async def _serve_while_running(couchdb: EmbeddedCouchDB, service: "asyncio.Task[None]") -> None:
+    """Serve until stopped, or until the CouchDB ends."""
+    ended = asyncio.create_task(couchdb.wait())
+    try:
+        await asyncio.wait((service, ended), return_when=asyncio.FIRST_COMPLETED)
+        if not service.done():
+            raise CouchDBEnded(f"CouchDB ended with exit code {ended.result()}; its log is {couchdb.log}")
+        await service
+    finally:
+        for task in (service, ended):
+            task.cancel()
+        await asyncio.gather(service, ended, return_exceptions=True)
+
+
+def _print_addresses(output: Output, address: str, fauxton: str, data: Path, shown: Demonstration) -> None:
+    api = f"{address}/v2"
+    password = shown.password or "(the one given when the account was made)"
+    lines = (
+        ("API", api),
+        ("Fauxton", fauxton),
+        ("Account", f"{shown.account_name}, realm {shown.realm}, id {shown.account_id}"),
+        ("Login", f"user name {shown.username}, password {password}"),
+        ("Data", str(data)),
+    )
+    output.line("")
+    for name, value in lines:
+        output.line((f"  {name:<8}", "bold"), f" {value}")
+    output.line("\nLog in and list the apps:\n".strip("\n"))
+    for line in curl_lines(api, shown):
+        output.line(f"  {line}")
+    output.line("Stop with Ctrl-C.")
+
+
+def curl_lines(api: str, shown: Demonstration) -> tuple[str, str]:
+    """Two command lines: one that logs in and keeps the token, one that lists the apps."""
+    password = shown.password or "PASSWORD"
+    md5, _ = password_hashes(shown.username.lower(), password)
+    login = json.dumps({"data": {"credentials": md5, "account_name": shown.account_name}})
+    request = f"curl -s -X PUT -H 'Content-Type: application/json' -d {shlex.quote(login)} {api}/user_auth"
+    token = r"""sed 's/.*"auth_token":"\([^"]*\)".*/\1/'"""
+    return (
+        f"TOKEN=$({request} | {token})",
+        f'curl -H "X-Auth-Token: $TOKEN" {api}/accounts/{shown.account_id}/apps_store',
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,73 @@
+"""What people see: lines in colour and a progress bar on a terminal, plain lines elsewhere, or one JSON object."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from crossbar_appstore.json_codec import Json, dumps, dumps_pretty
+
+_LONGEST_VALUE: Final = 120
+
+Part = str | tuple[str, str]
+"""A piece of a line, with a style if it has one."""
+
+
+class Step(Protocol):
+    """Counts the progress bar up by one."""
+
+    def __call__(self) -> None:
+        """One more is done."""
+
+
+class Output:
+    """Standard output of one verb."""
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self.as_json = as_json
+        self._lines = Console(file=sys.stdout, highlight=False, markup=False, soft_wrap=True, emoji=False)
+        self._asides = Console(file=sys.stderr, highlight=False, markup=False, soft_wrap=True, emoji=False)
+
+    def line(self, *parts: Part) -> None:
+        """One line of text, made of its parts; nothing where JSON was asked for."""
+        if not self.as_json:
+            self._lines.print(_text(parts))
+
+    def aside(self, *parts: Part) -> None:
+        """One line on standard error, JSON or not."""
+        self._asides.print(_text(parts))
+
+    def json(self, value: Json) -> None:
+        """The one object of ``--json``; nothing where text was asked for."""
+        if self.as_json:
+            sys.stdout.write(dumps_pretty(value).decode() + "\n")
+
+    @contextmanager
+    def progress(self, title: str, total: int) -> Iterator[Step]:
+        """A bar on standard error while it is a terminal."""
+        if not self._asides.is_terminal or total < 2:
+            yield lambda: None
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self._asides, transient=True) as bar:
+            task = bar.add_task(title, total=total)
+            yield lambda: bar.advance(task)
+
+
+def plain(text: str) -> str:
+    """A text from outside without what could steer a terminal."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def shown(value: Json) -> str:
+    """A value as JSON, cut where it is long."""
+    text = plain(dumps(value).decode())
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
+
+
+def _text(parts: tuple[Part, ...]) -> Text:
+    return Text.assemble(*(plain(part) if isinstance(part, str) else (plain(part[0]), part[1]) for part in parts))

@@ -1,0 +1,82 @@
+"""``serve``: answer requests until stopped."""
+
+import asyncio
+import errno
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+import click
+
+from crossbar_appstore import serving
+from crossbar_appstore.cli.connection import connected
+from crossbar_appstore.cli.options import example, settings_options
+from crossbar_appstore.cli.program import DONE
+from crossbar_appstore.datastore.errors import TimedOut, Unreachable
+from crossbar_appstore.logs import set_up_logging
+from crossbar_appstore.maintenance.system import prepare_system
+from crossbar_appstore.settings import Settings
+
+log = logging.getLogger(__name__)
+
+PATIENCE: Final = 5.0
+"""Seconds between two attempts to reach a CouchDB that was away when the service started."""
+
+
+class CannotListen(click.ClickException):
+    """The address is somebody else's, or none of this machine's."""
+
+
+@click.command("serve", epilog=example("serve --couchdb-url http://admin:secret@127.0.0.1:5984"))
+@settings_options(without=("CROSSBAR_DATA_DIR", "CROSSBAR_CACHE_DIR"))
+def serve(*, settings: Settings) -> int:
+    """Answer requests until stopped by SIGINT or SIGTERM.
+
+    Where no KAZOO lives on the CouchDB, databases, design documents and keys that are missing are made first. Beside
+    KAZOO nothing of this is written.
+    """
+    settings.require_couchdb()
+    set_up_logging()
+    serving.run(serve_system(settings, lambda address: log.info("listening", extra={"address": address})))
+    return DONE
+
+
+async def serve_system(settings: Settings, announce: Callable[[str], None]) -> None:
+    """Prepare the system and serve it; a CouchDB that is away is waited for while requests are answered already.
+
+    Raises:
+        CannotListen: see above.
+        DatastoreError: CouchDB refuses us.
+    """
+    preparing = None if await _prepared(settings) else asyncio.create_task(_prepare_later(settings))
+    try:
+        await serving.serve(settings, announce)
+    except OSError as error:
+        if error.errno not in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
+            raise
+        where = f"{settings.host}:{settings.port}"
+        raise CannotListen(f"cannot listen on {where}: {error.strerror or error}") from None
+    finally:
+        if preparing is not None:
+            preparing.cancel()
+            with suppress(asyncio.CancelledError):
+                await preparing
+
+
+async def _prepared(settings: Settings) -> bool:
+    """Prepare the system; False if CouchDB is away."""
+    try:
+        async with connected(settings) as couch:
+            found = await prepare_system(couch)
+    except (Unreachable, TimedOut) as error:
+        log.warning("CouchDB is away, it will be asked again", extra={"reason": str(error)})
+        return False
+    log.info("CouchDB is there", extra={"alone": found.alone, "master_account_id": found.master_account_id})
+    return True
+
+
+async def _prepare_later(settings: Settings) -> None:
+    await asyncio.sleep(PATIENCE)
+    while not await _prepared(settings):  # noqa: ASYNC110 (another server's state, of which no event tells)
+        await asyncio.sleep(PATIENCE)
