@@ -27,6 +27,7 @@ Change = Callable[[JsonObject | None], JsonObject]
 """From a copy of the newest document (None: there is none) to what shall be saved. It may be called again."""
 
 ATTEMPTS = 5
+_FEW = Limits(entries=5_000, packed_bytes=4_000_000, unpacked=500)
 _PAUSE = 0.01
 
 
@@ -47,9 +48,7 @@ class Datastore:
         self._updates = Feed("database updates", self._connect, self._take, self.counters)
         ages = FeedAges(self._updates)
         self._documents = Cache(DocumentKind(couch), self._board, self._outside, ages, self.counters)
-        self._rows = Cache(
-            RowsKind(couch), self._board, self._outside, ages, self.counters, Limits(entries=5_000, unpacked=500)
-        )
+        self._rows = Cache(RowsKind(couch), self._board, self._outside, ages, self.counters, _FEW)
         self.config = Configuration(self.open)
         self.master = MasterAccount(couch, self.config)
         self.catalogue = Catalogue(couch, self.master, self._board, self.counters, check)
