@@ -1,11 +1,14 @@
 """The keywords of JSON Schema that we check in our own way, for jsonschema's validator classes.
 
 Missing and extra properties become one failure each, with the property as the last part of its path, and lists are
-checked for uniqueness in linear time.
+checked for uniqueness in linear time. The formats are those that KAZOO's validator knows; a ``uri`` may be anything.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Final
 
 from jsonschema.exceptions import ValidationError
@@ -49,6 +52,36 @@ def _unique_items(validator: Any, wanted: Json, instance: Json, schema: JsonObje
         yield ValidationError("the items are not unique")
 
 
+def _format(validator: Any, name: str, instance: Json, schema: JsonObject) -> Iterator[ValidationError]:
+    if isinstance(instance, str) and name in _FORMATS and not _FORMATS[name](instance):
+        yield ValidationError(f"{instance!r} is no {name}")
+
+
+def _is_email(text: str) -> bool:
+    return re.fullmatch(r"[^@]+@[^@]+", text) is not None
+
+
+def _is_moment(text: str) -> bool:
+    if re.fullmatch(r"[0-9-]{10}T[0-9:]{8}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})", text) is None:
+        return False
+    return _parses(datetime.fromisoformat, text)
+
+
+def _parses(parser: Callable[[str], object], text: str) -> bool:
+    with suppress(ValueError):
+        parser(text)
+        return True
+    return False
+
+
+_FORMATS: Final[Mapping[str, Callable[[str], bool]]] = {
+    "date-time": _is_moment,
+    "email": _is_email,
+    "ipv4": lambda text: _parses(IPv4Address, text),
+    "ipv6": lambda text: _parses(IPv6Address, text),
+}
+
+
 def _identity(value: Json) -> Any:
     """Something hashable that is equal for equal JSON values and for no others; 1 and 1.0 are equal, 1 and true not."""
     match value:
@@ -64,6 +97,7 @@ def _identity(value: Json) -> Any:
 
 _SHARED: Final[Mapping[str, Keyword]] = {
     "additionalProperties": _additional_properties,
+    "format": _format,
     "uniqueItems": _unique_items,
 }
 

@@ -105,6 +105,29 @@ def test_draft_3_has_rules_of_its_own(property_schema: JsonObject, value: Json, 
     assert errors(property_schema, value, **{"$schema": DRAFT3}) == {"f": {rule: {**details, "value": value}}}
 
 
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"),
+    [
+        ("email", ["a@b", "ä @ö"], ["a", "@", "a@", "a@b@c", ""]),
+        ("ipv4", ["127.0.0.1"], ["127.0.0", "::1", "x"]),
+        ("ipv6", ["::1", "fe80::1"], ["127.0.0.1", "x"]),
+        (
+            "date-time",
+            ["2024-03-12T10:00:00Z", "2024-03-12T10:00:00.25+01:00"],
+            ["2024-03-12", "2024-13-12T10:00:00Z", "2024-03-12 10:00:00Z", "2024-03-12T10:00:00", "x"],
+        ),
+        ("uri", ["https://x", "anything"], []),
+        ("hostname", ["anything at all"], []),
+    ],
+)
+def test_formats_are_judged_as_kazoo_judges_them(name: str, right: list[str], wrong: list[str]) -> None:
+    for value in (*right, 5, None):
+        assert errors({"format": name}, value) == {}
+    for value in wrong:
+        details = {"message": "Field is not in the correct format", "value": value, "format": name}
+        assert errors({"format": name}, value) == {"f": {"wrong_format": details}}
+
+
 def test_a_missing_property_shows_its_name_in_draft_4_and_the_whole_object_in_draft_3() -> None:
     required = {"message": "Field is required but missing"}
     draft4 = compile_schema({"properties": {"a": {"required": ["x.y"]}}})
@@ -122,6 +145,7 @@ def test_each_extra_property_is_named() -> None:
     typed = compile_schema({"additionalProperties": {"type": "string"}})
     assert typed.errors({"a": "x", "b": 5}).keys() == {"b"}
     assert strict.errors("no object").keys() == typed.errors(5).keys() == set()
+    assert compile_schema({"additionalProperties": True}).errors({"a": 1}) == {}
 
 
 @pytest.mark.parametrize(
