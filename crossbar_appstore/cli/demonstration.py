@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import ipaddress
 import json
+import logging
 import secrets
 import shlex
 from pathlib import Path
@@ -67,7 +68,7 @@ def demo(
 
     The account is made once; the data stay from one start to the next.
     """
-    set_up_logging()
+    set_up_logging(logging.WARNING)
     chosen = password or (PASSWORD if _is_loopback(settings.host) else secrets.token_urlsafe(12))
     account = NewAccount(account_name, realm, username, chosen)
     serving.run(_demo(settings, account, apps, couchdb_port))
@@ -123,9 +124,11 @@ def _print_addresses(output: Output, address: str, fauxton: str, data: Path, sho
     output.line("")
     for name, value in lines:
         output.line((f"  {name:<8}", "bold"), f" {value}")
-    output.line("\nLog in and list the apps:\n".strip("\n"))
+    output.line("")
+    output.line("Log in, then list the apps:")
     for line in curl_lines(api, shown):
         output.line(f"  {line}")
+    output.line("")
     output.line("Stop with Ctrl-C.")
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from crossbar_appstore import __version__
-from crossbar_appstore.datastore.errors import DatastoreError, Troubled
+from crossbar_appstore.datastore.errors import DatastoreError, NoMasterAccount, Troubled
 from crossbar_appstore.embedded.errors import EmbeddedError
 from crossbar_appstore.settings import SettingsError
 
@@ -72,6 +72,8 @@ def run(argv: Sequence[str] | None) -> int:
         return _said(str(error), WRONG_USE)
     except Troubled as error:
         return _said(f"CouchDB is away: {error}", AWAY)
+    except NoMasterAccount as error:
+        return _said(f"{error}; create-account makes the first one", REFUSED)
     except (DatastoreError, EmbeddedError) as error:
         return _said(str(error), REFUSED)
     except BrokenPipeError:
