@@ -1,0 +1,153 @@
+"""What may be stored of an account, and what is shown of it beside its public fields (`kzd_accounts`, `cb_accounts`).
+
+Pure functions over documents.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from crossbar_appstore.auth.hierarchy import is_enabled, is_superduper_admin
+from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.kazoo.documents import private_fields
+from crossbar_appstore.kazoo.merging import merge
+from crossbar_appstore.kazoo.values import as_boolean, as_integer, is_true, nonempty_text_at
+from crossbar_appstore.resources.documents import own_fields
+from crossbar_appstore.schema_errors import SchemaErrors
+from crossbar_appstore.schema_validation import schema, validate_coercing
+
+ACCOUNT: Final = "account"
+ACCOUNTS: Final = "accounts"
+
+LIMITS_ONLY: Final = "limits_only"
+NORMAL: Final = "normal"
+MANUAL: Final = "manual"
+
+_LEAKED: Final = frozenset(
+    {
+        "api_key",
+        "billing_mode",
+        "created",
+        "is_reseller",
+        "notification_preference",
+        "reseller_id",
+        "superduper_admin",
+        "trial_time_left",
+        "wnm_allow_additions",
+    }
+)
+"""Shown with an account, but no part of it: clients send them back with the rest (`cleanup_leaky_keys/2`)."""
+
+_PREFERENCES: Final = (
+    ("pvt_notification_preference",),
+    ("notifications", "voicemail_to_email"),
+    ("notifications", "fax_to_email"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A document that could be saved, and what is wrong with it; it may be saved if nothing is."""
+
+    document: JsonObject
+    errors: SchemaErrors
+
+
+def new_account(data: JsonObject, *, realm_suffix: str, realm_strength: int, timezone: str) -> Checked:
+    """The public fields of an account to be created from a client's data.
+
+    Without a realm it gets one of ``realm_strength`` random bytes under ``realm_suffix``.
+    """
+    fields: JsonObject = dict(data)
+    if nonempty_text_at(fields, "realm") is None:
+        fields["realm"] = f"{secrets.token_hex(realm_strength)}.{realm_suffix}"
+    if nonempty_text_at(fields, "timezone") is None:
+        fields["timezone"] = timezone
+    return _checked(fields, {})
+
+
+def changed_account(current: JsonObject, data: JsonObject, *, patch: bool, may_enable: bool) -> Checked:
+    """An account with a client's data in place of its public fields, or merged into them.
+
+    Private fields stay, realm and time zone also where the client leaves them out. ``enabled`` counts only where the
+    caller is an ancestor (``may_enable``), and only if it is given.
+    """
+    stored = own_fields(current)
+    kept: JsonObject = {key: stored[key] for key in ("realm", "timezone") if key in stored}
+    fields = merge(stored, data) if patch else {**kept, **data}
+    checked = _checked(fields, private_fields(current))
+    enabled = as_boolean(data.get("enabled"))
+    if may_enable and enabled is not None:
+        checked.document["pvt_enabled"] = enabled
+    return checked
+
+
+def taken(field: str, value: Json) -> SchemaErrors:
+    """The refusal of a name or realm that another account has."""
+    return {field: {"unique": {"message": f"Account {field} already in use", "cause": value}}}
+
+
+def direct_account(account_id: str) -> SchemaErrors:
+    """The refusal of a sub-account where customers of the master account may have none."""
+    message = "Direct account is not allowed to create sub-accounts"
+    return {"account": {"forbidden": {"message": message, "cause": account_id}}}
+
+
+def trial_fields(fields: JsonObject, now: int, trial_time: int) -> JsonObject:
+    """The private fields of a trial; ``is_trial_account`` is taken out of the public ones (`set_trial_expires/1`)."""
+    return {"pvt_trial_expires": now + trial_time} if is_true(fields.pop("is_trial_account", None)) else {}
+
+
+def notification_preference(account: Mapping[str, Json] | None) -> str | None:
+    """By which of KAZOO's apps an account gets its mail (`kzd_accounts:notification_preference/1`)."""
+    for path in _PREFERENCES:
+        value = nonempty_text_at(account, *path)
+        if value is not None:
+            return "teletype" if value == "teletype" else "notify"
+    return None
+
+
+def billing_mode(reseller_id: str | None, caller_id: str | None, master_id: str | None) -> str:
+    """Who bills an account, as its caller sees it (`cb_accounts:leak_billing_mode/2`)."""
+    if reseller_id is not None and reseller_id == caller_id:
+        return LIMITS_ONLY
+    return NORMAL if reseller_id == master_id else MANUAL
+
+
+def metadata(
+    account: Mapping[str, Json],
+    *,
+    reseller_id: str | None,
+    is_reseller: bool,
+    caller_id: str | None,
+    master_id: str | None,
+    now: int,
+) -> JsonObject:
+    """What is shown with an account beside its public fields (`cb_accounts:leak_pvt_fields/2`); ids are raw."""
+    found: dict[str, Json] = {
+        "wnm_allow_additions": is_true(account.get("pvt_wnm_allow_additions")),
+        "superduper_admin": is_superduper_admin(account),
+        "created": account.get("pvt_created"),
+        "enabled": is_enabled(account),
+        "reseller_id": reseller_id,
+        "is_reseller": is_reseller,
+        "billing_mode": billing_mode(reseller_id, caller_id, master_id),
+        "notification_preference": notification_preference(account),
+    }
+    expires = as_integer(account.get("pvt_trial_expires"))
+    if expires is not None:
+        found["trial_time_left"] = expires - now
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _checked(fields: JsonObject, private: JsonObject) -> Checked:
+    public = {key: value for key, value in fields.items() if key not in _LEAKED}
+    realm = public.get("realm")
+    if isinstance(realm, str):
+        public["realm"] = realm.replace(" ", "")
+    coerced, errors = validate_coercing(ACCOUNTS, public)
+    filled: JsonObject = schema(ACCOUNTS).with_defaults(coerced)
+    # Whether an account is enabled is told by a private field.
+    filled.pop("enabled", None)
+    return Checked({**private, **filled}, errors)

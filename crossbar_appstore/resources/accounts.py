@@ -1,0 +1,174 @@
+"""The endpoint ``accounts`` (`cb_accounts`): an account, its sub-accounts, and the accounts around it."""
+
+from typing import ClassVar, Final
+
+from crossbar_appstore.appstore import resellers
+from crossbar_appstore.auth.credentials import Directory
+from crossbar_appstore.auth.documents import Documents
+from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
+from crossbar_appstore.auth.hierarchy import is_in_account_hierarchy
+from crossbar_appstore.auth.identity import Identity
+from crossbar_appstore.crossbar.context import Context
+from crossbar_appstore.crossbar.errors import (
+    NAMED_ERRORS,
+    BadIdentifier,
+    CrossbarError,
+    Forbidden,
+    MethodNotAllowed,
+)
+from crossbar_appstore.crossbar.resource import Methods, Resource
+from crossbar_appstore.datastore.store import Datastore
+from crossbar_appstore.json_codec import JsonObject
+from crossbar_appstore.kazoo.documents import is_soft_deleted
+from crossbar_appstore.kazoo.ids import account_db
+from crossbar_appstore.resources import account_rules
+from crossbar_appstore.resources.account_creation import AccountCreation
+from crossbar_appstore.resources.account_lists import LISTS, AccountLists
+from crossbar_appstore.resources.account_names import AccountNames
+from crossbar_appstore.resources.account_replies import AccountReplies
+from crossbar_appstore.resources.account_rules import ACCOUNT, Checked
+from crossbar_appstore.resources.account_storage import AccountStorage, descendants
+from crossbar_appstore.resources.documents import (
+    caller_of,
+    check_expected,
+    expect,
+    load,
+    of_type,
+    raise_errors,
+    request_data,
+    show,
+    stamped,
+)
+
+_METHODS: Final = ("GET", "PUT", "POST", "PATCH", "DELETE")
+
+
+class Accounts(Resource):
+    """Accounts. Changing one, or anything below it, takes an administrator.
+
+    Args:
+        store: documents.
+        documents: the same, as the auth room reads them.
+        directory: finds accounts by name and realm.
+        gatekeeper: who may write.
+    """
+
+    noun: ClassVar[str] = "accounts"
+
+    def __init__(
+        self, store: Datastore, documents: Documents, directory: Directory, gatekeeper: AuthGatekeeper
+    ) -> None:
+        self._store = store
+        self._documents = documents
+        self._gatekeeper = gatekeeper
+        self._names = AccountNames(directory, store.config)
+        self._storage = AccountStorage(store)
+        self._creation = AccountCreation(store, documents, self._names, self._storage)
+        self._lists = AccountLists(store)
+        self._replies = AccountReplies(documents, gatekeeper)
+
+    def allowed_methods(self, *params: str) -> Methods | None:
+        """Accounts can be added, one read, changed and deleted; the lists around it are read."""
+        match params:
+            case ():
+                return ("PUT",)
+            case (_,):
+                return _METHODS
+            case (_, which) if which in LISTS:
+                return ("GET",)
+        return None
+
+    async def authorize(self, context: Context) -> bool:
+        """Leaves reading to the hierarchy; writing takes an administrator."""
+        identity = context.identity
+        if context.verb != "GET" and isinstance(identity, Identity) and not await self._gatekeeper.may_write(identity):
+            raise Forbidden
+        return False
+
+    async def resource_exists(self, context: Context, *params: str) -> None:
+        """A deleted account leads nowhere; that it is there at all the gatekeeper knows."""
+        if context.account is not None and is_soft_deleted(dict(context.account)):
+            raise BadIdentifier(cause=context.account_id)
+
+    async def validate(self, context: Context, *params: str) -> None:
+        """Check the request; answer a GET."""
+        account_id = params[0] if params else caller_of(context).account_id
+        if context.verb == "PUT":
+            await self._creation.validate(context, account_id)
+            return
+        known = await load(self._store, account_db(account_id), account_id, ACCOUNT)
+        account = of_type(known.document, account_id, ACCOUNT)
+        match context.verb, params:
+            case "GET", (_,):
+                await self._replies.show(context, account, stale=known.stale)
+            case "GET", _:
+                await self._lists.answer(context, account, params[1])
+            case "DELETE", _:
+                await self._validate_deletion(context, account)
+            case _:
+                await self._validate_change(context, account)
+
+    async def put(self, context: Context, *params: str) -> None:
+        """Create a sub-account of the account in the path, else of the caller's."""
+        account = await self._creation.create(context)
+        await self._replies.show(context, account)
+        context.reply.location = f"/{context.path.split('/')[1]}/accounts/{account['_id']}"
+
+    async def post(self, context: Context, *params: str) -> None:
+        """Replace the public fields."""
+        await self._change(context, params[0])
+
+    async def patch(self, context: Context, *params: str) -> None:
+        """Change some public fields."""
+        await self._change(context, params[0])
+
+    async def delete(self, context: Context, *params: str) -> None:
+        """Mark the account as deleted; its database stays, with everything that may still be wanted."""
+        account_id = params[0]
+
+        def mark(document: JsonObject | None) -> JsonObject:
+            return stamped(context, {**(document or {}), "pvt_deleted": True}, account_id)
+
+        saved = await self._storage.delete(account_id, mark)
+        for parent_id in resellers.ancestors(saved)[:1]:
+            await self._storage.count_descendants(parent_id)
+        show(context, saved, deleted=True)
+
+    async def _validate_change(self, context: Context, account: JsonObject) -> None:
+        expect(context, account)
+        checked = _changed(context, account)
+        raise_errors(checked.errors, await self._names.taken(checked.document, account))
+
+    async def _change(self, context: Context, account_id: str) -> None:
+        """Apply the change to the newest document, whoever wrote it, and save it in both databases."""
+
+        def apply(document: JsonObject | None) -> JsonObject:
+            check_expected(context, document)
+            checked = _changed(context, of_type(document, account_id, ACCOUNT))
+            raise_errors(checked.errors)
+            return stamped(context, checked.document, account_id)
+
+        await self._replies.show(context, await self._storage.change(account_id, apply))
+
+    async def _validate_deletion(self, context: Context, account: JsonObject) -> None:
+        account_id: str = account["_id"]
+        if account_id == await self._documents.master_account_id():
+            context.allowed_methods = _METHODS[:-1]
+            raise MethodNotAllowed
+        if account_id == caller_of(context).account_id:
+            message = "deleting your own account is forbidden"
+            raise CrossbarError(403, "forbidden", {"message": message, "cause": account_id})
+        if await descendants(self._store.couch, account_id):
+            code, text = NAMED_ERRORS["account_has_descendants"]
+            raise CrossbarError(code, "account_has_descendants", {"message": text})
+        expect(context, account)
+
+
+def _changed(context: Context, account: JsonObject) -> Checked:
+    """The account as the request would have it; only an ancestor may enable and disable it."""
+    return account_rules.changed_account(
+        account,
+        request_data(context),
+        patch=context.verb == "PATCH",
+        may_enable=is_in_account_hierarchy(caller_of(context).account_id, account),
+    )

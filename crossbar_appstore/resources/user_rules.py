@@ -1,0 +1,161 @@
+"""What may be stored of a user (`kzd_users:validate/3`), and what a user may change of the own document.
+
+Pure functions over documents. A password is never stored, nor shown: only its hashes are, as private fields.
+"""
+
+import secrets
+from collections.abc import Mapping
+from typing import Final
+
+from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.kazoo.accounts import new_secret, password_hashes
+from crossbar_appstore.kazoo.documents import private_fields
+from crossbar_appstore.kazoo.merging import merge
+from crossbar_appstore.kazoo.values import is_empty, is_true, nonempty_text_at, object_at
+from crossbar_appstore.resources.account_rules import Checked
+from crossbar_appstore.resources.documents import own_fields
+from crossbar_appstore.schema_errors import SchemaErrors
+from crossbar_appstore.schema_validation import schema, validate_coercing
+
+USER: Final = "user"
+USERS: Final = "users"
+
+MD5: Final = "pvt_md5_auth"
+SHA1: Final = "pvt_sha1_auth"
+SECRET: Final = "pvt_signature_secret"
+
+RESERVED: Final[Mapping[str, Json]] = {
+    "call_restriction": {},
+    "enabled": True,
+    "feature_level": None,
+    "flags": None,
+    "priv_level": "user",
+    "service": None,
+    "verified": False,
+}
+"""Fields that a user who is no administrator cannot change, with what they are where they are missing: they give
+rights, or apps through service plans of the user's own."""
+
+_SECRETS: Final = frozenset({"credentials", "password"})
+
+
+def checked_user(current: JsonObject | None, data: JsonObject, *, patch: bool = False) -> Checked:
+    """A user with a client's data in place of the public fields, or merged into them; private fields stay.
+
+    Args:
+        current: the stored document; None for a new user.
+        data: without private fields.
+        patch: whether it is merged.
+    """
+    stored = {} if current is None else own_fields(current)
+    fields = merge(stored, data) if patch else dict(data)
+    fields.pop("credentials", None)
+    username = nonempty_text_at(fields, "username")
+    if username is not None:
+        fields["username"] = username.lower()
+    coerced, errors = validate_coercing(USERS, fields)
+    document = {**({} if current is None else private_fields(current)), **schema(USERS).with_defaults(coerced)}
+    document["pvt_type"] = USER
+    password = nonempty_text_at(document, "password")
+    document.pop("password", None)
+    _set_credentials(document, errors, nonempty_text_at(stored, "username"), password)
+    _check_call_forward(document, errors)
+    return Checked(document, errors)
+
+
+def kept_reserved(current: JsonObject, data: JsonObject, *, patch: bool) -> JsonObject:
+    """The data of a user without rights: reserved fields that a POST leaves out are as they were."""
+    if patch:
+        return data
+    return {**{field: current[field] for field in RESERVED if field in current}, **data}
+
+
+def reserved_change(current: JsonObject, changed: JsonObject) -> str | None:
+    """The first reserved field that a change would touch; None if it touches none."""
+    for field, default in RESERVED.items():
+        if changed.get(field, default) != current.get(field, default):
+            return field
+    return None
+
+
+def username_taken(username: Json) -> SchemaErrors:
+    """The refusal of a login name that another user of the account has."""
+    return {"username": {"unique": {"message": "Username must be unique within account", "cause": username}}}
+
+
+def hotdesk_id_taken(hotdesk_id: Json) -> SchemaErrors:
+    """The refusal of a hotdesk id that another user of the account has."""
+    return {"hotdesk.id": {"unique": {"message": "Hotdesk ID must be unique within account", "cause": hotdesk_id}}}
+
+
+def without_secrets(data: JsonObject) -> JsonObject:
+    """A reply's data without what older releases, or somebody by hand, may have stored in the open."""
+    return {key: value for key, value in data.items() if key not in _SECRETS}
+
+
+def listing_entry(user: JsonObject) -> JsonObject:
+    """A user as the view ``users/crossbar_listing`` emits it, for where there is no such view."""
+    fields = ("username", "email", "first_name", "last_name", "priv_level", "feature_level", "presence_id", "timezone")
+    entry: JsonObject = {"id": user["_id"], "features": _features(user)}
+    entry |= {name: user[name] for name in (*fields, "call_recording", "service") if name in user}
+    entry["flags"] = user.get("flags") or []
+    return entry
+
+
+def listing_key(user: JsonObject) -> str:
+    """The key of ``listing_entry``: last name, then first name."""
+    return f"{user.get('last_name', 'undefined')} {user.get('first_name', 'undefined')}"
+
+
+def _set_credentials(document: JsonObject, errors: SchemaErrors, was: str | None, password: str | None) -> None:
+    """The hashes of user name and password, whichever of both changed (`kzd_users:maybe_rehash_creds/3`)."""
+    username = nonempty_text_at(document, "username")
+    if password is not None:
+        if username is None:
+            username = document["username"] = f"user_{secrets.token_hex(8)}"
+        _set_hashes(document, *password_hashes(username, password))
+    elif username is None:
+        document.pop(MD5, None)
+        document.pop(SHA1, None)
+    elif username != was:
+        message = "The password must be provided when creating / updating the user name"
+        errors.setdefault("password", {})["required"] = {"message": message, "cause": username}
+    if not nonempty_text_at(document, SECRET):
+        document[SECRET] = new_secret()
+
+
+def _set_hashes(document: JsonObject, md5: str, sha1: str) -> None:
+    if (document.get(MD5), document.get(SHA1)) != (md5, sha1):
+        # A new password ends every session that the old one began.
+        document[SECRET] = new_secret()
+    document[MD5], document[SHA1] = md5, sha1
+
+
+def _check_call_forward(document: JsonObject, errors: SchemaErrors) -> None:
+    forward = object_at(document, "call_forward")
+    if is_true(forward.get("enabled")) and nonempty_text_at(forward, "number") is None:
+        message = "Call forward number cannot be empty when call forward is enabled"
+        errors.setdefault("call_forward.number", {})["required"] = {"message": message}
+
+
+def _features(user: JsonObject) -> list[Json]:
+    """What is switched on for a user, in the order of the view."""
+    stored = user.get("features")
+    features = list(stored) if isinstance(stored, list) else []
+    features += [name for name, value in object_at(user, "smartpbx").items() if _is_on(value)]
+    features += [name for name in ("hotdesk", "call_forward") if _is_on(user.get(name))]
+    forward = object_at(user, "call_forward")
+    if not is_empty(forward.get("failover")) and forward["failover"] is not False and not _is_on(forward):
+        features.append("call_forward_failover")
+    if nonempty_text_at(user, "caller_id", "external", "number") is not None:
+        features.append("caller_id")
+    if is_true(user.get("vm_to_email_enabled")):
+        features.append("vm_to_email")
+    if nonempty_text_at(user, "music_on_hold", "media_id") is not None:
+        features.append("music_on_hold")
+    features += [name for name in ("do_not_disturb", "ctu", "desktop") if _is_on(user.get(name))]
+    return features
+
+
+def _is_on(value: Json) -> bool:
+    return isinstance(value, dict) and is_true(value.get("enabled"))
