@@ -11,16 +11,17 @@ WATCHED_SECONDS = 60.0
 
 
 class FeedAges:
-    """Long for what was asked for since the feed is connected, as it would have named any later change; else short."""
+    """Long for what was asked for since the feed is connected, as it would have named any later change; else short.
 
-    def __init__(
-        self, feed: Feed[Any], *, unwatched: float = UNWATCHED_SECONDS, watched: float = WATCHED_SECONDS
-    ) -> None:
+    A feed that never named anything is not trusted: CouchDB's ``[global_changes] update_db`` may be off.
+    """
+
+    def __init__(self, feed: Feed[Any]) -> None:
         self._feed = feed
-        self._unwatched = unwatched
-        self._watched = watched
+        self.proved = False
 
     def limit(self, asked_at: float) -> float:
         """Seconds."""
-        watched = asked_at >= self._feed.connected_at and self._feed.is_healthy()
-        return self._watched if watched else self._unwatched
+        feed = self._feed
+        watched = self.proved and asked_at >= feed.connected_at and feed.is_healthy()
+        return WATCHED_SECONDS if watched else UNWATCHED_SECONDS

@@ -112,7 +112,7 @@ class Cache(Generic[A, P]):
 
     def peek(self, key: Key) -> A | None:
         """The answer if it can be trusted now, without waiting; else None."""
-        name = "\n".join(key)
+        name = _name(key)
         entry = self._entries.get(name)
         if entry is None:
             return None
@@ -136,7 +136,7 @@ class Cache(Generic[A, P]):
         answer = self.peek(key)
         if answer is not None:
             return answer
-        name = "\n".join(key)
+        name = _name(key)
         entry = self._entries.get(name)
         if entry is None:
             return await asyncio.shield(self._flight(key).task)
@@ -196,13 +196,13 @@ class Cache(Generic[A, P]):
 
     def _flight(self, key: Key) -> _Flight[A]:
         """The read under way, unless it began before a write that the asker may know of; else a new one."""
-        flight = self._flights.get("\n".join(key))
+        flight = self._flights.get(_name(key))
         if flight is not None and flight.stamp.own == self._board.writes(self._kind.row(key)):
             return flight
         return self._start(key)
 
     def _start(self, key: Key) -> _Flight[A]:
-        name = "\n".join(key)
+        name = _name(key)
         stamp = self.stamp(key)
         task = asyncio.get_running_loop().create_task(self._read(key, stamp))
         flight = self._flights[name] = _Flight(stamp, task)
@@ -216,7 +216,7 @@ class Cache(Generic[A, P]):
             flight.task.exception()  # looked at, even if every asker is gone
 
     async def _read(self, key: Key, stamp: Stamp) -> A:
-        name = "\n".join(key)
+        name = _name(key)
         if name in self._entries:
             self._counters.refetches += 1
         else:
@@ -233,9 +233,9 @@ class Cache(Generic[A, P]):
         if known is not None and self._kind.is_same(known, answer):
             self._counters.unchanged += 1
             answer = known
-        # A read that began later knows more.
-        flight = self._flights.get(name)
-        if flight is None or flight.stamp is stamp:
+        entry = self._entries.get(name)
+        # What was read or written since this read began is newer.
+        if entry is None or (entry.own, entry.at) <= (stamp.own, stamp.at):
             self._store(key, answer, stamp)
         return answer
 
@@ -251,7 +251,7 @@ class Cache(Generic[A, P]):
         self._away = False
 
     def _store(self, key: Key, answer: A, stamp: Stamp) -> None:
-        name = "\n".join(key)
+        name = _name(key)
         old = self._entries.pop(name, None)
         if old is not None:
             self._packed_bytes -= self._kind.size(old.packed)
@@ -276,3 +276,9 @@ class Cache(Generic[A, P]):
             name, dropped = self._entries.popitem(last=False)
             self._packed_bytes -= self._kind.size(dropped.packed)
             self._unpacked.pop(name, None)
+
+
+def _name(key: Key) -> str:
+    database, what = key
+    # No database has a line break in its name; what asks for one anyway is kept apart from those that exist.
+    return f"{database.replace(chr(10), ' ')}\n{what}"

@@ -31,9 +31,10 @@ class Catalogue:
     ) -> None:
         self._couch = couch
         self._board = board
+        self._followed = ""
         self._loader = Loader(couch, master, counters, check)
         self.feed: Feed[Change] = Feed("the catalogue", self._connect, self._take, counters, refused_pause=5.0)
-        self._cache = Cache(self._loader, board, NoticeBoard.alone(), _Ages(self.feed), counters)
+        self._cache = Cache(self._loader, board, NoticeBoard.alone(), self, counters)
 
     async def snapshot(self) -> Snapshot:
         """The apps as they are now; as they were, marked stale, while CouchDB is away.
@@ -75,8 +76,11 @@ class Catalogue:
         state = self._loader.state
         if state is None:  # a snapshot is made of it
             return
+        self._followed = state.database
         async with aclosing(self._couch.changes(state.database, since=state.since)) as pieces:
             async for piece in pieces:
+                if not self._follows_the_master_account():
+                    return
                 yield piece
 
     async def _take(self, changes: list[Change]) -> None:
@@ -84,12 +88,11 @@ class Catalogue:
         if changes:
             await self._cache.refresh(_KEY)
 
-
-class _Ages:
-    """Believed until the next whole load while the feed is heard of, else briefly."""
-
-    def __init__(self, feed: Feed[Change]) -> None:
-        self._feed = feed
+    def _follows_the_master_account(self) -> bool:
+        state = self._loader.state
+        return state is not None and state.database == self._followed
 
     def limit(self, asked_at: float) -> float:
-        return RELOAD_SECONDS if self._feed.is_healthy() else UNWATCHED_SECONDS
+        """Seconds that a snapshot is believed: until the next whole load while the feed is heard of, else briefly."""
+        followed = self.feed.is_healthy() and self._follows_the_master_account()
+        return RELOAD_SECONDS if followed else UNWATCHED_SECONDS

@@ -46,7 +46,7 @@ class Datastore:
         self._outside = NoticeBoard.alone()
         self._feeds = feeds
         self._updates = Feed("database updates", self._connect, self._take, self.counters)
-        ages = FeedAges(self._updates)
+        self._ages = ages = FeedAges(self._updates)
         self._documents = Cache(DocumentKind(couch), self._board, self._outside, ages, self.counters)
         self._rows = Cache(RowsKind(couch), self._board, self._outside, ages, self.counters, _FEW)
         self.config = Configuration(self.open)
@@ -179,6 +179,7 @@ class Datastore:
                 yield piece
 
     async def _take(self, updates: list[DatabaseUpdate]) -> None:
+        self._ages.proved = self._ages.proved or bool(updates)
         for update in updates:
             self._outside.count_up(row_of(update.database, ""))
 
