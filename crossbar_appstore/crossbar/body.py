@@ -3,34 +3,43 @@
 import base64
 import binascii
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from email import policy
-from email.message import Message
-from email.parser import BytesParser
 from typing import Any, Final
 
 from crossbar_appstore.crossbar.context import File
 from crossbar_appstore.crossbar.errors import Refusal, ValidationError
-from crossbar_appstore.crossbar.paths import BadEscape, parse_query
-from crossbar_appstore.json_codec import JsonObject, loads
+from crossbar_appstore.crossbar.media_types import (
+    BASE64_TYPES,
+    FORM,
+    JSON,
+    JSON_TYPES,
+    TOKEN,
+    parameter,
+    parse_content_type,
+)
+from crossbar_appstore.crossbar.multipart import MOST_PARTS, MalformedMultipart, Part, split_parts
+from crossbar_appstore.crossbar.query import MalformedQuery, parse_pairs
+from crossbar_appstore.json_codec import Json, JsonObject, loads
 
 MAX_BODY: Final = 8_000_000
 """Bytes a request body may have (`api_util` max_upload_size)."""
 
-FORM: Final = "application/x-www-form-urlencoded"
-_JSON_TYPES: Final = frozenset({"application/json", "application/x-json"})
-_BASE64_TYPES: Final = frozenset({"application/base64", "application/x-base64"})
-_CONTENT_TYPE: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
-_DATA_URI: Final = re.compile(rb"data:([^;,]*);base64,")
-_MOST_PARTS: Final = 100
-_DEEPEST_PART: Final = 4
+DEEPEST: Final = 100
+"""How deep objects and lists may be nested in a request."""
+
+_MOST_PAIRS: Final = 100
+_DATA_URI: Final = re.compile(rf"data:({TOKEN}/{TOKEN})?[^,]*;base64,".encode())
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A parsed body: its media type, its envelope with normalised keys, its ``data``, and uploaded files."""
+    """A parsed body: its media type, its envelope with normalised keys, its ``data``, and uploaded files.
 
-    content_type: str = "application/json"
+    The media type of a multipart body without an envelope is that of its first file.
+    """
+
+    content_type: str = JSON
     envelope: JsonObject = field(default_factory=dict)
     data: Any = field(default_factory=dict)
     files: tuple[File, ...] = ()
@@ -47,56 +56,54 @@ def parse_body(content_type: str | None, raw: bytes, file_name: str | None = Non
 
     Raises:
         ValidationError: the body is no JSON, no envelope, or no base64.
-        Refusal: 400, the Content-Type cannot be parsed or lacks its boundary.
+        Refusal: 400, the Content-Type or the body cannot be parsed.
     """
-    if content_type is None:
-        return _json_body("application/json", raw)
-    media_type = content_type.partition(";")[0].strip().lower()
-    if not _CONTENT_TYPE.match(media_type):
-        raise Refusal(400, "malformed content-type header")
-    if media_type in _JSON_TYPES:
-        return _json_body(media_type, raw)
+    media_type, params = (JSON, "") if content_type is None else parse_content_type(content_type)
+    if media_type in JSON_TYPES:
+        return _enveloped(media_type, _parse_envelope(raw)) if raw else Body(media_type)
     if media_type == FORM:
         return _form_body(raw)
     if media_type.startswith("multipart/"):
-        return _multipart_body(content_type, media_type, raw)
+        return _multipart_body(media_type, params, raw)
     if not raw:
         return Body(media_type)
-    if media_type in _BASE64_TYPES:
+    if media_type in BASE64_TYPES:
         return Body(media_type, files=(_decode_base64(media_type, raw, file_name),))
     return Body(media_type, files=(File(raw, media_type, file_name),))
-
-
-def _json_body(media_type: str, raw: bytes) -> Body:
-    if not raw:
-        return Body(media_type)
-    return _validated(media_type, _parse_envelope(raw))
 
 
 def _parse_envelope(raw: bytes) -> JsonObject:
     try:
         envelope = loads(raw)
     except ValueError as error:
-        raise _invalid_json(_position(error)) from error
+        raise _invalid_json(f"invalid_json around {getattr(error, 'pos', 0) + 1}") from error
     if not isinstance(envelope, dict):
         raise _invalid_json("All JSON must be valid")
+    if raw.count(b"[") + raw.count(b"{") > DEEPEST and _is_deeper_than(DEEPEST, envelope):
+        raise _invalid_json("nested too deeply")
     # A null member counts as absent, as in KAZOO's own objects.
-    return {_normalise(key): value for key, value in envelope.items() if value is not None}
-
-
-def _position(error: ValueError) -> str:
-    return f"invalid_json around {getattr(error, 'pos', 0) + 1}"
+    return {key.lower().replace("-", "_"): value for key, value in envelope.items() if value is not None}
 
 
 def _invalid_json(message: str) -> ValidationError:
     return ValidationError({"json": {"invalid": {"message": message, "target": "body"}}})
 
 
-def _normalise(key: str) -> str:
-    return key.lower().replace("-", "_")
+def _is_deeper_than(limit: int, value: Json) -> bool:
+    level = [value]
+    for _ in range(limit):
+        level = [member for each in level for member in _members(each)]
+        if not level:
+            return False
+    return True
 
 
-def _validated(media_type: str, envelope: JsonObject, files: tuple[File, ...] = ()) -> Body:
+def _members(value: Json) -> list[Json]:
+    members = value.values() if isinstance(value, dict) else value
+    return [member for member in members if isinstance(member, dict | list)]
+
+
+def _enveloped(media_type: str, envelope: JsonObject, files: tuple[File, ...] = ()) -> Body:
     if "data" not in envelope:
         raise ValidationError({"data": {"required": {"message": "Field is required but missing", "value": envelope}}})
     data = envelope["data"]
@@ -111,65 +118,69 @@ def _validated(media_type: str, envelope: JsonObject, files: tuple[File, ...] = 
 
 
 def _form_body(raw: bytes) -> Body:
-    text = raw.decode("utf-8", "replace")
+    """A form, or JSON sent with the Content-Type that curl has by default."""
     try:
-        pairs = parse_query(text)
-    except BadEscape:
-        return _json_body(FORM, raw)
-    valueless = {item for item in text.split("&") if item and "=" not in item}
-    if len(pairs) == 1 and valueless:
-        return _json_body(FORM, raw)
-    bare = set(parse_query("&".join(valueless)))
-    envelope: JsonObject = {name: True if name in bare else value for name, value in pairs.items()}
-    return _validated(FORM, envelope)
+        pairs = parse_pairs(raw.decode("utf-8", "replace"), most=_MOST_PAIRS)
+    except MalformedQuery:
+        return _enveloped(FORM, _parse_envelope(raw))
+    if len(pairs) == 1 and pairs[0][1] is None:
+        return _enveloped(FORM, _parse_envelope(raw))
+    return _enveloped(FORM, {name: True if value is None else value for name, value in pairs})
 
 
-def _multipart_body(header: str, media_type: str, raw: bytes) -> Body:
-    message = BytesParser(policy=policy.HTTP).parsebytes(b"Content-Type: " + header.encode() + b"\r\n\r\n" + raw)
-    if not message.get_boundary():
+def _multipart_body(media_type: str, params: str, raw: bytes) -> Body:
+    boundary = parameter(params, "boundary")
+    if boundary is None:
         raise Refusal(400, "multipart body without a boundary")
-    envelope: JsonObject | None = None
+    if not raw:
+        return Body(media_type)
+    envelope: Body | None = None
     files: list[File] = []
-    for part in _parts(message, _DEEPEST_PART)[:_MOST_PARTS]:
-        content = _payload(part)
-        kind = part.get_content_type() if part["Content-Type"] else "text/plain"
-        if kind in _JSON_TYPES:
-            envelope = {**(envelope or {}), **_parse_envelope(content)}
-        elif kind in _BASE64_TYPES:
-            files.append(_decode_base64(kind, content, part.get_filename()))
-        else:
-            files.append(File(content, kind, part.get_filename()))
+    for part in _leaves(raw, boundary):
+        parsed = _parse_part(part)
+        files.extend(parsed.files)
+        envelope = envelope if parsed.files else parsed
     if envelope is None:
-        return Body(media_type, files=tuple(files))
-    return _validated(media_type, envelope, tuple(files))
+        return Body(files[0].content_type, files=tuple(files))
+    return Body(media_type, envelope.envelope, envelope.data, tuple(files))
 
 
-def _parts(message: Message, depth: int) -> list[Message]:
-    payload = message.get_payload()
-    if not isinstance(payload, list):
-        return []
-    found: list[Message] = []
-    for part in payload:
-        if not isinstance(part, Message):
-            continue
-        if part.is_multipart():
-            found.extend(_parts(part, depth - 1) if depth > 0 else [])
-        else:
-            found.append(part)
-    return found
+def _leaves(raw: bytes, boundary: str) -> Iterator[Part]:
+    """The parts of a multipart body, those of one multipart level inside it included."""
+    count = 0
+    try:
+        for part in split_parts(raw, boundary):
+            inner = part.headers.get("content-type", "").partition(";")
+            nested = [part]
+            if inner[0].strip().lower().startswith("multipart/"):
+                nested = split_parts(part.body, parameter(f";{inner[2]}", "boundary") or "")
+            count += len(nested)
+            if count > MOST_PARTS:
+                raise MalformedMultipart("parts")
+            yield from nested
+    except MalformedMultipart as error:
+        raise Refusal(400, "malformed multipart body") from error
 
 
-def _payload(part: Message) -> bytes:
-    content = part.get_payload(decode=True)
-    return content if isinstance(content, bytes) else b""
+def _parse_part(part: Part) -> Body:
+    """A part without a Content-Type is JSON, as a whole body without one is."""
+    declared = part.headers.get("content-type") or JSON
+    file_name = parameter(";" + part.headers.get("content-disposition", "").partition(";")[2], "filename")
+    media_type = parse_content_type(declared)[0]
+    if media_type in JSON_TYPES:
+        return _enveloped(media_type, _parse_envelope(part.body))
+    if media_type in BASE64_TYPES or part.headers.get("content-transfer-encoding", "").lower() == "base64":
+        return Body(media_type, files=(_decode_base64(media_type, part.body, file_name),))
+    return Body(media_type, files=(File(part.body, media_type, file_name),))
 
 
 def _decode_base64(media_type: str, raw: bytes, file_name: str | None) -> File:
+    """Base64 with or without padding, line breaks and ``data:`` URI in front (`kz_attachment:decode_base64/1`)."""
     prefix = _DATA_URI.match(raw)
-    encoded = raw[prefix.end() :] if prefix else raw
-    kind = prefix[1].decode("latin-1") if prefix and prefix[1] else media_type
+    encoded = b"".join((raw[prefix.end() :] if prefix else raw).split())
+    kind = prefix[1].decode().lower() if prefix and prefix[1] else media_type
     try:
-        return File(base64.b64decode(b"".join(encoded.split()), validate=True), kind, file_name)
+        return File(base64.b64decode(encoded + b"=" * (-len(encoded) % 4), validate=True), kind, file_name)
     except binascii.Error as error:
         problem = {"message": "failed to decode base64 data"}
         raise ValidationError({"file": {"encoding": problem}}) from error

@@ -24,6 +24,9 @@ class Noun:
     params: Params
 
 
+_NO_NOUN: Final = Noun("404", ())
+
+
 @dataclass(frozen=True, slots=True)
 class File:
     """An uploaded body: raw bytes with their declared type and, where one was given, their name."""
@@ -70,13 +73,21 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class PreparedJson:
-    """``data`` that was serialised before: the value for those who must look at it, and its bytes."""
+    """``data`` of a reply that was serialised before: its bytes, and the value for CSV."""
 
     value: Json
     raw: bytes
 
 
-_NO_DATA: Final[JsonObject] = {}
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How JSON replies of one request are dressed: indented, or wrapped into a JSONP callback."""
+
+    pretty: bool = False
+    callback: str | None = None
+
+
+PLAIN: Final = Style()
 
 
 @dataclass(slots=True)
@@ -85,7 +96,8 @@ class Context:
 
     ``verb`` is the effective method after tunnelling, in capitals. ``nouns`` run from left to right; the last one is
     the resource. ``data`` is the request's ``data`` member, ``envelope`` its whole body with normalised keys.
-    ``identity`` belongs to the gatekeeper; anything but None means authenticated.
+    ``path`` is the raw path of the request, ASCII. ``identity`` belongs to the gatekeeper; anything but None means
+    authenticated. ``consumed`` are the rate tokens that the request costs.
     """
 
     request_id: str
@@ -106,22 +118,31 @@ class Context:
     auth_token: str | None = None
     auth_scheme: str | None = None
     identity: Any = None
-    bucket_account: str | None = None
+    consumed: int = 1
+    style: Style = PLAIN
     stored: dict[str, Any] = field(default_factory=dict)
     reply: Reply = field(default_factory=Reply)
 
     @property
     def resource(self) -> Noun:
-        """The last noun of the path: the endpoint that answers."""
-        return self.nouns[-1]
+        """The last noun of the path: the endpoint that answers; ``404`` where the path names none, as in KAZOO."""
+        return self.nouns[-1] if self.nouns else _NO_NOUN
 
     @property
     def authenticated(self) -> bool:
         """Whether somebody is known to be calling."""
         return self.identity is not None
 
+    @property
+    def bucket(self) -> str:
+        """The name of the token bucket that the caller draws from: its address and the account in the path."""
+        return f"{self.client_ip}/{self.account_id or 'no_account'}"
+
     def req_value(self, key: str) -> Any:
-        """``key`` from data, else query string, else envelope (`cb_context:req_value/2`); None if nowhere."""
+        """``key`` from data, else query string, else envelope (`cb_context:req_value/2`); None if nowhere.
+
+        In a query string a name without a value has the value ``""``.
+        """
         data = self.data
         if data and isinstance(data, dict) and data.get(key) is not None:
             return data[key]

@@ -9,7 +9,22 @@ from typing import Any, Final
 from crossbar_appstore.crossbar.disposition import attachment
 from crossbar_appstore.json_codec import Json, dumps
 
-_HUMANISED: Final[Mapping[str, str]] = {"id": "ID", "account_id": "Account ID"}
+_HEADINGS: Final[Mapping[str, str]] = {
+    "account_id": "Account ID",
+    "account_name": "Account Name",
+    "amount": "Amount",
+    "description": "Description",
+    "id": "ID",
+    "period_end": "End Time",
+    "period_start": "Start Time",
+    "source_id": "Source ID",
+    "source_service": "Source Service",
+    "usage_quantity": "Usage Quantity",
+    "usage_type": "Usage Type",
+    "usage_unit": "Usage Unit",
+}
+"""Column → heading, KAZOO's own but for the columns of calls (`crossbar.hrl` CSV_HEADER_MAP)."""
+
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -20,7 +35,7 @@ def render_csv(data: Json) -> bytes:
     out = io.StringIO()
     writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n")
     if columns:
-        writer.writerow([_neutral(_HUMANISED.get(column, column)) for column in columns])
+        writer.writerow([_neutral(_HEADINGS.get(column, column)) for column in columns])
         writer.writerows([_neutral(row.get(column, "")) for column in columns] for row in rows)
     return out.getvalue().encode("utf-8", "replace")
 

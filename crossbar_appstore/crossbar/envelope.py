@@ -29,8 +29,8 @@ class Envelope:
         self._second = 0
         self._timestamp = b""
 
-    def success(self, context: Context, consumed: int, remaining: int) -> bytes:
-        """The envelope of a success; ``data`` of the reply may be prepared bytes."""
+    def success(self, context: Context, remaining: int) -> bytes:
+        """The envelope of a success; ``remaining`` rate tokens are left in the caller's bucket."""
         reply = context.reply
         parts = [b"{"]
         if reply.start_key is not None:
@@ -38,7 +38,7 @@ class Envelope:
         if reply.next_start_key is not None:
             parts.append(_member(b'"next_start_key":', reply.next_start_key))
         token = reply.auth_token if reply.auth_token is not None else context.auth_token
-        self._head(parts, context, reply.page_size, token, consumed, remaining)
+        self._head(parts, context, reply.page_size, token, remaining)
         data = reply.data
         if data is not ABSENT:
             parts.append(b',"data":')
@@ -47,10 +47,14 @@ class Envelope:
         parts.append(_SUCCESS_TAIL)
         return b"".join(parts)
 
-    def error(self, context: Context, error: CrossbarError, consumed: int, remaining: int) -> bytes:
-        """The envelope of a refusal."""
+    def error(self, context: Context, error: CrossbarError, remaining: int) -> bytes:
+        """The envelope of a refusal.
+
+        Raises:
+            ValueError: its data is no JSON.
+        """
         parts = [b"{"]
-        self._head(parts, context, error.page_size, context.auth_token, consumed, remaining)
+        self._head(parts, context, error.page_size, context.auth_token, remaining)
         if error.data is not ABSENT:
             parts.append(b',"data":')
             parts.append(dumps(error.data))
@@ -60,7 +64,7 @@ class Envelope:
         return b"".join(parts)
 
     def _head(
-        self, parts: list[bytes], context: Context, page_size: int | None, token: str | None, consumed: int, left: int
+        self, parts: list[bytes], context: Context, page_size: int | None, token: str | None, remaining: int
     ) -> None:
         if page_size is not None:
             parts.append(b'"page_size":%d,' % page_size)
@@ -71,7 +75,7 @@ class Envelope:
         parts.append(self._node)
         parts.append(b',"request_id":')
         parts.append(dumps(context.request_id))
-        parts.append(b',"tokens":{"consumed":%d,"remaining":%d}' % (consumed, left))
+        parts.append(b',"tokens":{"consumed":%d,"remaining":%d}' % (context.consumed, remaining))
         if token is not None:
             parts.append(b',"auth_token":')
             parts.append(dumps(token))

@@ -25,10 +25,17 @@ class Gatekeeper(Protocol):
         """
 
     async def authenticate(self, context: Context) -> None:
-        """Try what is no JWT (Basic, Bearer) and set ``context.identity`` when it is good; never raises for bad ones."""
+        """Try what is no JWT (Basic, Bearer) and set ``context.identity`` when it is good.
+
+        Raises:
+            ExpiredToken: what a Bearer stands for is past its time; other bad ones leave the caller unknown.
+            ValidationError: the account has a trial that ended.
+        """
 
     async def authorize(self, context: Context) -> bool:
         """Whether the caller may address the account in the path, by hierarchy and by token restrictions.
+
+        ``context.nouns`` is empty where the path names no endpoint.
 
         Raises:
             Forbidden: the account's token restrictions deny it.

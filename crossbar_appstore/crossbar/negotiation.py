@@ -1,72 +1,84 @@
-"""Content negotiation as cowboy does it: the Accept and Accept-Language headers (RFC 9110 §12)."""
+"""Content negotiation as cowboy does it: Accept, Accept-Language and Accept-Encoding (RFC 9110 §12)."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from crossbar_appstore.crossbar.errors import Refusal
+from crossbar_appstore.crossbar.media_types import JSON_TYPES, QUOTED, TOKEN
 
-JSON: Final = "application/json"
-JSON_TYPES: Final = (JSON, "application/x-json")
 CSV_TYPES: Final = ("application/octet-stream", "text/csv", "text/comma-separated-values")
 OFFERED: Final = JSON_TYPES + CSV_TYPES
 DEFAULT_LANGUAGE: Final = "en"
 
-_TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
-_PARAM: Final = rf"[ \t]*;[ \t]*({_TOKEN})(?:=({_TOKEN}|{_QUOTED}))?"
-_MEDIA_RANGE: Final = re.compile(rf"({_TOKEN})/({_TOKEN})((?:{_PARAM})*)\Z")
-_PARAM_RE: Final = re.compile(_PARAM)
-_LANGUAGE: Final = re.compile(rf"(\*|[A-Za-z]{{1,8}}(?:-[A-Za-z0-9]{{1,8}})*)((?:{_PARAM})*)\Z")
-_QUALITY: Final = re.compile(r"(?:0?\.[0-9]{1,3}|[01](?:\.[0-9]{0,3})?)\Z")
-_LIST: Final = re.compile(rf"(?:[^,\"]|{_QUOTED})+")
+_LANGUAGES: Final = (DEFAULT_LANGUAGE, "en-us", "en-gb")
+# Some clients write .2 for 0.2, and Java's writes * for */*; cowboy takes both.
+_QVALUE: Final = r"0?\.[0-9]{1,3}|0\.?|1(?:\.0{0,3})?"
+_PARAMS: Final = rf"(?:[ \t]*+;[ \t]*+{TOKEN}(?:=(?:{TOKEN}|{QUOTED}))?+)*+"
+_MEDIA_RANGE: Final = re.compile(rf"(?:({TOKEN})/({TOKEN})|\*)({_PARAMS})[ \t]*+(?=,|\Z)")
+_PARAM: Final = re.compile(rf";[ \t]*({TOKEN})(?:=({TOKEN}|{QUOTED}))?")
+_WEIGHT: Final = re.compile(rf"(?:{_QVALUE})\Z")
+_LANGUAGE: Final = re.compile(
+    rf"(\*|[A-Za-z]{{1,8}}(?:-[A-Za-z0-9]{{1,8}})*)(?:[ \t]*+;[ \t]*+[qQ]=({_QVALUE}))?[ \t]*+(?=,|\Z)"
+)
+_BETWEEN: Final = re.compile(r"[ \t,]*+")
+_ZERO: Final = re.compile(r"q=0(?:\.0*)?\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class MediaRange:
-    """One element of an Accept header."""
+    """One element of an Accept header; ``precision`` counts what is no wildcard, and the parameters."""
 
     type: str
     subtype: str
     quality: float
-    specificity: int
+    precision: int
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def parse_accept(header: str) -> tuple[MediaRange, ...]:
     """Parse an Accept header, best range first (cowboy prefers quality, then precision).
 
     Raises:
         Refusal: 400, the header is malformed.
     """
-    ranges = [_media_range(element.strip(" \t")) for element in _LIST.findall(header) if element.strip(" \t")]
-    return tuple(sorted(ranges, key=lambda each: (-each.quality, -each.specificity)))
+    ranges = [_media_range(found) for found in _elements(_MEDIA_RANGE, header, "malformed accept header")]
+    return tuple(sorted(ranges, key=lambda each: (-each.quality, -each.precision)))
 
 
-def _media_range(element: str) -> MediaRange:
-    found = _MEDIA_RANGE.match(element)
-    if not found or (found[1] == "*" and found[2] != "*"):
-        raise Refusal(400, "malformed accept header")
-    params, quality = _params(found[3], "malformed accept header")
-    precision = (found[1] != "*") + (found[2] != "*") + params
-    return MediaRange(found[1].lower(), found[2].lower(), quality, precision)
+def _elements(pattern: re.Pattern[str], header: str, complaint: str) -> Iterator[re.Match[str]]:
+    position = _skip(header, 0)
+    while position < len(header):
+        found = pattern.match(header, position)
+        if not found:
+            raise Refusal(400, complaint)
+        yield found
+        position = _skip(header, found.end())
 
 
-def _params(raw: str, complaint: str) -> tuple[int, float]:
-    count, quality = 0, 1.0
-    for name, value in _PARAM_RE.findall(raw):
+def _skip(header: str, position: int) -> int:
+    between = _BETWEEN.match(header, position)
+    return between.end() if between else position
+
+
+def _media_range(found: re.Match[str]) -> MediaRange:
+    kind, subtype = (found[1] or "*").lower(), (found[2] or "*").lower()
+    params, quality = 0, None
+    for name, value in _PARAM.findall(found[3]):
+        if quality is not None:
+            continue  # What follows the weight is an extension that nobody uses.
         if name.lower() != "q":
-            count += 1
-        elif _QUALITY.match(value):
+            params += 1
+        elif _WEIGHT.match(value):
             quality = float(value)
         else:
-            raise Refusal(400, complaint)
-    return count, quality
+            raise Refusal(400, "malformed accept header")
+    return MediaRange(kind, subtype, 1.0 if quality is None else quality, (kind != "*") + (subtype != "*") + params)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def choose_media_type(accept: str | None, offered: Sequence[str]) -> str:
     """The offered type that the Accept header likes best; a quality of zero does not exclude (as recorded).
 
@@ -75,10 +87,7 @@ def choose_media_type(accept: str | None, offered: Sequence[str]) -> str:
     """
     if accept is None:
         return offered[0]
-    ranges = parse_accept(accept)
-    if not ranges:
-        return offered[0]
-    for each in ranges:
+    for each in parse_accept(accept):
         for media_type in offered:
             kind, _, subtype = media_type.partition(";")[0].strip().lower().partition("/")
             if each.type in ("*", kind) and each.subtype in ("*", subtype):
@@ -86,36 +95,35 @@ def choose_media_type(accept: str | None, offered: Sequence[str]) -> str:
     raise Refusal(406, "not acceptable")
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def choose_language(accept_language: str | None) -> str:
-    """The first language of the header, in lower case; negotiation never fails (`api_resource:languages_provided/2`).
+    """The language of the reply, in lower case.
+
+    On offer are English and whatever the header names first (`api_resource:languages_provided/2`), so that
+    negotiation never fails; of two languages liked alike the later one wins, as in cowboy.
 
     Raises:
-        Refusal: 400, the header is malformed.
+        Refusal: 400, the header is malformed or empty.
     """
     if accept_language is None:
         return DEFAULT_LANGUAGE
-    tags = []
-    for element in accept_language.split(","):
-        stripped = element.strip(" \t")
-        if not stripped:
-            continue
-        found = _LANGUAGE.match(stripped)
-        if not found:
-            raise Refusal(400, "malformed accept-language header")
-        _params(found[2], "malformed accept-language header")
-        tags.append(found[1].lower())
-    return tags[0] if tags else DEFAULT_LANGUAGE
+    complaint = "malformed accept-language header"
+    liked = [(found[1].lower(), float(found[2] or 1)) for found in _elements(_LANGUAGE, accept_language, complaint)]
+    if not liked:
+        raise Refusal(400, complaint)
+    offered = (*_LANGUAGES, liked[0][0])
+    liked.reverse()
+    liked.sort(key=lambda each: -each[1])
+    return next(
+        language for tag, _ in liked for language in offered if language == tag or language.startswith(f"{tag}-")
+    )
 
 
 @lru_cache(maxsize=256)
-def accepts_encoding(header: str | None, encoding: str) -> bool:
-    """Whether an Accept-Encoding header takes ``encoding`` with a quality above zero."""
-    if not header:
-        return False
-    for element in header.split(","):
-        name, _, params = element.strip().partition(";")
-        if name.strip().lower() == encoding:
-            weight = params.replace(" ", "").lower()
-            return not re.fullmatch(r"q=0(?:\.0*)?", weight)
+def accepts_gzip(header: str) -> bool:
+    """Whether an Accept-Encoding header names gzip with a quality above zero."""
+    for element in header.lower().split(","):
+        name, _, weight = element.replace(" ", "").replace("\t", "").partition(";")
+        if name == "gzip":
+            return not _ZERO.match(weight)
     return False

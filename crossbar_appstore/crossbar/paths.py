@@ -5,17 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
-from urllib.parse import unquote_to_bytes
 
 from crossbar_appstore.crossbar.context import Noun
+from crossbar_appstore.crossbar.query import decode
 
 _ACCOUNT_ALIAS: Final = "account"
-_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_VERSION: Final = re.compile(r"v([+-]?[0-9]+)\Z")
-
-
-class BadEscape(ValueError):
-    """A percent sign that escapes nothing."""
+_HOOKS: Final = "hooks"
+_VERSION: Final = re.compile(r"v[+-]?[0-9]+\Z")
+_LONGEST_REMEMBERED: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,28 +36,30 @@ class PathParser:
 
     def __init__(self, swallowing: Mapping[str, bool]) -> None:
         self._swallowing = dict(swallowing)
-        self.parse = lru_cache(maxsize=4096)(self._parse)
+        self._remembered = lru_cache(maxsize=4096)(self._parse)
 
-    def _parse(self, raw_path: str) -> ApiPath | None:
+    def parse(self, raw_path: str) -> ApiPath | None:
         """Parse a raw path without its query string; None if it names no version of the API.
 
         Raises:
-            BadEscape: a percent sign without two hexadecimal digits.
+            MalformedQuery: a percent sign without two hexadecimal digits.
         """
-        if _ESCAPE.search(raw_path):
-            raise BadEscape(raw_path)
-        tokens = [_decode(token) for token in raw_path.split("/")[1:]]
-        if not tokens or not (tokens[0] == "hooks" or _VERSION.match(tokens[0])):
+        if len(raw_path) > _LONGEST_REMEMBERED:
+            return self._parse(raw_path)
+        return self._remembered(raw_path)
+
+    def _parse(self, raw_path: str) -> ApiPath | None:
+        tokens = [decode(token) for token in raw_path.split("/")[1:]]
+        if not tokens or not (tokens[0] == _HOOKS or _VERSION.match(tokens[0])):
             return None
         version, *rest = tokens
         while rest and not rest[-1]:
             rest.pop()
         alias = bool(rest) and rest[0] == _ACCOUNT_ALIAS
-        nouns = self._nouns(rest[1:] if alias else rest, alias=alias)
-        return ApiPath(version, nouns, alias)
+        return ApiPath(version, self._nouns(["accounts", "", *rest[1:]] if alias else rest), alias)
 
-    def _nouns(self, tokens: list[str], *, alias: bool) -> tuple[Noun, ...]:
-        found: list[tuple[str, list[str]]] = [("accounts", [""])] if alias else []
+    def _nouns(self, tokens: list[str]) -> tuple[Noun, ...]:
+        found: list[tuple[str, list[str]]] = []
         for token in tokens:
             swallowed = bool(found) and self._swallowing.get(found[-1][0], False)
             if token in self._swallowing and not swallowed:
@@ -70,27 +69,3 @@ class PathParser:
             else:
                 return ()
         return tuple(Noun(name, tuple(params)) for name, params in found)
-
-
-def _decode(token: str) -> str:
-    if "%" not in token:
-        return token
-    return unquote_to_bytes(token).decode("utf-8", "replace")
-
-
-def parse_query(raw_query: str) -> dict[str, str]:
-    """Decode a query string; a key without a value stands for itself with the value ``""``, the last of a name wins.
-
-    Raises:
-        BadEscape: a percent sign without two hexadecimal digits.
-    """
-    if not raw_query:
-        return {}
-    if "%" in raw_query and _ESCAPE.search(raw_query):
-        raise BadEscape(raw_query)
-    pairs = (item.partition("=") for item in raw_query.split("&") if item)
-    return {_decode_form(name): _decode_form(value) for name, _, value in pairs}
-
-
-def _decode_form(text: str) -> str:
-    return _decode(text.replace("+", " "))

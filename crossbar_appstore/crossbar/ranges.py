@@ -3,7 +3,10 @@
 import re
 from typing import Final
 
-_SPEC: Final = re.compile(r"bytes=([0-9]*)-([0-9]*)\Z")
+# No file is so long that more digits would make a difference.
+_SPEC: Final = re.compile(
+    r"[ \t]*bytes=(?:0*([0-9]{1,18})-(?:0*([0-9]{1,18}))?|-0*([0-9]{1,18}))[ \t]*\Z", re.IGNORECASE
+)
 
 
 class RangeNotSatisfiable(Exception):
@@ -13,20 +16,21 @@ class RangeNotSatisfiable(Exception):
 def parse_range(header: str, length: int) -> tuple[int, int] | None:
     """First and last byte that a Range header asks of ``length`` bytes; None where the whole file is the answer.
 
+    Several ranges, other units and what is no range at all are answered with the whole file.
+
     Raises:
         RangeNotSatisfiable: 416.
     """
-    found = _SPEC.match(header.replace(" ", ""))
-    if not found or found[0] == "bytes=-":
+    found = _SPEC.match(header)
+    if not found:
         return None
-    first, last = found[1], found[2]
-    if not first:
-        wanted = int(last)
-        if wanted == 0 or length == 0:
+    first, last, suffix = (None if digits is None else int(digits) for digits in found.groups())
+    if first is None:
+        if not suffix or not length:
             raise RangeNotSatisfiable
-        return max(0, length - wanted), length - 1
-    if last and int(last) < int(first):
+        return max(0, length - suffix), length - 1
+    if last is not None and last < first:
         return None
-    if int(first) >= length:
+    if first >= length:
         raise RangeNotSatisfiable
-    return int(first), min(int(last), length - 1) if last else length - 1
+    return first, length - 1 if last is None else min(last, length - 1)

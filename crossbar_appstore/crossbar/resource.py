@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
-from crossbar_appstore.crossbar.body import FORM
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import MethodNotAllowed
-from crossbar_appstore.crossbar.negotiation import JSON_TYPES, OFFERED
+from crossbar_appstore.crossbar.media_types import FORM, JSON_TYPES
+from crossbar_appstore.crossbar.negotiation import OFFERED
 
 Methods = Sequence[str]
 
@@ -45,7 +45,7 @@ class Resource:
         return OFFERED
 
     async def content_types_accepted(self, context: Context, *params: str) -> frozenset[str]:
-        """The media types of bodies that PUT, POST and PATCH take."""
+        """The media types of bodies that PUT, POST and PATCH take; uploads have to be named here."""
         return ACCEPTED
 
     async def resource_exists(self, context: Context, *params: str) -> None:
