@@ -1,13 +1,20 @@
 """A client, a database and a broken network for the tests of the datastore."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
 from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.design_documents import ensure
+from crossbar_appstore.datastore.master_account import MasterAccount
 from crossbar_appstore.datastore.wire import Timeouts
-from crossbar_appstore.kazoo.ids import account_db, new_id
+from crossbar_appstore.kazoo.ids import account_db, format_account_id, new_id
 from tests.datastore.fault_proxy import FaultProxy
+
+PROMISE = 2.0
+"""Seconds within which a change from outside must be seen (design.md, promise 2)."""
 
 NewDatabase = Callable[[], Awaitable[str]]
 QUICK = Timeouts(connect=0.5, read=1.0, total=2.0)
@@ -51,3 +58,32 @@ async def behind(proxy: FaultProxy) -> AsyncIterator[Couch]:
     """A client that reaches CouchDB through the proxy, and does not wait long."""
     async with Couch(proxy.url, timeouts=QUICK) as client:
         yield client
+
+
+@pytest.fixture
+async def master(couch: Couch, database: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The database of an account that is the master account for this test only, with its view."""
+    await ensure(couch, database, ["apps_store"])
+    become_master(database, monkeypatch)
+    return database
+
+
+def become_master(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fixed(self: MasterAccount) -> str:
+        return format_account_id(database)
+
+    monkeypatch.setattr(MasterAccount, "id", fixed)
+
+
+async def within_the_promise(is_so: Callable[[], Awaitable[bool]]) -> None:
+    """Ask again until it is so; fail once the promised time is over."""
+    deadline = time.monotonic() + PROMISE
+    while not await is_so():
+        assert time.monotonic() < deadline, "not seen within the promised time"
+        await asyncio.sleep(0.02)
+
+
+async def eventually(is_so: Callable[[], Awaitable[bool]]) -> None:
+    """Ask again until it is so; the test's own time limit is the only one."""
+    while not await is_so():
+        await asyncio.sleep(0.02)

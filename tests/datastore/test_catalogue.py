@@ -1,0 +1,300 @@
+"""The catalogue against a real server: complete, current, and unharmed by malformed apps."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from crossbar_appstore.datastore import catalogue as catalogue_module
+from crossbar_appstore.datastore import catalogue_loading
+from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.design_documents import ensure
+from crossbar_appstore.datastore.errors import DatabaseMissing, Unreachable
+from crossbar_appstore.datastore.notices import NoticeBoard
+from crossbar_appstore.datastore.snapshot import Snapshot
+from crossbar_appstore.datastore.store import Datastore
+from crossbar_appstore.json_codec import JsonObject
+from crossbar_appstore.kazoo.ids import encoded_account_db, format_account_id
+
+from . import fault_proxy as broken
+from .conftest import QUICK, NewDatabase, become_master, eventually, within_the_promise
+from .fault_proxy import FaultProxy, Status
+
+
+def app(doc_id: str, name: object, **fields: object) -> JsonObject:
+    return {"_id": doc_id, "pvt_type": "app", "name": name, **fields}
+
+
+def names(snapshot: Snapshot) -> list[object]:
+    return [each.get("name") for each in snapshot.apps]
+
+
+@pytest.fixture
+async def store(couchdb_url: str, master: str) -> AsyncIterator[Datastore]:
+    """Without feeds: everything is found by asking."""
+    async with Datastore(Couch(couchdb_url), feeds=False) as datastore:
+        yield datastore
+
+
+async def test_the_apps_are_those_of_the_view_in_its_order(couch: Couch, master: str, store: Datastore) -> None:
+    others: list[JsonObject] = [{"_id": "u", "pvt_type": "user"}, app("d", "deleted", pvt_deleted=True)]
+    await couch.save_docs(master, [app("1", "voip"), app("2", "accounts"), app("3", None), app("4", 7), *others])
+    snapshot = await store.catalogue.snapshot()
+    assert names(snapshot) == [row.key for row in await couch.view(master, "apps_store/crossbar_listing")]
+    assert names(snapshot) == [None, 7, "accounts", "voip"]
+    assert set(snapshot.by_id) == {"1", "2", "3", "4"}
+    assert snapshot.by_name["voip"] is snapshot.by_id["1"]
+    assert not snapshot.stale
+    assert store.catalogue.peek() is snapshot
+
+
+async def test_apps_belong_to_the_master_account_and_nothing_is_written(
+    couch: Couch, master: str, store: Datastore
+) -> None:
+    saved = await couch.save_doc(master, app("1", "voip", pvt_account_id="wrong"))
+    snapshot = await store.catalogue.snapshot()
+    account_id = format_account_id(master)
+    assert snapshot.master_account_id == account_id
+    assert snapshot.by_id["1"]["pvt_account_id"] == account_id
+    assert snapshot.by_id["1"]["pvt_account_db"] == encoded_account_db(account_id)
+    assert await couch.open_doc(master, "1") == saved
+
+
+async def test_a_thousand_askers_load_it_once(couch: Couch, master: str, store: Datastore) -> None:
+    await couch.save_doc(master, app("1", "voip"))
+    snapshots = await asyncio.gather(*(store.catalogue.snapshot() for _ in range(1000)))
+    assert store.counters.catalogue_loads == 1
+    assert all(snapshot is snapshots[0] for snapshot in snapshots)
+
+
+async def test_own_writes_are_seen_at_once(master: str, store: Datastore) -> None:
+    catalogue = store.catalogue
+    assert names(await catalogue.snapshot()) == []
+    first = await store.create(master, app("1", "b"))
+    assert names(await catalogue.snapshot()) == ["b"]
+    await store.couch.save_docs(master, [app("2", "a"), app("3", "c")])
+    assert names(await catalogue.snapshot()) == ["a", "b", "c"]
+    await store.update(master, "1", lambda doc: {**(doc or {}), "name": "z"})
+    assert names(await catalogue.snapshot()) == ["a", "c", "z"]
+    await store.update(master, "3", lambda doc: {**(doc or {}), "published": True})
+    assert (await catalogue.snapshot()).by_id["3"]["published"] is True
+    await store.update(master, "3", lambda doc: {**(doc or {}), "pvt_deleted": True})
+    await store.remove(master, "2")
+    assert names(await catalogue.snapshot()) == ["z"]
+    assert first["_rev"] != (await catalogue.snapshot()).by_id["1"]["_rev"]
+    assert store.counters.catalogue_loads == 1
+
+
+async def test_own_writes_are_seen_by_every_worker_at_once(couchdb_url: str, master: str) -> None:
+    board = NoticeBoard.shared(2)
+    async with (
+        Datastore(Couch(couchdb_url), board=board.for_worker(0), feeds=False) as one,
+        Datastore(Couch(couchdb_url), board=board.for_worker(1), feeds=False) as two,
+    ):
+        assert names(await one.catalogue.snapshot()) == names(await two.catalogue.snapshot()) == []
+        for number in range(5):
+            await one.create(master, app(f"{number}", f"app {number}"))
+            assert len((await two.catalogue.snapshot()).apps) == number + 1
+            assert len((await one.catalogue.snapshot()).apps) == number + 1
+
+
+async def test_a_change_reads_what_changed_and_nothing_else(
+    couch: Couch, couchdb_url: str, proxy: FaultProxy, master: str
+) -> None:
+    await couch.save_docs(master, [app(f"{n:03}", f"app {n:03}") for n in range(300)])
+    async with Datastore(Couch(proxy.url), feeds=False) as store:
+        before = await store.catalogue.snapshot()
+        proxy.requests.clear()
+        await store.update(master, "007", lambda doc: {**(doc or {}), "phase": "gold"})
+        after = await store.catalogue.snapshot()
+        assert after.generation == before.generation + 1
+        assert [old is new for old, new in zip(before.apps, after.apps, strict=True)].count(False) == 1
+        assert proxy.count(path="_view") == 0
+        assert proxy.count("POST", "_all_docs") == 1
+
+
+async def test_what_is_no_app_leaves_the_snapshot_as_it_is(couch: Couch, master: str, store: Datastore) -> None:
+    await couch.save_doc(master, app("1", "voip"))
+    before = await store.catalogue.snapshot()
+    await store.create(master, {"_id": "u", "pvt_type": "user"})
+    assert store.catalogue.peek() is before
+    await store.remove(master, "u")
+    assert store.catalogue.peek() is None
+    assert await store.catalogue.snapshot() is before
+
+
+async def test_a_write_in_another_database_does_not_concern_it(
+    couch: Couch, master: str, store: Datastore, new_database: NewDatabase
+) -> None:
+    await store.catalogue.snapshot()
+    other = await new_database()
+    await store.create(other, app("1", "vendor's"))
+    assert store.catalogue.peek() is not None
+
+
+async def test_a_malformed_app_is_skipped_logged_and_counted(
+    couch: Couch, couchdb_url: str, master: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def check(document: JsonObject) -> str | None:
+        return None if isinstance(document.get("i18n", {}), dict) else "i18n is no object"
+
+    await couch.save_docs(master, [app("1", "a"), app("2", "b", i18n="broken"), app("3", "c")])
+    async with Datastore(Couch(couchdb_url), feeds=False, check=check) as store:
+        assert names(await store.catalogue.snapshot()) == ["a", "c"]
+        assert store.counters.skipped_apps == 1
+        await store.update(master, "3", lambda doc: {**(doc or {}), "i18n": 7})
+        assert names(await store.catalogue.snapshot()) == ["a"]
+        await store.update(master, "2", lambda doc: {**(doc or {}), "i18n": {}})
+        assert names(await store.catalogue.snapshot()) == ["a", "b"]
+    skipped = [record for record in caplog.records if record.message == "app skipped"]
+    assert {(record.__dict__["app_id"], record.__dict__["fault"]) for record in skipped} == {
+        ("2", "i18n is no object"),
+        ("3", "i18n is no object"),
+    }
+
+
+async def test_without_the_view_the_apps_are_searched_for(
+    couch: Couch, couchdb_url: str, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    become_master(database, monkeypatch)
+    await couch.save_docs(database, [app("1", "voip"), app("2", "Accounts"), app("3", "x", pvt_deleted=True)])
+    async with Datastore(Couch(couchdb_url), feeds=False) as store:
+        assert names(await store.catalogue.snapshot()) == ["Accounts", "voip"]
+        await store.create(database, app("4", "callflows"))
+        assert names(await store.catalogue.snapshot()) == ["Accounts", "callflows", "voip"]
+        assert await ensure(store.couch, database, ["apps_store"]) == ["apps_store"]
+        # The design document came: the view is asked from now on.
+        loads = store.counters.catalogue_loads
+        assert len((await store.catalogue.snapshot()).apps) == 3
+        assert store.counters.catalogue_loads == loads + 1
+
+
+async def test_very_many_changes_are_one_load(
+    couch: Couch, master: str, store: Datastore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue_loading, "_MOST_CHANGES", 3)
+    await store.catalogue.snapshot()
+    await store.couch.save_docs(master, [app(str(n), f"{n}") for n in range(5)])
+    assert len((await store.catalogue.snapshot()).apps) == 5
+    assert store.counters.catalogue_loads == 2
+
+
+async def test_the_whole_is_read_anew_now_and_then(
+    couch: Couch, master: str, store: Datastore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await couch.save_doc(master, app("1", "voip"))
+    before = await store.catalogue.snapshot()
+    monkeypatch.setattr(catalogue_loading, "RELOAD_SECONDS", -1.0)
+    monkeypatch.setattr(catalogue_module, "UNWATCHED_SECONDS", -1.0)
+    assert await store.catalogue.snapshot() is before
+    assert store.counters.catalogue_loads == 2
+
+
+async def test_another_master_account_has_other_apps(
+    couch: Couch, couchdb_url: str, master: str, new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await couch.save_doc(master, app("1", "old"))
+    other = await new_database()
+    await couch.save_doc(other, app("1", "new"))
+    async with Datastore(Couch(couchdb_url)) as store:
+        assert names(await store.catalogue.snapshot()) == ["old"]
+        become_master(other, monkeypatch)
+        await store.couch.save_doc(master, app("2", "still old"))
+
+        async def is_new() -> bool:
+            return names(await store.catalogue.snapshot()) == ["new"]
+
+        await eventually(is_new)
+        await couch.save_doc(other, app("2", "newer"))
+
+        async def is_followed() -> bool:
+            return names(await store.catalogue.snapshot()) == ["new", "newer"]
+
+        await within_the_promise(is_followed)
+
+
+@pytest.mark.parametrize("feeds", [True, False])
+async def test_a_change_from_outside_is_seen_in_time(couch: Couch, couchdb_url: str, master: str, feeds: bool) -> None:
+    async with Datastore(Couch(couchdb_url), feeds=feeds) as store:
+        await store.catalogue.snapshot()
+        for number in range(3):
+            await couch.save_doc(master, app(str(number), f"app {number}"))
+
+            async def is_seen(count: int = number + 1) -> bool:
+                return len((await store.catalogue.snapshot()).apps) == count
+
+            await within_the_promise(is_seen)
+
+
+async def test_a_change_from_outside_is_seen_though_the_feed_is_half_open(
+    couch: Couch, proxy: FaultProxy, master: str
+) -> None:
+    async with Datastore(Couch(proxy.url)) as store:
+
+        async def is_followed() -> bool:
+            await store.catalogue.snapshot()
+            return store.catalogue.feed.is_healthy()
+
+        await eventually(is_followed)
+        proxy.fail(broken.Fault.HALF_OPEN, path="_changes?feed=continuous")
+        await couch.save_doc(master, app("1", "voip"))
+
+        async def is_seen() -> bool:
+            return names(await store.catalogue.snapshot()) == ["voip"]
+
+        await within_the_promise(is_seen)
+
+
+async def test_while_couchdb_is_away_the_known_apps_are_given_marked_stale(
+    couch: Couch, proxy: FaultProxy, master: str
+) -> None:
+    await couch.save_doc(master, app("1", "voip"))
+    async with Datastore(Couch(proxy.url, timeouts=QUICK)) as store:
+        before = await store.catalogue.snapshot()
+        await proxy.refuse()
+
+        async def is_stale() -> bool:
+            return (await store.catalogue.snapshot()).stale
+
+        await eventually(is_stale)
+        stale = await store.catalogue.snapshot()
+        assert (stale.apps, stale.generation) == (before.apps, before.generation)
+        assert await store.catalogue.snapshot() is stale
+        await couch.save_doc(master, app("2", "x"))
+        await proxy.accept()
+
+        async def is_back() -> bool:
+            snapshot = await store.catalogue.snapshot()
+            return len(snapshot.apps) == 2 and not snapshot.stale
+
+        await eventually(is_back)
+
+
+async def test_a_catalogue_that_was_never_loaded_is_an_error_and_not_empty(proxy: FaultProxy, master: str) -> None:
+    await proxy.refuse()
+    async with Datastore(Couch(proxy.url, timeouts=QUICK), feeds=False) as store:
+        with pytest.raises(Unreachable):
+            await store.catalogue.snapshot()
+        await proxy.accept()
+        assert names(await store.catalogue.snapshot()) == []
+
+
+async def test_a_master_account_without_a_database_is_an_error(
+    couchdb_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    become_master("account/no/no/nononononononononononononono", monkeypatch)
+    async with Datastore(Couch(couchdb_url)) as store:
+        with pytest.raises(DatabaseMissing):
+            await store.catalogue.snapshot()
+
+
+async def test_one_broken_load_does_not_lose_what_was_known(couch: Couch, proxy: FaultProxy, master: str) -> None:
+    await couch.save_doc(master, app("1", "voip"))
+    async with Datastore(Couch(proxy.url, timeouts=QUICK), feeds=False) as store:
+        await store.catalogue.snapshot()
+        proxy.fail(Status(500, "broken"), path="_changes")
+        await store.create(master, app("2", "x"))
+        stale = await store.catalogue.snapshot()
+        assert (names(stale), stale.stale) == (["voip"], True)
+        proxy.heal()
+        assert names(await store.catalogue.snapshot()) == ["voip", "x"]

@@ -1,0 +1,243 @@
+"""Our views emit what KAZOO's emit (2600hz/kazoo dcf86cbc, core/kazoo_apps/priv/couchdb)."""
+
+import asyncio
+
+import pytest
+
+from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.design_documents import (
+    DatabaseClass,
+    design_document,
+    ensure,
+    names_for,
+    standing_alone,
+)
+from crossbar_appstore.datastore.errors import Conflict, DatabaseMissing, ViewMissing
+from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.package_data import UnknownFile
+
+ACCOUNT: JsonObject = {
+    "_id": "cc" * 16,
+    "pvt_type": "account",
+    "pvt_account_id": "cc" * 16,
+    "pvt_account_db": "account%2Fcc",
+    "pvt_tree": ["aa" * 16, "bb" * 16],
+    "pvt_api_key": "key",
+    "pvt_whitelabel_domain": "Portal.Example.com",
+    "name": "Sub & Söhne 24",
+    "realm": "Sub.Example.COM",
+    "descendants_count": 3,
+    "flags": ["vip"],
+}
+MASTER: JsonObject = {
+    "_id": "aa" * 16,
+    "pvt_type": "account",
+    "pvt_account_id": "aa" * 16,
+    "pvt_tree": [],
+    "name": "Master",
+    "realm": "master",
+}
+USER: JsonObject = {
+    "_id": "u1",
+    "pvt_type": "user",
+    "pvt_account_id": "cc" * 16,
+    "pvt_md5_auth": "md5",
+    "pvt_sha1_auth": "sha",
+    "enabled": True,
+    "username": "Ada",
+    "email": "Ada@Example.com",
+    "first_name": "Ada",
+    "last_name": "Lovelace",
+    "priv_level": "admin",
+    "hotdesk": {"enabled": True},
+    "call_forward": {"failover": True},
+    "smartpbx": {"conferencing": {"enabled": True}, "faxing": {"enabled": False}},
+    "caller_id": {"external": {"number": "+1"}},
+    "vm_to_email_enabled": True,
+    "music_on_hold": {"media_id": "m"},
+    "do_not_disturb": {"enabled": True},
+}
+SHORT_USER: JsonObject = {"_id": "u2", "pvt_type": "user", "features": ["own"], "pvt_md5_auth": "md5"}
+
+
+async def _rows(couch: Couch, database: str, view: str, **query: Json) -> list[tuple[Json, Json]]:
+    return [(row.key, row.value) for row in await couch.view(database, view, **query)]
+
+
+@pytest.fixture
+async def accounts(couch: Couch, database: str) -> str:
+    await ensure(couch, database, names_for(DatabaseClass.ACCOUNTS))
+    others: list[JsonObject] = [
+        {**ACCOUNT, "_id": "deleted", "pvt_deleted": True},
+        {**ACCOUNT, "_id": "typed", "pvt_type": "user"},
+        {"_id": "malformed", "pvt_type": "account"},
+    ]
+    await couch.save_docs(database, [ACCOUNT, MASTER, *others])
+    return database
+
+
+async def test_accounts_are_found_by_what_people_type(couch: Couch, accounts: str) -> None:
+    shown = {"account_id": "cc" * 16, "account_db": "account%2Fcc"}
+    assert await _rows(couch, accounts, "accounts/listing_by_name", key="subshne24") == [("subshne24", shown)]
+    assert await _rows(couch, accounts, "accounts/listing_by_realm", key="sub.example.com") == [
+        ("sub.example.com", shown)
+    ]
+    assert await _rows(couch, accounts, "accounts/list_by_whitelabel_domain") == [("portal.example.com", shown)]
+    assert await _rows(couch, accounts, "accounts/listing_by_api", key="key") == [("key", {"account_id": "cc" * 16})]
+
+
+async def test_accounts_are_listed_by_id_with_their_ancestors(couch: Couch, accounts: str) -> None:
+    assert await _rows(couch, accounts, "accounts/listing_by_id") == [
+        (["aa" * 16, ["aa" * 16]], {"id": "aa" * 16, "name": "Master", "realm": "master", "flags": []}),
+        (
+            ["cc" * 16, ["aa" * 16, "bb" * 16, "cc" * 16]],
+            {"id": "cc" * 16, "name": "Sub & Söhne 24", "realm": "Sub.Example.COM", "flags": ["vip"]},
+        ),
+    ]
+    [simple] = await _rows(couch, accounts, "accounts/listing_by_simple_id", key="cc" * 16)
+    assert simple[1] == {"id": "cc" * 16, "name": "Sub & Söhne 24", "realm": "Sub.Example.COM"}
+
+
+async def test_accounts_are_listed_by_family(couch: Couch, accounts: str) -> None:
+    child = {
+        "id": "cc" * 16,
+        "name": "Sub & Söhne 24",
+        "realm": "Sub.Example.COM",
+        "descendants_count": 3,
+        "flags": ["vip"],
+    }
+    children = await _rows(couch, accounts, "accounts/listing_by_children", startkey=["b"], endkey=["c"])
+    assert children == [(["bb" * 16, "Sub & Söhne 24"], child)]
+    descendants = await _rows(couch, accounts, "accounts/listing_by_descendants", key=["aa" * 16, "Sub & Söhne 24"])
+    del child["descendants_count"]
+    assert descendants == [(["aa" * 16, "Sub & Söhne 24"], {**child, "tree": ["aa" * 16, "bb" * 16]})]
+    [count] = await _rows(couch, accounts, "accounts/listing_by_descendants_count", key="aa" * 16)
+    assert count[1] == 1
+    [parent] = await _rows(couch, accounts, "accounts/listing_by_parent", key="cc" * 16)
+    assert parent[1] == {"id": "bb" * 16, "flags": ["vip"]}
+
+
+@pytest.fixture
+async def account(couch: Couch, database: str) -> str:
+    await ensure(couch, database, names_for(DatabaseClass.ACCOUNT))
+    return database
+
+
+async def test_users_are_found_by_their_credentials(couch: Couch, account: str) -> None:
+    others = [{**USER, "_id": "off", "enabled": False}, {**USER, "_id": "gone", "pvt_deleted": True}, SHORT_USER]
+    await couch.save_docs(account, [USER, *others])
+    shown = {"owner_id": "u1", "account_id": "cc" * 16}
+    assert await _rows(couch, account, "users/creds_by_md5", key="md5") == [("md5", shown)]
+    assert await _rows(couch, account, "users/creds_by_sha") == [("sha", shown)]
+
+
+async def test_users_are_listed_with_their_features(couch: Couch, account: str) -> None:
+    await couch.save_docs(account, [USER, SHORT_USER])
+    features = ["conferencing", "hotdesk", "call_forward_failover", "caller_id", "vm_to_email", "music_on_hold"]
+    ada = {
+        "id": "u1",
+        "username": "Ada",
+        "email": "Ada@Example.com",
+        "first_name": "Ada",
+        "last_name": "Lovelace",
+        "priv_level": "admin",
+    }
+    by_name = await _rows(couch, account, "users/crossbar_listing")
+    assert by_name == [
+        ("Lovelace Ada", {**ada, "features": [*features, "do_not_disturb"], "flags": []}),
+        ("undefined undefined", {"id": "u2", "features": ["own"], "flags": []}),
+    ]
+    features.remove("call_forward_failover")
+    assert await _rows(couch, account, "users/list_by_id", key="u1") == [("u1", {**ada, "features": features})]
+    assert await _rows(couch, account, "users/list_by_username") == [("Ada", None)]
+    assert await _rows(couch, account, "users/list_by_email") == [("ada@example.com", None)]
+
+
+async def test_apps_are_listed_by_name(couch: Couch, account: str) -> None:
+    app: JsonObject = {
+        "_id": "1",
+        "pvt_type": "app",
+        "name": "voip",
+        "phase": "gold",
+        "i18n": {"en-US": {"label": "VoIP"}},
+        "tags": ["x"],
+        "api_url": "http://a",
+        "published": True,
+        "author": "2600Hz",
+    }
+    await couch.save_docs(
+        account, [app, {**app, "_id": "2", "pvt_deleted": True}, {**app, "_id": "3", "pvt_type": "x"}]
+    )
+    [row] = await couch.view(account, "apps_store/crossbar_listing")
+    emitted = ("name", "phase", "i18n", "tags", "api_url", "published")
+    assert (row.id, row.key) == ("1", "voip")
+    assert row.value == {"id": "1", **{name: app[name] for name in emitted}}
+
+
+async def test_plans_of_objects_and_accounts_are_listed(couch: Couch, account: str) -> None:
+    plans = {"p1": {"vendor_id": "bb"}}
+    await couch.save_docs(
+        account,
+        [
+            {"_id": "d", "pvt_type": "device", "service": {"plans": plans}},
+            {"_id": "e", "pvt_type": "device", "service": {}},
+            {"_id": "f", "pvt_type": "device", "service": {"plans": plans}, "pvt_deleted": True},
+            {"_id": "p1", "pvt_type": "service_plan", "name": "Gold", "plan": {}},
+        ],
+    )
+    assert await _rows(couch, account, "services/object_plans") == [("device", plans)]
+    assert await _rows(couch, account, "services/plans") == [("p1", {"id": "p1", "name": "Gold"})]
+
+
+async def test_only_missing_design_documents_are_installed(couch: Couch, database: str) -> None:
+    theirs = await couch.save_doc(database, {"_id": "_design/users", "views": {"theirs": {"map": "function(doc) {}"}}})
+    names = names_for(DatabaseClass.ACCOUNT)
+    assert set(await ensure(couch, database, names)) == set(names) - {"users"}
+    assert await ensure(couch, database, names) == []
+    assert await couch.open_doc(database, "_design/users") == theirs
+    with pytest.raises(ViewMissing):
+        await couch.view(database, "users/creds_by_md5")
+    with pytest.raises(DatabaseMissing):
+        await ensure(couch, "account/no/ne/0", names)
+
+
+async def test_two_may_install_at_the_same_time(couch: Couch, database: str) -> None:
+    installed = await asyncio.gather(*(ensure(couch, database, ["users", "apps_store"]) for _ in range(3)))
+    assert sorted(name for names in installed for name in names) == ["apps_store", "users"]
+
+
+async def test_somebody_else_who_was_faster_is_no_error(
+    couch: Couch, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def too_late(database: str, doc: JsonObject) -> JsonObject:
+        raise Conflict(database, doc["_id"])
+
+    monkeypatch.setattr(couch, "save_doc", too_late)
+    assert await ensure(couch, database, ["users"]) == []
+
+
+def test_each_design_document_belongs_to_one_class_of_databases() -> None:
+    assert names_for(DatabaseClass.ACCOUNTS) == ("accounts",)
+    assert names_for(DatabaseClass.ACCOUNT) == ("apps_store", "services", "users")
+
+
+def test_a_design_document_is_saved_without_what_is_ours_alone() -> None:
+    document = design_document("apps_store")
+    assert set(document) == {"_id", "language", "views"}
+    code = document["views"]["crossbar_listing"]["map"]
+    assert code.startswith("function (app) {\n")
+    assert design_document("accounts")["views"]["listing_by_descendants_count"]["reduce"] == "_count"
+    with pytest.raises(UnknownFile):
+        design_document("none")
+
+
+async def test_a_system_with_kazoos_views_does_not_stand_alone(couch: Couch, monkeypatch: pytest.MonkeyPatch) -> None:
+    there: list[str] = []
+
+    async def exists(database: str) -> bool:
+        return database in there
+
+    monkeypatch.setattr(couch, "database_exists", exists)
+    assert await standing_alone(couch)
+    there.append("system_data")
+    assert not await standing_alone(couch)
