@@ -232,11 +232,9 @@ def _identity_place(claims: Mapping[str, Json]) -> tuple[str, str] | None:
     account_id = claims.get("account_id")
     if not is_account_id(account_id):
         return None
-    for key in ("owner_id", "device_id", "account_id"):
-        if key in claims:
-            doc_id = claims[key]
-            return (account_db(account_id), doc_id) if isinstance(doc_id, str) and doc_id else None
-    return None
+    key = next(key for key in ("owner_id", "device_id", "account_id") if key in claims)
+    doc_id = claims[key]
+    return (account_db(account_id), doc_id) if isinstance(doc_id, str) and doc_id else None
 
 
 def _same(given: str, expected: bytes) -> bool:

@@ -113,6 +113,16 @@ async def test_without_any_services_document_the_master_is_the_reseller(service:
     assert (data["is_reseller"], data["reseller_id"]) == (False, world.master.id)
 
 
+async def test_a_system_that_names_no_master_account_has_none(service: Service, world: World) -> None:
+    for category in ("accounts", "cluster"):
+        await world.remove("system_config", category)
+    for account in world.accounts:
+        await world.remove("services", account.id)
+    data = (await service.ask("PUT", "user_auth", by_name(world.sub), status=201)).data
+    assert data["is_master_account"] is False
+    assert "reseller_id" not in data
+
+
 @pytest.mark.parametrize(
     "how", ["account_name", "account_realm", "realm", "fallen through", "both realms", "by sha", "by number"]
 )
