@@ -46,7 +46,7 @@ def print_outcome(output: Output, outcome: AppOutcome, *, changes: bool) -> None
 def print_remark(output: Output, remark: Remark, *, within: str = "") -> None:
     """One remark: how much it matters, where, by which rule, and the value."""
     file = remark.file.removeprefix(within).lstrip("/") or remark.file
-    place = f"{file}: {remark.field}" if remark.field else file
+    place = ": ".join(part for part in (file, remark.field) if part)
     value = "" if remark.value is None else f" (value: {shown(remark.value)})"
     word = str(remark.weight).replace("_", " ")
     output.line("    ", (word, _WEIGHT_STYLES[remark.weight]), f"  {place}: {remark.rule}: {remark.message}{value}")

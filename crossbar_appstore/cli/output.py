@@ -1,10 +1,11 @@
 """What people see: lines in colour and a progress bar on a terminal, plain lines elsewhere, or one JSON object."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, Protocol
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
@@ -37,6 +38,14 @@ class Output:
         if not self.as_json:
             self._lines.print(_text(parts))
 
+    def columns(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Lines whose parts stand below each other; nothing where JSON was asked for."""
+        cells = [[plain(cell) for cell in row] for row in rows]
+        widths = [max(map(cell_len, column)) for column in zip(headings, *cells, strict=True)]
+        for style, row in (("bold", headings), *(("", row) for row in cells)):
+            padded = (set_cell_size(cell, width) for cell, width in zip(row, widths, strict=True))
+            self.line(("  ".join(padded).rstrip(), style))
+
     def aside(self, *parts: Part) -> None:
         """One line on standard error, JSON or not."""
         self._asides.print(_text(parts))
@@ -63,10 +72,10 @@ def plain(text: str) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
-def shown(value: Json) -> str:
+def shown(value: Json, *, cut: bool = True) -> str:
     """A value as JSON, cut where it is long."""
     text = plain(dumps(value).decode())
-    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
+    return text if len(text) <= _LONGEST_VALUE or not cut else f"{text[: _LONGEST_VALUE - 1]}…"
 
 
 def _text(parts: tuple[Part, ...]) -> Text:

@@ -10,6 +10,7 @@ import click
 from crossbar_appstore import __version__
 from crossbar_appstore.datastore.errors import DatastoreError, NoMasterAccount, Troubled
 from crossbar_appstore.embedded.errors import EmbeddedError
+from crossbar_appstore.maintenance.master_catalogue import AmbiguousName, UnknownApp
 from crossbar_appstore.settings import SettingsError
 
 NAME: Final = "crossbar-appstore"
@@ -27,7 +28,21 @@ VERBS: Final = {
     "init-app": "apps_loading",
     "refresh-apps": "apps_loading",
     "refresh-app": "apps_loading",
+    "apps": "apps_showing",
+    "app": "apps_showing",
+    "set-app-field": "apps_editing",
+    "set-app-label": "apps_editing",
+    "set-app-description": "apps_editing",
+    "set-app-extended-description": "apps_editing",
+    "set-app-features": "apps_editing",
+    "set-app-icon": "apps_editing",
+    "set-app-screenshots": "apps_editing",
+    "publish-app": "apps_editing",
+    "unpublish-app": "apps_editing",
+    "remove-app": "apps_editing",
+    "explain": "explaining",
     "create-account": "accounts",
+    "sup": "sup",
 }
 """Verb → the module of this package that has it, under its name with underscores."""
 
@@ -72,6 +87,8 @@ def run(argv: Sequence[str] | None) -> int:
         return _said(str(error), WRONG_USE)
     except Troubled as error:
         return _said(f"CouchDB is away: {error}", AWAY)
+    except (UnknownApp, AmbiguousName) as error:
+        return _said(str(error), REFUSED)
     except NoMasterAccount as error:
         return _said(f"{error}; create-account makes the first one", REFUSED)
     except (DatastoreError, EmbeddedError) as error:

@@ -1,6 +1,6 @@
 """What loading an app's folder would change: decided from the folder and the catalogue, without I/O."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -10,8 +10,9 @@ from crossbar_appstore.appstore.refresh import INIT_KEYS, REFRESH_KEYS, refresh
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.documents import stamp_maintenance
 from crossbar_appstore.kazoo.ids import new_id
-from crossbar_appstore.kazoo.values import list_at, object_at, string_at
+from crossbar_appstore.kazoo.values import object_at, string_at
 from crossbar_appstore.maintenance.app_source import AppSource
+from crossbar_appstore.maintenance.attached_pictures import is_stored, kept_stubs, picture_changes, with_stubs
 from crossbar_appstore.maintenance.field_changes import FieldChange, PictureChange, changed_keys, field_changes
 from crossbar_appstore.maintenance.master_catalogue import APP_TYPE
 from crossbar_appstore.maintenance.picture_files import PictureFile
@@ -117,17 +118,6 @@ def plan_app(
     return _update(source, metadata, stored[0], options, same)
 
 
-def needs_comparison(source: AppSource, stored: JsonObject) -> tuple[PictureFile, ...]:
-    """Pictures that may be stored although their digest differs: CouchDB can compress what it stores."""
-    stubs = object_at(stored, "_attachments")
-    return tuple(
-        picture
-        for picture in source.pictures
-        if object_at(stubs, picture.name).get("length") == picture.length
-        and object_at(stubs, picture.name).get("digest") != picture.digest
-    )
-
-
 def _metadata(source: AppSource, options: LoadOptions) -> JsonObject:
     """The metadata with the addresses that they shall have."""
     metadata = source.metadata
@@ -154,7 +144,7 @@ def _creation(source: AppSource, metadata: JsonObject, account_id: str, options:
         document,
         source.pictures,
         field_changes({}, document),
-        tuple(PictureChange(each.name, None, each.length, each.content_type) for each in source.pictures),
+        picture_changes({}, {}, source.pictures),
         remarks,
     )
 
@@ -164,55 +154,23 @@ def _update(
 ) -> AppPlan:
     refreshed = refresh(stored, metadata, options.keys)
     stubs = object_at(stored, "_attachments")
-    inline = tuple(each for each in source.pictures if not _is_stored(each, stubs, same))
-    kept = _kept(stubs, refreshed.document, inline, options)
+    inline = tuple(each for each in source.pictures if not is_stored(each, stubs, same))
+    kept = kept_stubs(stubs, refreshed.document, inline, remove_old=options.remove_old_pictures)
     unchanged = not refreshed.changed and not inline and len(kept) == len(stubs)
     changes = changed_keys(stored, refreshed.document, refreshed.keys)
     plan = AppPlan(source, Action.UNCHANGED, stored["_id"], remarks=source.remarks)
     if unchanged:
         return plan
-    document = {key: value for key, value in refreshed.document.items() if key != "_attachments"}
-    if kept:
-        document["_attachments"] = kept
     return AppPlan(
         source,
         Action.UPDATED,
         stored["_id"],
-        document,
+        with_stubs(refreshed.document, kept),
         inline,
         changes,
-        tuple(_picture_changes(stubs, kept, inline)),
+        picture_changes(stubs, kept, inline),
         source.remarks,
     )
-
-
-def _is_stored(picture: PictureFile, stubs: JsonObject, same: Collection[str]) -> bool:
-    stub = object_at(stubs, picture.name)
-    if stub.get("content_type") != picture.content_type:
-        return False
-    return picture.name in same or stub.get("digest") == picture.digest
-
-
-def _kept(stubs: JsonObject, document: JsonObject, inline: Iterable[PictureFile], options: LoadOptions) -> JsonObject:
-    """The stored attachments that stay: those that are replaced count as staying."""
-    if not options.remove_old_pictures:
-        return stubs
-    named = {document.get("icon"), *(name for name in list_at(document, "screenshots") if isinstance(name, str))}
-    named.update(picture.name for picture in inline)
-    return {name: stub for name, stub in stubs.items() if name in named}
-
-
-def _picture_changes(stubs: JsonObject, kept: JsonObject, inline: Iterable[PictureFile]) -> Iterable[PictureChange]:
-    for picture in inline:
-        yield PictureChange(picture.name, _length(stubs, picture.name), picture.length, picture.content_type)
-    for name in stubs:
-        if name not in kept:
-            yield PictureChange(name, _length(stubs, name), None)
-
-
-def _length(stubs: JsonObject, name: str) -> int | None:
-    length = object_at(stubs, name).get("length")
-    return length if isinstance(length, int) else None
 
 
 def _refused(source: AppSource, field: str = "", rule: str = "", message: str = "") -> AppPlan:

@@ -10,6 +10,7 @@ from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.maintenance.app_files import FileMissing, FileRefused
 from crossbar_appstore.maintenance.app_plan import AppPlan
 from crossbar_appstore.maintenance.app_source import AppSource
+from crossbar_appstore.maintenance.attached_pictures import with_pictures
 from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
 from crossbar_appstore.maintenance.reports import AppOutcome
 
@@ -93,18 +94,12 @@ def _documents(
     failed: list[tuple[_Item, AppOutcome | None]] = []
     for item in batch:
         try:
-            ready.append((item, _whole(item.plan)))
+            ready.append((item, with_pictures(item.plan.document or {}, item.plan.inline)))
         except FileMissing as missing:
             failed.append((item, AppOutcome.failed(item.plan, "exists", f"{missing} vanished while it was loaded")))
         except FileRefused as refused:
             failed.append((item, AppOutcome.failed(item.plan, refused.rule, f"a picture {refused.message}")))
     return ready, failed
-
-
-def _whole(plan: AppPlan) -> JsonObject:
-    document = plan.document or {}
-    attachments = {**document.get("_attachments", {}), **{each.name: each.inline() for each in plan.inline}}
-    return {**document, "_attachments": attachments} if attachments else document
 
 
 def _outcome(plan: AppPlan, result: SaveResult) -> AppOutcome | None:

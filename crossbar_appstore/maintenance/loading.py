@@ -13,8 +13,9 @@ from typing import Final
 
 from crossbar_appstore.datastore.errors import AttachmentMissing
 from crossbar_appstore.json_codec import Json, JsonObject
-from crossbar_appstore.maintenance.app_plan import AppPlan, LoadOptions, needs_comparison, plan_app
+from crossbar_appstore.maintenance.app_plan import AppPlan, LoadOptions, plan_app
 from crossbar_appstore.maintenance.app_source import AppSource, read_app
+from crossbar_appstore.maintenance.attached_pictures import doubtful
 from crossbar_appstore.maintenance.bulk_saving import save_plans
 from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
 from crossbar_appstore.maintenance.picture_files import PictureRules, digest_of
@@ -133,7 +134,7 @@ class _Load:
     async def _stored_alike(self, source: AppSource, stored: JsonObject) -> list[str]:
         return [
             picture.name
-            for picture in needs_comparison(source, stored)
+            for picture in doubtful(source.pictures, stored)
             if await self._digest(stored["_id"], picture.name) == picture.digest
         ]
 

@@ -86,8 +86,13 @@ def type_by_name(name: str) -> str | None:
     return _TYPES.get(PurePath(name).suffix.lower())
 
 
+def is_picture_name(name: str) -> bool:
+    """Whether a file of this name is meant to be a picture."""
+    return type_by_name(name) is not None
+
+
 def inspect_picture(folder: Path, kind: str, field: str, name: str, rules: PictureRules) -> Inspected:
-    """Look at a picture that the metadata name.
+    """Look at a picture that the metadata of an app's folder name.
 
     Args:
         folder: the app's folder.
@@ -99,6 +104,11 @@ def inspect_picture(folder: Path, kind: str, field: str, name: str, rules: Pictu
     path = folder / METADATA / kind / name
     if not name:
         return _without(Weight.MISSING, path, field, "name", "the name is empty", name)
+    return inspect_file(folder, path, field, name, rules)
+
+
+def inspect_file(folder: Path, path: Path, field: str, name: str, rules: PictureRules) -> Inspected:
+    """Look at a picture that lies in a folder, out of which no link may lead."""
     if not is_plain_name(name):
         return _without(Weight.LEFT_OUT, path, field, "inside", "is not the name of a file in this folder", name)
     try:
