@@ -28,17 +28,26 @@ from crossbar_appstore.crossbar.throttling import Throttle
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.notices import NoticeBoard
 from crossbar_appstore.datastore.store import Datastore
+from crossbar_appstore.resources.about import About
 from crossbar_appstore.resources.account_apps import AppStore
+from crossbar_appstore.resources.accounts import Accounts
 from crossbar_appstore.resources.api_auth import ApiAuth
 from crossbar_appstore.resources.apps_store import AppsStore
 from crossbar_appstore.resources.auth import Auth
+from crossbar_appstore.resources.devices import Devices
 from crossbar_appstore.resources.pictures import Pictures
 from crossbar_appstore.resources.refusals import translate
+from crossbar_appstore.resources.schemas import Schemas
 from crossbar_appstore.resources.token_auth import TokenAuth
 from crossbar_appstore.resources.user_auth import UserAuth
+from crossbar_appstore.resources.users import Users
+from crossbar_appstore.resources.whitelabel import Whitelabel
 from crossbar_appstore.settings import Settings
 
 STORE: Final = web.AppKey("store", Datastore)
+
+TRUSTED_PROXIES: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+"""Peers whose X-Forwarded-For is believed (`crossbar` reverse_proxies)."""
 
 
 def create_application(settings: Settings, board: NoticeBoard | None = None) -> web.Application:
@@ -54,32 +63,38 @@ def create_application(settings: Settings, board: NoticeBoard | None = None) -> 
     address = settings.require_couchdb()
     store = Datastore(Couch(address.url, user=address.user, password=address.password), board=board)
     documents = Documents(store)
-    auth_settings = AuthSettings(documents, store.config)
-    tokens = Tokens(documents, auth_settings, KeyRing(documents))
+    config = AuthSettings(documents, store.config)
+    tokens = Tokens(documents, config, KeyRing(documents))
     directory = Directory(store.couch)
     gatekeeper = AuthGatekeeper(
         documents,
         tokens,
-        BasicScheme(documents, auth_settings, directory),
-        RestrictionCheck(documents, auth_settings),
+        BasicScheme(documents, config, directory),
+        RestrictionCheck(documents, config),
         writes_need_admin=settings.writes_need_admin,
     )
     apps = AppStore(store)
-    reply = LoginReply(documents, auth_settings, apps.login_apps)
-    login = Login(documents, directory, LoginPolicies(documents, auth_settings), tokens, reply)
+    reply = LoginReply(documents, config, apps.login_apps)
+    login = Login(documents, directory, LoginPolicies(documents, config), tokens, reply)
+    pictures = Pictures(store)
     resources = by_noun(
         [
+            About(__version__),
+            Accounts(store, documents, directory, gatekeeper),
             ApiAuth(login),
-            AppsStore(store, apps, Pictures(store), gatekeeper),
+            AppsStore(store, apps, pictures, gatekeeper),
             Auth(tokens, reply, documents),
+            Devices(store),
+            Schemas(store),
             TokenAuth(reply),
             UserAuth(login, reply, gatekeeper, documents),
+            Users(store, gatekeeper),
+            Whitelabel(store, pictures),
         ]
     )
     order = DecisionOrder(resources, gatekeeper, Throttle(), Envelope(socket.gethostname(), __version__), translate)
     parser = PathParser({noun: resource.swallows for noun, resource in resources.items()})
-    handler = Handler(order, parser, (ip_network("127.0.0.1/32"),), load_banner())
-    application = create_web_application(handler)
+    application = create_web_application(Handler(order, parser, TRUSTED_PROXIES, load_banner()))
     application[STORE] = store
     application.cleanup_ctx.append(_connected)
     return application
