@@ -17,6 +17,7 @@ from typing import Final
 from aiohttp import web
 
 from crossbar_appstore.application import create_application
+from crossbar_appstore.crossbar.runner import Runner
 from crossbar_appstore.datastore.notices import NoticeBoard
 from crossbar_appstore.logs import set_up_logging
 from crossbar_appstore.settings import Settings
@@ -88,9 +89,8 @@ async def _work(settings: Settings, port: int, board: NoticeBoard | None, ready:
     """One worker: answer requests until a signal says stop, then let those under way finish."""
     stop = _stop_signal()
     orphaned = asyncio.create_task(_stop_when_orphaned(stop))
-    runner = web.AppRunner(
+    runner = Runner(
         create_application(settings, board),
-        access_log=None,
         keepalive_timeout=KEEPALIVE,
         shutdown_timeout=DRAIN,
         handler_cancellation=False,
