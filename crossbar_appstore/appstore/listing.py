@@ -108,7 +108,7 @@ def _list_entry(app: AllowedApp) -> JsonObject:
         entry["allowed_users"] = allowed_users
     for key in _LISTED_TEXTS:
         text = as_text(entry.pop(key, MISSING))
-        if text is not None:
+        if text or (text is not None and key != "api_url"):
             entry[key] = text
     for key in _LISTED_ARRAYS:
         entry[key] = list_at(entry, key)

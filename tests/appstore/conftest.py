@@ -1,5 +1,9 @@
-"""Assertions of the helper modules explain themselves as those of tests do."""
+"""Assertions of the helper modules explain themselves as those of tests do; no property is judged by its speed."""
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest.register_assert_rewrite("tests.appstore.hiding", "tests.appstore.policy_checks")
+
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")

@@ -92,6 +92,7 @@ def test_a_single_app_has_its_public_fields_published_or_not() -> None:
         ("source_url", [{}], None),
         ("api_url", "", None),
         ("api_url", None, "null"),
+        ("api_url", [], None),
         ("tags", "x", []),
         ("users", {}, []),
         ("masqueradable", "false", False),

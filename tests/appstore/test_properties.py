@@ -3,7 +3,7 @@
 import copy
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossbar_appstore.appstore.allowed_apps import AccountState, allowed_apps, find_app, needed_vendor_apps
@@ -21,20 +21,18 @@ from crossbar_appstore.appstore.service_plans import (
 )
 from crossbar_appstore.json_codec import JsonObject
 from tests.appstore.hiding import assert_hidden_stays_hidden
-from tests.appstore.samples import ACCOUNT, ADMIN, EXTRA, MASTER, MEMBER, PORT, RESELLER, VENDOR, VOIP
+from tests.appstore.samples import ACCOUNT, ADMIN, MASTER, MEMBER, PORT, RESELLER, VENDOR, VOIP
 from tests.json_values import json_values
 
-APP_IDS = st.sampled_from([VOIP, PORT, EXTRA])
+APP_IDS = st.sampled_from([VOIP, PORT])
 ACCOUNT_IDS = st.sampled_from([MASTER, RESELLER, VENDOR, ACCOUNT])
 
 
 def documents(**members: st.SearchStrategy[Any]) -> st.SearchStrategy[JsonObject]:
-    """Objects in which each member is missing, well-formed, or anything at all."""
-    anything = {key: st.one_of(strategy, strategy, json_values) for key, strategy in members.items()}
-    known = st.fixed_dictionaries(
-        {}, optional={**anything, "pvt_deleted": st.sampled_from([True, False, "true", None])}
-    )
-    return st.builds(lambda extra, base: {**extra, **base}, st.dictionaries(st.text(max_size=3), json_values), known)
+    """Objects in which each member is missing, well-formed (mostly), or anything at all."""
+    known = {key: st.one_of(strategy, strategy, strategy, json_values) for key, strategy in members.items()}
+    odd = {"pvt_deleted": st.sampled_from([False, "false", None, True, "true"]), "x": json_values}
+    return st.fixed_dictionaries({}, optional={**known, **odd})
 
 
 users_lists = st.lists(
@@ -111,8 +109,64 @@ def states(draw: st.DrawFn) -> AccountState:
 catalogues = st.lists(app_documents, max_size=3)
 
 
+def optional(key: str, *values: Any) -> st.SearchStrategy[JsonObject]:
+    """An object with one of the values under the key, or an empty one."""
+    return st.sampled_from([{}, *({key: value} for value in values)])
+
+
+def joined(*parts: st.SearchStrategy[JsonObject]) -> st.SearchStrategy[JsonObject]:
+    return st.tuples(*parts).map(lambda objects: {key: value for part in objects for key, value in part.items()})
+
+
+plain_entries = joined(
+    optional("allowed_users", "all", "admins", "specific", "nobody", ["all"]),
+    optional("users", [], [MEMBER], [{"id": MEMBER}], [ADMIN]),
+    optional("published", True),
+    optional("name", "voip"),
+)
+plain_states = st.builds(
+    lambda apps_store, plan_entry, whitelabel, is_reseller, account_id: AccountState(
+        account_id, MASTER, {PORT: plan_entry}, {}, apps_store, None, whitelabel, is_reseller
+    ),
+    st.one_of(
+        st.none(),
+        joined(
+            plain_entries.map(lambda entry: {"apps": {PORT: entry}}),
+            optional("blacklist", [PORT], [VOIP], PORT),
+            optional("pvt_deleted", True),
+        ),
+    ),
+    st.one_of(json_values, optional("enabled", True, False, "false", None)),
+    optional("hide_port", True, False),
+    st.booleans(),
+    st.sampled_from([ACCOUNT, ACCOUNT, ACCOUNT, MASTER]),
+)
+plain_apps = joined(
+    st.just({"_id": PORT}), optional("published", True, False, "false", None), optional("name", "port", "voip")
+)
+plain_users = st.one_of(
+    st.none(),
+    st.builds(
+        User,
+        st.sampled_from([MEMBER, ADMIN]),
+        joined(optional("priv_level", "admin", "user"), optional("pvt_deleted", True)),
+    ),
+)
+
+
+@settings(max_examples=500)
+@given(plain_apps, plain_states, plain_users)
+def test_a_hidden_app_stays_hidden_whatever_else_would_show_it(
+    app: JsonObject, state: AccountState, user: User | None
+) -> None:
+    apps = allowed_apps([app], state, user)
+    assert_hidden_stays_hidden(apps, [app], state, user)
+
+
 @given(catalogues, states(), users)
-def test_a_hidden_app_stays_hidden(catalogue: list[JsonObject], state: AccountState, user: User | None) -> None:
+def test_a_hidden_app_stays_hidden_in_any_documents(
+    catalogue: list[JsonObject], state: AccountState, user: User | None
+) -> None:
     before = copy.deepcopy((catalogue, state.apps_store, state.plan_apps, state.vendor_apps, state.account))
     apps = allowed_apps(catalogue, state, user)
     assert_hidden_stays_hidden(apps, catalogue, state, user)

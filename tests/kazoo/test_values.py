@@ -20,7 +20,6 @@ from crossbar_appstore.kazoo.values import (
 )
 from tests.json_values import json_values
 
-
 NOT_BOOLEAN: list[Any] = [None, 0, 1, "no", "True", "", [], {}, [True], MISSING]
 NOT_A_NUMBER: list[Any] = [
     *("", "x", " 5", "5 ", "1e2", "1.", ".5", "1_0", "٥", "inf", "9.9e99999"),
