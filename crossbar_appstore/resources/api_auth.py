@@ -38,8 +38,6 @@ class ApiAuth(Resource):
 
     async def validate(self, context: Context, *params: str) -> None:
         """Look the key up."""
-        if context.verb != "PUT":
-            return
         data, errors = validate_coercing("api_auth", context.data)
         if errors:
             raise ValidationError(errors)

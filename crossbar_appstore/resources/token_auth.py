@@ -5,7 +5,7 @@ from typing import ClassVar
 from crossbar_appstore.auth.identity import Identity
 from crossbar_appstore.auth.login_reply import LoginReply
 from crossbar_appstore.crossbar.context import Context
-from crossbar_appstore.crossbar.errors import ABSENT, AuthenticationRequired
+from crossbar_appstore.crossbar.errors import ABSENT
 from crossbar_appstore.crossbar.resource import Methods, Resource
 
 from .sessions import public_claims
@@ -29,9 +29,7 @@ class TokenAuth(Resource):
 
     async def validate(self, context: Context, *params: str) -> None:
         """The claims and all that a login tells."""
-        identity = context.identity
-        if not isinstance(identity, Identity):
-            raise AuthenticationRequired
+        identity: Identity = context.identity
         if context.verb == "GET":
             context.reply.data = await self._login_reply.data(
                 public_claims(identity), identity.account_id, identity.owner_id

@@ -63,7 +63,7 @@ class UserAuth(Resource):
         """Check the credentials, or what the path says."""
         if params:
             context.reply.data = await self._own_session(context, params[0])
-        elif context.verb == "PUT":
+        else:
             await self._validate_login(context)
 
     async def put(self, context: Context, *params: str) -> None:
