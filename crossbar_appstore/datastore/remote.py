@@ -18,9 +18,9 @@ from .replies import SaveResult, ViewRow, save_result, sequence, view_row
 from .translation import TRANSLATED, Refused, Subject, translate
 from .wire import TIMEOUTS, Timeouts, Wire, as_list, as_object
 
-HEARTBEAT = 0.5
+HEARTBEAT = 0.4
 """Seconds between two signs of life that we ask of a feed."""
-SILENCE = 1.5
+SILENCE = 1.2
 """Seconds without any after which a feed is given up: a half-open connection must not hide a change for 2 s."""
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from types import TracebackType
 from typing import Self
+from weakref import WeakValueDictionary
 
 from crossbar_appstore.json_codec import Json, JsonObject
 
@@ -45,6 +46,7 @@ class Datastore:
         self._board = board if board is not None else NoticeBoard.alone()
         self._outside = NoticeBoard.alone()
         self._feeds = feeds
+        self._writers: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._updates = Feed("database updates", self._connect, self._take, self.counters)
         self._ages = ages = FeedAges(self._updates)
         self._documents = Cache(DocumentKind(couch), self._board, self._outside, ages, self.counters)
@@ -122,17 +124,19 @@ class Datastore:
             DatastoreError: not saved; after TimedOut and Unreachable perhaps saved all the same.
         """
         key = (database, doc_id)
-        known = self._documents.peek(key) or await self._documents.refresh(key)
-        for attempt in range(1, attempts + 1):
-            document = _revised(doc_id, known.document, change)
-            try:
-                return await self._save(database, document)
-            except Conflict:
-                self.counters.conflicts += 1
-            known = await self._documents.refresh(key)
-            if known.document is not None and _is_ours(known.document, document):
-                return known.document
-            await pause(_PAUSE * 2**attempt)
+        # One after the other: writers of this process need not find each other by conflicts.
+        async with self._writers.setdefault(key, asyncio.Lock()):
+            known = self._documents.peek(key) or await self._documents.refresh(key)
+            for attempt in range(attempts):
+                document = _revised(doc_id, known.document, change)
+                try:
+                    return await self._save(database, document)
+                except Conflict:
+                    self.counters.conflicts += 1
+                await pause(_PAUSE * 2**attempt)
+                known = await self._documents.refresh(key)
+                if known.document is not None and _is_ours(known.document, document):
+                    return known.document
         raise Conflict(database, doc_id)
 
     async def create(self, database: str, document: JsonObject) -> JsonObject:
@@ -141,7 +145,7 @@ class Datastore:
 
     async def remove(self, database: str, doc_id: str, *, attempts: int = ATTEMPTS) -> bool:
         """Delete the newest revision of a document, whatever it holds; False if there is none."""
-        for attempt in range(1, attempts + 1):
+        for attempt in range(attempts):
             known = await self._documents.refresh((database, doc_id))
             if known.document is None:
                 return False

@@ -14,7 +14,7 @@ import json
 import re
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from types import TracebackType
@@ -73,6 +73,8 @@ class FaultProxy:
     """Method and path of every request, as it came."""
     before: Callable[[str, str], None] | None = None
     """Called with method and path before a request is passed on."""
+    scripts: dict[str, Callable[[asyncio.StreamWriter], Awaitable[None]]] = field(default_factory=dict)
+    """Who answers instead of the server, by the beginning of the path: it writes the whole reply, head and all."""
     _rules: list[_Rule] = field(default_factory=list)
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
     _server: asyncio.Server | None = None
@@ -142,6 +144,10 @@ class FaultProxy:
         self.requests.append(made)
         if self.before is not None:
             self.before(*made)
+        for beginning, script in self.scripts.items():
+            if made[1].startswith(beginning):
+                await script(writer)
+                return
         fault = self._next_fault(*made)
         if isinstance(fault, Status):
             writer.write(fault.reply(made[0]))
