@@ -29,6 +29,7 @@ from crossbar_appstore.crossbar.errors import (
 )
 from crossbar_appstore.crossbar.gatekeeper import Gatekeeper
 from crossbar_appstore.crossbar.json_style import style_of
+from crossbar_appstore.crossbar.media_types import JSON
 from crossbar_appstore.crossbar.paths import ApiPath
 from crossbar_appstore.crossbar.rendering import HttpReply, Renderer
 from crossbar_appstore.crossbar.resource import Resource
@@ -187,7 +188,9 @@ class DecisionOrder:
 def _preflight(context: Context, resource: Resource, path: ApiPath) -> HttpReply:
     """200 for every path, known or not (deviation D19)."""
     methods = tuple(resource.allowed_methods(*path.nouns[-1].params) or ()) if path.nouns else None
-    return HttpReply(200, {"X-Request-ID": context.request_id, **cors_headers(context.headers, methods)})
+    headers = {"X-Request-ID": context.request_id, "Content-Type": JSON}
+    headers.update(cors_headers(context.headers, methods))
+    return HttpReply(200, headers)
 
 
 def _read(context: Context, body: bytes) -> None:
