@@ -33,18 +33,28 @@ Verdicts = dict[str, Verdict]
 async def replay(pack: Pack, transcripts: Iterable[Path], wanted: set[str], place: Path, cache: Path) -> Verdicts:
     """Verdicts by step id, for all the steps ``wanted`` in these transcripts."""
     tool = load_tool(pack)
+    verdicts: Verdicts = {}
     async with EmbeddedCouchDB(data_dir=place / "couchdb", cache=cache, in_memory=True) as couch:
         await asyncio.to_thread(tool.cmd_load, Namespace(couch=couch.url, force=False))
-        runner = tool.Runner(_arguments(couch.url), tool.load_fixture())
-        proxy = runner.ops.proxy.server
-        try:
-            async with service(f"http://127.0.0.1:{proxy.server_port}", place / "service.log") as address:
-                runner.args.base = address
-                results = [await asyncio.to_thread(runner.file, each, wanted) for each in transcripts]
-        finally:
-            await asyncio.to_thread(proxy.shutdown)
-            proxy.server_close()
-    return {each["id"]: Verdict(each["result"], tuple(each["details"])) for steps in results for each in steps}
+        for transcript in transcripts:
+            log = place / f"{transcript.stem}.log"
+            verdicts.update(
+                await _replay(tool.Runner(_arguments(couch.url), tool.load_fixture()), transcript, wanted, log)
+            )
+    return verdicts
+
+
+async def _replay(runner: Any, transcript: Path, wanted: set[str], log: Path) -> Verdicts:
+    """With a service that has seen nothing before, since each transcript stands for itself."""
+    proxy = runner.ops.proxy.server
+    try:
+        async with service(f"http://127.0.0.1:{proxy.server_port}", log) as address:
+            runner.args.base = address
+            results = await asyncio.to_thread(runner.file, transcript, wanted)
+    finally:
+        await asyncio.to_thread(proxy.shutdown)
+        proxy.server_close()
+    return {each["id"]: Verdict(each["result"], tuple(each["details"])) for each in results}
 
 
 def _arguments(couch: str) -> Namespace:

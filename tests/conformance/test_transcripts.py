@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conformance.lane import Verdicts, replay
 from tests.conformance.pack import Pack, steps
-from tests.conformance.replaying import Verdicts, replay
 
 pytestmark = [
     pytest.mark.conformance,
