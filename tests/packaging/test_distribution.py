@@ -1,5 +1,6 @@
 """The program as a stranger gets it: built, installed into an empty environment, started from another directory."""
 
+import asyncio
 import json
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 pytestmark = pytest.mark.timeout(600)
@@ -86,6 +88,16 @@ def test_the_sdist_holds_what_is_needed_to_build_and_test(distribution: Distribu
     assert {"setup.cfg", "pyproject.toml", "tox.ini", "README.md", "CHANGELOG.md", "LICENSE"} <= content
 
 
+def test_every_module_finds_what_it_imports(environment: Path, tmp_path: Path) -> None:
+    code = (
+        "import importlib, pkgutil, crossbar_appstore as package;"
+        "names = [each.name for each in pkgutil.walk_packages(package.__path__, 'crossbar_appstore.')];"
+        "[importlib.import_module(name) for name in names if not name.endswith('__main__')];"
+        "print(len(names))"
+    )
+    assert int(run(environment / "python", "-W", "error", "-c", code, cwd=tmp_path)) > 50
+
+
 def test_data_is_found_in_an_installed_package(environment: Path, tmp_path: Path) -> None:
     code = (
         "import json; from crossbar_appstore import package_data as data;"
@@ -107,3 +119,36 @@ def test_the_console_script_is_installed(environment: Path, tmp_path: Path) -> N
 
 def test_requirements_agree_with_each_other(environment: Path, tmp_path: Path) -> None:
     assert "No broken requirements" in run(environment / "python", "-m", "pip", "check", cwd=tmp_path)
+
+
+async def test_the_installed_service_starts_answers_and_stops(
+    environment: Path, couchdb_url: str, account_id: str, tmp_path: Path
+) -> None:
+    service = await asyncio.create_subprocess_exec(
+        environment / "crossbar-appstore",
+        "serve",
+        cwd=tmp_path,
+        env={"COUCHDB_URL": couchdb_url, "CROSSBAR_PORT": "0"},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert service.stderr is not None
+    address = await address_in(service.stderr)
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{address}/v2/accounts/{account_id}/apps_store") as reply,
+    ):
+        assert reply.headers["Content-Type"] == "application/json"
+        assert (await reply.json())["status"] == "error"
+    service.terminate()
+    await service.communicate()
+    assert service.returncode == 0
+
+
+async def address_in(log: asyncio.StreamReader) -> str:
+    """The address that the service says it listens on."""
+    lines = []
+    async for line in log:
+        lines.append(line)
+        if address := json.loads(line).get("address"):
+            return str(address)
+    raise AssertionError(b"".join(lines).decode())
