@@ -177,7 +177,7 @@ class _Rules:
         entry = self.permissions.entry(app.id)
         if entry is None:
             return app
-        merged = merge(app.document, self._mergeable(entry, app.id))
+        merged = _merged(app.document, self._mergeable(entry, app.id))
         authorized = is_authorized(entry, self.user)
         if authorized and not app.published:
             return AllowedApp(app.id, merged, False, app.authority, app.trail)
@@ -200,6 +200,14 @@ class _Rules:
         if self.master_account_id is None:
             return app
         return _decided(app, app.document, True, SUPER_ADMIN, self.master_account_id, None, None)
+
+
+def _merged(document: JsonObject, entry: JsonObject) -> JsonObject:
+    try:
+        return merge(document, entry)
+    except RecursionError:
+        # A permission nested without end is malformed: its account must still be able to list and remove the app.
+        return document
 
 
 def _hides_port(state: AccountState) -> bool:

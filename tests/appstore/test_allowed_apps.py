@@ -200,6 +200,15 @@ class TestPermission:
         found = voip(apps_store=store({VOIP: entry}), user=member())
         assert (found.published, found.authority) == (True, "master_account")
 
+    def test_a_permission_nested_without_end_still_decides(self) -> None:
+        endless: JsonObject = {}
+        for _ in range(5000):
+            endless = {"deeper": endless}
+        entry = {"allowed_users": "admins", "ui_metadata": endless}
+        found = voip(apps_store=store({VOIP: entry}), user=member())
+        assert (found.published, found.authority) == (False, "app_store")
+        assert "ui_metadata" not in found.document
+
     @pytest.mark.parametrize("odd", [None, "x", 5, True, [], [VOIP]])
     def test_malformed_permissions_are_none(self, odd: Json) -> None:
         assert voip(apps_store={**store(), "apps": odd, "blacklist": [VOIP]}).authority == "app_store_blacklist"

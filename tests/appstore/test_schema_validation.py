@@ -221,7 +221,7 @@ def test_texts_become_the_numbers_and_booleans_that_are_asked_for() -> None:
     assert compile_schema({"type": "integer"}).coerced("5") == "5"
 
 
-def test_coercion_is_tried_before_a_value_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_coercion_is_tried_before_a_value_is_refused() -> None:
     app = {"price": "5", "masqueradable": "false"}
     value, found = validate_coercing("app", app)
     assert (value["price"], value["masqueradable"]) == (5, False)
