@@ -25,9 +25,10 @@ from crossbar_appstore.maintenance.system import BesideKazoo
 async def create_account(
     couch: Couch, output: Output, *, name: str, realm: str, username: str, password: str, dry_run: bool
 ) -> int:
-    """Make an account with an administrator, and what a new system needs; the first becomes the master account.
+    """Make an account.
 
-    Later accounts are children of the master account. Beside KAZOO, KAZOO makes the accounts.
+    It has an administrator, and the first one becomes the master account of a new system. Later accounts are children
+    of the master account. Beside KAZOO, KAZOO makes the accounts.
     """
     try:
         created = await make_account(couch, NewAccount(name, realm, username, password), dry_run=dry_run)

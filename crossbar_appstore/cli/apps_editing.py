@@ -64,10 +64,10 @@ def _picture_options(function: Callable[..., Any]) -> Callable[..., Any]:
 async def set_app_field(
     couch: Couch, output: Output, *, app: str, field: str, value: str, string: bool, dry_run: bool
 ) -> int:
-    """Set a FIELD of APP (its id or name) to VALUE: JSON, or else a text.
+    """Set a field of an app.
 
-    A FIELD may be a path, such as urls.documentation. The VALUE null removes it. Private fields, and values that the
-    schema of apps forbids, are refused.
+    APP is its id or name. VALUE is JSON, or else a text. A FIELD may be a path, such as urls.documentation. The VALUE
+    null removes it. Private fields, and values that the schema of apps forbids, are refused.
     """
     path = field.split(".")
     return await _edit(
@@ -83,7 +83,9 @@ def _text_verb(name: str, field: str, sample: str) -> click.Command:
     """A verb that sets one of an app's texts."""
 
     @click.command(
-        name, help=f"Set the {field.replace('_', ' ')} of APP (its id or name).", epilog=example(f"{name} {sample}")
+        name,
+        help=f"Set the {field.replace('_', ' ')} of an app.\n\nAPP is its id or name.",
+        epilog=example(f"{name} {sample}"),
     )
     @app_argument
     @click.argument("text")
@@ -114,7 +116,10 @@ set_app_extended_description = _text_verb(
 async def set_app_features(
     couch: Couch, output: Output, *, app: str, features: tuple[str, ...], language: str, dry_run: bool
 ) -> int:
-    """Set the FEATURES of APP (its id or name): one argument each, or one with @ between them."""
+    """Set the features of an app.
+
+    APP is its id or name. One argument each, or one with @ between them.
+    """
     listed = [part for feature in features for part in feature.split(_FEATURE_SEPARATOR) if part]
     return await _edit(
         couch, output, app, lambda: editing.set_field(("i18n", language, "features"), listed), dry_run=dry_run
@@ -128,7 +133,10 @@ async def set_app_features(
 @dry_run_option
 @database_verb
 async def set_app_icon(couch: Couch, output: Output, *, app: str, picture: Path, **how: Any) -> int:
-    """Attach a PICTURE to APP (its id or name) and make it the icon."""
+    """Set the icon of an app.
+
+    APP is its id or name. The PICTURE is attached under its file's name.
+    """
     return await _edit_pictures(couch, output, app, "icon", [picture], **how)
 
 
@@ -139,7 +147,10 @@ async def set_app_icon(couch: Couch, output: Output, *, app: str, picture: Path,
 @dry_run_option
 @database_verb
 async def set_app_screenshots(couch: Couch, output: Output, *, app: str, folder: Path, **how: Any) -> int:
-    """Attach the pictures of a FOLDER to APP (its id or name) and make them the screenshots, in the order of names."""
+    """Set the screenshots of an app.
+
+    APP is its id or name. The pictures of the FOLDER are attached, in the order of their names.
+    """
     pictures = editing.pictures_in(folder)
     if not pictures:
         raise click.BadParameter(f"{folder} holds no pictures", param_hint="FOLDER")
@@ -148,11 +159,12 @@ async def set_app_screenshots(couch: Couch, output: Output, *, app: str, folder:
 
 def _publishing_verb(name: str, *, published: bool) -> click.Command:
     """A verb that shows an app, or hides it."""
-    what = "Show APP (its id or name)" if published else "Hide APP (its id or name)"
+
+    what = "Show an app." if published else "Hide an app."
 
     @click.command(
         name,
-        help=f"{what} in the App Exchange, unless an account's service plan or permissions say otherwise.",
+        help=f"{what}\n\nAPP is its id or name. Service plans and permissions may say otherwise.",
         epilog=example(f"{name} voip"),
     )
     @app_argument
@@ -174,7 +186,10 @@ unpublish_app = _publishing_verb("unpublish-app", published=False)
 @dry_run_option
 @database_verb
 async def remove_app(couch: Couch, output: Output, *, app: str, yes: bool, dry_run: bool) -> int:
-    """Delete APP (its id or name) with its pictures; export-apps keeps a copy, unpublish-app only hides it."""
+    """Delete an app.
+
+    APP is its id or name. export-apps keeps a copy, unpublish-app only hides the app.
+    """
     catalogue = await MasterCatalogue.of(couch)
     document = await catalogue.open(app)
     if not (yes or dry_run):

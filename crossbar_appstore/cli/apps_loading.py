@@ -73,7 +73,9 @@ _key_option = click.option(
 @_loading_options
 @database_verb
 async def init_apps(couch: Couch, output: Output, *, path: Path, **how: Any) -> int:
-    """Load every app below PATH; apps that are there already get the API_URL and the pictures only.
+    """Load every app below PATH.
+
+    Apps that the catalogue has already get the API_URL and the pictures only; refresh-apps updates the rest.
 
     Without API_URL apps get no api_url, and then call the API that the web client itself uses.
     """
@@ -87,7 +89,10 @@ async def init_apps(couch: Couch, output: Output, *, path: Path, **how: Any) -> 
 @_loading_options
 @database_verb
 async def init_app(couch: Couch, output: Output, *, path: Path, **how: Any) -> int:
-    """Load the app whose folder is PATH, the one that holds metadata/app.json."""
+    """Load the app in the folder PATH.
+
+    It is the folder that holds metadata/app.json. See init-apps.
+    """
     return await _load(couch, output, Found((path,)), Mode.INIT, **how)
 
 
@@ -96,7 +101,10 @@ async def init_app(couch: Couch, output: Output, *, path: Path, **how: Any) -> i
 @_key_option
 @database_verb
 async def refresh_apps(couch: Couch, output: Output, *, path: Path, **how: Any) -> int:
-    """Load every app below PATH; apps that are there already get its metadata and pictures."""
+    """Load or update every app below PATH.
+
+    Apps that the catalogue has already get what app.json says in the fields named by --key, and the pictures.
+    """
     return await _load(couch, output, find_app_folders(path), Mode.REFRESH, **how)
 
 
@@ -108,7 +116,10 @@ async def refresh_apps(couch: Couch, output: Output, *, path: Path, **how: Any) 
 @_key_option
 @database_verb
 async def refresh_app(couch: Couch, output: Output, *, path: Path, **how: Any) -> int:
-    """Load the app whose folder is PATH; if it is there already, it gets its metadata and pictures."""
+    """Load or update the app in the folder PATH.
+
+    It is the folder that holds metadata/app.json. See refresh-apps.
+    """
     return await _load(couch, output, Found((path,)), Mode.REFRESH, **how)
 
 

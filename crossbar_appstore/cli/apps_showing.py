@@ -18,7 +18,7 @@ from crossbar_appstore.maintenance.metadata_rules import DEFAULT_LANGUAGE
 @click.command("apps", epilog=example("apps", "apps --json"))
 @database_verb
 async def apps(couch: Couch, output: Output) -> int:
-    """List the apps of the catalogue by name."""
+    """List the apps."""
     documents = await (await MasterCatalogue.of(couch)).apps()
     headings = ("NAME", "ID", "LABEL", "VERSION", "PHASE", "PUBLISHED", "API_URL")
     output.columns(headings, [_row(document) for document in documents])
@@ -30,7 +30,10 @@ async def apps(couch: Couch, output: Output) -> int:
 @click.argument("app", metavar="APP")
 @database_verb
 async def app(couch: Couch, output: Output, *, app: str) -> int:
-    """Show APP (its id or name): every field, its revision and its pictures."""
+    """Show an app.
+
+    APP is its id or name. Every field, the revision and the pictures are shown.
+    """
     document = await (await MasterCatalogue.of(couch)).open(app)
     output.line((f"App {document.get('name')}", "bold"), f"  {document['_id']}  {document['_rev']}")
     _print_fields(output, public_fields(document), depth=1)

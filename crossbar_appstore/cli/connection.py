@@ -4,14 +4,18 @@ import asyncio
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from crossbar_appstore.cli.options import DATABASE, json_option, settings_options
 from crossbar_appstore.cli.output import Output
 from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.wire import Timeouts
 from crossbar_appstore.settings import Settings
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+PATIENT: Final = Timeouts(connect=5.0, read=60.0, total=120.0)
+"""Nobody's request waits for a command, and a bulk of pictures takes its time."""
 
 
 @asynccontextmanager
@@ -22,7 +26,7 @@ async def connected(settings: Settings) -> AsyncIterator[Couch]:
         SettingsError: they name none.
     """
     address = settings.require_couchdb()
-    async with Couch(address.url, user=address.user, password=address.password) as couch:
+    async with Couch(address.url, user=address.user, password=address.password, timeouts=PATIENT) as couch:
         yield couch
 
 

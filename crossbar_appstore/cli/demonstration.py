@@ -64,9 +64,10 @@ def demo(
     password: str | None,
     couchdb_port: int,
 ) -> int:
-    """Start a CouchDB of our own with a master account and sample apps, then serve until stopped.
+    """Serve sample apps from a CouchDB of our own.
 
-    The account is made once; the data stay from one start to the next.
+    Starts it, makes a master account and loads sample apps, then serves until stopped. The account is made once; the
+    data stay from one start to the next.
     """
     set_up_logging(logging.WARNING)
     chosen = password or (PASSWORD if _is_loopback(settings.host) else secrets.token_urlsafe(12))

@@ -22,10 +22,11 @@ _RULE_WIDTH: Final = 10
 @click.option("--user", help="Ask for this user (id or user name), whose permissions then count.")
 @database_verb
 async def explain(couch: Couch, output: Output, *, account: str, app: str | None, user: str | None) -> int:
-    """Tell for each app of ACCOUNT (its id, name or realm) whether it is visible, and which rule decided.
+    """Tell why apps are visible or not.
 
-    The rules follow each other, the last one that had a say decides: catalogue, plan, permission, blacklist,
-    whitelabel, master. Without a user, permissions hide nothing, as in the App Exchange.
+    For each app, or for APP, as ACCOUNT (an id, name or realm) sees it, and from which document that comes. The rules
+    follow each other, the last one that had a say decides: catalogue, plan, permission, blacklist, whitelabel, master.
+    Without a user, permissions hide nothing, as in the App Exchange.
     """
     try:
         found = await explaining.explain(couch, account, app, user)

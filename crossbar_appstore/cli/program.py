@@ -40,9 +40,14 @@ VERBS: Final = {
     "publish-app": "apps_editing",
     "unpublish-app": "apps_editing",
     "remove-app": "apps_editing",
+    "export-apps": "apps_exporting",
+    "diff-apps": "apps_exporting",
     "explain": "explaining",
+    "doctor": "checking",
+    "views": "views",
     "create-account": "accounts",
     "sup": "sup",
+    "completion": "completion",
 }
 """Verb → the module of this package that has it, under its name with underscores."""
 

@@ -31,7 +31,9 @@ class CannotListen(click.ClickException):
 @click.command("serve", epilog=example("serve --couchdb-url http://admin:secret@127.0.0.1:5984"))
 @settings_options(without=("CROSSBAR_DATA_DIR", "CROSSBAR_CACHE_DIR"))
 def serve(*, settings: Settings) -> int:
-    """Answer requests until stopped by SIGINT or SIGTERM.
+    """Serve until stopped.
+
+    SIGINT and SIGTERM stop it when the requests under way are answered.
 
     Where no KAZOO lives on the CouchDB, databases, design documents and keys that are missing are made first. Beside
     KAZOO nothing of this is written.

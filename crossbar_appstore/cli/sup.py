@@ -31,17 +31,22 @@ FUNCTIONS: Final = {
 
 @click.command(
     "sup",
+    help=f"""Run a command line of KAZOO's sup.
+
+    Each FUNCTION is the verb of the same name, whose options may follow.
+
+    MODULE is {" or ".join(MODULES)}.
+
+    FUNCTION is one of {", ".join(FUNCTIONS)}.
+    """,
     context_settings={"ignore_unknown_options": True},
     epilog=example("sup crossbar_maintenance init_apps /var/www/html/monster-ui/apps http://api.example.com:8000/v2/"),
 )
-@click.argument("module", type=click.Choice(MODULES))
-@click.argument("function", type=click.Choice(tuple(FUNCTIONS)))
+@click.argument("module", type=click.Choice(MODULES), metavar="MODULE")
+@click.argument("function", type=click.Choice(tuple(FUNCTIONS)), metavar="FUNCTION")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def sup(module: str, function: str, arguments: tuple[str, ...]) -> int:
-    """Run a FUNCTION as KAZOO's sup does: each is the verb of the same name, with dashes.
-
-    Options of that verb may follow.
-    """
+    """Run the verb that a function of KAZOO's is called here."""
     given = sum(not argument.startswith("--") for argument in arguments)
     if given == len(arguments) and given not in FUNCTIONS[function]:
         wanted = " or ".join(str(count) for count in FUNCTIONS[function])

@@ -16,10 +16,12 @@ from crossbar_appstore.appstore.service_plans import (
     plan_references,
 )
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.errors import DatabaseMissing, DocumentMissing, ViewMissing
+from crossbar_appstore.datastore.errors import DatabaseMissing, ViewMissing
 from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.kazoo.accounts import ACCOUNTS_CONFIG
 from crossbar_appstore.kazoo.documents import alphanumeric_name, live
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
+from crossbar_appstore.maintenance.reading import stored
 from crossbar_appstore.maintenance.system import ACCOUNTS, SERVICES
 
 _OBJECT_PLANS: Final = "services/object_plans"
@@ -52,10 +54,14 @@ class Plans:
 
 @dataclass(frozen=True, slots=True)
 class AccountRules:
-    """What the rules are asked about. ``plans`` are those that count: the account's own, or its reseller's."""
+    """What the rules are asked about.
+
+    ``plans`` are those that count: the account's own, or its reseller's. ``master_config`` names the master account.
+    """
 
     state: AccountState
     plans: Plans
+    master_config: JsonObject | None
 
 
 async def find_account(couch: Couch, wanted: str) -> JsonObject:
@@ -65,7 +71,7 @@ async def find_account(couch: Couch, wanted: str) -> JsonObject:
         UnknownAccount: there is none.
     """
     if is_account_id(wanted):
-        document = await _document(couch, account_db(wanted), wanted)
+        document = await stored(couch, account_db(wanted), wanted)
         if document is not None:
             return document
     keys = (("listing_by_name", alphanumeric_name(wanted)), ("listing_by_realm", wanted.lower()))
@@ -83,7 +89,7 @@ async def find_user(couch: Couch, account_id: str, wanted: str) -> JsonObject:
         UnknownUser: there is none.
     """
     database = account_db(account_id)
-    document = live(await _document(couch, database, wanted))
+    document = live(await stored(couch, database, wanted))
     if document is not None and document.get("pvt_type") == "user":
         return document
     named = await couch.find(database, {"pvt_type": "user", "username": wanted.lower()})
@@ -100,15 +106,15 @@ async def account_rules(couch: Couch, account_id: str, master_account_id: str) -
         DatastoreError: CouchDB is away.
     """
     database = account_db(account_id)
-    account = await _document(couch, database, account_id)
+    account = await stored(couch, database, account_id)
     plans = await _plans(couch, account_id, account, master_account_id)
     own_services = plans.services
     fallback = fallback_account(plans.apps, own_services)
     if fallback is not None and fallback != account_id:
-        reseller = await _document(couch, account_db(fallback), fallback)
+        reseller = await stored(couch, account_db(fallback), fallback)
         plans = await _plans(couch, fallback, reseller, master_account_id)
     vendors = {
-        (vendor_id, app_id): await _document(couch, account_db(vendor_id), app_id)
+        (vendor_id, app_id): await stored(couch, account_db(vendor_id), app_id)
         for vendor_id, app_id in needed_vendor_apps(plans.apps, master_account_id)
     }
     state = AccountState(
@@ -116,25 +122,25 @@ async def account_rules(couch: Couch, account_id: str, master_account_id: str) -
         master_account_id=master_account_id,
         plan_apps=plans.apps,
         vendor_apps=vendors,
-        apps_store=await _document(couch, database, DOCUMENT_ID),
+        apps_store=await stored(couch, database, DOCUMENT_ID),
         account=account,
-        whitelabel=await _document(couch, database, "whitelabel"),
+        whitelabel=await stored(couch, database, "whitelabel"),
         is_reseller=is_reseller(own_services),
     )
-    return AccountRules(state, plans)
+    return AccountRules(state, plans, await stored(couch, "system_config", ACCOUNTS_CONFIG))
 
 
 async def _plans(couch: Couch, account_id: str, account: JsonObject | None, master_account_id: str) -> Plans:
-    services = await _document(couch, SERVICES, account_id)
+    services = await stored(couch, SERVICES, account_id)
     if live(services) is None and account is not None:
-        lineage = {ancestor: await _document(couch, SERVICES, ancestor) for ancestor in ancestors(account)}
+        lineage = {ancestor: await stored(couch, SERVICES, ancestor) for ancestor in ancestors(account)}
         services = invented_services(account, lineage, master_account_id)
     references = plan_references(services, await _object_plans(couch, account_id))
     documents = {
-        reference.key: await _document(couch, account_db(reference.vendor_id), reference.plan_id)
+        reference.key: await stored(couch, account_db(reference.vendor_id), reference.plan_id)
         for reference in references
     }
-    weights = merge_weights(await _document(couch, "system_config", "services"))
+    weights = merge_weights(await stored(couch, "system_config", "services"))
     return Plans(account_id, services, references, documents, applications(references, documents, weights))
 
 
@@ -144,10 +150,3 @@ async def _object_plans(couch: Couch, account_id: str) -> Sequence[tuple[str, Js
     except (ViewMissing, DatabaseMissing):
         return ()
     return [(row.id, row.value) for row in rows if row.id is not None]
-
-
-async def _document(couch: Couch, database: str, doc_id: str) -> JsonObject | None:
-    try:
-        return await couch.open_doc(database, doc_id)
-    except (DocumentMissing, DatabaseMissing):
-        return None

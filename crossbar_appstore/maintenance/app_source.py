@@ -75,9 +75,9 @@ def _checked(folder: Path, file: str, metadata: JsonObject, rules: PictureRules,
     if lenient:
         metadata, repairs = mended(file, metadata, _icon_names(folder))
         remarks += repairs
-    refusals = (*schema_remarks(file, validate_app(metadata)), *markup_remarks(file, metadata))
-    if refusals:
-        return AppSource(folder, metadata, (), (*remarks, *refusals))
+    remarks += schema_remarks(file, validate_app(metadata))
+    remarks += markup_remarks(file, metadata)
+    # Also of a refused app, so that everything can be mended at once.
     pictures, about_pictures = _pictures(folder, metadata, rules)
     return AppSource(folder, metadata, pictures, (*remarks, *about_pictures, *notes(file, metadata)))
 
@@ -101,10 +101,13 @@ def _pictures(
 
 
 def _named_pictures(metadata: JsonObject) -> Iterable[tuple[str, str, str]]:
-    """Kind, field and name of each picture that the metadata name; valid metadata name texts only."""
-    yield "icon", "icon", metadata["icon"]
+    """Kind, field and name of each picture that the metadata name."""
+    icon = string_at(metadata, "icon")
+    if icon is not None:
+        yield "icon", "icon", icon
     for index, name in enumerate(list_at(metadata, "screenshots")):
-        yield "screenshots", f"screenshots.{index}", name
+        if isinstance(name, str):
+            yield "screenshots", f"screenshots.{index}", name
 
 
 def _icon_names(folder: Path) -> tuple[str, ...]:

@@ -252,16 +252,17 @@ def _new_faults(before: JsonObject, after: JsonObject) -> list[Remark]:
 
     A text that is still missing is no fault: a new language gets its texts one after the other.
     """
-    known = {(fault.field, fault.rule, json_codec.dumps(fault.value)) for fault in _faults(before)}
+    known = {(fault.field, fault.rule, json_codec.dumps(fault.value)) for fault in faults_of(before)}
     return [
         fault
-        for fault in _faults(after)
+        for fault in faults_of(after)
         if (fault.field, fault.rule, json_codec.dumps(fault.value)) not in known
         and not (fault.rule == "required" and fault.field.startswith("i18n."))
     ]
 
 
-def _faults(document: JsonObject) -> tuple[Remark, ...]:
+def faults_of(document: JsonObject) -> tuple[Remark, ...]:
+    """What keeps a document from being loaded: what the schema has against it, and markup in its labels."""
     return (*schema_remarks("", validate_app(document)), *markup_remarks("", document))
 
 

@@ -20,6 +20,7 @@ from crossbar_appstore.appstore.apps_store_document import User
 from crossbar_appstore.appstore.service_plans import mentions
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.kazoo.accounts import ACCOUNTS_CONFIG
 from crossbar_appstore.kazoo.documents import revision
 from crossbar_appstore.kazoo.ids import account_db
 from crossbar_appstore.maintenance.account_rules import AccountRules, account_rules, find_account, find_user
@@ -169,8 +170,7 @@ def _place(decision: Decision, app: AllowedApp, rules: AccountRules) -> tuple[st
         vendor_id = next(vendor_id for vendor_id, app_id in state.vendor_apps if app_id == app.id)
         return account_db(vendor_id), decision.document, decision.revision
     if decision.rule == SERVICE_PLAN:
-        services = rules.plans.services
-        return SERVICES, rules.plans.account_id, None if services is None else revision(services)
+        return SERVICES, rules.plans.account_id, revision(rules.plans.services or {})
     if decision.rule == SUPER_ADMIN:
-        return "system_config", "accounts", None
+        return "system_config", ACCOUNTS_CONFIG, revision(rules.master_config or {})
     return account_db(state.account_id), decision.document, decision.revision
