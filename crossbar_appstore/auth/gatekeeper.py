@@ -4,6 +4,7 @@ from typing import Final
 
 from crossbar_appstore.crossbar.context import BASIC, BEARER, X_AUTH_TOKEN, Context
 from crossbar_appstore.crossbar.errors import BadIdentifier, ExpiredToken
+from crossbar_appstore.datastore.moments import Memo
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import live
 from crossbar_appstore.kazoo.values import MISSING, get
@@ -45,6 +46,10 @@ class AuthGatekeeper:
         self._basic = basic
         self._restrictions = restrictions
         self._writes_need_admin = writes_need_admin
+        moments = documents.store.moments
+        self._moments = moments
+        self._identities: Memo[tuple[str, str | None], Identity] = Memo(moments)
+        self._accounts: Memo[str, JsonObject] = Memo(moments)
 
     async def early(self, context: Context) -> None:
         """Check a JWT; a bad one leaves the caller unknown.
@@ -56,7 +61,14 @@ class AuthGatekeeper:
         """
         token = context.auth_token
         if context.auth_scheme == X_AUTH_TOKEN and token and token != _UNDEFINED:
-            context.identity = await self._by_jwt(context, token)
+            key = (token, context.headers.get("X-Auth-Account-ID"))
+            identity = self._identities.get(key)
+            if identity is None:
+                moment = self._moments.take()
+                identity = await self._by_jwt(context, token)
+                if identity is not None:
+                    self._identities.put(key, identity, moment)
+            context.identity = identity
 
     async def account(self, context: Context) -> None:
         """Load the account that the path names, soft-deleted or not.
@@ -68,9 +80,13 @@ class AuthGatekeeper:
         account_id = context.account_id
         if account_id is None:
             return
-        account = await self._documents.account(account_id)
+        account = self._accounts.get(account_id)
         if account is None:
-            raise BadIdentifier(cause=account_id)
+            moment = self._moments.take()
+            account = await self._documents.account(account_id)
+            if account is None:
+                raise BadIdentifier(cause=account_id)
+            self._accounts.put(account_id, account, moment)
         context.account = account
 
     async def authenticate(self, context: Context) -> None:

@@ -1,9 +1,11 @@
 """Token restrictions as they are stored: of the caller's account, else of the system."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import Forbidden
+from crossbar_appstore.datastore.moments import Memo
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.values import get
 
@@ -17,12 +19,19 @@ DOCUMENT: Final = "token_restrictions"
 DENIED: Final = "access denied by token restrictions"
 
 
+@dataclass(frozen=True, slots=True)
+class _Restrictions:
+    by_endpoint: JsonObject | None
+
+
 class RestrictionCheck:
     """Applies token restrictions to requests (``cb_token_restrictions:authorize/1``)."""
 
     def __init__(self, documents: Documents, settings: Settings) -> None:
         self._documents = documents
         self._settings = settings
+        self._moments = documents.store.moments
+        self._known: Memo[tuple[str, str | None, str | None], _Restrictions] = Memo(self._moments)
 
     async def check(self, identity: Identity, context: Context) -> None:
         """Nothing if the request passes; superduper admins always do.
@@ -32,10 +41,7 @@ class RestrictionCheck:
         """
         if identity.is_superduper:
             return
-        by_level = await self._of_method(identity)
-        if by_level is None:
-            return
-        by_endpoint = restrictions.of_priv_level(by_level, await self._priv_level(identity))
+        by_endpoint = await self._of(identity)
         if by_endpoint is None:
             return
         noun = context.resource
@@ -46,6 +52,20 @@ class RestrictionCheck:
         )
         if not restrictions.permits(by_endpoint, noun.name, noun.params, context.verb, accounts):
             raise Forbidden(cause=DENIED)
+
+    async def _of(self, identity: Identity) -> JsonObject | None:
+        """What restricts the caller, by endpoint; None if nothing does."""
+        key = (identity.account_id, identity.owner_id, identity.method)
+        known = self._known.get(key)
+        if known is None:
+            moment = self._moments.take()
+            by_level = await self._of_method(identity)
+            found = None
+            if by_level is not None:
+                found = restrictions.of_priv_level(by_level, await self._priv_level(identity))
+            known = _Restrictions(found)
+            self._known.put(key, known, moment)
+        return known.by_endpoint
 
     async def _of_method(self, identity: Identity) -> JsonObject | None:
         stored = await self._documents.in_account(identity.account_id, DOCUMENT)

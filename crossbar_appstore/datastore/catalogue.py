@@ -65,21 +65,20 @@ class Catalogue:
 
     def _concerns(self, written: Written) -> bool:
         state = self._loader.state
-        if state is not None and written.database != state.database:
+        # Before the first load here, it may concern other workers.
+        if state.database not in ("", written.database):
             return False
         if written.document is None or written.doc_id == DESIGN or written.document.get("pvt_type") == "app":
             return True
-        return state is not None and any(app["_id"] == written.doc_id for app in state.apps)
+        return any(app["_id"] == written.doc_id for app in state.apps)
 
     async def _connect(self) -> AsyncGenerator[list[Change], None]:
         await self.snapshot()
         state = self._loader.state
-        if state is None:  # a snapshot is made of it
-            return
         self._followed = state.database
         async with aclosing(self._couch.changes(state.database, since=state.since)) as pieces:
             async for piece in pieces:
-                if not self._follows_the_master_account():
+                if self._loader.state.database != self._followed:
                     return
                 yield piece
 
@@ -88,11 +87,7 @@ class Catalogue:
         if changes:
             await self._cache.refresh(_KEY)
 
-    def _follows_the_master_account(self) -> bool:
-        state = self._loader.state
-        return state is not None and state.database == self._followed
-
     def limit(self, asked_at: float) -> float:
         """Seconds that a snapshot is believed: until the next whole load while the feed is heard of, else briefly."""
-        followed = self.feed.is_healthy() and self._follows_the_master_account()
+        followed = self._loader.state.database == self._followed and self.feed.is_healthy()
         return RELOAD_SECONDS if followed else UNWATCHED_SECONDS

@@ -34,11 +34,11 @@ _MOST_CHANGES = 500
 class State:
     """The apps in order, as of the sequence ``since``; ``loaded_at`` (monotonic) is when the whole was read."""
 
-    account_id: str
-    database: str
-    since: Json
-    loaded_at: float
-    apps: tuple[JsonObject, ...]
+    account_id: str = ""
+    database: str = ""
+    since: Json = None
+    loaded_at: float = 0.0
+    apps: tuple[JsonObject, ...] = ()
 
 
 class Loader:
@@ -52,7 +52,7 @@ class Loader:
         self._one_at_a_time = asyncio.Lock()
         self._snapshot: Snapshot | None = None
         self._stale: Snapshot | None = None
-        self.state: State | None = None
+        self.state = State()
 
     def row(self, key: Key) -> int:
         """The catalogue's own row."""
@@ -64,7 +64,7 @@ class Loader:
             account_id = await self._master.id()
             old = self.state
             new = None
-            if old is not None and old.account_id == account_id and time.monotonic() < old.loaded_at + RELOAD_SECONDS:
+            if old.account_id == account_id and time.monotonic() < old.loaded_at + RELOAD_SECONDS:
                 new = await self._catch_up(old)
             self.state = new or await self._load(account_id)
             return self._published(self.state)

@@ -21,6 +21,8 @@ class NoticeBoard:
 
     CATALOGUE = ROWS
     """The row of the catalogue, shared with no document."""
+    TOTAL = ROWS + 1
+    """The row that counts the writes of all rows."""
 
     __slots__ = ("_cells", "_column", "_memory", "workers")
 
@@ -65,11 +67,16 @@ class NoticeBoard:
     def count_up(self, row: int) -> None:
         """Tell every worker that what it knows of this row is old."""
         self._cells[row * self.workers + self._column] += 1
+        self._cells[self.TOTAL * self.workers + self._column] += 1
+
+    def all_writes(self) -> int:
+        """How many writes were ever told of on the whole board; only good for comparing."""
+        return self.writes(self.TOTAL)
 
 
 def size(workers: int) -> int:
     """Bytes that a board for so many workers takes: half a megabyte a worker."""
-    return (ROWS + 1) * workers * _CELL
+    return (ROWS + 2) * workers * _CELL
 
 
 def row_of(database: str, doc_id: str) -> int:

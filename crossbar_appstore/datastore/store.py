@@ -18,6 +18,7 @@ from .couch import Couch
 from .errors import Conflict, DocumentMissing
 from .known import DocumentKind, Known, KnownRows, RowsKind, query_key
 from .master_account import MasterAccount
+from .moments import Moments
 from .notices import NoticeBoard, row_of
 from .pauses import pause
 from .remote import Written
@@ -45,6 +46,7 @@ class Datastore:
         self.counters = couch.counters
         self._board = board if board is not None else NoticeBoard.alone()
         self._outside = NoticeBoard.alone()
+        self.moments = Moments(self._board, self._outside)
         self._feeds = feeds
         self._writers: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._updates = Feed("database updates", self._connect, self._take, self.counters)
@@ -70,6 +72,11 @@ class Datastore:
         await self._documents.close()
         await self._rows.close()
         await self.couch.close()
+
+    @property
+    def away(self) -> bool:
+        """Whether CouchDB was away when a document was last asked for."""
+        return self._documents.away
 
     # Reading
 

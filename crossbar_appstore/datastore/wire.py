@@ -177,10 +177,7 @@ class Wire:
         Own line splitting, as aiohttp's refuses long lines. TimeoutError after ``silence`` seconds without a byte.
         """
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.timeouts.connect, sock_read=silence)
-        headers = {"Accept-Encoding": "identity"}  # PouchDB Server's compression would hold lines back
-        async with self._session().request(
-            "GET", self._url(endpoint), params=params, headers=headers, timeout=timeout
-        ) as response:
+        async with self._session().request("GET", self._url(endpoint), params=params, timeout=timeout) as response:
             if response.status >= 400:
                 raise Refused(response.status, await response.read())
             rest = b""
@@ -199,6 +196,8 @@ class Wire:
         if self._authorization is not None:
             request.headers["Authorization"] = self._authorization
         request.headers["Accept"] = "application/json"
+        # Only PouchDB Server compresses: that costs both sides more than it saves, and holds back the lines of a feed.
+        request.headers["Accept-Encoding"] = "identity"
         self.counters.requests += 1
         response = await handler(request)
         if response.status == 202:

@@ -31,6 +31,7 @@ from crossbar_appstore.appstore.service_plans import (
     plan_references,
 )
 from crossbar_appstore.crossbar.context import PreparedJson
+from crossbar_appstore.datastore.moments import Memo
 from crossbar_appstore.datastore.snapshot import Snapshot
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import Json, JsonObject, dumps
@@ -148,6 +149,7 @@ class AppStore:
 
     def __init__(self, store: Datastore) -> None:
         self._store = store
+        self._current: Memo[str, AccountApps] = Memo(store.moments, _MOST_ACCOUNTS)
         self._remembered: OrderedDict[str, tuple[_Reads, AccountApps]] = OrderedDict()
 
     async def apps(self, account_id: str) -> AccountApps:
@@ -156,6 +158,15 @@ class AppStore:
         Raises:
             DatastoreError: CouchDB is away, and a document that decides was never read.
         """
+        current = self._current.get(account_id)
+        if current is None:
+            moment = self._store.moments.take()
+            current = await self._looked_at_again(account_id)
+            self._current.put(account_id, current, moment)
+        return current
+
+    async def _looked_at_again(self, account_id: str) -> AccountApps:
+        """What was decided before if every document is the same as then, else what the rules say now."""
         remembered = self._remembered.get(account_id)
         if remembered is not None and await remembered[0].still_hold():
             self._remembered.move_to_end(account_id)
@@ -246,9 +257,7 @@ class AppStore:
         )
         return applications(references, dict(zip(keys, plans, strict=True)), merge_weights(config))
 
-    async def _vendor_apps(
-        self, reads: _Reads, keys: Sequence[VendorKey]
-    ) -> Mapping[VendorKey, JsonObject | None]:
+    async def _vendor_apps(self, reads: _Reads, keys: Sequence[VendorKey]) -> Mapping[VendorKey, JsonObject | None]:
         usable = [key for key in dict.fromkeys(keys) if is_account_id(key[0])]
         documents = await asyncio.gather(*(reads.account_document(*key) for key in usable))
         return dict(zip(usable, documents, strict=True))
