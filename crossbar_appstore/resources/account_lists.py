@@ -53,7 +53,7 @@ class AccountLists:
             case "parents":
                 context.reply.data = await self._names(_parents(account, caller_of(context)))
                 context.reply.page_size = len(context.reply.data)
-            case "tree":
+            case _:
                 context.reply.data = await self._names(_tree(account, caller_of(context)))
 
     def _below(self, account_id: str, which: str) -> listings.Listing:

@@ -11,7 +11,7 @@ from typing import Final
 from crossbar_appstore.auth.hierarchy import account_tree
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.design_documents import DatabaseClass, ensure, names_for
-from crossbar_appstore.datastore.errors import Conflict, DatabaseMissing, DatastoreError, ViewMissing
+from crossbar_appstore.datastore.errors import Conflict, DatastoreError, ViewMissing
 from crossbar_appstore.datastore.store import Change, Datastore
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.accounts import apps_store_document
@@ -125,8 +125,6 @@ class AccountStorage:
             await self._store.remove(ACCOUNTS, account_id)
             await self._store.remove(SERVICES, account_id)
             await self._store.couch.delete_database(account_db(account_id))
-        except DatabaseMissing:
-            return
         except DatastoreError as error:
             log.warning("remains of a new account are left", extra={"account_id": account_id, "reason": str(error)})
 

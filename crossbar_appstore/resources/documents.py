@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from crossbar_appstore.auth.identity import Identity
 from crossbar_appstore.crossbar.context import Context
-from crossbar_appstore.crossbar.errors import AuthenticationRequired, BadIdentifier, Refusal, ValidationError
+from crossbar_appstore.crossbar.errors import BadIdentifier, Refusal, ValidationError
 from crossbar_appstore.datastore.known import Known
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import Json, JsonObject
@@ -17,7 +17,7 @@ _REVISION: Final = "revision"
 
 
 async def load(store: Datastore, database: str, doc_id: str, doc_type: str) -> Known:
-    """A document of that type, as it is known; ``document`` is never None. A document without a type is of any.
+    """A document of that type, as it is known; its ``document`` is never None.
 
     Raises:
         BadIdentifier: there is none, it is deleted, or it is something else (`crossbar_doc:load/3`).
@@ -31,11 +31,14 @@ async def load(store: Datastore, database: str, doc_id: str, doc_type: str) -> K
 def of_type(document: JsonObject | None, doc_id: str, doc_type: str) -> JsonObject:
     """The document, if it is there and of that type.
 
+    Crossbar takes a document without a type for one of any: an account's ``apps_store``, or a design document, could
+    be read and changed as if it were a user.
+
     Raises:
         BadIdentifier: it is not.
     """
     found = live(document)
-    if found is None or found.get("pvt_type", doc_type) != doc_type:
+    if found is None or found.get("pvt_type") != doc_type:
         raise BadIdentifier(cause=doc_id)
     return found
 
@@ -53,14 +56,9 @@ def account_of(context: Context) -> str:
 
 
 def caller_of(context: Context) -> Identity:
-    """Who is calling.
-
-    Raises:
-        AuthenticationRequired: nobody; a public route has no caller.
-    """
-    if not isinstance(context.identity, Identity):
-        raise AuthenticationRequired
-    return context.identity
+    """Who is calling, on a route that is not public."""
+    identity: Identity = context.identity
+    return identity
 
 
 def request_data(context: Context) -> JsonObject:
@@ -95,19 +93,11 @@ def own_fields(document: Mapping[str, Json]) -> JsonObject:
     return {key: value for key, value in document.items() if not is_private_key(key)}
 
 
-def shown(document: JsonObject) -> JsonObject:
-    """What is shown of a document: public fields, id, and ``_read_only`` (`crossbar_doc:public_and_read_only/1`)."""
-    fields = public_fields(document)
-    if isinstance(document.get(READ_ONLY), dict):
-        fields[READ_ONLY] = document[READ_ONLY]
-    return fields
-
-
 def show(context: Context, document: JsonObject, *, deleted: bool = False, stale: bool = False) -> JsonObject:
     """Reply with a document; returns the reply's data, which may be changed (`crossbar_doc:handle_json_success/3`)."""
-    data = shown(document)
+    data = public_fields(document)
     if deleted:
-        data[READ_ONLY] = {**data.get(READ_ONLY, {}), "deleted": True}
+        data[READ_ONLY] = {"deleted": True}
     reply = context.reply
     reply.data, reply.stale = data, stale
     reply.revision = reply.etag = revision(document)

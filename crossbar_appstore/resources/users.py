@@ -88,8 +88,8 @@ class Users(Resource):
                 await self._validate_new(context, account_id)
             case (user_id,), "GET":
                 await self._read(context, account_id, user_id)
-            case (user_id,), verb:
-                await self._validate_change(context, account_id, user_id, verb)
+            case _:
+                await self._validate_change(context, account_id, params[0], context.verb)
 
     async def put(self, context: Context, *params: str) -> None:
         """Create."""

@@ -1,4 +1,4 @@
-"""The endpoint ``whitelabel`` (`cb_whitelabel`): the look of the web client, by account or by the host that it is at."""
+"""The endpoint ``whitelabel`` (`cb_whitelabel`): the look of the web client, by account or by the host it is at."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

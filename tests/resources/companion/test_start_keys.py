@@ -1,0 +1,78 @@
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crossbar_appstore.json_codec import Json
+from crossbar_appstore.resources.start_keys import decode_start_key, encode_start_key
+
+integers = st.integers(-(2**31), 2**31 - 1)
+leaves = st.none() | st.booleans() | integers | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+keys: st.SearchStrategy[Json] = st.recursive(
+    leaves | st.just({}), lambda inner: st.lists(inner, max_size=4), max_leaves=8
+)
+
+
+@given(keys)
+def test_a_key_comes_back_as_it_went(key: Json) -> None:
+    assert decode_start_key(encode_start_key(key)) == key
+
+
+@given(st.text() | st.binary().map(lambda raw: base64.urlsafe_b64encode(b"\x83" + raw).decode()))
+def test_any_text_is_some_key(text: str) -> None:
+    decode_start_key(text)
+
+
+@pytest.mark.parametrize(
+    ("term", "key"),
+    [
+        # What erlang:term_to_binary/1 makes of [<<"a">>, <<"b">>], <<"x">>, {[]}, 63566193143 as a small list, "abc".
+        (b"\x83l\x00\x00\x00\x02m\x00\x00\x00\x01am\x00\x00\x00\x01bj", ["a", "b"]),
+        (b"\x83m\x00\x00\x00\x01x", "x"),
+        (b"\x83h\x01j", {}),
+        (b"\x83k\x00\x03abc", [97, 98, 99]),
+        (b"\x83w\x04true", True),
+        (b"\x83d\x00\x05false", False),
+        (b"\x83b\xff\xff\xff\xff", -1),
+    ],
+)
+def test_kazoos_keys_are_read(term: bytes, key: Json) -> None:
+    assert decode_start_key(base64.urlsafe_b64encode(term).rstrip(b"=").decode()) == key
+
+
+def test_keys_are_written_as_kazoo_writes_them() -> None:
+    assert encode_start_key(["a", {}]) == "g2wAAAACbQAAAAFhaAFqag"
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        b"\x82m\x00\x00\x00\x01x",
+        b"\x83m\x00\x00\x00\x09x",
+        b"\x83m\x00\x00\x00\x01xy",
+        b"\x83m\x00\x00\x00\x01\xff",
+        b"\x83d\x00\x02ok",
+        b"\x83l\x00\x00\x00\x01j",
+        b"\x83l\x00\x00\x00\x01jm",
+        b"\x83h\x02jj",
+        b"\x83",
+        b"\x83l\xff\xff\xff\xff",
+        b"\x83" + b"l\x00\x00\x00\x01" * 20 + b"j" * 21,
+        b"\x83t\x00\x00\x00\x00",
+    ],
+)
+def test_what_is_no_key_stands_for_itself(term: bytes) -> None:
+    text = base64.urlsafe_b64encode(term).decode()
+    assert decode_start_key(text) == text
+
+
+def test_a_very_long_text_is_not_looked_into() -> None:
+    text = base64.urlsafe_b64encode(b"\x83m\x00\x00\xff\xff" + b"x" * 65535).decode()
+    assert decode_start_key(text) == text
+
+
+@pytest.mark.parametrize("key", [2**40, {"a": 1}])
+def test_what_no_view_has_is_no_key(key: Json) -> None:
+    with pytest.raises(ValueError, match="paging key"):
+        encode_start_key(key)
