@@ -1,17 +1,15 @@
 """Everything that Crossbar refuses, as exceptions; one place (``envelope``) turns them into replies.
 
 CrossbarError                   any refusal: code, message (the name or free text), data
-├── Refusal                     answered by cowboy in the original: 304-family, 406, 412, 415, 501; an empty data
+├── Refusal                     answered by cowboy in the original, with an empty body: 400, 406, 412, 415, 501
 ├── ValidationError             400 ``validation error``, data = path → rule → details
-├── AuthenticationRequired      401 ``invalid_credentials``
 ├── ExpiredToken                401 ``invalid credentials`` with empty data
-├── Forbidden                   403 ``forbidden``
-├── BadIdentifier               404 ``bad_identifier`` with a cause or details
-├── NotFound                    404 ``not_found``
-├── MethodNotAllowed            405 ``invalid_method``
 ├── Gone                        410
-├── TooManyRequests             429 with Retry-After
-└── Unavailable / Conflict / …  the datastore's errors, named as Crossbar names them
+├── DatastoreFault              500 ``datastore_fault`` with a cause
+└── NamedError                  code and text of ``NAMED_ERRORS``
+    ├── AuthenticationRequired, Forbidden, BadIdentifier, NotFound, MethodNotAllowed, UnspecifiedFault
+    ├── TooManyRequests         429 with Retry-After
+    └── DatastoreConflict, DatastoreUnreachable (with Retry-After)
 """
 
 from collections.abc import Mapping
@@ -60,6 +58,14 @@ class CrossbarError(Exception):
         self.page_size: int | None = None
 
 
+class NamedError(CrossbarError):
+    """An error that Crossbar has a name for (``NAMED_ERRORS``); ``extra`` members come before the text in its data."""
+
+    def __init__(self, name: str, *, headers: Mapping[str, str] | None = None, **extra: Any) -> None:
+        code, text = NAMED_ERRORS[name]
+        super().__init__(code, name, {**extra, "message": text}, headers=headers)
+
+
 class ValidationError(CrossbarError):
     """400 ``validation error``; ``errors`` is path → rule → details (`kz_json_schema:error_to_jobj/1`)."""
 
@@ -74,11 +80,11 @@ class Refusal(CrossbarError):
         super().__init__(code, text.replace(" ", "_"), {"message": text})
 
 
-class AuthenticationRequired(CrossbarError):
+class AuthenticationRequired(NamedError):
     """401 for a missing, wrong or unusable token."""
 
     def __init__(self) -> None:
-        super().__init__(401, "invalid_credentials", {"message": "invalid credentials"})
+        super().__init__("invalid_credentials")
 
 
 class ExpiredToken(CrossbarError):
@@ -88,67 +94,60 @@ class ExpiredToken(CrossbarError):
         super().__init__(401, "invalid credentials", {})
 
 
-class Forbidden(CrossbarError):
+class Forbidden(NamedError):
     """403; ``details`` or ``cause`` say what was refused."""
 
     def __init__(self, **extra: Any) -> None:
-        super().__init__(403, "forbidden", {**extra, "message": "forbidden"})
+        super().__init__("forbidden", **extra)
 
 
-class BadIdentifier(CrossbarError):
+class BadIdentifier(NamedError):
     """404 for an id that names nothing; ``cause`` or ``details`` hold the id."""
 
     def __init__(self, **extra: Any) -> None:
-        super().__init__(404, "bad_identifier", {**extra, "message": "bad identifier"})
+        super().__init__("bad_identifier", **extra)
 
 
-class NotFound(CrossbarError):
+class NotFound(NamedError):
     """404 for a path that no endpoint has."""
 
     def __init__(self) -> None:
-        super().__init__(404, "not_found", {"message": "not found"})
+        super().__init__("not_found")
 
 
-class MethodNotAllowed(CrossbarError):
+class MethodNotAllowed(NamedError):
     """405; the allowed methods travel in the CORS header, there is no ``Allow`` in Crossbar."""
 
     def __init__(self) -> None:
-        super().__init__(405, "invalid_method", {"message": "method not allowed"})
+        super().__init__("invalid_method")
 
 
 class Gone(CrossbarError):
-    """410 for version 1 of the API (`api_util:is_early_authentic/2`)."""
+    """410 for version 1 of the API (`api_util:get_req_data/2`)."""
 
     def __init__(self) -> None:
         super().__init__(410, "gone", "API version 1 is not supported. Please upgrade your code to use version 2.")
 
 
-class TooManyRequests(CrossbarError):
+class TooManyRequests(NamedError):
     """429; ``retry_after`` in whole seconds (deviation D11)."""
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(
-            429, "too_many_requests", {"message": "too many requests"}, headers={"Retry-After": str(retry_after)}
-        )
+        super().__init__("too_many_requests", headers={"Retry-After": str(retry_after)})
 
 
-class DatastoreConflict(CrossbarError):
+class DatastoreConflict(NamedError):
     """409 after repeated conflicts of one document."""
 
     def __init__(self) -> None:
-        super().__init__(409, "datastore_conflict", {"message": "conflicting documents"})
+        super().__init__("datastore_conflict")
 
 
-class DatastoreUnreachable(CrossbarError):
-    """503 while CouchDB is away; nothing was written (deviation D21)."""
+class DatastoreUnreachable(NamedError):
+    """503 while CouchDB is away; nothing was written (deviation D21). ``retry_after`` in whole seconds."""
 
     def __init__(self, retry_after: int = 2) -> None:
-        super().__init__(
-            503,
-            "datastore_unreachable",
-            {"message": "datastore timeout"},
-            headers={"Retry-After": str(retry_after)},
-        )
+        super().__init__("datastore_unreachable", headers={"Retry-After": str(retry_after)})
 
 
 class DatastoreFault(CrossbarError):
@@ -158,8 +157,8 @@ class DatastoreFault(CrossbarError):
         super().__init__(500, "datastore_fault", {"cause": cause, "message": "unknown failure"})
 
 
-class UnspecifiedFault(CrossbarError):
+class UnspecifiedFault(NamedError):
     """500 for an exception that nobody expected."""
 
     def __init__(self) -> None:
-        super().__init__(500, "unspecified_fault", {"message": "unspecified fault"})
+        super().__init__("unspecified_fault")

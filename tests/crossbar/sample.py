@@ -229,7 +229,7 @@ class Notes(Resource):
                 raise CrossbarError(400, "Note already there", {})
             case _, "GET" | "POST" | "DELETE" if note is None:
                 raise BadIdentifier(details=params[0])
-        if note is not None:
+        if note is not None and reply.binary is None:
             reply.etag, reply.matches = etag(note), ("other-tag",)
             reply.revision = f"1-{etag(note)}"
             reply.data = note
@@ -256,3 +256,12 @@ class Notes(Resource):
 
 def etag(note: JsonObject) -> str:
     return hashlib.sha256(dumps(note)).hexdigest()[:16]
+
+
+LIST = f"/v2/accounts/{OWN}/notes"
+FIRST = f"{LIST}/first"
+NEW = f"{LIST}/new"
+PUBLIC_PICTURE = "/v2/notes/first/picture"
+MINE: Mapping[str, str] = {"X-Auth-Token": "own"}
+EMPTY: Mapping[str, Any] = {"data": {}}
+FULL_METHODS = {"OPTIONS", "GET", "POST", "PUT", "DELETE", "HEAD", "PATCH"}
