@@ -270,6 +270,27 @@ async def test_while_couchdb_is_away_the_known_apps_are_given_marked_stale(
         await eventually(is_back)
 
 
+async def test_a_write_before_the_first_load_is_told_to_the_other_workers(couchdb_url: str, master: str) -> None:
+    board = NoticeBoard.shared(2)
+    async with (
+        Datastore(Couch(couchdb_url), board=board.for_worker(0), feeds=False) as one,
+        Datastore(Couch(couchdb_url), board=board.for_worker(1), feeds=False) as two,
+    ):
+        await two.catalogue.snapshot()
+        await one.create(master, {"_id": "u", "pvt_type": "user"})
+        assert two.catalogue.peek() is not None
+        await one.create(master, app("1", "voip"))
+        assert two.catalogue.peek() is None
+        assert names(await two.catalogue.snapshot()) == ["voip"]
+
+
+async def test_an_app_that_becomes_something_else_leaves(couch: Couch, master: str, store: Datastore) -> None:
+    await couch.save_doc(master, app("1", "voip"))
+    await store.catalogue.snapshot()
+    await store.update(master, "1", lambda doc: {"pvt_type": "former app"})
+    assert names(await store.catalogue.snapshot()) == []
+
+
 async def test_a_catalogue_that_was_never_loaded_is_an_error_and_not_empty(proxy: FaultProxy, master: str) -> None:
     await proxy.refuse()
     async with Datastore(Couch(proxy.url, timeouts=QUICK), feeds=False) as store:
@@ -298,3 +319,10 @@ async def test_one_broken_load_does_not_lose_what_was_known(couch: Couch, proxy:
         assert (names(stale), stale.stale) == (["voip"], True)
         proxy.heal()
         assert names(await store.catalogue.snapshot()) == ["voip", "x"]
+
+
+async def test_the_only_snapshot_is_kept_as_it_is(store: Datastore) -> None:
+    snapshot = await store.catalogue.snapshot()
+    kind = store.catalogue._loader
+    assert kind.unpack(kind.pack(snapshot)) is snapshot
+    assert kind.size(snapshot) == 0

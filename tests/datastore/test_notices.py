@@ -88,6 +88,19 @@ def test_every_document_has_a_row_and_the_catalogue_one_of_its_own(database: str
     assert 0 <= row_of(database, doc_id) < ROWS == NoticeBoard.CATALOGUE
 
 
+def test_a_file_that_is_there_is_used_as_it_is(tmp_path: Path) -> None:
+    first = NoticeBoard.in_file(tmp_path / "board", 1)
+    first.count_up(3)
+    assert NoticeBoard.in_file(tmp_path / "board", 1).writes(3) == 1
+
+
+def test_the_board_counts_all_writes() -> None:
+    board = NoticeBoard.shared(2)
+    board.for_worker(0).count_up(1)
+    board.for_worker(1).count_up(NoticeBoard.CATALOGUE)
+    assert board.all_writes() == 2
+
+
 def test_a_board_alone_has_all_rows() -> None:
     board = NoticeBoard.alone()
     board.count_up(0)

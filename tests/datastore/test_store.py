@@ -274,12 +274,30 @@ async def test_a_removal_meets_other_writers(fragile: Datastore, proxy: FaultPro
 
 
 async def test_what_somebody_else_removed_is_removed(
-    couch: Couch, fragile: Datastore, proxy: FaultProxy, database: str
+    couch: Couch, fragile: Datastore, proxy: FaultProxy, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await fragile.create(database, {"_id": "x"})
-    proxy.fail(Status(404, "deleted"), method="DELETE", times=1)
-    proxy.fail(Status(404, "deleted"), path="/x", times=1)
+    saved = await fragile.create(database, {"_id": "x"})
+    delete = fragile.couch.delete_doc
+
+    async def too_late(database: str, doc_id: str, rev: str) -> None:
+        await couch.delete_doc(database, doc_id, rev)
+        await delete(database, doc_id, rev)
+
+    monkeypatch.setattr(fragile.couch, "delete_doc", too_late)
     assert not await fragile.remove(database, "x")
+    assert (await fragile.open(database, "x")).document is None
+    assert saved["_rev"]
+
+
+async def test_what_is_told_of_a_whole_database_concerns_its_views(
+    couch: Couch, store: Datastore, database: str
+) -> None:
+    assert (await store.rows(database, "names/all")).rows is None
+    await store.couch.delete_database(database)
+    reads = store.counters.refetches
+    assert (await store.rows(database, "names/all")).rows is None
+    assert store.counters.refetches == reads + 1
+    await couch.create_database(database)
 
 
 # CouchDB is away
@@ -298,6 +316,7 @@ async def test_while_couchdb_is_away_reads_are_stale_and_writes_fail(
         return all(answer.stale for answer in known)
 
     await eventually(are_stale)
+    assert [fragile.away] == [True]
     assert await fragile.open(database, "x") == Known(saved, stale=True)
     assert await fragile.open(database, "none") == Known(None, stale=True)
     assert fragile.counters.stale_answers >= 3
@@ -313,6 +332,7 @@ async def test_while_couchdb_is_away_reads_are_stale_and_writes_fail(
         return not (await fragile.open(database, "x")).stale
 
     await eventually(is_back)
+    assert [fragile.away] == [False]
     assert (await fragile.update(database, "x", counting))["n"] == 2
 
 

@@ -1,0 +1,67 @@
+"""Two workers write one document through a broken network: afterwards, nothing that was acknowledged is missing."""
+
+import asyncio
+import random
+
+import pytest
+
+from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.errors import Conflict, TimedOut, Unreachable
+from crossbar_appstore.datastore.notices import NoticeBoard
+from crossbar_appstore.datastore.store import Datastore
+from crossbar_appstore.datastore.wire import Timeouts
+from crossbar_appstore.json_codec import JsonObject
+
+from .fault_proxy import Fault, FaultProxy, Status
+
+IMPATIENT = Timeouts(connect=0.5, read=0.3, total=0.6)
+FAULTS = (
+    Fault.RESET,
+    Fault.LOSE_REPLY,
+    Fault.TRUNCATE,
+    Fault.STALL,
+    Fault.ACCEPTED,
+    Status(503),
+    Status(500, "timeout"),
+    Status(409, "Document update conflict.", "conflict"),
+)
+
+
+async def _add(worker: Datastore, database: str, number: int) -> bool:
+    def adding(doc: JsonObject | None) -> JsonObject:
+        seen = (doc or {}).get("seen", [])
+        return {**(doc or {}), "seen": [*seen, number]}
+
+    try:
+        saved = await worker.update(database, "x", adding)
+    except (Conflict, Unreachable, TimedOut):
+        return False
+    assert number in saved["seen"]
+    return True
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_no_acknowledged_write_is_lost(proxy: FaultProxy, couch: Couch, database: str, seed: int) -> None:
+    chance = random.Random(seed)
+    board = NoticeBoard.shared(2)
+    acknowledged: set[int] = set()
+    async with (
+        Datastore(Couch(proxy.url, timeouts=IMPATIENT), board=board.for_worker(0), feeds=False) as one,
+        Datastore(Couch(proxy.url, timeouts=IMPATIENT), board=board.for_worker(1), feeds=False) as two,
+    ):
+
+        async def work(worker: Datastore, numbers: range) -> None:
+            for number in numbers:
+                if chance.random() < 0.6:
+                    proxy.fail(chance.choice(FAULTS), times=1)
+                if await _add(worker, database, number):
+                    acknowledged.add(number)
+
+        await asyncio.gather(work(one, range(12)), work(two, range(100, 112)), work(two, range(200, 206)))
+        proxy.heal()
+        stored = await couch.open_doc(database, "x", conflicts=True)
+        assert acknowledged
+        assert acknowledged <= set(stored["seen"])
+        assert "_conflicts" not in stored
+        for worker in (one, two):
+            assert (await worker.update(database, "x", lambda doc: doc or {}))["seen"] == stored["seen"]
