@@ -7,28 +7,22 @@ from typing import Final
 
 from crossbar_appstore.auth.bootstrap import ensure_config
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.errors import DatastoreError, DocumentMissing, Fault
-from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.datastore.store import Datastore
+from crossbar_appstore.json_codec import Json
 from crossbar_appstore.kazoo.accounts import (
     ACCOUNTS_CONFIG,
     MASTER_ACCOUNT_ID,
     Place,
     account_document,
-    apps_store_document,
     child_place,
     services_document,
     user_document,
 )
 from crossbar_appstore.kazoo.documents import alphanumeric_name
 from crossbar_appstore.kazoo.ids import account_db, new_id
-from crossbar_appstore.maintenance.system import (
-    ACCOUNTS,
-    SERVICES,
-    master_account_id,
-    prepare_account_database,
-    prepare_system,
-    require_alone,
-)
+from crossbar_appstore.maintenance.reading import stored
+from crossbar_appstore.maintenance.system import ACCOUNTS, SERVICES, master_account_id, prepare_system, require_alone
+from crossbar_appstore.resources.account_storage import AccountStorage
 
 _REALM: Final = re.compile(r"[a-zA-Z0-9_-]+(?:\.[a-zA-Z0-9_-]+)+")
 _LONGEST_NAME: Final = 128
@@ -113,40 +107,19 @@ async def _refuse_taken(couch: Couch, new: NewAccount) -> None:
 
 async def _below(couch: Couch, parent_id: str) -> Place:
     parent = await couch.open_doc(account_db(parent_id), parent_id)
-    try:
-        services = await couch.open_doc(SERVICES, parent_id)
-    except DocumentMissing:
-        services = None
-    return child_place(parent_id, parent, services)
+    return child_place(parent_id, parent, await stored(couch, SERVICES, parent_id))
 
 
 async def _save(couch: Couch, new: NewAccount, place: Place, created: CreatedAccount) -> None:
-    account_id, database = created.account_id, account_db(created.account_id)
+    account_id = created.account_id
     account = account_document(account_id, {"name": new.name, "realm": new.realm.lower()}, place)
-    try:
-        await prepare_account_database(couch, account_id)
-        user = {"first_name": "Account", "last_name": "Admin", "priv_level": "admin"}
-        administrator = user_document(created.user_id, account_id, user, username=new.username, password=new.password)
-        await _save_all(couch, database, [account, administrator, apps_store_document(account_id)])
-        await _save_all(couch, SERVICES, [services_document(account_id, place)])
-        # Only with this copy there is an account for anybody to find.
-        await _save_all(couch, ACCOUNTS, [account])
-    except DatastoreError:
-        await _undo(couch, database)
-        raise
+    names = {"first_name": "Account", "last_name": "Admin", "priv_level": "admin"}
+    user = user_document(created.user_id, account_id, names, username=new.username, password=new.password)
+
+    async def add_administrator() -> None:
+        await couch.save_doc(account_db(account_id), user)
+
+    storage = AccountStorage(Datastore(couch, feeds=False))
+    await storage.create(account, services_document(account_id, place), add_administrator)
     if place.is_master:
         await ensure_config(couch, ACCOUNTS_CONFIG, {MASTER_ACCOUNT_ID: account_id})
-
-
-async def _save_all(couch: Couch, database: str, documents: list[JsonObject]) -> None:
-    for result in await couch.save_docs(database, documents):
-        if result.error is not None:
-            raise Fault(f"CouchDB would not save {result.id} in {database}: {result.reason or result.error}")
-
-
-async def _undo(couch: Couch, database: str) -> None:
-    try:
-        await couch.delete_database(database)
-    except DatastoreError:
-        # What remains is a database that nothing refers to.
-        return

@@ -2,9 +2,11 @@
 
 import base64
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Final
+from xml.parsers import expat
 
 import puremagic
 
@@ -15,6 +17,7 @@ from crossbar_appstore.maintenance.remarks import Remark, Weight
 
 MAX_PICTURE_BYTES: Final = 5_000_000
 SVG: Final = "image/svg+xml"
+_PIECE: Final = 4096
 
 _TYPES: Final = {
     ".png": "image/png",
@@ -74,11 +77,31 @@ def digest_of(content: bytes) -> str:
 
 def type_by_bytes(content: bytes) -> str | None:
     """The media type that the bytes show, ``None`` if they show none."""
+    # The library takes any text with the tag in it for an SVG, and some that are for something else.
+    if _begins_with_svg(content):
+        return SVG
     try:
         matches = puremagic.magic_string(content)
     except (puremagic.PureError, ValueError):
         return None
-    return matches[0].mime_type or None
+    return next((match.mime_type for match in matches if match.mime_type != SVG), None) or None
+
+
+def _begins_with_svg(content: bytes) -> bool:
+    """Whether the first element of an XML text is ``svg``; what follows is not looked at."""
+    elements: list[str] = []
+
+    def begin(name: str, attributes: dict[str, str]) -> None:
+        elements.append(name)
+
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.StartElementHandler = begin
+    with suppress(expat.ExpatError):
+        for start in range(0, len(content), _PIECE):
+            parser.Parse(content[start : start + _PIECE], False)
+            if elements:
+                break
+    return bool(elements) and elements[0].rpartition(" ")[2] == "svg"
 
 
 def type_by_name(name: str) -> str | None:

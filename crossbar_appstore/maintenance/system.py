@@ -45,17 +45,8 @@ async def prepare_system(couch: Couch) -> Prepared:
         await ensure_system_auth(couch)
     master = await master_account_id(couch)
     if alone and master is not None:
-        await prepare_account_database(couch, master)
+        await _prepare_account_database(couch, account_db(master))
     return Prepared(alone, master)
-
-
-async def prepare_account_database(couch: Couch, account_id: str) -> bool:
-    """Make an account's database with its design documents; whether the database is new."""
-    database = account_db(account_id)
-    # One shard: account databases are many and small.
-    created = await couch.create_database(database, q=1)
-    await ensure(couch, database, names_for(DatabaseClass.ACCOUNT))
-    return created
 
 
 async def master_account_id(couch: Couch) -> str | None:
@@ -74,3 +65,9 @@ async def require_alone(couch: Couch, command: str) -> None:
     """
     if not await standing_alone(couch):
         raise BesideKazoo(f"a KAZOO lives on this CouchDB and does this itself: {command}")
+
+
+async def _prepare_account_database(couch: Couch, database: str) -> None:
+    # Not made anew if it is gone: an account without its documents would be found in it.
+    if await couch.database_exists(database):
+        await ensure(couch, database, names_for(DatabaseClass.ACCOUNT))

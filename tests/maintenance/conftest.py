@@ -1,0 +1,46 @@
+"""A client, a catalogue of this test's own, and a whole system for the tests of maintenance."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.design_documents import DatabaseClass, ensure, names_for
+from crossbar_appstore.kazoo.ids import account_db
+from crossbar_appstore.maintenance.accounts import NewAccount, create_account
+from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
+from tests.maintenance.systems import open_couch, refuse_a_system_in_use, wipe
+
+MASTER = NewAccount("Master Ltd", "master.example.com", "boss", "boss-password")
+
+
+@pytest.fixture
+async def couch(couchdb_url: str) -> AsyncIterator[Couch]:
+    async with open_couch(couchdb_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def catalogue(couch: Couch, account_id: str) -> AsyncIterator[MasterCatalogue]:
+    """The empty catalogue of an account that only this test knows."""
+    database = account_db(account_id)
+    await couch.create_database(database)
+    await ensure(couch, database, names_for(DatabaseClass.ACCOUNT))
+    yield MasterCatalogue(couch, account_id, database)
+    await couch.delete_database(database)
+
+
+@pytest.fixture
+async def empty_system(couch: Couch) -> AsyncIterator[Couch]:
+    """A CouchDB without any system in it."""
+    await refuse_a_system_in_use(couch)
+    await wipe(couch)
+    yield couch
+    await wipe(couch)
+
+
+@pytest.fixture
+async def system(empty_system: Couch) -> MasterCatalogue:
+    """A system with nothing but its master account, ``MASTER``."""
+    await create_account(empty_system, MASTER)
+    return await MasterCatalogue.of(empty_system)

@@ -1,0 +1,48 @@
+"""A whole system on the tests' CouchDB, made empty before and after each test that asks for one."""
+
+import os
+from typing import Final
+from urllib.parse import urlsplit
+
+import pytest
+
+from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.errors import DatabaseMissing
+from crossbar_appstore.kazoo.ids import account_db, is_account_id
+
+SYSTEM_DATABASES: Final = ("accounts", "services", "system_config", "system_auth", "system_data")
+
+
+def open_couch(url: str) -> Couch:
+    """A client for a URL that may hold user and password."""
+    parts = urlsplit(url)
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return Couch(bare, user=parts.username, password=parts.password)
+
+
+async def accounts_of(couch: Couch) -> list[str]:
+    try:
+        rows = await couch.all_docs("accounts")
+    except DatabaseMissing:
+        return []
+    return [row.id for row in rows if is_account_id(row.id)]
+
+
+async def refuse_a_system_in_use(couch: Couch) -> None:
+    """A CouchDB that somebody named for the tests is emptied, so it must not be anybody's."""
+    if os.environ.get("COUCHDB_URL") and await accounts_of(couch):
+        pytest.fail("COUCHDB_URL names a CouchDB with accounts; these tests need one that may be emptied")
+
+
+async def wipe(couch: Couch) -> None:
+    for account_id in await accounts_of(couch):
+        await _delete(couch, account_db(account_id))
+    for database in SYSTEM_DATABASES:
+        await _delete(couch, database)
+
+
+async def _delete(couch: Couch, database: str) -> None:
+    try:
+        await couch.delete_database(database)
+    except DatabaseMissing:
+        return
