@@ -1,0 +1,79 @@
+"""Import these into a ``conftest.py`` whose tests want a system of their own; see ``system.py`` and ``service.py``."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+from crossbar_appstore.auth import rsa_keys
+from crossbar_appstore.embedded import EmbeddedCouchDB
+from tests.datastore.fault_proxy import FaultProxy
+from tests.kit.service import Service
+from tests.kit.system import StrangersData, System, open_couch
+
+NewService = Callable[..., Service]
+
+__all__ = ["kit_couchdb_url", "kit_key", "new_service", "proxy", "service", "system"]
+
+
+@pytest.fixture(scope="session")
+def kit_couchdb_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """``COUCHDB_URL``, else a server in memory for the systems of this kit alone."""
+    named = os.environ.get("COUCHDB_URL")
+    if named:
+        yield named.rstrip("/")
+        return
+    cache: Path = request.getfixturevalue("embedded_cache")
+    server = EmbeddedCouchDB(data_dir=tmp_path_factory.mktemp("kit"), cache=cache, in_memory=True)
+    with asyncio.Runner() as runner:
+        runner.run(server.__aenter__())
+        try:
+            yield server.url
+        finally:
+            runner.run(server.__aexit__(None, None, None))
+
+
+@pytest.fixture(scope="session")
+def kit_key() -> RSAPrivateKey:
+    return rsa_keys.generate()
+
+
+@pytest.fixture
+async def system(kit_couchdb_url: str, kit_key: RSAPrivateKey) -> AsyncIterator[System]:
+    async with open_couch(kit_couchdb_url) as couch:
+        made = System(couch, kit_key)
+        try:
+            await made.create()
+        except StrangersData as error:
+            pytest.fail(str(error), pytrace=False)
+        yield made
+        await made.destroy()
+
+
+@pytest.fixture
+async def new_service(system: System, kit_couchdb_url: str) -> AsyncIterator[NewService]:
+    """``new_service(couchdb_url=…, CROSSBAR_WRITES_NEED_ADMIN="false")``: as many as a test wants."""
+    made: list[Service] = []
+
+    def make(couchdb_url: str = kit_couchdb_url, **settings: str) -> Service:
+        made.append(Service(system, couchdb_url, **settings))
+        return made[-1]
+
+    yield make
+    for each in made:
+        await each.stop()
+
+
+@pytest.fixture
+def service(new_service: NewService) -> Service:
+    return new_service()
+
+
+@pytest.fixture
+async def proxy(kit_couchdb_url: str) -> AsyncIterator[FaultProxy]:
+    """A broken network to put between a service and CouchDB."""
+    async with FaultProxy(kit_couchdb_url) as between:
+        yield between

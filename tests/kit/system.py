@@ -1,0 +1,207 @@
+"""A KAZOO system of one test's own: a master account with a catalogue, and whatever accounts the test adds.
+
+    sub = await system.account("sub", below=system.master)
+    await system.store(sub, apps={system.apps["voip"]: permission("all")})
+    answer = await service.get(sub.path, sub)
+
+It lives on a CouchDB that no other system uses meanwhile, and takes away everything that it brought.
+"""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import time
+import uuid
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+from crossbar_appstore.auth import rsa_keys
+from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.design_documents import design_document
+from crossbar_appstore.datastore.errors import DatabaseMissing, DocumentMissing
+from crossbar_appstore.json_codec import JsonObject
+from crossbar_appstore.kazoo.accounts import apps_store_document
+from tests.kit.accounts import Account, User
+from tests.kit.apps import app_document, illustrated
+
+_SYSTEM_DATABASES: Final = ("accounts", "services", "system_config", "system_auth")
+
+
+class StrangersData(Exception):
+    """The CouchDB holds accounts that no test made."""
+
+
+class System:
+    """``apps`` has the ids of the master account's apps by name: voip (with screenshots), numbers, port, and hidden,
+    which is not published.
+    """
+
+    def __init__(self, couch: Couch, key: RSAPrivateKey) -> None:
+        self.couch = couch
+        self.master = Account.new("Master", None)
+        documents = [illustrated("voip"), *map(app_document, ("numbers", "port"))]
+        documents.append(app_document("hidden", published=False))
+        self.apps: dict[str, str] = {document["name"]: document["_id"] for document in documents}
+        self._catalogue = documents
+        self._key = key
+        self._key_id = uuid.uuid4().hex
+        self._secret = uuid.uuid4().hex
+        self._ours: dict[str, set[str]] = {database: set() for database in _SYSTEM_DATABASES}
+        self._accounts: list[Account] = []
+
+    async def create(self) -> None:
+        """Raises StrangersData rather than touch a system that somebody uses."""
+        await asyncio.gather(*(self.couch.create_database(database) for database in _SYSTEM_DATABASES))
+        for database in _SYSTEM_DATABASES:
+            if any(not row.id.startswith("_design/") for row in await self.couch.all_docs(database) if row.id):
+                raise StrangersData(f"{database} is in use; give the tests a CouchDB of their own")
+        await asyncio.gather(
+            self._add(self.master, [design_document("apps_store"), *self._catalogue]),
+            self.config("accounts", master_account_id=self.master.id),
+            self.config("auth", system_key=self._key_id, secret_for_user_signature=self._secret),
+            self.put("system_auth", self._key_document()),
+        )
+
+    async def destroy(self) -> None:
+        await asyncio.gather(
+            *(self._clear(database) for database in _SYSTEM_DATABASES),
+            *(self._drop(account.database) for account in self._accounts),
+        )
+
+    # Accounts
+
+    async def account(self, name: str, below: Account, **fields: Any) -> Account:
+        """A new one, without an ``apps_store`` document; ``reseller=True`` makes a reseller, the rest are fields."""
+        made = Account.new(name, below, **fields)
+        await self._add(made, [])
+        return made
+
+    async def user(self, account: Account, **fields: Any) -> User:
+        """One more user of an account."""
+        made = account.new_user(**fields)
+        account.users.append(made)
+        await self.put(account.database, made.document)
+        return made
+
+    async def store(self, account: Account, **fields: Any) -> JsonObject:
+        """Give an account an ``apps_store`` document with ``apps``, ``blacklist`` or anything else."""
+        return await self.put(account.database, apps_store_document(account.id) | fields)
+
+    async def stored(self, account: Account) -> JsonObject:
+        """The account's ``apps_store`` document as CouchDB has it, with the bytes of its attachments."""
+        return await self.couch.open_doc(account.database, "apps_store", attachments=True)
+
+    async def change(self, account: Account, **fields: Any) -> None:
+        """Change the account's document, in both its databases."""
+        account.document |= fields
+        await asyncio.gather(*(self.put(each, account.document) for each in (account.database, "accounts")))
+
+    async def change_user(self, user: User, **fields: Any) -> None:
+        user.document |= fields
+        await self.put(user.account.database, user.document)
+
+    async def plans(self, account: Account, *references: tuple[Account, str], **fields: Any) -> None:
+        """Assign service plans (vendor, plan id), in this order; ``fields`` go into the services document."""
+        assigned = {plan_id: {"vendor_id": vendor.id} for vendor, plan_id in references}
+        account.services |= {"plans": assigned, **fields}
+        await self.put("services", account.services)
+
+    async def plan(self, vendor: Account, applications: JsonObject, **fields: Any) -> tuple[Account, str]:
+        """A service plan of a vendor."""
+        plan_id = f"plan_{uuid.uuid4().hex[:8]}"
+        document = {"_id": plan_id, "pvt_type": "service_plan", "name": plan_id, "plan": {}}
+        await self.put(vendor.database, document | {"applications": applications} | fields)
+        return vendor, plan_id
+
+    # Apps and documents
+
+    async def app(self, name: str, owner: Account | None = None, **fields: Any) -> str:
+        """The id of one more app, of the master account or of a vendor."""
+        document = app_document(name, **fields)
+        await self.put((owner or self.master).database, document)
+        return str(document["_id"])
+
+    async def change_app(self, app_id: str, **fields: Any) -> None:
+        stored = await self.couch.open_doc(self.master.database, app_id)
+        await self.couch.save_doc(self.master.database, stored | fields)
+
+    async def config(self, category: str, **values: Any) -> None:
+        await self.put("system_config", {"_id": category, "pvt_type": "config", "default": values})
+
+    async def put(self, database: str, document: JsonObject) -> JsonObject:
+        """Save over whatever is there."""
+        doc_id = document["_id"]
+        if database in self._ours:
+            self._ours[database].add(doc_id)
+        new = {key: value for key, value in document.items() if key != "_rev"}
+        try:
+            stored = await self.couch.open_doc(database, doc_id)
+        except DocumentMissing:
+            return await self.couch.save_doc(database, new)
+        return await self.couch.save_doc(database, new | {"_rev": stored["_rev"]})
+
+    async def remove(self, database: str, doc_id: str) -> None:
+        stored = await self.couch.open_doc(database, doc_id)
+        await self.couch.delete_doc(database, doc_id, stored["_rev"])
+
+    # Tokens, as KAZOO makes them: signed here, without the code under test
+
+    def token(self, who: Account | User, **claims: Any) -> str:
+        """For a user, or for an account alone as ``api_auth`` issues it; a claim that is None is left out."""
+        user, account = (who, who.account) if isinstance(who, User) else (None, who)
+        identity = account.document if user is None else user.document
+        made = {
+            "iss": "kazoo",
+            "identity_sig": self._signature(identity),
+            "account_id": account.id,
+            "owner_id": None if user is None else user.id,
+            "method": "cb_api_auth" if user is None else "cb_user_auth",
+            "exp": int(time.time()) + 3600,
+            **claims,
+        }
+        present = {claim: value for claim, value in made.items() if value is not None}
+        return jwt.encode(present, self._key, algorithm="RS256", headers={"kid": self._key_id})
+
+    def _signature(self, identity: JsonObject) -> str:
+        key = (identity["pvt_signature_secret"] + self._secret).encode()
+        digest = hmac.new(key, identity["_id"].encode(), hashlib.sha256).digest()
+        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+    def _key_document(self) -> JsonObject:
+        pem = base64.b64encode(rsa_keys.to_pem(self._key)).decode()
+        attachment = {"content_type": rsa_keys.PEM_TYPE, "data": pem}
+        return {"_id": self._key_id, "pvt_type": "system_key", "_attachments": {"private_key.pem": attachment}}
+
+    async def _add(self, account: Account, more: list[JsonObject]) -> None:
+        self._accounts.append(account)
+        await self.couch.create_database(account.database, q=1)
+        documents = [account.document, *(user.document for user in account.users), *more]
+        saved, *_ = await asyncio.gather(
+            self.couch.save_docs(account.database, documents),
+            self.put("accounts", account.document),
+            self.put("services", account.services),
+        )
+        assert all(result.error is None for result in saved), saved
+
+    async def _clear(self, database: str) -> None:
+        rows = await self.couch.all_docs(database, keys=sorted(self._ours[database]))
+        there = [row for row in rows if isinstance(row.value, dict) and not row.value.get("deleted")]
+        gone = [{"_id": row.id, "_rev": row.value["rev"], "_deleted": True} for row in there]
+        await self.couch.save_docs(database, gone)
+
+    async def _drop(self, database: str) -> None:
+        try:
+            await self.couch.delete_database(database)
+        except DatabaseMissing:
+            return  # the test did it
+
+
+def open_couch(url: str) -> Couch:
+    """A client for a URL that may hold user and password."""
+    parts = urlsplit(url)
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return Couch(bare, user=parts.username, password=parts.password)
