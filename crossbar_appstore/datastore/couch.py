@@ -109,7 +109,7 @@ class Couch(Remote):
     async def copy_doc(self, database: str, doc_id: str, new_id: str, *, over_rev: str | None = None) -> None:
         """Copy a document on the server, over the revision ``over_rev`` of ``new_id`` where that exists.
 
-        PouchDB Server's copies loses nothing but may fail on design documents; CouchDB's do not.
+        PouchDB Server cannot copy design documents (DocumentMissing).
         """
         source = self._document(database, doc_id)
         self._document(database, new_id)
