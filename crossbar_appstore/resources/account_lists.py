@@ -24,7 +24,7 @@ TREE: Final = "tree"
 
 LISTS: Final = frozenset({CHILDREN, DESCENDANTS, PARENTS, SIBLINGS, TREE})
 
-_VIEWS: Final = {CHILDREN: "accounts/listing_by_children", DESCENDANTS: "accounts/listing_by_descendants"}
+VIEWS: Final = {CHILDREN: "accounts/listing_by_children", DESCENDANTS: "accounts/listing_by_descendants"}
 
 
 class AccountLists:
@@ -65,7 +65,7 @@ class AccountLists:
         # Without a wish of the client these come in descending order (`crossbar_view:direction/2`).
         return listings.Listing(
             ACCOUNTS,
-            _VIEWS[which],
+            VIEWS[which],
             search,
             start=[account_id],
             end=[account_id, listings.AFTER_ALL],

@@ -1,6 +1,5 @@
 """What is shown of an account beside its public fields (`cb_accounts:leak_pvt_fields/2`)."""
 
-from crossbar_appstore.appstore import resellers
 from crossbar_appstore.auth.documents import Documents
 from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
 from crossbar_appstore.crossbar.context import Context
@@ -8,6 +7,7 @@ from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.time import gregorian_seconds
 from crossbar_appstore.kazoo.values import is_true
 from crossbar_appstore.resources import account_rules
+from crossbar_appstore.resources.account_promotion import AccountPromotion
 from crossbar_appstore.resources.documents import caller_of, show
 
 
@@ -15,12 +15,14 @@ class AccountReplies:
     """Replies with accounts.
 
     Args:
-        documents: who is whose reseller.
+        documents: who is a reseller.
+        promotion: whose customer an account is.
         gatekeeper: who may see an API key: with one, everything may be written.
     """
 
-    def __init__(self, documents: Documents, gatekeeper: AuthGatekeeper) -> None:
+    def __init__(self, documents: Documents, promotion: AccountPromotion, gatekeeper: AuthGatekeeper) -> None:
         self._documents = documents
+        self._promotion = promotion
         self._gatekeeper = gatekeeper
 
     async def show(self, context: Context, account: JsonObject, *, stale: bool = False) -> None:
@@ -29,7 +31,7 @@ class AccountReplies:
         master_id = await self._documents.master_account_id()
         beside = account_rules.metadata(
             account,
-            reseller_id=await self._reseller_id(account, master_id),
+            reseller_id=await self._promotion.above(account),
             is_reseller=await self._documents.is_reseller(account["_id"]),
             caller_id=identity.account_id,
             master_id=master_id,
@@ -39,10 +41,3 @@ class AccountReplies:
             beside["api_key"] = account.get("pvt_api_key")
         show(context, account, stale=stale).update(beside)
         context.reply.metadata = beside
-
-    async def _reseller_id(self, account: JsonObject, master_id: str | None) -> str | None:
-        """The nearest ancestor that is a reseller, else the master account (`kz_services_reseller:find_id/1`)."""
-        for ancestor in resellers.ancestors(account):
-            if await self._documents.is_reseller(ancestor):
-                return ancestor
-        return master_id

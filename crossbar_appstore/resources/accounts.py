@@ -9,13 +9,7 @@ from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
 from crossbar_appstore.auth.hierarchy import is_in_account_hierarchy
 from crossbar_appstore.auth.identity import Identity
 from crossbar_appstore.crossbar.context import Context
-from crossbar_appstore.crossbar.errors import (
-    NAMED_ERRORS,
-    BadIdentifier,
-    CrossbarError,
-    Forbidden,
-    MethodNotAllowed,
-)
+from crossbar_appstore.crossbar.errors import BadIdentifier, CrossbarError, Forbidden, MethodNotAllowed
 from crossbar_appstore.crossbar.resource import Methods, Resource
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
@@ -25,6 +19,7 @@ from crossbar_appstore.resources import account_rules
 from crossbar_appstore.resources.account_creation import AccountCreation
 from crossbar_appstore.resources.account_lists import LISTS, AccountLists
 from crossbar_appstore.resources.account_names import AccountNames
+from crossbar_appstore.resources.account_promotion import AccountPromotion, has_descendants
 from crossbar_appstore.resources.account_replies import AccountReplies
 from crossbar_appstore.resources.account_rules import ACCOUNT, Checked
 from crossbar_appstore.resources.account_storage import AccountStorage, descendants
@@ -40,6 +35,7 @@ from crossbar_appstore.resources.documents import (
     stamped,
 )
 
+_ACCOUNT: Final = "account"
 _METHODS: Final = ("GET", "PUT", "POST", "PATCH", "DELETE")
 
 
@@ -65,10 +61,11 @@ class Accounts(Resource):
         self._storage = AccountStorage(store)
         self._creation = AccountCreation(store, documents, self._names, self._storage)
         self._lists = AccountLists(store)
-        self._replies = AccountReplies(documents, gatekeeper)
+        self._promotion = AccountPromotion(store, documents, self._storage)
+        self._replies = AccountReplies(documents, self._promotion, gatekeeper)
 
     def allowed_methods(self, *params: str) -> Methods | None:
-        """Accounts can be added, one read, changed and deleted; the lists around it are read."""
+        """Accounts can be added, one read, changed, deleted, and made a reseller; the lists around it are read."""
         match params:
             case ():
                 return ("PUT",)
@@ -76,6 +73,8 @@ class Accounts(Resource):
                 return _METHODS
             case (_, which) if which in LISTS:
                 return ("GET",)
+            case (_, "reseller"):
+                return ("PUT", "DELETE")
         return None
 
     async def authorize(self, context: Context) -> bool:
@@ -93,7 +92,7 @@ class Accounts(Resource):
     async def validate(self, context: Context, *params: str) -> None:
         """Check the request; answer a GET."""
         account_id = params[0] if params else caller_of(context).account_id
-        if context.verb == "PUT":
+        if context.verb == "PUT" and len(params) < 2:
             await self._creation.validate(context, account_id)
             return
         known = await load(self._store, account_db(account_id), account_id, ACCOUNT)
@@ -103,13 +102,18 @@ class Accounts(Resource):
                 await self._replies.show(context, account, stale=known.stale)
             case "GET", _:
                 await self._lists.answer(context, account, params[1])
+            case _, (_, _):
+                await self._validate_promotion(context, account)
             case "DELETE", _:
                 await self._validate_deletion(context, account)
             case _:
                 await self._validate_change(context, account)
 
     async def put(self, context: Context, *params: str) -> None:
-        """Create a sub-account of the account in the path, else of the caller's."""
+        """Create a sub-account of the account in the path, else of the caller's; or make the account a reseller."""
+        if len(params) == 2:
+            await self._promote(context, is_reseller=True)
+            return
         account = await self._creation.create(context)
         await self._replies.show(context, account)
         context.reply.location = f"/{context.path.split('/')[1]}/accounts/{account['_id']}"
@@ -123,7 +127,10 @@ class Accounts(Resource):
         await self._change(context, params[0])
 
     async def delete(self, context: Context, *params: str) -> None:
-        """Mark the account as deleted; its database stays, with everything that may still be wanted."""
+        """Mark the account as deleted, its database stays with all that may still be wanted; or make it no reseller."""
+        if len(params) == 2:
+            await self._promote(context, is_reseller=False)
+            return
         account_id = params[0]
 
         def mark(document: JsonObject | None) -> JsonObject:
@@ -150,6 +157,16 @@ class Accounts(Resource):
 
         await self._replies.show(context, await self._storage.change(account_id, apply))
 
+    async def _validate_promotion(self, context: Context, account: JsonObject) -> None:
+        if not caller_of(context).is_superduper:
+            raise Forbidden
+        await self._promotion.check(account)
+        context.stored[_ACCOUNT] = account
+
+    async def _promote(self, context: Context, *, is_reseller: bool) -> None:
+        account: JsonObject = context.stored[_ACCOUNT]
+        await self._replies.show(context, await self._promotion.set(account, is_reseller=is_reseller))
+
     async def _validate_deletion(self, context: Context, account: JsonObject) -> None:
         account_id: str = account["_id"]
         if account_id == await self._documents.master_account_id():
@@ -159,8 +176,7 @@ class Accounts(Resource):
             message = "deleting your own account is forbidden"
             raise CrossbarError(403, "forbidden", {"message": message, "cause": account_id})
         if await descendants(self._store.couch, account_id):
-            code, text = NAMED_ERRORS["account_has_descendants"]
-            raise CrossbarError(code, "account_has_descendants", {"message": text})
+            raise has_descendants()
         expect(context, account)
 
 

@@ -103,7 +103,7 @@ class TestReading:
         assert answer.status == 404
         assert answer.data == {"cause": "9" * 32, "message": "bad identifier"}
 
-    @pytest.mark.parametrize("more", ["/api_key", "/move", "/reseller", "/children/x"])
+    @pytest.mark.parametrize("more", ["/api_key", "/move", "/children/x"])
     async def test_what_is_not_served_is_not_found(self, api: Api, world: World, more: str) -> None:
         answer = await api.get(path_of(world.sub, more), world.sub)
         assert (answer.status, answer.body["message"]) == (404, "not_found")
@@ -651,6 +651,44 @@ class TestDeleting:
         assert (await api.delete(path_of(world.sub), world.reseller)).status == 503
         monkeypatch.undo()
         assert (await api.delete(path_of(world.sub), world.reseller)).status == 200
+
+
+class TestPromoting:
+    async def test_a_reseller_has_the_accounts_below_as_customers(self, api: Api, world: World) -> None:
+        below = (await api.create_account(world.master, f"New {world.tag}", below=world.other.id)).data["id"]
+        answer = await api.put(path_of(world.other, "/reseller"), world.master, {})
+        assert answer.status == 201
+        assert answer.data["is_reseller"] is True
+        assert answer.data["reseller_id"] == world.master.id
+        document, copy = await both(world, world.other.id)
+        assert document["pvt_reseller"] is copy["pvt_reseller"] is True
+        assert (await world.couch.open_doc("services", below))["pvt_reseller_id"] == world.other.id
+        assert (await api.get(f"accounts/{below}", world.other)).data["billing_mode"] == "limits_only"
+        again = await api.delete(path_of(world.other, "/reseller"), world.master)
+        assert again.data["is_reseller"] is False
+        assert (await world.couch.open_doc("services", below))["pvt_reseller_id"] == world.master.id
+        document, copy = await both(world, below)
+        assert document["pvt_reseller_id"] == copy["pvt_reseller_id"] == world.master.id
+
+    async def test_an_account_without_services_gets_them(self, api: Api, world: World) -> None:
+        await world.remove("services", world.other.id)
+        assert (await api.put(path_of(world.other, "/reseller"), world.master, {})).data["is_reseller"] is True
+
+    async def test_a_reseller_below_stands_in_the_way(self, api: Api, world: World, couch: Couch) -> None:
+        assert (await api.put(path_of(world.sub, "/reseller"), world.master, {})).status == 201
+        answer = await api.delete(path_of(world.reseller, "/reseller"), world.master)
+        assert (answer.status, answer.body["message"]) == (500, "account_has_descendants")
+        design = await couch.open_doc("accounts", "_design/accounts")
+        await couch.delete_doc("accounts", "_design/accounts", design["_rev"])
+        try:
+            assert (await api.delete(path_of(world.reseller, "/reseller"), world.master)).status == 500
+        finally:
+            await couch.save_doc("accounts", {key: value for key, value in design.items() if key != "_rev"})
+
+    async def test_only_the_system_decides_and_not_over_itself(self, api: Api, world: World) -> None:
+        assert (await api.put(path_of(world.sub, "/reseller"), world.reseller, {})).status == 403
+        assert (await api.put(path_of(world.sub, "/reseller"), (world.master, "user"), {})).status == 403
+        assert (await api.delete(path_of(world.master, "/reseller"), world.master)).status == 403
 
 
 async def test_what_another_endpoint_would_answer_is_answered_as_unknown(api: Api, world: World) -> None:
