@@ -125,7 +125,10 @@ def _form_body(raw: bytes) -> Body:
         return _enveloped(FORM, _parse_envelope(raw))
     if len(pairs) == 1 and pairs[0][1] is None:
         return _enveloped(FORM, _parse_envelope(raw))
-    return _enveloped(FORM, {name: True if value is None else value for name, value in pairs})
+    envelope: JsonObject = {}
+    for name, value in pairs:
+        envelope.setdefault(name, True if value is None else value)
+    return _enveloped(FORM, envelope)
 
 
 def _multipart_body(media_type: str, params: str, raw: bytes) -> Body:

@@ -47,11 +47,12 @@ def split_parts(raw: bytes, boundary: str) -> list[Part]:
 
 
 def _part(raw: bytes) -> Part:
+    """What stands between two delimiters, beginning with the end of the first one's line."""
     head, separator, body = raw.partition(b"\r\n\r\n")
     if not separator:
         raise MalformedMultipart("header")
     headers = {}
-    for line in head.decode("utf-8", "replace").split("\r\n"):
+    for line in head.decode("utf-8", "replace").split("\r\n")[1:]:
         name, _, value = line.partition(":")
         headers[name.strip().lower()] = value.strip()
     return Part(headers, body)

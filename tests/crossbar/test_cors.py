@@ -1,0 +1,97 @@
+"""Cross-origin requests: which they are, what they are told, and that every one is told."""
+
+import pytest
+
+from crossbar_appstore.crossbar.cors import cors_headers
+from tests.crossbar.sample import FIRST, LIST, MINE, PUBLIC_PICTURE
+from tests.crossbar.wire import Wire
+
+CROSS_ORIGIN = (
+    {"Origin": "http://x"},
+    {"Access-Control-Request-Method": "GET"},
+    {"Access-Control-Request-Headers": "x-auth-token"},
+)
+FIVE = {name.lower() for name in cors_headers({}, None)}
+
+
+@pytest.mark.parametrize("headers", CROSS_ORIGIN)
+async def test_each_of_three_headers_makes_a_request_cross_origin(ask: Wire, headers: dict[str, str]) -> None:
+    answer = await ask("GET", LIST, {**MINE, **headers})
+    assert (answer.status, answer.headers["access-control-allow-origin"]) == (200, "*")
+    assert answer.headers.keys() >= FIVE
+    assert (await ask("OPTIONS", LIST, headers)).status == 200
+
+
+async def test_other_successes_have_no_cors_headers(ask: Wire) -> None:
+    for path in (LIST, PUBLIC_PICTURE, "/foo"):
+        assert not FIVE & (await ask("GET", path, MINE)).headers.keys()
+
+
+@pytest.mark.parametrize(
+    ("path", "requested", "allowed"),
+    [
+        (LIST, None, "OPTIONS, GET"),
+        (LIST, "GET", "OPTIONS, GET"),
+        (LIST, "PUT", "PUT, OPTIONS, GET"),
+        (LIST, "FOO", "FOO, OPTIONS, GET"),
+        (LIST, "", "OPTIONS, GET"),
+        (LIST, "b@d", "OPTIONS, GET"),
+        (LIST, "GÉT", "OPTIONS, GET"),
+        (FIRST, "PUT", "OPTIONS, POST, PUT, GET, DELETE"),
+        ("/v2/accounts/abc/notes", None, "OPTIONS, GET"),
+        ("/v2/account/notes", None, "OPTIONS, GET"),
+        (f"{FIRST}/foo", None, "OPTIONS"),
+        ("/v2/nosuch", None, "OPTIONS, GET, POST, PUT, DELETE, HEAD, PATCH, OPTIONS"),
+    ],
+)
+async def test_a_preflight_names_the_methods_and_the_requested_one_first(
+    ask: Wire, path: str, requested: str | None, allowed: str
+) -> None:
+    headers = {"Origin": "http://x"}
+    if requested is not None:
+        headers["Access-Control-Request-Method"] = requested
+    answer = await ask("OPTIONS", path, headers)
+    assert (answer.status, answer.body, answer.headers["access-control-allow-methods"]) == (200, b"", allowed)
+    assert answer.headers["content-length"] == "0"
+    assert answer.headers["access-control-max-age"] == "86400"
+    assert "allow" not in answer.headers
+
+
+async def test_monster_ui_may_send_its_headers_and_read_ours(ask: Wire) -> None:
+    answer = await ask("OPTIONS", LIST, {"Origin": "http://x"})
+    assert {"content-type", "x-auth-token", "x-kazoo-cluster-id", "if-match"} <= set(
+        answer.names("access-control-allow-headers")
+    )
+    assert {"x-request-id", "etag", "location", "x-auth-token"} <= set(answer.names("access-control-expose-headers"))
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "headers", "status"),
+    [
+        ("/foo", "GET", {}, 200),
+        ("/", "OPTIONS", {}, 200),
+        (PUBLIC_PICTURE, "GET", {}, 200),
+        (FIRST, "GET", {**MINE, "If-None-Match": "*"}, 304),
+        (FIRST, "GET", {**MINE, "Accept": "text/csv"}, 200),
+        (FIRST, "GET", {**MINE, "Accept": "text/html"}, 406),
+        (FIRST, "LINK", MINE, 501),
+        (f"{LIST}/boom", "GET", MINE, 500),
+        ("/v2/nosuch", "GET", MINE, 404),
+        (f"{LIST}/%zz", "GET", MINE, 400),
+    ],
+)
+async def test_every_kind_of_reply_to_another_origin_lets_it_read_on(
+    ask: Wire, path: str, method: str, headers: dict[str, str], status: int
+) -> None:
+    answer = await ask(method, path, {**headers, "Origin": "http://x"})
+    assert (answer.status, answer.headers["access-control-allow-origin"]) == (status, "*")
+
+
+async def test_what_is_no_http_is_answered_with_cors_headers(ask: Wire) -> None:
+    answer = await ask.send(b"GET /v2/x HTTP/1.1\r\nHost: x\r\nbad header\r\n\r\n")
+    assert (answer.status, answer.headers["access-control-allow-origin"]) == (400, "*")
+
+
+async def test_credentials_are_never_allowed(ask: Wire) -> None:
+    answer = await ask("OPTIONS", LIST, {"Origin": "http://x"})
+    assert "access-control-allow-credentials" not in answer.headers
