@@ -5,7 +5,7 @@ the account's permissions, whitelabel, master account. Each app keeps the trail 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from crossbar_appstore.appstore.apps_store_document import Permissions, User, is_authorized, mergeable
@@ -54,6 +54,8 @@ class AllowedApp:
     authority: str
     """The rule that decided last."""
     trail: tuple[Decision, ...]
+    permission: JsonObject | None = None
+    """The account's permission as stored; ``None`` where the app is not installed, or blacklisted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +182,8 @@ class _Rules:
         merged = _merged(app.document, self._mergeable(entry, app.id))
         authorized = is_authorized(entry, self.user)
         if authorized and not app.published:
-            return AllowedApp(app.id, merged, False, app.authority, app.trail)
-        return _decided(app, merged, authorized, PERMISSION, *where, entry)
+            return AllowedApp(app.id, merged, False, app.authority, app.trail, entry)
+        return replace(_decided(app, merged, authorized, PERMISSION, *where, entry), permission=entry)
 
     def _mergeable(self, entry: JsonObject, app_id: str | None) -> JsonObject:
         """What of a permission counts; its name only if it is the one that the catalogue has."""
@@ -220,7 +222,7 @@ def _decided(
 ) -> AllowedApp:
     decision = Decision(rule, published, where, rev, entry)
     stated = {**document, "published": published, "authority": rule}
-    return AllowedApp(app.id, stated, published, rule, (*app.trail, decision))
+    return AllowedApp(app.id, stated, published, rule, (*app.trail, decision), app.permission)
 
 
 def _vendor(entry: Json, master_account_id: str) -> str | None:

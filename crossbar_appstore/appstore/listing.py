@@ -1,8 +1,8 @@
 """Apps as the API shows them: entries of the list, a single app, the apps of a login reply.
 
 On the way out, what would break the web client is repaired: a missing label is made from the name, an empty
-``api_url`` and an ``allowed_users`` that is none of the three are left out, and an app without an id or a name that can
-be shown is skipped and reported, so that the caller can log it.
+``api_url`` and an ``allowed_users`` without meaning are left out, and an app without an id or a name that can be shown
+is skipped and reported, so that the caller can log it.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from crossbar_appstore.appstore.allowed_apps import AllowedApp
-from crossbar_appstore.appstore.apps_store_document import ALLOWED_USERS, LISTED_USERS
+from crossbar_appstore.appstore.apps_store_document import ALLOWED_USERS
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import public_fields
 from crossbar_appstore.kazoo.values import MISSING, as_boolean, as_text, get, list_at, string_at
@@ -103,9 +103,9 @@ def _unfit(app: AllowedApp) -> str | None:
 def _list_entry(app: AllowedApp) -> JsonObject:
     entry = _repaired(app)
     entry["name"] = _name(app)
-    allowed_users = as_text(app.document.get("allowed_users", MISSING))
-    if allowed_users in ALLOWED_USERS:
-        entry["allowed_users"] = allowed_users
+    stated = as_text(app.document.get("allowed_users", MISSING))
+    if app.permission is not None and stated in ALLOWED_USERS:
+        entry["allowed_users"] = stated
     for key in _LISTED_TEXTS:
         text = as_text(entry.pop(key, MISSING))
         if text or (text is not None and key != "api_url"):
@@ -142,9 +142,25 @@ def _repaired(app: AllowedApp) -> JsonObject:
     body["i18n"] = _with_labels(body.get("i18n"), _name(app))
     if body.get("api_url") == "":
         del body["api_url"]
-    if body.get("allowed_users", LISTED_USERS) not in ALLOWED_USERS:
-        del body["allowed_users"]
+    body.pop("allowed_users", None)
+    allowed_users = _allowed_users(app)
+    if allowed_users is not None:
+        body["allowed_users"] = allowed_users
     return body
+
+
+def _allowed_users(app: AllowedApp) -> str | None:
+    """Who may use the app, by which the web client knows that it is installed; ``None`` where it is not.
+
+    A text that the account has stored is shown whatever it says, as recorded: the app is installed, and would seem not
+    to be without it.
+    """
+    if app.permission is None:
+        return None
+    stored, stated = app.permission.get("allowed_users"), app.document.get("allowed_users")
+    if isinstance(stored, str) and stored:
+        return stored
+    return stated if isinstance(stated, str) and stated in ALLOWED_USERS else None
 
 
 def _with_labels(i18n: Json, name: str) -> JsonObject:

@@ -132,16 +132,30 @@ def is_refused(key: str) -> bool:
     return key in REFUSED_KEYS or key.startswith(("_", "pvt_"))
 
 
-def expected_entry(recorded: JsonObject) -> JsonObject | None:
-    """A recorded list entry or body under D23; ``None`` if it must not be shown."""
+def stored_permission(given: Input, app_id: str | None) -> JsonObject:
+    """What the account has stored of an app, as far as it counts: nothing of a blacklisted one."""
+    store = given["apps_store"] or {}
+    blacklist = store.get("blacklist")
+    if isinstance(blacklist, list) and app_id in blacklist and store.get("pvt_deleted") not in (True, "true"):
+        return {}
+    entry = entries_of(given).get(app_id) if app_id is not None else None
+    return entry if isinstance(entry, dict) else {}
+
+
+def expected_entry(recorded: JsonObject, stored: JsonObject) -> JsonObject | None:
+    """A recorded list entry or body under D23; ``None`` if it must not be shown.
+
+    ``allowed_users`` says that an app is installed: a text that is ``stored`` is shown, of all else what has a meaning.
+    """
     name = recorded.get("name")
     if not recorded.get("id") or name in (None, "") or isinstance(name, bool | list | dict):
         return None
     entry = dict(recorded)
     if entry.get("api_url") == "":
         del entry["api_url"]
-    if "allowed_users" in entry and entry["allowed_users"] not in ALLOWED_USERS:
-        del entry["allowed_users"]
+    stated, own = entry.pop("allowed_users", None), stored.get("allowed_users")
+    if stored and (own if isinstance(own, str) else stated in ALLOWED_USERS):
+        entry["allowed_users"] = own if isinstance(own, str) else stated
     entry["i18n"] = _labelled(entry.get("i18n"), str(name))
     return entry
 

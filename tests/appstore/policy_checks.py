@@ -13,6 +13,7 @@ from tests.appstore.policy_cases import (
     expected_login,
     readings,
     recorded_published,
+    stored_permission,
     tidied,
 )
 
@@ -50,7 +51,7 @@ class Comparison:
             assert ours.authority == expected["authority"] or "authority" in reading.keys
 
     def _list(self) -> None:
-        self._sequence(self.ours.listed, self.case["output"]["list"], expected_entry)
+        self._sequence(self.ours.listed, self.case["output"]["list"], self._entry)
 
     def _login(self) -> None:
         recorded, published = self.case["output"]["login"], recorded_published(self.case["output"])
@@ -64,7 +65,7 @@ class Comparison:
             ours, reading = self.ours.one[app_id], self._reading(app_id)
             if recorded == CRASH or "id" in reading.keys or "name" in reading.keys:
                 continue
-            expected = None if recorded is None else expected_entry(recorded)
+            expected = None if recorded is None else self._entry(recorded)
             assert (ours is None) == (expected is None)
             if ours is not None and expected is not None:
                 assert difference(ours, expected, free=reading.keys) == []
@@ -84,6 +85,9 @@ class Comparison:
         assert [entry["id"] for entry in shown] == [entry["id"] for entry in expected]
         for mine, other in zip(shown, expected, strict=True):
             assert difference(mine, other, free=self._reading(other["id"]).keys) == []
+
+    def _entry(self, recorded: JsonObject) -> JsonObject | None:
+        return expected_entry(recorded, stored_permission(self.case["input"], recorded.get("id")))
 
     def _is_certain(self, entry: JsonObject) -> bool:
         return not self._reading(entry["id"]).decision

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -99,9 +100,7 @@ def test_a_single_app_has_its_public_fields_published_or_not() -> None:
         ("masqueradable", None, True),
         ("name", 5, "5"),
         ("allowed_users", "everyone", None),
-        ("allowed_users", None, None),
-        ("allowed_users", ["all"], "all"),
-        ("allowed_users", "admins", "admins"),
+        ("allowed_users", "admins", None),
     ],
 )
 def test_odd_values_are_listed_as_kazoo_lists_them_or_left_out(key: str, value: Json, expected: Json) -> None:
@@ -113,6 +112,29 @@ def test_odd_values_are_listed_as_kazoo_lists_them_or_left_out(key: str, value: 
 )
 def test_a_single_app_has_no_field_that_misleads_the_client(key: str, value: Json) -> None:
     assert key not in body(app(PORT, "port") | {key: value})
+
+
+@pytest.mark.parametrize(
+    ("stored", "in_list", "alone"),
+    [
+        ("admins", "admins", "admins"),
+        ("everyone", "everyone", "everyone"),
+        (["all"], "all", None),
+        (["a", "b"], None, None),
+        (None, None, None),
+        (5, None, None),
+    ],
+)
+def test_who_may_use_an_installed_app_is_shown_as_stored_if_it_is_a_text(
+    stored: Json, in_list: str | None, alone: str | None
+) -> None:
+    state = replace(STATE, apps_store=store({PORT: {"allowed_users": stored, "name": "port"}}))
+    (found,) = allowed_apps([app(PORT, "port")], state)
+    (entry,) = list_entries([found]).entries
+    shown = app_body(found)
+    assert entry.get("allowed_users") == in_list
+    assert shown is not None
+    assert shown.get("allowed_users") == alone
 
 
 @pytest.mark.parametrize(
