@@ -1,6 +1,7 @@
 """JSON in and out: strict on the way in, compact unescaped UTF-8 on the way out, as KAZOO's codec does it."""
 
 import json
+import math
 from typing import Any, Never
 
 import orjson
@@ -12,15 +13,15 @@ JsonObject = dict[str, Any]
 def loads(raw: bytes | str) -> Json:
     """Parse one JSON text.
 
-    Integers of any size keep their value. ``NaN``, ``Infinity``, lone surrogates, invalid UTF-8, a byte order mark
-    and nesting too deep for the interpreter are refused.
+    Integers of any size keep their value. ``NaN``, ``Infinity``, numbers beyond a double, lone surrogates, invalid
+    UTF-8, a byte order mark and nesting too deep for the interpreter are refused.
 
     Raises:
         ValueError: the text is not JSON.
     """
     text = raw.decode("utf-8") if isinstance(raw, bytes) else raw
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     if "\\u" in text:
@@ -56,6 +57,13 @@ def _dumps_slowly(value: Json, indent: int | None = None) -> bytes:
         return json.dumps(value, ensure_ascii=False, separators=separators, indent=indent, allow_nan=False).encode()
     except (TypeError, RecursionError) as error:
         raise ValueError(str(error)) from error
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if math.isinf(value):
+        raise ValueError(f"{number} is too large a number")
+    return value
 
 
 def _refuse_constant(name: str) -> Never:
