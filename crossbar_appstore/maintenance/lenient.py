@@ -113,28 +113,25 @@ def _locales(work: _Mending, i18n: JsonObject) -> Iterator[tuple[str, Json]]:
 
 def _mended_locale(work: _Mending, locale: str, texts: JsonObject) -> JsonObject:
     where = f"i18n.{locale}"
+    mending = dict(texts)
     label, features = texts.get("label"), texts.get("features")
-    changed: JsonObject = {}
-    if label in (None, ""):
-        changed["label"] = _fallback(work, "label")
-        work.say(f"{where}.label", "required", f"the label is {changed['label']!r} as elsewhere", label)
-    elif has_markup(label):
-        changed["label"] = _TAG.sub("", label).strip()
+    if isinstance(label, str) and has_markup(label):
+        mending["label"] = _TAG.sub("", label).strip()
         work.say(f"{where}.label", "markup", "markup is left out", label)
-    if texts.get("description") in (None, ""):
-        changed["description"] = _fallback(work, "description")
-        work.say(f"{where}.description", "required", "the description is as elsewhere", texts.get("description"))
+    for key in ("label", "description"):
+        found = _fallback(work, key) if mending.get(key) in (None, "") else None
+        if found is not None:
+            work.say(f"{where}.{key}", "required", f"the {key} is {found!r} as elsewhere", texts.get(key))
+            mending[key] = found
     if isinstance(features, str):
-        changed["features"] = [features] if features else []
+        mending["features"] = [features] if features else []
         work.say(f"{where}.features", "type", "one value stands where a list belongs", features)
-    return {**texts, **changed}
+    return mending
 
 
-def _fallback(work: _Mending, key: str) -> Json:
+def _fallback(work: _Mending, key: str) -> str | None:
     """The text of the first other language that has one, else the app's name."""
     i18n = object_at(work.metadata, "i18n")
-    for locale in (DEFAULT_LANGUAGE, *i18n):
-        found = object_at(i18n, locale).get(key)
-        if isinstance(found, str) and found:
-            return found
-    return work.metadata.get("name")
+    stated = (object_at(i18n, locale).get(key) for locale in (DEFAULT_LANGUAGE, *i18n))
+    candidates = (*stated, work.metadata.get("name"))
+    return next((text for text in candidates if isinstance(text, str) and text and not has_markup(text)), None)

@@ -40,15 +40,15 @@ def make_app(
     *,
     folder: str | None = None,
     content: JsonObject | bytes | None = None,
-    icons: dict[str, bytes] | None = None,
-    screenshots: dict[str, bytes] | None = None,
+    icon_files: dict[str, bytes] | None = None,
+    screenshot_files: dict[str, bytes] | None = None,
     **fields: Any,
 ) -> Path:
     """An app's folder below ``root``, by default whole and valid; its path."""
     app = root / (folder or name)
     pictures = {
-        "icon": {"icon.png": PNG} if icons is None else icons,
-        "screenshots": {"one.png": OTHER_PNG, "two.jpg": JPEG} if screenshots is None else screenshots,
+        "icon": {"icon.png": PNG} if icon_files is None else icon_files,
+        "screenshots": {"one.png": OTHER_PNG, "two.jpg": JPEG} if screenshot_files is None else screenshot_files,
     }
     for kind, files in pictures.items():
         (app / "metadata" / kind).mkdir(parents=True, exist_ok=True)

@@ -25,7 +25,7 @@ LENIENT = PictureRules(lenient=True)
 
 
 def look(tmp_path: Path, name: str, content: bytes, rules: PictureRules = STRICT) -> Inspected:
-    app = make_app(tmp_path, icons={name: content})
+    app = make_app(tmp_path, icon_files={name: content})
     return inspect_picture(app, "icon", "icon", name, rules)
 
 

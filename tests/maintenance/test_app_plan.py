@@ -1,0 +1,205 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crossbar_appstore.json_codec import JsonObject
+from crossbar_appstore.kazoo.ids import encoded_account_db, new_id
+from crossbar_appstore.maintenance.app_plan import Action, AppPlan, LoadOptions, Mode, plan_app
+from crossbar_appstore.maintenance.app_source import read_app
+from crossbar_appstore.maintenance.picture_files import PictureRules
+from crossbar_appstore.maintenance.remarks import Weight
+from tests.maintenance.folders import OTHER_PNG, make_app
+
+MASTER = new_id()
+INIT = LoadOptions()
+REFRESH = LoadOptions(Mode.REFRESH)
+
+
+def plan(app: Path, stored: list[JsonObject], options: LoadOptions = INIT) -> AppPlan:
+    return plan_app(read_app(app, PictureRules()), stored, MASTER, options)
+
+
+def as_stored(made: AppPlan, **fields: Any) -> JsonObject:
+    """The document of a plan as CouchDB would give it back."""
+    assert made.document is not None
+    stubs = {
+        each.name: {"content_type": each.content_type, "digest": each.digest, "length": each.length, "stub": True}
+        for each in made.inline
+    }
+    return {**made.document, "_rev": "1-a", "_attachments": stubs, **fields}
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    return make_app(tmp_path)
+
+
+@pytest.fixture
+def stored(app: Path) -> JsonObject:
+    return as_stored(plan(app, []))
+
+
+def test_a_new_app_becomes_the_document_that_kazoo_makes(app: Path) -> None:
+    made = plan(app, [])
+    assert made.action is Action.CREATED
+    assert made.document is not None
+    assert made.document["name"] == "wallboard"
+    assert made.document["pvt_type"] == "app"
+    assert made.document["pvt_account_id"] == MASTER
+    assert made.document["pvt_account_db"] == encoded_account_db(MASTER)
+    assert made.document["pvt_created"] == made.document["pvt_modified"]
+    assert "pvt_vsn" not in made.document
+    assert made.document["_id"] == made.app_id
+    assert [picture.name for picture in made.inline] == ["icon.png", "one.png", "two.jpg"]
+
+
+def test_each_new_app_gets_an_id_of_its_own(app: Path) -> None:
+    assert plan(app, []).app_id != plan(app, []).app_id
+
+
+def test_a_new_app_has_the_address_that_was_given_or_none(tmp_path: Path) -> None:
+    app = make_app(tmp_path, api_url="http://10.0.0.1:8000/v2", source_url="http://10.0.0.1/apps/wallboard")
+    without = plan(app, [])
+    assert without.document is not None
+    assert "api_url" not in without.document
+    assert "source_url" not in without.document
+    assert [(remark.weight, remark.rule) for remark in without.remarks] == [(Weight.NOTE, "source_url")]
+    given = plan(app, [], LoadOptions(api_url="https://api.example.com/v2/")).document
+    assert given is not None
+    assert given["api_url"] == "https://api.example.com/v2/"
+    kept = plan(app, [], LoadOptions(keep_addresses=True)).document
+    assert kept is not None
+    assert (kept["api_url"], kept["source_url"]) == ("http://10.0.0.1:8000/v2", "http://10.0.0.1/apps/wallboard")
+
+
+def test_an_empty_address_is_never_kept(tmp_path: Path) -> None:
+    made = plan(make_app(tmp_path, api_url=""), [], LoadOptions(keep_addresses=True)).document
+    assert made is not None
+    assert "api_url" not in made
+
+
+def test_private_fields_of_the_file_are_not_taken(tmp_path: Path) -> None:
+    made = plan(make_app(tmp_path, pvt_deleted=True, pvt_type="other", _rev="9-x", id="x"), []).document
+    assert made is not None
+    assert "pvt_deleted" not in made
+    assert made["pvt_type"] == "app"
+    assert "_rev" not in made
+    assert "id" not in made
+
+
+def test_an_exported_app_keeps_its_id_and_its_addresses(tmp_path: Path) -> None:
+    app_id = new_id()
+    app = make_app(tmp_path, _id=app_id, api_url="https://api.example.com/v2/", source_url="https://x/apps/w")
+    made = plan(app, []).document
+    assert made is not None
+    assert (made["_id"], made["api_url"], made["source_url"]) == (
+        app_id,
+        "https://api.example.com/v2/",
+        "https://x/apps/w",
+    )
+    moved = plan(app, [], LoadOptions(api_url="https://new.example.com/v2/")).document
+    assert moved is not None
+    assert moved["api_url"] == "https://new.example.com/v2/"
+
+
+def test_what_is_stored_already_is_unchanged(app: Path, stored: JsonObject) -> None:
+    for options in (INIT, REFRESH, LoadOptions(remove_old_pictures=True)):
+        made = plan(app, [stored], options)
+        assert made.action is Action.UNCHANGED
+        assert made.document is None
+        assert made.app_id == stored["_id"]
+
+
+def test_init_changes_the_address_and_nothing_else(app: Path, stored: JsonObject) -> None:
+    changed = {**stored, "version": "0.1", "pvt_modified": 5}
+    made = plan(app, [changed], LoadOptions(api_url="https://api.example.com/v2/"))
+    assert made.action is Action.UPDATED
+    assert made.document == {**changed, "api_url": "https://api.example.com/v2/"}
+    assert [change.field for change in made.changes] == ["api_url"]
+    assert plan(app, [changed]).action is Action.UNCHANGED
+
+
+def test_refresh_changes_what_the_file_says_otherwise(app: Path, stored: JsonObject) -> None:
+    changed = {**stored, "version": "0.1", "published": False, "pvt_modified": 5, "own": 1}
+    made = plan(app, [changed], REFRESH)
+    assert made.document == {**changed, "version": "1.0"}
+    assert [(change.field, change.before, change.after) for change in made.changes] == [("version", "0.1", "1.0")]
+
+
+def test_only_the_keys_that_were_asked_for_are_refreshed(app: Path, stored: JsonObject) -> None:
+    changed = {**stored, "version": "0.1", "author": "Nobody"}
+    made = plan(app, [changed], LoadOptions(Mode.REFRESH, refresh_keys=("author",)))
+    assert made.document == {**changed, "author": "Somebody"}
+
+
+def test_kept_addresses_are_refreshed_too(tmp_path: Path) -> None:
+    app = make_app(tmp_path, source_url="https://x/apps/w")
+    stored = as_stored(plan(app, []))
+    made = plan(app, [stored], LoadOptions(Mode.REFRESH, keep_addresses=True)).document
+    assert made is not None
+    assert made["source_url"] == "https://x/apps/w"
+
+
+def test_only_pictures_that_changed_are_brought(app: Path, stored: JsonObject) -> None:
+    (app / "metadata" / "icon" / "icon.png").write_bytes(OTHER_PNG)
+    made = plan(app, [stored])
+    assert made.action is Action.UPDATED
+    assert [picture.name for picture in made.inline] == ["icon.png"]
+    assert made.document is not None
+    assert made.document["_attachments"] == stored["_attachments"]
+    assert [(change.name, change.after) for change in made.pictures] == [("icon.png", len(OTHER_PNG))]
+
+
+def test_a_picture_of_another_stored_type_is_brought_again(app: Path, stored: JsonObject) -> None:
+    stored["_attachments"]["one.png"]["content_type"] = "application/octet-stream"
+    assert [picture.name for picture in plan(app, [stored]).inline] == ["one.png"]
+
+
+def test_old_pictures_stay_unless_they_are_to_go(app: Path, stored: JsonObject) -> None:
+    stored["_attachments"]["old.png"] = {"length": 5, "stub": True}
+    assert plan(app, [stored]).action is Action.UNCHANGED
+    made = plan(app, [stored], LoadOptions(remove_old_pictures=True))
+    assert made.document is not None
+    assert sorted(made.document["_attachments"]) == ["icon.png", "one.png", "two.jpg"]
+    assert [(change.name, change.before, change.after) for change in made.pictures] == [("old.png", 5, None)]
+
+
+def test_a_picture_that_the_app_names_stays_even_if_its_file_is_missing(app: Path, stored: JsonObject) -> None:
+    (app / "metadata" / "icon" / "icon.png").unlink()
+    made = plan(app, [stored], LoadOptions(remove_old_pictures=True))
+    assert made.action is Action.UNCHANGED
+    assert [remark.weight for remark in made.remarks] == [Weight.MISSING]
+
+
+def test_removing_the_last_picture_leaves_no_empty_object(tmp_path: Path) -> None:
+    app = make_app(tmp_path, icon="", screenshots=[])
+    stored = as_stored(plan(app, []), icon="", screenshots=[], _attachments={"old.png": {"length": 5, "stub": True}})
+    made = plan(app, [stored], LoadOptions(remove_old_pictures=True)).document
+    assert made is not None
+    assert "_attachments" not in made
+
+
+def test_a_name_of_several_apps_is_refused(app: Path, stored: JsonObject) -> None:
+    made = plan(app, [stored, {**stored, "_id": "other"}])
+    assert made.action is Action.REFUSED
+    assert made.document is None
+    refusal = made.remarks[-1]
+    assert (refusal.field, refusal.rule, refusal.value) == ("name", "unique", "wallboard")
+    assert "other" in refusal.message
+
+
+def test_an_exported_app_with_another_name_is_renamed_by_refresh_alone(tmp_path: Path, stored: JsonObject) -> None:
+    app = make_app(tmp_path, "new-name", _id=stored["_id"])
+    refused = plan(app, [stored])
+    assert refused.action is Action.REFUSED
+    assert refused.remarks[-1].field == "_id"
+    renamed = plan(app, [stored], REFRESH).document
+    assert renamed is not None
+    assert (renamed["_id"], renamed["name"]) == (stored["_id"], "new-name")
+
+
+def test_a_refused_folder_stays_refused(tmp_path: Path, stored: JsonObject) -> None:
+    made = plan(make_app(tmp_path / "bad", price="2.00"), [stored])
+    assert made.action is Action.REFUSED
+    assert made.document is None
