@@ -81,7 +81,8 @@ class Service:
                 await web.TCPSite(runner, "127.0.0.1", 0).start()
                 host, port = runner.addresses[0][:2]
                 self._runner, self._base = runner, URL.build(scheme="http", host=host, port=port)
-                self._session = aiohttp.ClientSession()
+                # What a client says of a body that it does not send, is its own affair.
+                self._session = aiohttp.ClientSession(skip_auto_headers=("Content-Type",))
         return self._base
 
     async def stop(self) -> None:

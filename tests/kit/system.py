@@ -56,14 +56,12 @@ class System:
     async def create(self) -> None:
         """Raises StrangersData rather than touch a system that somebody uses."""
         await asyncio.gather(*(self.couch.create_database(database) for database in _SYSTEM_DATABASES))
-        for database in _SYSTEM_DATABASES:
-            if any(not row.id.startswith("_design/") for row in await self.couch.all_docs(database) if row.id):
-                raise StrangersData(f"{database} is in use; give the tests a CouchDB of their own")
+        await asyncio.gather(*(self._refuse_strangers(database) for database in _SYSTEM_DATABASES))
+        auth = {"system_key": self._key_id, "secret_for_user_signature": self._secret}
         await asyncio.gather(
             self._add(self.master, [design_document("apps_store"), *self._catalogue]),
-            self.config("accounts", master_account_id=self.master.id),
-            self.config("auth", system_key=self._key_id, secret_for_user_signature=self._secret),
-            self.put("system_auth", self._key_document()),
+            self._save("system_config", _config("accounts", master_account_id=self.master.id), _config("auth", **auth)),
+            self._save("system_auth", self._key_document()),
         )
 
     async def destroy(self) -> None:
@@ -130,13 +128,12 @@ class System:
         await self.couch.save_doc(self.master.database, stored | fields)
 
     async def config(self, category: str, **values: Any) -> None:
-        await self.put("system_config", {"_id": category, "pvt_type": "config", "default": values})
+        await self.put("system_config", _config(category, **values))
 
     async def put(self, database: str, document: JsonObject) -> JsonObject:
         """Save over whatever is there."""
         doc_id = document["_id"]
-        if database in self._ours:
-            self._ours[database].add(doc_id)
+        self._ours.setdefault(database, set()).add(doc_id)
         new = {key: value for key, value in document.items() if key != "_rev"}
         try:
             stored = await self.couch.open_doc(database, doc_id)
@@ -179,13 +176,22 @@ class System:
     async def _add(self, account: Account, more: list[JsonObject]) -> None:
         self._accounts.append(account)
         await self.couch.create_database(account.database, q=1)
-        documents = [account.document, *(user.document for user in account.users), *more]
-        saved, *_ = await asyncio.gather(
-            self.couch.save_docs(account.database, documents),
-            self.put("accounts", account.document),
-            self.put("services", account.services),
+        await asyncio.gather(
+            self._save(account.database, account.document, *(user.document for user in account.users), *more),
+            self._save("accounts", account.document),
+            self._save("services", account.services),
         )
+
+    async def _save(self, database: str, *documents: JsonObject) -> None:
+        """Save documents that are new."""
+        self._ours.setdefault(database, set()).update(document["_id"] for document in documents)
+        saved = await self.couch.save_docs(database, documents)
         assert all(result.error is None for result in saved), saved
+
+    async def _refuse_strangers(self, database: str) -> None:
+        rows = await self.couch.all_docs(database, limit=20)
+        if any(not str(row.id).startswith("_design/") for row in rows):
+            raise StrangersData(f"the database {database} is in use; give the tests a CouchDB of their own")
 
     async def _clear(self, database: str) -> None:
         rows = await self.couch.all_docs(database, keys=sorted(self._ours[database]))
@@ -198,6 +204,10 @@ class System:
             await self.couch.delete_database(database)
         except DatabaseMissing:
             return  # the test did it
+
+
+def _config(category: str, **values: Any) -> JsonObject:
+    return {"_id": category, "pvt_type": "config", "default": values}
 
 
 def open_couch(url: str) -> Couch:
