@@ -18,6 +18,7 @@ from aiohttp import web
 
 from crossbar_appstore.application import create_application
 from crossbar_appstore.crossbar.runner import Runner
+from crossbar_appstore.crossbar.runner import Runner
 from crossbar_appstore.datastore.notices import NoticeBoard
 from crossbar_appstore.logs import set_up_logging
 from crossbar_appstore.settings import Settings
