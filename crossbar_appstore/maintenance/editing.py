@@ -164,18 +164,22 @@ def set_field(path: Sequence[str], value: Json) -> Change:
 
 
 def set_text_or_json(path: Sequence[str], text: str) -> Change:
-    """Set a field to a value that was typed: JSON if it is any and the schema takes it, else the text as it is.
+    """Set a field to a value that was typed: JSON if it is any, else the text as it is.
 
-    So ``price 5`` is a number, ``version 1.0`` a text, and ``tags '["reseller"]'`` a list.
+    Digits and truth values are texts where the schema wants a text. So ``price 5`` is a number, ``version 1.0`` a text,
+    and ``tags '["reseller"]'`` a list.
 
     Raises:
         EditRefused: as ``set_field``.
     """
     as_text = set_field(path, text)
     try:
-        as_json = set_field(path, json_codec.loads(text))
+        value = json_codec.loads(text)
     except ValueError:
         return as_text
+    as_json = set_field(path, value)
+    if not isinstance(value, int | float):
+        return as_json
 
     def change(document: JsonObject) -> JsonObject:
         changed, texted = as_json(document), as_text(document)

@@ -4,12 +4,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from crossbar_appstore.auth import rsa_keys
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.design_documents import DatabaseClass, ensure, names_for
 from crossbar_appstore.kazoo.ids import account_db
 from crossbar_appstore.maintenance.accounts import NewAccount, create_account
 from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
-from tests.maintenance.systems import open_couch, refuse_a_system_in_use, wipe
+from tests.maintenance.systems import one_key, open_couch, refuse_a_system_in_use, wipe
 
 MASTER = NewAccount("Master Ltd", "master.example.com", "boss", "boss-password")
 
@@ -31,8 +32,9 @@ async def catalogue(couch: Couch, account_id: str) -> AsyncIterator[MasterCatalo
 
 
 @pytest.fixture
-async def empty_system(couch: Couch) -> AsyncIterator[Couch]:
+async def empty_system(couch: Couch, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Couch]:
     """A CouchDB without any system in it."""
+    monkeypatch.setattr(rsa_keys, "generate", one_key)
     await refuse_a_system_in_use(couch)
     await wipe(couch)
     yield couch

@@ -1,11 +1,14 @@
 """A whole system on the tests' CouchDB, made empty before and after each test that asks for one."""
 
 import os
+from functools import cache
 from typing import Final
 from urllib.parse import urlsplit
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from crossbar_appstore.auth import rsa_keys
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import DatabaseMissing
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
@@ -46,3 +49,12 @@ async def _delete(couch: Couch, database: str) -> None:
         await couch.delete_database(database)
     except DatabaseMissing:
         return
+
+
+_generate = rsa_keys.generate
+
+
+@cache
+def one_key() -> RSAPrivateKey:
+    """Making a key takes a second; every system of the tests has the same."""
+    return _generate()
