@@ -8,16 +8,15 @@ import multiprocessing
 import signal
 import socket
 import tempfile
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
-from multiprocessing.process import BaseProcess
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
 from aiohttp import web
 
 from crossbar_appstore.application import create_application
-from crossbar_appstore.crossbar.runner import Runner
 from crossbar_appstore.crossbar.runner import Runner
 from crossbar_appstore.datastore.notices import NoticeBoard
 from crossbar_appstore.logs import set_up_logging
@@ -43,6 +42,7 @@ class WorkerSeat:
     port: int
     number: int
     board: Path
+    log_level: int
 
 
 async def serve(settings: Settings, announce: Announce = lambda _: None) -> None:
@@ -54,7 +54,7 @@ async def serve(settings: Settings, announce: Announce = lambda _: None) -> None
     """
     settings.require_couchdb()
     with _reserved(settings) as port:
-        address = f"http://{settings.host}:{port}"
+        address = f"http://[{settings.host}]:{port}" if ":" in settings.host else f"http://{settings.host}:{port}"
         if settings.workers == 1:
             await _work(settings, port, None, lambda: announce(address))
         else:
@@ -126,56 +126,84 @@ async def _supervise(settings: Settings, port: int, ready: Callable[[], None]) -
     """Keep ``settings.workers`` processes running; one that dies is replaced."""
     stop = _stop_signal()
     with tempfile.TemporaryDirectory(prefix="crossbar-appstore-") as directory:
-        board = Path(directory) / "notices"
+        board, level = Path(directory) / "notices", logging.getLogger().getEffectiveLevel()
         NoticeBoard.in_file(board, settings.workers)
-        seats = [WorkerSeat(settings, port, number, board) for number in range(settings.workers)]
-        keepers = [asyncio.create_task(_keep_running(seat, stop)) for seat in seats]
-        ready()
-        await asyncio.gather(*keepers)
+        up = [asyncio.Event() for _ in range(settings.workers)]
+        tasks = [asyncio.create_task(_announce(up, ready))]
+        for number, event in enumerate(up):
+            seat = WorkerSeat(settings, port, number, board, level)
+            tasks.append(asyncio.create_task(_keep_running(seat, stop, event)))
+        try:
+            await asyncio.gather(*tasks[1:])
+        finally:
+            for task in tasks:
+                task.cancel()
+            # Whatever ends us, no worker is left behind.
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _keep_running(seat: WorkerSeat, stop: asyncio.Event) -> None:
-    context = multiprocessing.get_context("spawn")
+async def _announce(up: Iterable[asyncio.Event], ready: Callable[[], None]) -> None:
+    for event in up:
+        await event.wait()
+    ready()
+
+
+async def _keep_running(seat: WorkerSeat, stop: asyncio.Event, up: asyncio.Event) -> None:
     while not stop.is_set():
-        process = context.Process(target=worker_main, args=(seat,), name=f"worker-{seat.number}")
-        process.start()
-        died = asyncio.create_task(_exit_of(process))
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait([died, stopping], return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
+        exit_code = await _run_worker(seat, stop, up)
         if not stop.is_set():
-            log.error("worker died", extra={"worker": seat.number, "exit_code": process.exitcode})
+            log.error("worker died", extra={"worker": seat.number, "exit_code": exit_code})
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _REPLACE_PAUSE)
-            continue
+
+
+async def _run_worker(seat: WorkerSeat, stop: asyncio.Event, up: asyncio.Event) -> int | None:
+    """One process until it ends, by itself or because we stop; its exit code."""
+    context = multiprocessing.get_context("spawn")
+    listening, tell = context.Pipe(duplex=False)
+    process = context.Process(target=worker_main, args=(seat, tell), name=f"worker-{seat.number}")
+    process.start()
+    tell.close()
+    died = asyncio.create_task(_readable(process.sentinel))
+    others = [asyncio.create_task(stop.wait()), asyncio.create_task(_heard(listening, up))]
+    try:
+        await asyncio.wait([died, others[0]], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in others:
+            task.cancel()
         process.terminate()
-        try:
-            await asyncio.wait_for(died, DRAIN + 2)
-        except TimeoutError:
+        if not (await asyncio.wait([died], timeout=DRAIN + 2))[0]:
             process.kill()
+            await died
+        process.join()
+        listening.close()
+    return process.exitcode
 
 
-async def _exit_of(process: BaseProcess) -> None:
-    await _readable(process.sentinel)
-    process.join()
+async def _heard(listening: Connection, up: asyncio.Event) -> None:
+    """Set the event when the worker says that it listens; if it ends without, never."""
+    await _readable(listening.fileno())
+    with contextlib.suppress(EOFError):
+        listening.recv()
+        up.set()
 
 
 async def _readable(descriptor: int) -> None:
-    """Wait for the end of a process by its sentinel."""
+    """Wait until there is something to read: of a process's sentinel, that it ended."""
     loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
-    loop.add_reader(descriptor, ended.set)
+    readable = asyncio.Event()
+    loop.add_reader(descriptor, readable.set)
     try:
-        await ended.wait()
+        await readable.wait()
     finally:
         loop.remove_reader(descriptor)
 
 
-def worker_main(seat: WorkerSeat) -> None:
-    """The main function of a worker process."""
-    set_up_logging()
+def worker_main(seat: WorkerSeat, tell: Connection) -> None:
+    """The main function of a worker process; something is sent through ``tell`` once it listens."""
+    set_up_logging(seat.log_level)
     board = NoticeBoard.in_file(seat.board, seat.settings.workers).for_worker(seat.number)
-    run(_work(seat.settings, seat.port, board, lambda: log.info("worker ready", extra={"worker": seat.number})))
+    run(_work(seat.settings, seat.port, board, lambda: tell.send(seat.number)))
 
 
 def run(work: Coroutine[None, None, None]) -> None:

@@ -32,6 +32,7 @@ from crossbar_appstore.appstore.service_plans import (
 )
 from crossbar_appstore.crossbar.context import PreparedJson
 from crossbar_appstore.datastore.moments import Memo
+from crossbar_appstore.datastore.replies import ViewRow
 from crossbar_appstore.datastore.snapshot import Snapshot
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import Json, JsonObject, dumps
@@ -113,12 +114,12 @@ class _Reads:
     async def account_document(self, account_id: str, doc_id: str) -> JsonObject | None:
         return await self.document(account_db(account_id), doc_id)
 
-    async def object_plans(self, account_id: str) -> Sequence[tuple[str, Json]]:
+    async def object_plans(self, account_id: str) -> Sequence[ViewRow] | None:
         database = account_db(account_id)
         known = await self.store.rows(database, _OBJECT_PLANS)
         self.rows.append((database, known.rows))
         self.stale = self.stale or known.stale
-        return [(row.id, row.value) for row in known.rows or () if row.id is not None]
+        return known.rows
 
     async def catalogue(self) -> Snapshot:
         self.snapshot = await self.store.catalogue.snapshot()
@@ -160,7 +161,7 @@ class AppStore:
         """
         current = self._current.get(account_id)
         if current is None:
-            moment = self._store.moments.take()
+            moment = self._store.moments.now()
             current = await self._looked_at_again(account_id)
             self._current.put(account_id, current, moment)
         return current
@@ -240,9 +241,10 @@ class AppStore:
     async def _object_plans(self, reads: _Reads, account_id: str) -> Sequence[tuple[str, Json]]:
         # KAZOO registers the view for every account or for none, so the master account's tells whether to ask.
         master = (await self._store.catalogue.snapshot()).master_account_id
-        if account_id != master and (await self._store.rows(account_db(master), _OBJECT_PLANS)).rows is None:
-            return ()
-        return await reads.object_plans(account_id)
+        rows = await reads.object_plans(master)
+        if rows is not None and account_id != master:
+            rows = await reads.object_plans(account_id)
+        return [(row.id, row.value) for row in rows or () if row.id is not None]
 
     async def _plan_apps(
         self, reads: _Reads, services: JsonObject | None, attached: Iterable[tuple[str, Json]]

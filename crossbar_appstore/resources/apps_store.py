@@ -14,6 +14,7 @@ from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import BadIdentifier, CrossbarError, Forbidden, Refusal, ValidationError
 from crossbar_appstore.crossbar.negotiation import OFFERED
 from crossbar_appstore.crossbar.resource import Methods, Resource
+from crossbar_appstore.datastore.errors import DocumentMissing
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.documents import live, revision, stamp_crossbar
@@ -31,9 +32,7 @@ SCREENSHOT: Final = "screenshot"
 class Change(Protocol):
     """A change of ``appstore.permissions`` to an account's document, but for the account."""
 
-    def __call__(
-        self, apps_store: JsonObject | None, *, account_id: str, account: JsonObject | None
-    ) -> JsonObject:
+    def __call__(self, apps_store: JsonObject | None, *, account_id: str, account: JsonObject | None) -> JsonObject:
         """The document to save instead."""
         ...
 
@@ -58,6 +57,7 @@ class AppsStore(Resource):
         self._gatekeeper = gatekeeper
 
     def allowed_methods(self, *params: str) -> Methods | None:
+        """The list, the blacklist, an app, and its pictures."""
         match params:
             case ():
                 return ("GET",)
@@ -84,7 +84,7 @@ class AppsStore(Resource):
         """A picture's own type alone; JSON for the refusal where there is no such picture."""
         if len(params) < 2:
             return OFFERED
-        found = await self._find_picture(*params)
+        found = await self._find_picture(context, *params)
         if found is None:
             return OFFERED
         account_id, app, attached = found
@@ -93,11 +93,12 @@ class AppsStore(Resource):
         return (attached.content_type,)
 
     async def validate(self, context: Context, *params: str) -> None:
-        if len(params) > 1:
-            return await self._validate_picture(context, *params)
-        if context.account_id is None and params != (BLACKLIST,):
+        """Whether the request can be done; what is read is answered already."""
+        if context.account_id is None and len(params) < 2 and params != (BLACKLIST,):
             raise _account_required()
         match params, context.verb:
+            case (_, _, *_), _:
+                await self._validate_picture(context, *params)
             case (), _:
                 await self._list(context, _account_id(context))
             case ("blacklist",), verb:
@@ -149,11 +150,12 @@ class AppsStore(Resource):
             raise Forbidden(details=app_id)
         if verb != "DELETE":
             _raise_errors(permissions.validate_permission(context.data))
-        document = await self._newest(account_id)
+        known = (await self._store.open(account_db(account_id), DOCUMENT_ID)).document
+        document = await self._newest(context, account_id, known)
         _check_installed(context, document, app_id, wanted=verb != "PUT")
         body = found.body(app_id)
         context.stored["app"] = app
-        self._identify(context, document, () if body is None else (body.etag,))
+        self._identify(context, document, (body.etag,) if body is not None and _rev(known) == _rev(document) else ())
 
     async def _validate_blacklist(self, context: Context, verb: str) -> None:
         identity = context.identity
@@ -162,12 +164,14 @@ class AppsStore(Resource):
         account_id = _account_id(context)
         if verb == "POST":
             _raise_errors(permissions.validate_blacklist(context.data))
-            return self._identify(context, await self._newest(account_id))
+            document = (await self._store.open(account_db(account_id), DOCUMENT_ID)).document
+            self._identify(context, await self._newest(context, account_id, document))
+            return
         known = await self._store.open(account_db(account_id), DOCUMENT_ID)
         document = live(known.document)
         reply = context.reply
         reply.data = {"blacklist": permissions.blacklist(document)}
-        reply.revision = reply.etag = None if document is None else revision(document)
+        reply.revision = reply.etag = _rev(document)
         reply.stale = known.stale
 
     async def _validate_picture(self, context: Context, *params: str) -> None:
@@ -179,20 +183,27 @@ class AppsStore(Resource):
         missing = params[0] if params[1] == ICON else f"{SCREENSHOT}/{params[2]}"
         raise CrossbarError(404, "bad identifier", [missing])
 
-    async def _find_picture(self, *params: str) -> tuple[str, JsonObject, Attached] | None:
+    async def _find_picture(self, context: Context, *params: str) -> tuple[str, JsonObject, Attached] | None:
         snapshot = await self._store.catalogue.snapshot()
+        context.reply.stale = snapshot.stale
         app = snapshot.by_id.get(params[0])
         if app is None:
             return None
         attached = pictures.icon(app) if params[1] == ICON else pictures.screenshot(app, params[2])
         return None if attached is None else (snapshot.master_account_id, app, attached)
 
-    async def _newest(self, account_id: str) -> JsonObject | None:
-        return (await self._store.open(account_db(account_id), DOCUMENT_ID)).document
+    async def _newest(self, context: Context, account_id: str, known: JsonObject | None) -> JsonObject | None:
+        """What If-Match is held against: a client may know a revision that somebody else stored just now."""
+        if "If-Match" not in context.headers:
+            return known
+        try:
+            return await self._store.couch.open_doc(account_db(account_id), DOCUMENT_ID)
+        except DocumentMissing:
+            return None
 
     def _identify(self, context: Context, document: JsonObject | None, more: tuple[str, ...] = ()) -> None:
         """What If-Match may name: the document's revision, and the app's own entity tag (deviation D22)."""
-        current = None if document is None else revision(document)
+        current = _rev(document)
         context.reply.matches = more if current is None else (current, *more)
         context.stored["revision"] = current
 
@@ -250,12 +261,21 @@ def _check_installed(context: Context, document: JsonObject | None, app_id: str,
 
 
 def _check_still_matching(context: Context, document: JsonObject | None) -> None:
-    """If-Match was held against the document as it was known; it has to hold for the one that is written, too."""
-    if "If-Match" not in context.headers:
+    """If-Match was held against the document as it was read; it has to hold for the one that is written, too."""
+    if context.headers.get("If-Match", "*").strip() == "*":
         return
-    current = None if document is None else revision(document)
-    if current != context.stored["revision"]:
+    current, matched = _rev(document), context.stored["revision"]
+    # An older one cannot be saved over: CouchDB will say so, and the newest comes here next.
+    if current != matched and _generation(current) >= _generation(matched):
         raise Refusal(412, "precondition failed")
+
+
+def _rev(document: JsonObject | None) -> str | None:
+    return None if document is None else revision(document)
+
+
+def _generation(rev: str | None) -> int:
+    return 0 if rev is None else int(rev.partition("-")[0])
 
 
 def _refused(error: permissions.PermissionRefused) -> CrossbarError:

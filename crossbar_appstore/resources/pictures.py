@@ -86,9 +86,11 @@ class Pictures:
         return await asyncio.shield(task)
 
     async def _load(self, key: Key) -> bytes:
-        database, doc_id, name, _ = key
-        body = (await self._store.couch.open_attachment(database, doc_id, name)).body
-        if len(body) <= _LARGEST:
+        database, doc_id, name, digest = key
+        found = await self._store.couch.open_attachment(database, doc_id, name)
+        body = found.body
+        # A picture that was replaced meanwhile is shown, but not remembered as the one that was asked for.
+        if len(body) <= _LARGEST and found.digest == digest:
             self._bodies[key] = body
             self._bytes += len(body)
             while self._bytes > self._most_bytes:

@@ -14,6 +14,7 @@ from crossbar_appstore.datastore.errors import (
     DocumentMissing,
     Fault,
     Misconfigured,
+    NoMasterAccount,
     TimedOut,
     Unreachable,
     ViewMissing,
@@ -42,6 +43,9 @@ def translate(error: Exception) -> CrossbarError | None:
             return CrossbarError(500, "datastore_missing", {"cause": error.database, "message": "unknown failure"})
         case ViewMissing():
             return CrossbarError(500, "datastore_missing_view", {"cause": error.view, "message": "unknown failure"})
+        case NoMasterAccount():
+            # No account, no catalogue: whatever was asked for is not there.
+            return BadIdentifier()
         case Fault():
             return DatastoreFault(error.reason)
     return DatastoreFault(str(error))
