@@ -64,7 +64,7 @@ class AuthGatekeeper:
             key = (token, context.headers.get("X-Auth-Account-ID"))
             identity = self._identities.get(key)
             if identity is None:
-                moment = self._moments.take()
+                moment = self._moments.now()
                 identity = await self._by_jwt(context, token)
                 if identity is not None:
                     self._identities.put(key, identity, moment)
@@ -82,7 +82,7 @@ class AuthGatekeeper:
             return
         account = self._accounts.get(account_id)
         if account is None:
-            moment = self._moments.take()
+            moment = self._moments.now()
             account = await self._documents.account(account_id)
             if account is None:
                 raise BadIdentifier(cause=account_id)

@@ -58,7 +58,7 @@ class RestrictionCheck:
         key = (identity.account_id, identity.owner_id, identity.method)
         known = self._known.get(key)
         if known is None:
-            moment = self._moments.take()
+            moment = self._moments.now()
             by_level = await self._of_method(identity)
             found = None
             if by_level is not None:

@@ -69,9 +69,11 @@ class NoticeBoard:
         self._cells[row * self.workers + self._column] += 1
         self._cells[self.TOTAL * self.workers + self._column] += 1
 
-    def all_writes(self) -> int:
-        """How many writes were ever told of on the whole board; only good for comparing."""
-        return self.writes(self.TOTAL)
+    @property
+    def totals(self) -> memoryview:
+        """A live view of how many writes each worker ever told of on the whole board."""
+        start = self.TOTAL * self.workers
+        return self._cells[start : start + self.workers]
 
 
 def size(workers: int) -> int:

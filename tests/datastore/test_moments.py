@@ -21,7 +21,7 @@ def test_a_value_holds_until_any_worker_or_feed_tells_of_a_write(boards: tuple[N
     memo: Memo[str, int] = Memo(moments)
     assert memo.get("x") is None
     for board in (own.for_worker(1), own.for_worker(0), outside):
-        memo.put("x", 7, moments.take())
+        memo.put("x", 7, moments.now())
         assert memo.get("x") == 7
         board.count_up(3)
         assert memo.get("x") is None
@@ -30,7 +30,7 @@ def test_a_value_holds_until_any_worker_or_feed_tells_of_a_write(boards: tuple[N
 def test_a_value_that_was_made_before_a_write_is_not_believed(boards: tuple[NoticeBoard, NoticeBoard]) -> None:
     moments = Moments(*boards)
     memo: Memo[str, int] = Memo(moments)
-    before = moments.take()
+    before = moments.now()
     boards[0].count_up(0)
     memo.put("x", 7, before)
     assert memo.get("x") is None
@@ -38,15 +38,16 @@ def test_a_value_that_was_made_before_a_write_is_not_believed(boards: tuple[Noti
 
 def test_a_moment_passes(boards: tuple[NoticeBoard, NoticeBoard], monkeypatch: pytest.MonkeyPatch) -> None:
     moments = Moments(*boards)
-    moment = moments.take()
-    assert moments.hold(moment)
+    moment = moments.now()
+    assert moments.now() == moment
     monkeypatch.setattr(moments_module, "HOLDS_SECONDS", 0.0)
-    assert not moments.hold(moment)
+    boards[0].count_up(0)
+    assert len({moments.now(), moments.now(), moment}) == 3
 
 
 def test_the_memory_is_bounded(boards: tuple[NoticeBoard, NoticeBoard]) -> None:
     moments = Moments(*boards)
     memo: Memo[int, int] = Memo(moments, most=2)
     for number in (1, 2, 1, 3):
-        memo.put(number, number, moments.take())
+        memo.put(number, number, moments.now())
     assert [memo.get(number) for number in (1, 2, 3)] == [1, None, 3]
