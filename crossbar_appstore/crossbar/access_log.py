@@ -9,7 +9,7 @@ from crossbar_appstore.crossbar.context import Context
 
 log = logging.getLogger(__name__)
 
-_TOKEN: Final = re.compile(r"eyJ[\w%-]*\.[\w.%-]*")
+_TOKEN: Final = re.compile(r"eyJ[\w-]*(?:(?:\.|%2E)[\w-]*)+", re.IGNORECASE)
 _HIDDEN: Final = "[token]"
 
 

@@ -26,7 +26,7 @@ class Envelope:
         self.node = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         self._node = b'","node":' + dumps(self.node)
         self._version = b'"version":' + dumps(version) + b","
-        self._second = 0
+        self._second = -1
         self._timestamp = b""
 
     def success(self, context: Context, remaining: int) -> bytes:

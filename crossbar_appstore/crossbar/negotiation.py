@@ -90,7 +90,7 @@ def choose_media_type(accept: str | None, offered: Sequence[str]) -> str:
     for each in parse_accept(accept):
         for media_type in offered:
             kind, _, subtype = media_type.partition(";")[0].strip().lower().partition("/")
-            if each.type in ("*", kind) and each.subtype in ("*", subtype):
+            if each.subtype in ("*", subtype) and (each.type == kind or each.type == each.subtype == "*"):
                 return media_type
     raise Refusal(406, "not acceptable")
 

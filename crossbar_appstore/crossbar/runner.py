@@ -6,6 +6,7 @@ import re
 from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import BadHttpMethod, HttpProcessingError
 
 from crossbar_appstore.crossbar.decision import KNOWN_METHODS
@@ -69,6 +70,17 @@ class _Protocol(web.RequestHandler):
             if found and found[1].decode() not in _LEFT_ALONE:
                 data = _UNKNOWN_METHOD + data[found.end() :]
         super().data_received(data)
+        if self._messages and not isinstance(self._messages[-1][0], RawRequestMessage):
+            self._end_bodies()
+
+    def _end_bodies(self) -> None:
+        """After an error of the parser: whoever waits for the rest of a body would wait in vain."""
+        bodies = [payload for _, payload in self._messages]
+        if self._current_request is not None:
+            bodies.append(self._current_request.content)
+        for body in bodies:
+            if not body.is_eof():
+                body.set_exception(web.RequestPayloadError("malformed body"))
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None

@@ -129,16 +129,13 @@ class Handler:
             request.writer.output_size = 0
         try:
             async with asyncio.timeout(self._body_seconds):
-                body = await request.read()
+                return await request.read()
         except web.HTTPRequestEntityTooLarge as error:
             raise too_large() from error
         except TimeoutError as error:
             raise Refusal(408, "request timeout") from error
         except (web.RequestPayloadError, ConnectionError) as error:
             raise Refusal(400, "malformed request body") from error
-        if len(body) > MAX_BODY:
-            raise too_large()
-        return body
 
 
 def create_web_application(handler: Handler) -> web.Application:

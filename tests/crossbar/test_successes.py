@@ -1,11 +1,16 @@
 """What a success looks like: envelope, headers, codes, and the forms that a client can ask for."""
 
 import re
+from typing import ClassVar
 from urllib.parse import quote
 
 import pytest
 
 from crossbar_appstore import json_codec
+from crossbar_appstore.crossbar.context import Context
+from crossbar_appstore.crossbar.errors import ABSENT
+from crossbar_appstore.crossbar.resource import Methods, Resource
+from tests.crossbar.conftest import Start
 from tests.crossbar.sample import (
     BROWSER,
     EMPTY,
@@ -374,3 +379,36 @@ async def test_an_endpoint_may_swallow_the_names_of_others(ask: Wire) -> None:
 )
 async def test_query_strings(ask: Wire, query: str, parsed: dict[str, str]) -> None:
     assert (await ask("GET", f"/v2/everything?{query}")).data["query"] == parsed
+
+
+class Weather(Resource):
+    """Sets what few endpoints set."""
+
+    noun: ClassVar[str] = "weather"
+
+    def allowed_methods(self, *params: str) -> Methods | None:
+        return ("GET", "DELETE")
+
+    async def authenticate(self, context: Context) -> bool:
+        return True
+
+    async def authorize(self, context: Context) -> bool:
+        return True
+
+    async def validate(self, context: Context, *params: str) -> None:
+        context.reply.data = ABSENT
+        context.reply.status = 202
+        context.reply.stale = True
+        context.reply.headers["X-Weather"] = "fair"
+
+    async def delete(self, context: Context, *params: str) -> None:
+        """Nothing is left to do."""
+
+
+async def test_a_reply_may_have_no_data_a_code_headers_and_be_stale(start: Start) -> None:
+    ask = await start(Weather())
+    for method in ("GET", "DELETE"):
+        answer = await ask(method, "/v2/weather")
+        assert (answer.status, "data" in answer.json) == (202, False)
+        assert answer.headers["x-weather"] == "fair"
+        assert answer.headers["warning"] == '110 - "Response is stale"'

@@ -108,6 +108,11 @@ class Connection:
         body = await self._reader.readexactly(length)
         return Answer(int(status), headers, body, tuple(interim), version)
 
+    async def interim(self) -> int:
+        """The status of an interim response."""
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        return int(head.split(b" ")[1])
+
     async def rest(self) -> bytes:
         """What comes until the server closes."""
         return await self._reader.read()

@@ -1,0 +1,378 @@
+"""The small parts, each by itself: ranges, paths, query strings, CSV, indented JSON, envelopes, buckets, log lines."""
+
+import logging
+import time
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from crossbar_appstore.crossbar import access_log
+from crossbar_appstore.crossbar.access_log import without_tokens
+from crossbar_appstore.crossbar.client_address import client_address
+from crossbar_appstore.crossbar.context import BASIC, BEARER, UNKNOWN, X_AUTH_TOKEN, Context, Noun, Style
+from crossbar_appstore.crossbar.csv_rendering import render_csv
+from crossbar_appstore.crossbar.disposition import attachment
+from crossbar_appstore.crossbar.envelope import Envelope
+from crossbar_appstore.crossbar.errors import CrossbarError, MethodNotAllowed
+from crossbar_appstore.crossbar.json_style import dress, indented
+from crossbar_appstore.crossbar.media_types import parameter
+from crossbar_appstore.crossbar.paths import ApiPath, PathParser
+from crossbar_appstore.crossbar.query import MalformedQuery, parse_pairs, parse_query
+from crossbar_appstore.crossbar.ranges import RangeNotSatisfiable, parse_range
+from crossbar_appstore.crossbar.resource import Resource
+from crossbar_appstore.crossbar.server import _origin_form, load_banner
+from crossbar_appstore.crossbar.throttling import Limits, Throttle
+from crossbar_appstore.crossbar.token_location import find_token
+from crossbar_appstore.json_codec import Json, loads
+
+
+def context(headers: dict[str, str] | None = None, path: str = "/v2/notes", **members: Any) -> Context:
+    made = Context("req", "GET", path, CIMultiDictProxy(CIMultiDict(headers or {})), {}, "1.2.3.4")
+    for name, value in members.items():
+        setattr(made, name, value)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("header", "length", "wanted"),
+    [
+        ("bytes=0-3", 10, (0, 3)),
+        ("BYTES=0-3", 10, (0, 3)),
+        (" bytes=0-0 ", 10, (0, 0)),
+        ("bytes=9-", 10, (9, 9)),
+        ("bytes=0-99", 10, (0, 9)),
+        ("bytes=-4", 10, (6, 9)),
+        ("bytes=-40", 10, (0, 9)),
+        ("bytes=000-0003", 10, (0, 3)),
+        ("bytes=0-999999999999999999", 10, (0, 9)),
+        ("bytes=4-2", 10, None),
+        ("bytes=-", 10, None),
+        ("bytes=", 10, None),
+        ("bytes=a-b", 10, None),
+        ("bytes=0-1,2-3", 10, None),
+        ("bytes = 0-1", 10, None),
+        ("lines=0-1", 10, None),
+        ("bytes=0-" + "9" * 5000, 10, None),
+        ("", 10, None),
+    ],
+)
+def test_ranges(header: str, length: int, wanted: tuple[int, int] | None) -> None:
+    assert parse_range(header, length) == wanted
+
+
+BEYOND = [("bytes=10-", 10), ("bytes=10-11", 10), ("bytes=-0", 10), ("bytes=-1", 0), ("bytes=0-", 0)]
+
+
+@pytest.mark.parametrize(("header", "length"), BEYOND)
+def test_ranges_beyond_the_end(header: str, length: int) -> None:
+    with pytest.raises(RangeNotSatisfiable):
+        parse_range(header, length)
+
+
+NOUNS = {"accounts": False, "notes": False, "everything": True}
+
+
+@pytest.mark.parametrize(
+    ("path", "nouns"),
+    [
+        ("/v2", []),
+        ("/v2/", []),
+        ("/v2/nosuch/notes", []),
+        ("/v2/notes", [("notes", ())]),
+        ("/v2/notes/a/b", [("notes", ("a", "b"))]),
+        ("/v2/notes//a", [("notes", ("", "a"))]),
+        ("/v2/notes/a%2Fb/", [("notes", ("a/b",))]),
+        ("/v2/n%6Ftes/a+b", [("notes", ("a+b",))]),
+        ("/v2/Notes", []),
+        ("/v2/notes/%2f%2F", [("notes", ("//",))]),
+        ("/v2/notes/caf%C3%A9/%ff", [("notes", ("café", "\ufffd"))]),
+        ("/v2/accounts/x/notes", [("accounts", ("x",)), ("notes", ())]),
+        ("/v2/accounts/x/account/notes", [("accounts", ("x", "account")), ("notes", ())]),
+        ("/v2/accounts/accounts", [("accounts", ()), ("accounts", ())]),
+        ("/v2/everything/notes/accounts", [("everything", ("notes", "accounts"))]),
+        ("/v2/notes/everything", [("notes", ()), ("everything", ())]),
+        ("/v2/account", [("accounts", ("",))]),
+        ("/v2/account/x/notes", [("accounts", ("", "x")), ("notes", ())]),
+    ],
+)
+def test_paths(path: str, nouns: list[tuple[str, tuple[str, ...]]]) -> None:
+    parser = PathParser(NOUNS)
+    alias = path.split("/")[2:3] == ["account"]
+    expected = ApiPath("v2", tuple(Noun(*noun) for noun in nouns), alias)
+    assert parser.parse(path) == parser.parse(path) == expected
+
+
+@pytest.mark.parametrize("path", ["/", "", "/v", "/vx", "/v2x", "/V2", "//v2", "/v²", "/v-", "/hook"])
+def test_paths_without_a_version(path: str) -> None:
+    assert PathParser(NOUNS).parse(path) is None
+
+
+def test_long_paths_are_parsed_but_not_remembered() -> None:
+    parser = PathParser(NOUNS)
+    assert parser.parse("/v2/notes/" + "x" * 1000) == ApiPath("v2", (Noun("notes", ("x" * 1000,)),))
+    assert parser._remembered.cache_info().currsize == 0
+
+
+@pytest.mark.parametrize("path", ["/v2/%", "/v2/%z1", "/%zz", "/v2/notes/%1"])
+def test_malformed_escapes_in_paths(path: str) -> None:
+    with pytest.raises(MalformedQuery):
+        PathParser(NOUNS).parse(path)
+
+
+def test_pairs_of_a_query_string() -> None:
+    assert parse_pairs("a=1&a&b=&+=%20&c=d=e") == [("a", "1"), ("a", None), ("b", ""), (" ", " "), ("c", "d=e")]
+    assert parse_query("a=1&a=2&b") == {"a": "1", "b": ""}
+    assert parse_query("") == {}
+    assert parse_query("é=\udcff&%C3%A9=%FF") == {"é": "\ufffd"}
+    for raw in ("=", "=a", "a&=b", "%", "a=%2", "%gg=1"):
+        with pytest.raises(MalformedQuery):
+            parse_query(raw)
+
+
+@pytest.mark.parametrize(
+    ("target", "origin"),
+    [
+        ("/v2/x?a=b", "/v2/x?a=b"),
+        ("http://host/v2/x?a=b", "/v2/x?a=b"),
+        ("https://host:1", "/"),
+        ("*", "/"),
+        ("host:80", "/"),
+        ("/é/\udcff?\x01", "/%C3%A9/%FF?%01"),
+        ("/a%2Fb~!$&'()*+,;=:@", "/a%2Fb~!$&'()*+,;=:@"),
+    ],
+)
+def test_request_targets_are_made_plain(target: str, origin: str) -> None:
+    assert _origin_form(target) == origin
+
+
+@pytest.mark.parametrize(
+    ("data", "rows"),
+    [
+        ([], ""),
+        ({}, ""),
+        ({"id": "x", "account_id": "y"}, '"ID","Account ID"\n"x","y"\n'),
+        ({"n": 1.5, "no": None, "b": True}, '"n","no","b"\n"1.5","","true"\n'),
+        ([{"a": 1}, {"b": "é"}], '"a","b"\n"1",""\n"","é"\n'),
+        ({"i18n": {"en-US": {"label": "x"}}, "description": "d"}, '"i18n_en-US_label","Description"\n"x","d"\n'),
+        ({"tags": ["a", 1, {"b": 2}, None], "empty": [], "none": {}}, '"tags","empty"\n"a,1,{""b"":2},",""\n'),
+        ({"q": 'say "hi"\nnow'}, '"q"\n"say ""hi""\nnow"\n'),
+        ({"a": "=1", "b": "+1", "c": "-1"}, '"a","b","c"\n"\'=1","\'+1","\'-1"\n'),
+        ({"d": "@x", "e": -1, "=f": "\tx"}, '"d","e","\'=f"\n"\'@x","\'-1","\'\tx"\n'),
+        ("text", '""\n"text"\n'),
+    ],
+)
+def test_csv(data: Json, rows: str) -> None:
+    assert render_csv(data).decode() == rows
+
+
+@pytest.mark.parametrize(
+    ("name", "quoted", "header"),
+    [
+        ("icon.png", False, "attachment; filename=icon.png"),
+        ("icon.png", True, 'attachment; filename="icon.png"'),
+        ("a b.png", False, 'attachment; filename="a b.png"'),
+        ("\x00\r\n", True, 'attachment; filename=""'),
+        ("a/b/", True, 'attachment; filename=""'),
+        ("\ud800", True, 'attachment; filename=""'),
+        ("😀.png", False, "attachment; filename=\"?.png\"; filename*=UTF-8''%F0%9F%98%80.png"),
+    ],
+)
+def test_dispositions(name: str, quoted: bool, header: str) -> None:
+    assert attachment(name, quoted=quoted) == header
+
+
+def test_parameters_of_headers() -> None:
+    raw = ' ; A=1;b="x;\\"y"; b=2'
+    assert [parameter(raw, name) for name in ("a", "b", "c")] == ["1", 'x;"y', None]
+
+
+def test_indented_json() -> None:
+    value = {"a": 1, "b": [], "c": {}, "d": [1, {"e": "é\n"}], "f": None, "g": 2**70}
+    lines = [
+        "{",
+        '  "a" : 1,',
+        '  "b" : [',
+        "    ",
+        "  ],",
+        '  "c" : {',
+        "    ",
+        "  },",
+        '  "d" : [',
+        "    1,",
+        "    {",
+        '      "e" : "é\\n"',
+        "    }",
+        "  ],",
+        '  "f" : null,',
+        '  "g" : 1180591620717411303424',
+        "}",
+    ]
+    assert indented(value).split("\n") == lines
+    assert loads("\n".join(lines)) == value
+    scalars: list[Json] = [[], "x", 1.5]
+    assert [indented(each) for each in scalars] == ["[\n  \n]", '"x"', "1.5"]
+
+
+def test_json_is_dressed() -> None:
+    assert dress(b"{}", Style(callback="cb")) == b"cb({});"
+    assert dress(b"[]", Style(pretty=True, callback="cb")) == b"cb([\n  \n]);"
+    assert dress(b"[]", Style()) == b"[]"
+
+
+def test_the_node_is_told_by_a_digest_of_its_name() -> None:
+    assert Envelope("kazoo_apps@host", "5").node == Envelope("kazoo_apps@host", "6").node != Envelope("other", "5").node
+    assert len(Envelope("x", "5").node) == 22
+
+
+def test_the_members_of_listings_come_first() -> None:
+    listing = context(identity="somebody")
+    reply = listing.reply
+    reply.data, reply.page_size, reply.start_key, reply.next_start_key = [], 0, "a", ["b"]
+    reply.metadata, reply.revision = {"m": 1}, "1-x"
+    envelope = loads(Envelope("n", "5").success(listing, 7))
+    first = ["start_key", "next_start_key", "page_size", "version", "timestamp", "node", "request_id", "tokens"]
+    assert list(envelope) == [*first, "data", "metadata", "revision", "status"]
+    assert envelope["tokens"] == {"consumed": 1, "remaining": 7}
+
+
+def test_the_timestamp_follows_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    envelope = Envelope("n", "5")
+    seen = []
+    for now in (0.9, 0.1, 86400.0 * 365, 1795316741.5):
+        monkeypatch.setattr(time, "time", lambda now=now: now)
+        seen.append(loads(envelope.success(context(), 0))["timestamp"])
+    assert seen == ["1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "1971-01-01T00:00:00Z", "2026-11-22T03:05:41Z"]
+
+
+def test_a_bucket_empties_and_fills() -> None:
+    now = 0.0
+    throttle = Throttle(Limits(size=3, refill=0.5), clock=lambda: now)
+    assert throttle.level("a") == 3
+    assert [throttle.consume("a", 1) for _ in range(4)] == [None, None, None, 2]
+    assert (throttle.level("a"), throttle.level("b")) == (0, 3)
+    now = 2.0
+    assert throttle.level("a") == 1
+    assert throttle.consume("a", 3) == 4
+    now = 100.0
+    assert (throttle.level("a"), throttle.consume("a", 3)) == (3, None)
+
+
+def test_a_bucket_that_is_never_filled_says_come_back_in_a_minute() -> None:
+    throttle = Throttle(Limits(0, 0))
+    assert throttle.consume("a", 1) == 60
+
+
+def test_the_number_of_buckets_is_bounded_and_the_idle_ones_go_first() -> None:
+    throttle = Throttle(Limits(1, 0), clock=lambda: 0.0)
+    throttle.consume("first", 1)
+    throttle.consume("busy", 1)
+    for number in range(9_999):
+        throttle.consume(str(number), 1)
+        throttle.consume("busy", 1)
+    assert len(throttle._buckets) == 10_000
+    assert (throttle.level("first"), throttle.level("busy")) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        ("1.1.1.1", ["9.9.9.9"], "1.1.1.1"),
+        ("10.0.0.1", ["9.9.9.9"], "9.9.9.9"),
+        ("10.0.0.1", ["8.8.8.8, 9.9.9.9, 10.0.0.2"], "9.9.9.9"),
+        ("10.0.0.1", ["10.0.0.3"], "10.0.0.3"),
+        ("10.0.0.1", ["9.9.9.9:80"], "10.0.0.1"),
+        ("::1", ["9.9.9.9"], "9.9.9.9"),
+        ("", ["9.9.9.9"], ""),
+    ],
+)
+def test_the_client_is_the_first_that_is_no_trusted_proxy(peer: str, forwarded: list[str], client: str) -> None:
+    assert client_address(peer, forwarded, (ip_network("10.0.0.0/8"), ip_network("::1/128"))) == client
+
+
+@pytest.mark.parametrize(
+    ("headers", "members", "found"),
+    [
+        ({}, {}, (None, None)),
+        ({"X-Auth-Token": ""}, {"query": {"auth_token": "q"}}, ("", X_AUTH_TOKEN)),
+        ({"Authorization": "Basic x"}, {"query": {"auth_token": "q"}}, ("q", X_AUTH_TOKEN)),
+        ({}, {"data": {"auth_token": "d"}, "query": {"auth_token": "q"}}, ("d", X_AUTH_TOKEN)),
+        ({}, {"envelope": {"auth_token": "e"}}, ("e", X_AUTH_TOKEN)),
+        ({}, {"data": {"auth_token": 5}}, (None, None)),
+        ({"Authorization": "Basic a b"}, {}, ("a b", BASIC)),
+        ({"Authorization": "Bearer x"}, {}, ("x", BEARER)),
+        ({"Authorization": "basic x"}, {}, ("basic x", UNKNOWN)),
+        ({"Authorization": "Basic"}, {}, ("Basic", UNKNOWN)),
+        ({}, {"query": {"authorization": "Bearer y"}}, ("y", BEARER)),
+        ({}, {"data": ["a"], "query": {"authorization": "z"}}, ("z", UNKNOWN)),
+        ({"X-Auth-Token": "\udcff"}, {}, ("\ufffd", X_AUTH_TOKEN)),
+        ({"X-Auth-Token": "é"}, {}, ("é", X_AUTH_TOKEN)),
+        ({"Authorization": "Bearer \udcff"}, {}, ("\ufffd", BEARER)),
+    ],
+)
+def test_where_the_token_is_found(headers: dict[str, str], members: dict[str, Any], found: object) -> None:
+    assert find_token(context(headers, **members)) == found
+
+
+TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJrYXpvbyJ9.c2ln-bmF0_dXJl"
+
+
+def test_a_log_line_tells_all_but_the_token(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    request = context({"X-Auth-Token": TOKEN}, f"/v2/user_auth/{TOKEN}", auth_token=TOKEN, account_id="a" * 32)
+    request.request_id = f"r-{TOKEN}"
+    request.query = {"auth_token": TOKEN}
+    access_log.write(request, 200, 17, time.perf_counter())
+    (record,) = caplog.records
+    assert TOKEN not in str(record.__dict__)
+    shown = ("method", "path", "status", "bytes", "client", "account_id", "request_id")
+    assert [record.__dict__[name] for name in shown] == [
+        "GET",
+        "/v2/user_auth/[token]",
+        200,
+        17,
+        "1.2.3.4",
+        "a" * 32,
+        "r-[token]",
+    ]
+    assert record.__dict__["milliseconds"] >= 0
+
+
+def test_nothing_is_logged_where_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    access_log.write(context(), 200, 0, 0.0)
+    assert not caplog.records
+
+
+def test_tokens_are_found_wherever_they_stand() -> None:
+    assert without_tokens(f"a/{TOKEN}/b") == "a/[token]/b"
+    assert without_tokens(f"{TOKEN}?{TOKEN}") == "[token]?[token]"
+    assert without_tokens(TOKEN.replace(".", "%2E")) == "[token]"
+    assert without_tokens("keyJ") == "keyJ"
+
+
+async def test_a_resource_does_by_default_what_is_safest() -> None:
+    resource, request = Resource(), context()
+    assert resource.allowed_methods("x") is None
+    assert resource.rate_cost(request) == 1
+    assert not await resource.authenticate(request)
+    assert not await resource.authorize(request)
+    assert "text/plain" not in await resource.content_types_accepted(request)
+    await resource.resource_exists(request, "x")
+    for method in (resource.put, resource.post, resource.patch, resource.delete):
+        with pytest.raises(MethodNotAllowed):
+            await method(request)
+
+
+def test_the_resource_is_the_last_noun() -> None:
+    assert context(nouns=(Noun("a", ()), Noun("b", ("c",)))).resource == Noun("b", ("c",))
+    assert context().resource == Noun("404", ())
+
+
+def test_the_banner_says_where_the_api_begins() -> None:
+    assert "/v2/" in load_banner()
+
+
+def test_an_error_names_itself() -> None:
+    assert str(CrossbarError(404, "not_found")) == "(404, 'not_found')"
