@@ -50,6 +50,13 @@ class TestReading:
         assert "start_key" not in answer.body
         assert "next_start_key" not in answer.body
 
+    async def test_a_list_can_be_a_table(self, api: Api, world: World) -> None:
+        answer = await api.get(f"{users_of(world.sub)}?paginate=false", world.sub, headers={"Accept": "text/csv"})
+        assert answer.headers["Content-Type"].startswith("text/csv")
+        head, *rows = answer.raw.decode().splitlines()
+        assert '"username"' in head
+        assert len(rows) == 2
+
     async def test_a_list_is_the_same_without_a_view(self, api: Api, world: World, couch: Couch) -> None:
         await api.put(
             users_of(world.sub),
