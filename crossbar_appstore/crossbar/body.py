@@ -25,7 +25,7 @@ from crossbar_appstore.json_codec import Json, JsonObject, loads
 MAX_BODY: Final = 8_000_000
 """Bytes a request body may have (`api_util` max_upload_size)."""
 
-DEEPEST: Final = 100
+DEEPEST: Final = 200
 """How deep objects and lists may be nested in a request."""
 
 _MOST_PAIRS: Final = 100

@@ -6,7 +6,7 @@ allowed, 6 account, 7 authentication, 8 authorization, 9 Accept, 10 Accept-Langu
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from crossbar_appstore.crossbar import negotiation, preconditions
@@ -133,14 +133,14 @@ class DecisionOrder:
 
     async def _load_account(self, context: Context) -> None:
         """Stage 6: the account named in the path, the last one where several are."""
-        noun = next((each for each in reversed(context.nouns) if each.name == "accounts"), None)
-        if noun is None or not noun.params:
+        noun = _account_noun(context.nouns)
+        if noun is None:
             return
-        account_id, *others = noun.params
+        account_id = noun.params[0]
         if len(account_id.encode()) != _ACCOUNT_ID_BYTES:
             text = f"invalid account_id '{account_id}'" if account_id else "missing account_id"
             raise CrossbarError(404, "bad identifier", {"message": text})
-        if len(others) > 1 and noun is not context.nouns[-1]:
+        if len(noun.params) > 2 and noun is not context.nouns[-1]:
             raise NotFound
         context.account_id = account_id
         await self._gatekeeper.account(context)
@@ -202,6 +202,13 @@ def _read(context: Context, body: bytes) -> None:
         context.content_type, context.envelope = parsed.content_type, parsed.envelope
         context.data, context.files = parsed.data, parsed.files
     context.style = style_of(context)
+
+
+def _account_noun(nouns: Sequence[Noun]) -> Noun | None:
+    for noun in reversed(nouns):
+        if noun.name == "accounts":
+            return noun if noun.params else None
+    return None
 
 
 def _own_account(context: Context) -> tuple[Noun, ...]:

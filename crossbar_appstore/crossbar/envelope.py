@@ -24,10 +24,10 @@ class Envelope:
     def __init__(self, node: str, version: str) -> None:
         digest = hashlib.md5(node.encode(), usedforsecurity=False).digest()
         self.node = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-        self._node = b'","node":' + dumps(self.node)
+        self._node = dumps(self.node)
         self._version = b'"version":' + dumps(version) + b","
         self._second = -1
-        self._timestamp = b""
+        self._known = self._unknown = b""
 
     def success(self, context: Context, remaining: int) -> bytes:
         """The envelope of a success; ``remaining`` rate tokens are left in the caller's bucket."""
@@ -68,24 +68,22 @@ class Envelope:
     ) -> None:
         if page_size is not None:
             parts.append(b'"page_size":%d,' % page_size)
-        if context.authenticated:
-            parts.append(self._version)
-        parts.append(b'"timestamp":"')
-        parts.append(self._now())
-        parts.append(self._node)
-        parts.append(b',"request_id":')
+        second = int(time.time())
+        if second != self._second:
+            self._begin(second)
+        parts.append(self._known if context.authenticated else self._unknown)
         parts.append(dumps(context.request_id))
         parts.append(b',"tokens":{"consumed":%d,"remaining":%d}' % (context.consumed, remaining))
         if token is not None:
             parts.append(b',"auth_token":')
             parts.append(dumps(token))
 
-    def _now(self) -> bytes:
-        second = int(time.time())
-        if second != self._second:
-            self._second = second
-            self._timestamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second)).encode()
-        return self._timestamp
+    def _begin(self, second: int) -> None:
+        """Make what is the same in all replies of a second."""
+        timestamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second)).encode()
+        self._second = second
+        self._unknown = b'"timestamp":"%s","node":%s,"request_id":' % (timestamp, self._node)
+        self._known = self._version + self._unknown
 
 
 def _tail(parts: list[bytes], reply: Reply) -> None:
