@@ -47,6 +47,7 @@ VERBS: Final = {
     "views": "views",
     "create-account": "accounts",
     "sup": "sup",
+    "bench": "benchmarking",
     "completion": "completion",
 }
 """Verb → the module of this package that has it, under its name with underscores."""
