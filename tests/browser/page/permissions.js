@@ -1,0 +1,25 @@
+// Who may open which app, as the page reads it from the list.
+
+export function isInstalled(app) {
+  if (!("allowed_users" in app)) return false;
+  return app.allowed_users !== "specific" || (app.users ?? []).length > 0;
+}
+
+// An app whose entry has the key is changed, even where nobody may use it; any other is installed.
+export function methodFor(app) {
+  return "allowed_users" in app ? "POST" : "PUT";
+}
+
+export function isForUser(app, user) {
+  if (!isInstalled(app)) return false;
+  if (app.allowed_users === "admins") return user.priv_level === "admin";
+  return app.allowed_users !== "specific" || hasUser(app, user.id);
+}
+
+export function hasUser(app, userId) {
+  return (app.users ?? []).some((each) => each.id === userId);
+}
+
+export function idsForUser(apps, user) {
+  return apps.filter((app) => isForUser(app, user)).map((app) => app.id);
+}

@@ -1,0 +1,142 @@
+// Logging in, staying logged in, and the calls that follow each login.
+
+import { Failure } from "./api.js";
+import { md5 } from "./md5.js";
+import { idsForUser } from "./permissions.js";
+
+const COOKIE = "monster-auth";
+const RESTRICTIONS = { myaccount: { user: { show_tab: true }, account: { show_tab: true } } };
+const FOUR = "4.3";
+
+export class Session {
+  // What the user gave, kept in memory to log in again when a token has become stale.
+  #given = null;
+
+  // ``failed`` is called with what went wrong where the page goes on all the same.
+  constructor(api, generation, failed) {
+    this.api = api;
+    this.generation = generation;
+    this.failed = failed;
+  }
+
+  async logIn(username, password, accountName) {
+    const credentials = md5(`${username.toLowerCase()}:${password}`);
+    this.#given = { credentials, account_name: accountName };
+    await this.#authenticate();
+    this.api.renew = () => this.#renew();
+    await this.#load();
+  }
+
+  // With the token that the cookie holds; false if there is none, or it opens nothing.
+  async resume() {
+    const kept = readCookie();
+    if (!kept) return false;
+    try {
+      this.#open(await this.api.authenticate("POST", "auth/tokeninfo", { token: kept.authToken }));
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      return false;
+    }
+    await this.#load();
+    return true;
+  }
+
+  logOut() {
+    document.cookie = `${COOKIE}=; path=/; max-age=0`;
+  }
+
+  get isAdmin() {
+    return this.user.priv_level === "admin";
+  }
+
+  // The user document remembers which apps the user may open; it is brought up to date whenever they change.
+  async keepAppList() {
+    const ids = idsForUser(this.apps, this.user);
+    const stored = this.user.appList ?? [];
+    if (ids.length === stored.length && ids.every((id) => stored.includes(id))) return;
+    const path = `accounts/${this.accountId}/users/${this.ownerId}`;
+    try {
+      this.user = (await this.api.write("PATCH", path, { appList: ids })).data;
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  // An account that does not say which parts of the page it has is read again and sent back as a whole.
+  async #keepRestrictions() {
+    if ("ui_restrictions" in this.account) return;
+    const path = `accounts/${this.accountId}`;
+    try {
+      const { data } = await this.api.get(path);
+      await this.api.write("POST", path, { ...data, ui_restrictions: RESTRICTIONS });
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  async #authenticate() {
+    this.#open(await this.api.authenticate("PUT", "user_auth", this.#given));
+  }
+
+  async #renew() {
+    try {
+      await this.#authenticate();
+      return true;
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      return false;
+    }
+  }
+
+  #open({ auth_token: token, data }) {
+    // The claims are looked into: a token without a dot stops the page.
+    atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
+    this.api.token = token;
+    this.accountId = data.account_id;
+    this.ownerId = data.owner_id;
+    this.language = data.language;
+    writeCookie({ language: data.language, authToken: token, accountId: data.account_id });
+  }
+
+  async #load() {
+    const { api } = this;
+    const account = `accounts/${this.accountId}`;
+    const user = `${account}/users/${this.ownerId}`;
+    await probe(api, `${account}/external_numbers`);
+    const { data, metadata, version } = await api.get(account);
+    this.account = { ...data, ...metadata };
+    this.version = version;
+    this.user = (await api.get(user)).data;
+    this.apps = (await api.get(`${account}/apps_store`)).data;
+    await this.keepAppList();
+    await this.#keepRestrictions();
+    await probe(api, `${account}/braintree/customer`);
+    await probe(api, `${account}/alerts`);
+    if (this.generation === FOUR) {
+      await probe(api, `${account}/ledgers/total`);
+      await probe(api, `${account}/limits`);
+      await api.get(user);
+    }
+  }
+}
+
+// A call whose failure only means that the system has no such thing.
+export async function probe(api, path, options) {
+  try {
+    return await api.get(path, options);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return null;
+  }
+}
+
+// JSON, with its braces and colons as they are and only the rest escaped: the service gets it with every picture.
+function writeCookie(value) {
+  const escaped = encodeURIComponent(JSON.stringify(value)).replace(/%(7B|7D|3A)/g, decodeURIComponent);
+  document.cookie = `${COOKIE}=${escaped}; path=/`;
+}
+
+function readCookie() {
+  const found = document.cookie.split("; ").find((each) => each.startsWith(`${COOKIE}=`));
+  return found ? JSON.parse(decodeURIComponent(found.slice(COOKIE.length + 1))) : null;
+}

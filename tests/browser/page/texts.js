@@ -1,0 +1,6 @@
+// What an app is called: newer generations take any language rather than none.
+
+export function textsOf(app, { language, generation }) {
+  const exact = app.i18n[language] ?? app.i18n["en-US"];
+  return generation === "4.3" ? exact : (exact ?? Object.values(app.i18n)[0]);
+}

@@ -1,0 +1,37 @@
+"""Where the browser gets the page from: another origin than the API's, as for every Monster UI."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+PAGE: Final = Path(__file__).with_name("page")
+
+
+@asynccontextmanager
+async def page_served(api: str) -> AsyncIterator[int]:
+    """Serve the page, configured for an API, on a free port of 127.0.0.1; gives the port."""
+    config = f"window.config = {json.dumps({'api': {'default': api}})};"
+
+    async def configured(request: web.Request) -> web.Response:
+        return web.Response(text=config, content_type="text/javascript")
+
+    async def start(request: web.Request) -> web.FileResponse:
+        return web.FileResponse(PAGE / "index.html")
+
+    application = web.Application()
+    application.router.add_get("/", start)
+    application.router.add_get("/config.js", configured)
+    application.router.add_static("/", PAGE)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        port: int = runner.addresses[0][1]
+        yield port
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,79 @@
+"""The service as an operator starts it: ``crossbar-appstore serve`` with two workers, in processes of their own."""
+
+import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import Process
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import aiohttp
+
+WORKERS: Final = 2
+_PATIENCE: Final = 40.0
+_PAUSE: Final = 0.02
+_OUR_VARIABLES: Final = ("COUCHDB_URL", "KAZOO_CONFIG", "AMQP_URL", "CROSSBAR_")
+
+
+class Service:
+    """Serves a CouchDB on a free port, which stays the same from one start to the next."""
+
+    def __init__(self, couchdb_url: str, log: Path) -> None:
+        self._couchdb_url = couchdb_url
+        self._log = log
+        self._port = 0
+        self._process: Process | None = None
+
+    @property
+    def api(self) -> str:
+        """The address that a client is configured with."""
+        return f"http://127.0.0.1:{self._port}/v2/"
+
+    async def start(self) -> None:
+        """Start it and wait until it answers."""
+        with self._log.open("wb") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "crossbar_appstore", "serve"), env=self._environ(), stderr=log
+            )
+        async with asyncio.timeout(_PATIENCE):
+            while not (self._is_listening() and await self._answers()):
+                assert self._process.returncode is None, self._log.read_text()
+                await asyncio.sleep(_PAUSE)
+
+    async def stop(self) -> None:
+        """Stop it and wait for its end."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.terminate()
+            await process.wait()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def _environ(self) -> dict[str, str]:
+        kept = {name: text for name, text in os.environ.items() if not name.startswith(_OUR_VARIABLES)}
+        ours = {"COUCHDB_URL": self._couchdb_url, "CROSSBAR_PORT": str(self._port), "CROSSBAR_WORKERS": str(WORKERS)}
+        return kept | ours
+
+    def _is_listening(self) -> bool:
+        """Whether it has told its address."""
+        for line in self._log.read_text().splitlines():
+            if '"listening"' in line:
+                self._port = int(json.loads(line)["address"].rpartition(":")[2])
+                return True
+        return False
+
+    async def _answers(self) -> bool:
+        try:
+            async with aiohttp.ClientSession() as client, client.get(self.api + "about") as reply:
+                return reply.status == 401
+        except aiohttp.ClientConnectionError:
+            return False

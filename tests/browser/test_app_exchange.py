@@ -1,0 +1,177 @@
+"""Looking at apps, installing them, changing who may use them, uninstalling them."""
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.system import Customer, System
+from tests.browser.tab import Failed, Tab
+from tests.samples.make_pictures import AMBER, BLUE, GREEN, RED, Colour
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+ICONS: dict[str, Colour] = {"Wallboard": BLUE, "Sound Library": RED, "Shift Plan": AMBER, "Call Notes": GREEN}
+"""The colour of each icon's disc."""
+generations = pytest.mark.parametrize("generation", ["4.3", "5.5"])
+
+
+@generations
+async def test_each_app_is_shown_with_the_pixels_of_its_icon(tab: Tab, customer: Customer, generation: str) -> None:
+    await tab.enter(customer.admin, generation=generation)
+    await tab.sees_apps(*ICONS)
+    await expect(tab.page.locator("#summary")).to_have_text("4 apps, 0 installed")
+    await expect(tab.app("Call Notes").locator(".phase")).to_have_text("beta")
+    for label, colour in ICONS.items():
+        icon = tab.app(label).locator(".icon")
+        address = await tab.background(icon)
+        assert f"/accounts/{customer.account.id}/apps_store/" in address
+        assert "/icon?auth_token=" in address
+        assert await tab.picture_size(address) == (96, 96)
+        await tab.sees_pixel(icon, colour)
+
+
+@generations
+async def test_details_tell_everything_about_an_app(tab: Tab, customer: Customer, generation: str) -> None:
+    await tab.enter(customer.admin, generation=generation)
+    before = await tab.count_calls()
+    details = await tab.open_details("Wallboard")
+    await expect(details.locator(".description")).to_have_text(
+        "Queues and agents at a glance, for the screen on the wall."
+    )
+    await expect(details.locator(".extended")).to_contain_text("which agents are free, busy or away")
+    await expect(details.locator(".features li")).to_have_text(
+        ["Waiting callers of each queue", "State of every agent", "Large type that reads from afar"]
+    )
+    await expect(details.locator("dd")).to_have_text(["crossbar-appstore", "1.0", "Apache-2.0", "Free"])
+    asked = ["GET accounts/{id}/apps_store/{id} 200"] if generation == "4.3" else []
+    assert await tab.calls(since=before) == asked
+
+
+async def test_screenshots_load_by_their_place_without_an_account_in_the_path(tab: Tab, customer: Customer) -> None:
+    await tab.enter(customer.admin)
+    sizes = {"Wallboard": [(480, 300)] * 2, "Sound Library": [(480, 240)]}
+    for label, wanted in sizes.items():
+        details = await tab.open_details(label)
+        pictures = details.locator(".screenshots img")
+        await expect(pictures).to_have_count(len(wanted))
+        addresses = [await picture.get_attribute("src") or "" for picture in await pictures.all()]
+        assert all("/v2/apps_store/" in address for address in addresses)
+        assert [await tab.picture_size(address) for address in addresses] == wanted
+        await details.get_by_role("button", name="Close").click()
+
+
+@generations
+async def test_installing_changing_and_uninstalling_an_app(tab: Tab, customer: Customer, generation: str) -> None:
+    await tab.enter(customer.admin, generation=generation)
+    await tab.sees_launcher()
+
+    before = await tab.count_calls()
+    await tab.save("Wallboard", "All users")
+    await tab.sees_installed("Wallboard")
+    await tab.sees_launcher("Wallboard")
+    assert changes(await tab.calls(since=before)) == [
+        "PUT accounts/{id}/apps_store/{id} 201",
+        "PATCH accounts/{id}/users/{id} 200",
+    ]
+
+    await tab.reload()
+    await tab.sees_installed("Wallboard")
+    await tab.sees_launcher("Wallboard")
+    await tab.sees_installed("Call Notes", installed=False)
+    assert changes(await tab.calls()) == ["POST auth/tokeninfo 200"]
+
+    before = await tab.count_calls()
+    await tab.save("Wallboard", "Administrators")
+    assert changes(await tab.calls(since=before)) == ["POST accounts/{id}/apps_store/{id} 200"]
+    await tab.reload()
+    details = await tab.open_details("Wallboard")
+    await expect(details.get_by_label("Administrators")).to_be_checked()
+    await expect(details.locator("[name=save]")).to_have_text("Save")
+    await details.get_by_role("button", name="Close").click()
+
+    before = await tab.count_calls()
+    await tab.uninstall("Wallboard")
+    await tab.sees_installed("Wallboard", installed=False)
+    await tab.sees_launcher()
+    assert changes(await tab.calls(since=before)) == [
+        "DELETE accounts/{id}/apps_store/{id} 200",
+        "PATCH accounts/{id}/users/{id} 200",
+    ]
+
+    await tab.reload()
+    await tab.sees_installed("Wallboard", installed=False)
+    await tab.sees_launcher()
+    before = await tab.count_calls()
+    await tab.save("Wallboard", "All users")
+    assert changes(await tab.calls(since=before))[0] == "PUT accounts/{id}/apps_store/{id} 201"
+
+
+async def test_an_app_for_some_users_is_there_for_them_and_nobody_else(
+    tab: Tab, system: System, customer: Customer
+) -> None:
+    uma = await system.user(customer.account, "Uma", "User")
+    uwe = await system.user(customer.account, "Uwe", "User")
+    await tab.enter(customer.admin)
+    await tab.save("Shift Plan", "These users:", "uma user")
+    await tab.sees_installed("Shift Plan")
+    await tab.sees_launcher()
+    await tab.reload()
+    details = await tab.open_details("Shift Plan")
+    await expect(details.get_by_label("These users:")).to_be_checked()
+    await expect(details.get_by_label("uma user")).to_be_checked()
+    await expect(details.get_by_label("uwe user")).not_to_be_checked()
+    await details.get_by_role("button", name="Close").click()
+    for person, apps in ((uma, ["Shift Plan"]), (uwe, [])):
+        await tab.page.get_by_role("button", name="Log out").click()
+        await tab.log_in(person)
+        await tab.sees_view("launcher")
+        await tab.sees_launcher(*apps)
+
+
+async def test_an_app_for_nobody_looks_uninstalled_and_is_changed_all_the_same(tab: Tab, customer: Customer) -> None:
+    await tab.enter(customer.admin)
+    await tab.save("Call Notes", "These users:")
+    await tab.reload()
+    await tab.sees_installed("Call Notes", installed=False)
+    before = await tab.count_calls()
+    await tab.save("Call Notes", "All users")
+    assert changes(await tab.calls(since=before))[0] == "POST accounts/{id}/apps_store/{id} 200"
+    await tab.sees_installed("Call Notes")
+
+
+async def test_an_app_that_somebody_else_installed_meanwhile_is_refused_in_a_dialog(
+    tab: Tab, system: System, customer: Customer
+) -> None:
+    await tab.enter(customer.admin)
+    await system.install(customer.account, "wallboard")
+    details = await tab.open_details("Wallboard")
+    await tab.choose("All users")
+    await details.locator("[name=save]").click()
+    # The reason stands where no client looks for it: Crossbar's data is empty.
+    await tab.sees_error("Invalid Data:")
+    assert tab.failed.pop() == Failed("400", "/v2/accounts/{id}/apps_store/{id}")
+    await tab.reload()
+    await tab.sees_installed("Wallboard")
+
+
+async def test_what_is_wrong_with_a_field_is_told_by_the_field(tab: Tab, customer: Customer) -> None:
+    await tab.enter(customer.admin)
+    details = await tab.open_details("Wallboard")
+    await details.get_by_label("All users").evaluate("radio => { radio.value = 'everybody'; radio.checked = true; }")
+    await details.locator("[name=save]").click()
+    await tab.sees_error("Invalid Data:", "allowed_users: Value not found in enumerated list of values")
+    assert tab.failed.pop() == Failed("400", "/v2/accounts/{id}/apps_store/{id}")
+    await tab.sees_installed("Wallboard", installed=False)
+
+
+async def test_apps_without_an_address_of_their_own_use_the_api_of_the_page(
+    tab: Tab, system: System, customer: Customer
+) -> None:
+    await system.install(customer.account, "shift-plan")
+    await tab.enter(customer.admin)
+    await tab.page.locator("#launcher").get_by_role("button", name="Shift Plan").click()
+    await expect(tab.page.locator("#opened")).to_have_text(f"Shift Plan works for {customer.account.name}")
+
+
+def changes(calls: list[str]) -> list[str]:
+    """The calls that are not for reading."""
+    return [call for call in calls if not call.startswith("GET ")]

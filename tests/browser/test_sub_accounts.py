@@ -1,0 +1,140 @@
+"""Acting in accounts below the own one, and hiding apps from them."""
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import expect
+
+from tests.browser.system import Customer, System
+from tests.browser.tab import Tab
+from tests.samples.make_pictures import GREEN
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def act_as(tab: Tab, customer: Customer) -> None:
+    await tab.page.get_by_role("button", name="Accounts").click()
+    row = tab.page.locator("#children li", has_text=customer.account.name)
+    await row.get_by_role("button", name="Act as").click()
+    await expect(tab.page.locator("#who")).to_contain_text(f"acting in {customer.account.name}")
+    await tab.sees_view("exchange")
+
+
+async def open_blacklist(tab: Tab, customer: Customer) -> None:
+    await tab.page.get_by_role("button", name="Accounts").click()
+    row = tab.page.locator("#children li", has_text=customer.account.name)
+    await row.get_by_role("button", name="Apps").click()
+    await expect(tab.page.locator("#blacklist-of")).to_have_text(f"Apps that {customer.account.name} may see")
+
+
+async def show_app(tab: Tab, label: str, *, shown: bool, hidden_now: int) -> None:
+    await tab.page.locator("#blacklist").get_by_label(label).set_checked(shown)
+    await tab.page.locator("#blacklist").get_by_role("button", name="Save").click()
+    await expect(tab.page.locator("#blacklist-message")).to_have_text(f"Saved: {hidden_now} hidden")
+
+
+async def log_out(tab: Tab) -> None:
+    await tab.page.get_by_role("button", name="Log out").click()
+    await tab.sees_view("login")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def reseller(system: System) -> Customer:
+    made = await system.customer("Reseller")
+    await system.promote(made.account)
+    return made
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def patron(system: System, reseller: Customer) -> Customer:
+    """A customer of the reseller."""
+    return await system.customer("Patron", below=reseller.account)
+
+
+async def test_the_children_of_an_account_are_listed_and_nobody_elses(
+    tab: Tab, system: System, customer: Customer
+) -> None:
+    for number in range(2):
+        await system.customer(f"Branch {number}", below=customer.account)
+    await tab.enter(customer.admin)
+    await tab.page.get_by_role("button", name="Accounts").click()
+    children = tab.page.locator("#children li")
+    await expect(children).to_have_count(2)
+    await expect(children.nth(0)).to_contain_text("Branch 0")
+    await expect(children.nth(1)).to_contain_text("Branch 1")
+
+
+async def test_an_operator_acts_in_a_customer_of_a_reseller_with_the_own_token(
+    tab: Tab, system: System, reseller: Customer, patron: Customer
+) -> None:
+    await tab.enter(system.operator)
+    await act_as(tab, reseller)
+    await act_as(tab, patron)
+    token = tab.sent("GET", "/accounts/{id}/apps_store").headers["x-auth-token"]
+    icon = tab.app("Call Notes").locator(".icon")
+    address = await tab.background(icon)
+    assert f"/accounts/{patron.account.id}/apps_store/" in address
+    assert address.endswith(f"?auth_token={token}")
+    await tab.sees_pixel(icon, GREEN)
+
+    details = await tab.open_details("Call Notes")
+    await expect(details.locator(".users li")).to_have_text(["ada admin"])
+    await tab.details.get_by_role("button", name="Close").click()
+    await tab.save("Call Notes", "These users:", "ada admin")
+    await tab.sees_installed("Call Notes")
+    assert (await tab.calls())[-1] == "PUT accounts/{id}/apps_store/{id} 201"
+
+    await tab.page.get_by_role("button", name="Back to own account").click()
+    await tab.sees_installed("Call Notes", installed=False)
+    await log_out(tab)
+    await tab.log_in(patron.admin)
+    await tab.sees_launcher("Call Notes")
+
+
+async def test_a_reseller_hides_an_app_from_a_customer_and_shows_it_again(
+    tab: Tab, reseller: Customer, patron: Customer
+) -> None:
+    await tab.enter(reseller.admin)
+    await open_blacklist(tab, patron)
+    await expect(tab.page.locator("#blacklist input:checked")).to_have_count(4)
+    await show_app(tab, "Wallboard", shown=False, hidden_now=1)
+    await act_as(tab, patron)
+    await tab.sees_apps("Sound Library", "Shift Plan", "Call Notes")
+
+    await log_out(tab)
+    await tab.log_in(patron.admin)
+    await tab.sees_apps("Sound Library", "Shift Plan", "Call Notes")
+
+    await log_out(tab)
+    await tab.log_in(reseller.admin)
+    await tab.sees_apps("Wallboard", "Sound Library", "Shift Plan", "Call Notes")
+    await open_blacklist(tab, patron)
+    await expect(tab.page.locator("#blacklist").get_by_label("Wallboard")).not_to_be_checked()
+    await show_app(tab, "Wallboard", shown=True, hidden_now=0)
+    await act_as(tab, patron)
+    await tab.sees_apps("Wallboard", "Sound Library", "Shift Plan", "Call Notes")
+
+
+async def test_an_app_that_was_installed_before_it_was_hidden_is_gone_until_it_is_shown_again(
+    tab: Tab, system: System, patron: Customer, reseller: Customer
+) -> None:
+    await system.install(patron.account, "wallboard")
+    await tab.enter(patron.admin)
+    await tab.sees_launcher("Wallboard")
+    await log_out(tab)
+    await tab.log_in(reseller.admin)
+    await tab.sees_view("exchange")
+    await open_blacklist(tab, patron)
+    await show_app(tab, "Wallboard", shown=False, hidden_now=1)
+    await log_out(tab)
+    await tab.log_in(patron.admin)
+    await tab.sees_view("exchange")
+    await tab.sees_launcher()
+    await log_out(tab)
+    await tab.log_in(reseller.admin)
+    await tab.sees_view("exchange")
+    await open_blacklist(tab, patron)
+    await show_app(tab, "Wallboard", shown=True, hidden_now=0)
+    await log_out(tab)
+    await tab.log_in(patron.admin)
+    await tab.sees_launcher("Wallboard")
+    await tab.sees_installed("Wallboard")
