@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 
 from crossbar_appstore.appstore.listing import shown_text
 from crossbar_appstore.appstore.metadata import validate_app
+from crossbar_appstore.appstore.picture_types import SVG, type_by_name
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.ids import account_db, encoded_account_db
 from crossbar_appstore.kazoo.values import object_at, string_at
 from crossbar_appstore.maintenance.attached_pictures import named_pictures
 from crossbar_appstore.maintenance.findings import Finding, Repair, Severity, dropping, setting
 from crossbar_appstore.maintenance.metadata_rules import DEFAULT_LANGUAGE, has_markup, is_routable, labels
-from crossbar_appstore.maintenance.picture_files import SVG, type_by_name
 
 SAMPLE_HOST: Final = "10.26.0.41"
 """The machine of 2600Hz that the metadata of KAZOO's own apps name."""

@@ -2,32 +2,17 @@
 
 import base64
 import hashlib
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Final
-from xml.parsers import expat
 
-import puremagic
-
+from crossbar_appstore.appstore.picture_types import PICTURE_TYPES, SVG, type_by_bytes, type_by_name
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.maintenance.app_files import FileMissing, FileRefused, is_plain_name, read_inside
 from crossbar_appstore.maintenance.app_folders import METADATA
 from crossbar_appstore.maintenance.remarks import Remark, Weight
 
 MAX_PICTURE_BYTES: Final = 5_000_000
-SVG: Final = "image/svg+xml"
-_PIECE: Final = 4096
-
-_TYPES: Final = {
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".gif": "image/gif",
-    ".webp": "image/webp",
-    ".svg": SVG,
-}
-"""What the web client shows, by the extension under which KAZOO knows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,40 +60,6 @@ def digest_of(content: bytes) -> str:
     return "md5-" + base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
 
 
-def type_by_bytes(content: bytes) -> str | None:
-    """The media type that the bytes show, ``None`` if they show none."""
-    # The library takes any text with the tag in it for an SVG, and some that are for something else.
-    if _begins_with_svg(content):
-        return SVG
-    try:
-        matches = puremagic.magic_string(content)
-    except (puremagic.PureError, ValueError):
-        return None
-    return next((match.mime_type for match in matches if match.mime_type != SVG), None) or None
-
-
-def _begins_with_svg(content: bytes) -> bool:
-    """Whether the first element of an XML text is ``svg``; what follows is not looked at."""
-    elements: list[str] = []
-
-    def begin(name: str, attributes: dict[str, str]) -> None:
-        elements.append(name)
-
-    parser = expat.ParserCreate(namespace_separator=" ")
-    parser.StartElementHandler = begin
-    with suppress(expat.ExpatError):
-        for start in range(0, len(content), _PIECE):
-            parser.Parse(content[start : start + _PIECE], False)
-            if elements:
-                break
-    return bool(elements) and elements[0].rpartition(" ")[2] == "svg"
-
-
-def type_by_name(name: str) -> str | None:
-    """The media type of a picture of this name (``kz_mime:from_filename/1``), ``None`` if it is none of ours."""
-    return _TYPES.get(PurePath(name).suffix.lower())
-
-
 def is_picture_name(name: str) -> bool:
     """Whether a file of this name is meant to be a picture."""
     return type_by_name(name) is not None
@@ -146,7 +97,7 @@ def inspect_file(folder: Path, path: Path, field: str, name: str, rules: Picture
 def _judged(folder: Path, path: Path, field: str, content: bytes, rules: PictureRules) -> Inspected:
     name = path.name
     shown, named = type_by_bytes(content), type_by_name(name)
-    if shown not in _TYPES.values() or shown is None:
+    if shown is None or shown not in PICTURE_TYPES:
         message = f"is no picture that the web client shows: its bytes are {shown or 'of an unknown type'}"
         return _without(Weight.LEFT_OUT, path, field, "type", message, name)
     if SVG in (shown, named) and not rules.allow_svg:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crossbar_appstore.appstore.picture_types import type_by_bytes, type_by_name
 from crossbar_appstore.maintenance.app_files import FileMissing, FileRefused
 from crossbar_appstore.maintenance.picture_files import (
     Inspected,
@@ -13,8 +14,6 @@ from crossbar_appstore.maintenance.picture_files import (
     PictureRules,
     inspect_picture,
     is_picture_name,
-    type_by_bytes,
-    type_by_name,
 )
 from crossbar_appstore.maintenance.remarks import Weight
 from tests.maintenance.folders import GIF, JPEG, PNG, SVG, WEBP, make_app
