@@ -38,16 +38,15 @@ async def system_findings(couch: Couch) -> AsyncIterator[Finding]:
         yield finding
     async for finding in _keys(couch, alone=alone):
         yield finding
-    places = [(ACCOUNTS, DatabaseClass.ACCOUNTS)]
+    async for finding in _design_documents(couch, ACCOUNTS, DatabaseClass.ACCOUNTS, alone=alone):
+        yield finding
     master = await master_account_id(couch)
-    if master is not None:
-        places.append((account_db(master), DatabaseClass.ACCOUNT))
-    for database, kind in places:
-        async for finding in _design_documents(couch, database, kind, alone=alone):
-            yield finding
-    if master is not None:
-        async for finding in _listing(couch, account_db(master)):
-            yield finding
+    if master is None or not await couch.database_exists(account_db(master)):
+        return
+    async for finding in _design_documents(couch, account_db(master), DatabaseClass.ACCOUNT, alone=alone):
+        yield finding
+    async for finding in _listing(couch, account_db(master)):
+        yield finding
 
 
 async def _server(couch: Couch, *, alone: bool) -> AsyncIterator[Finding]:

@@ -1,0 +1,219 @@
+from typing import Any
+
+import pytest
+
+from crossbar_appstore.json_codec import JsonObject
+from crossbar_appstore.kazoo.ids import account_db, encoded_account_db, new_id
+from crossbar_appstore.maintenance.app_checks import CheckedApp, app_findings, catalogue_findings
+from crossbar_appstore.maintenance.findings import Finding, Severity
+from tests.maintenance.folders import metadata
+
+MASTER = new_id()
+PNG_STUB = {"content_type": "image/png", "length": 5, "stub": True}
+
+
+def document(**fields: Any) -> JsonObject:
+    """An app that nothing is wrong with; a field given as ``...`` is left out."""
+    stored = {
+        **metadata(screenshots=["one.png"]),
+        "_id": new_id(),
+        "_rev": "1-a",
+        "pvt_type": "app",
+        "pvt_account_id": MASTER,
+        "pvt_account_db": encoded_account_db(MASTER),
+        "api_url": "https://api.example.com/v2/",
+        "_attachments": {"icon.png": PNG_STUB, "one.png": PNG_STUB},
+        **fields,
+    }
+    return {key: value for key, value in stored.items() if value is not ...}
+
+
+def findings(*, conflicts: tuple[str, ...] = (), **fields: Any) -> list[Finding]:
+    return list(app_findings(CheckedApp(document(**fields), MASTER, conflicts)))
+
+
+def the_finding(**fields: Any) -> Finding:
+    (found,) = findings(**fields)
+    return found
+
+
+def mended(found: Finding, **fields: Any) -> JsonObject:
+    """The document after the safe mend of a finding."""
+    assert found.repair is not None
+    assert found.repair.database == account_db(MASTER)
+    return found.repair.change(document(**fields))
+
+
+def test_a_good_app_is_passed_over() -> None:
+    assert findings() == []
+    assert findings(api_url=...) == []
+    assert findings(published=False, extends=["voip"], own={"a": 1}) == []
+
+
+@pytest.mark.parametrize("name", [..., None, "", {}, True])
+def test_an_app_without_a_name(name: Any) -> None:
+    found = [one for one in findings(name=name) if one.check == "name"]
+    assert [one.severity for one in found] == [Severity.ERROR]
+    assert "(no name)" in found[0].subject
+
+
+@pytest.mark.parametrize("name", ["userportal4", "Rates", "my_app", "a--b", "-app"])
+def test_a_name_that_the_web_client_cannot_open(name: str) -> None:
+    found = the_finding(name=name)
+    assert (found.severity, found.check, found.value) == (Severity.WARNING, "name", name)
+
+
+@pytest.mark.parametrize("i18n", [..., None, {}, [], "words"])
+def test_an_app_without_texts_gets_its_name_as_label(i18n: Any) -> None:
+    found = the_finding(i18n=i18n)
+    assert (found.severity, found.check) == (Severity.ERROR, "label")
+    made = mended(found, i18n=i18n)["i18n"]
+    assert made == {"en-US": {"label": "wallboard", "description": "wallboard"}}
+
+
+def test_without_a_name_there_is_no_label_to_make() -> None:
+    found = [one for one in findings(i18n={}, name=...) if one.check == "label"]
+    assert [one.repair for one in found] == [None]
+    found = [one for one in findings(i18n={"en-US": {"description": "Words"}}, name=...) if one.check == "label"]
+    assert [one.repair for one in found] == [None]
+
+
+@pytest.mark.parametrize("label", [..., None, "", 5, {}])
+def test_a_missing_label_is_named_with_its_language(label: Any) -> None:
+    texts = {"label": label, "description": "Words", "features": ["x"]}
+    i18n = {
+        "en-US": {"label": "Label", "description": "Words"},
+        "de-DE": {k: v for k, v in texts.items() if v is not ...},
+    }
+    found = the_finding(i18n=i18n)
+    assert (found.severity, found.check) == (Severity.ERROR, "label")
+    assert found.command is not None
+    assert found.command.endswith("--language de-DE")
+    made = mended(found, i18n=i18n)["i18n"]
+    assert made["de-DE"] == {"label": "wallboard", "description": "Words", "features": ["x"]}
+    assert made["en-US"] == i18n["en-US"]
+
+
+def test_a_language_without_texts() -> None:
+    found = the_finding(i18n={"en-US": {"label": "Label", "description": "Words"}, "xx": "words"})
+    assert (found.severity, found.check, found.value) == (Severity.ERROR, "label", "words")
+
+
+def test_markup_in_a_label_is_an_error() -> None:
+    found = the_finding(i18n={"en-US": {"label": "<b>Label</b>", "description": "Words"}})
+    assert (found.severity, found.check, found.value) == (Severity.ERROR, "markup", "<b>Label</b>")
+    assert found.repair is None
+
+
+@pytest.mark.parametrize("key", ["api_url", "source_url"])
+def test_an_empty_address_is_removed(key: str) -> None:
+    found = the_finding(**{key: ""})
+    assert (found.severity, found.check) == (Severity.ERROR, key)
+    assert key not in mended(found, **{key: ""})
+
+
+@pytest.mark.parametrize("value", ["//10.26.0.21:8000/v2", "api.example.com", "ftp://x/", 5, None, "https://"])
+def test_what_is_no_address(value: Any) -> None:
+    found = [one for one in findings(api_url=value) if one.check == "api_url"]
+    assert [one.severity for one in found] == [Severity.ERROR]
+    assert found[0].repair is None
+
+
+def test_http_behind_https_is_suspicious() -> None:
+    found = the_finding(api_url="http://api.example.com:8000/v2/")
+    assert (found.severity, found.check) == (Severity.WARNING, "api_url")
+    assert "https" in found.message
+
+
+def test_the_machine_of_2600hz_is_suspicious() -> None:
+    assert [found.check for found in findings(api_url="https://10.26.0.41:8000/v2")] == ["api_url"]
+
+
+@pytest.mark.parametrize("value", ["https://api.example.com", "https://x/v2.1"])
+def test_an_address_that_ends_in_a_dotted_segment_is_suspicious(value: str) -> None:
+    found = the_finding(api_url=value)
+    assert found.severity is Severity.WARNING
+    assert "dot" in found.message
+    assert findings(source_url=value) == []
+
+
+@pytest.mark.parametrize("value", ["https://api.example.com/", "https://api.example.com/v2", "https://host:8000"])
+def test_other_addresses_are_fine(value: str) -> None:
+    assert findings(api_url=value) == []
+
+
+@pytest.mark.parametrize("icon", [..., "", None, 5])
+def test_an_app_that_names_no_icon(icon: Any) -> None:
+    found = [one for one in findings(icon=icon) if one.check == "icon"]
+    assert [one.severity for one in found] == [Severity.WARNING]
+
+
+def test_pictures_that_are_not_attached() -> None:
+    found = findings(screenshots=["one.png", "two.png"], _attachments={"one.png": PNG_STUB})
+    assert [(one.check, one.value) for one in found] == [("icon", "icon.png"), ("screenshot", "two.png")]
+    assert [(one.check, one.value) for one in findings(_attachments=...)] == [
+        ("icon", "icon.png"),
+        ("screenshot", "one.png"),
+    ]
+
+
+def test_pictures_that_a_storage_plan_keeps_elsewhere() -> None:
+    elsewhere: JsonObject = {"icon.png": {"handler": {}}, "one.png": {"handler": {}}}
+    found = findings(_attachments=..., pvt_attachments=elsewhere)
+    assert len(found) == 2
+    assert all("storage plan" in one.message for one in found)
+
+
+def test_empty_names_of_screenshots_are_removed() -> None:
+    found = the_finding(screenshots=["", "one.png", ""])
+    assert (found.check, found.severity) == ("screenshot", Severity.WARNING)
+    assert mended(found, screenshots=["", "one.png", ""])["screenshots"] == ["one.png"]
+
+
+def test_pictures_of_a_doubtful_type() -> None:
+    svg = {"content_type": "image/svg+xml", "length": 5}
+    octets = {"content_type": "application/octet-stream", "length": 5}
+    found = findings(_attachments={"icon.png": svg, "one.png": octets})
+    assert [(one.check, one.value) for one in found] == [
+        ("picture_type", "image/svg+xml"),
+        ("picture_type", "application/octet-stream"),
+    ]
+
+
+def test_what_else_the_schema_forbids() -> None:
+    found = sorted(findings(price="2.00", phase="ready"), key=lambda one: one.message, reverse=True)
+    assert [(one.check, one.severity, one.value) for one in found] == [
+        ("schema", Severity.WARNING, "2.00"),
+        ("schema", Severity.WARNING, "ready"),
+    ]
+    assert "price" in found[0].message
+
+
+@pytest.mark.parametrize("owner", [{"pvt_account_id": "x"}, {"pvt_account_db": account_db(MASTER)}])
+def test_an_app_of_another_owner_is_given_to_the_master_account(owner: JsonObject) -> None:
+    found = the_finding(**owner)
+    assert (found.check, found.severity) == ("owner", Severity.WARNING)
+    made = mended(found, **owner)
+    assert (made["pvt_account_id"], made["pvt_account_db"]) == (MASTER, encoded_account_db(MASTER))
+
+
+def test_stored_conflicts_are_named_with_the_command_that_deletes_them() -> None:
+    found = the_finding(conflicts=("2-b",))
+    assert (found.check, found.value) == ("conflict", "2-b")
+    assert found.command is not None
+    assert f"{encoded_account_db(MASTER)}/" in found.command
+    assert "rev=2-b" in found.command
+
+
+def test_two_apps_of_one_name() -> None:
+    apps = [CheckedApp(document(), MASTER), CheckedApp(document(), MASTER), CheckedApp(document(name="alone"), MASTER)]
+    (found,) = catalogue_findings(apps)
+    assert (found.check, found.severity, found.value) == ("duplicate_name", Severity.ERROR, "wallboard")
+    assert apps[0].id in found.message
+    assert apps[1].id in found.message
+    assert found.command == f"crossbar-appstore remove-app {apps[1].id}"
+
+
+def test_names_that_are_no_texts_are_no_duplicates() -> None:
+    apps = [CheckedApp(document(name=5), MASTER), CheckedApp(document(name=5), MASTER)]
+    assert "duplicate_name" not in [found.check for found in catalogue_findings(apps)]
