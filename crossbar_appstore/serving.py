@@ -129,17 +129,15 @@ async def _supervise(settings: Settings, port: int, ready: Callable[[], None]) -
         board, level = Path(directory) / "notices", logging.getLogger().getEffectiveLevel()
         NoticeBoard.in_file(board, settings.workers)
         up = [asyncio.Event() for _ in range(settings.workers)]
-        tasks = [asyncio.create_task(_announce(up, ready))]
-        for number, event in enumerate(up):
-            seat = WorkerSeat(settings, port, number, board, level)
-            tasks.append(asyncio.create_task(_keep_running(seat, stop, event)))
+        announcing = asyncio.create_task(_announce(up, ready))
         try:
-            await asyncio.gather(*tasks[1:])
+            # Whatever ends us, no worker is left behind: a group waits for all its tasks.
+            async with asyncio.TaskGroup() as keepers:
+                for number, event in enumerate(up):
+                    seat = WorkerSeat(settings, port, number, board, level)
+                    keepers.create_task(_keep_running(seat, stop, event))
         finally:
-            for task in tasks:
-                task.cancel()
-            # Whatever ends us, no worker is left behind.
-            await asyncio.gather(*tasks, return_exceptions=True)
+            announcing.cancel()
 
 
 async def _announce(up: Iterable[asyncio.Event], ready: Callable[[], None]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from tests.kit.system import StrangersData, System, open_couch
 
 NewService = Callable[..., Service]
 
-__all__ = ["kit_couchdb_url", "kit_key", "new_service", "proxy", "service", "system"]
+__all__ = ["kit_couchdb_url", "kit_key", "new_service", "proxy", "service", "standing_system", "system"]
 
 
 @pytest.fixture(scope="session")
@@ -41,16 +42,23 @@ def kit_key() -> RSAPrivateKey:
     return rsa_keys.generate()
 
 
-@pytest.fixture
-async def system(kit_couchdb_url: str, kit_key: RSAPrivateKey) -> AsyncIterator[System]:
-    async with open_couch(kit_couchdb_url) as couch:
-        made = System(couch, kit_key)
+@asynccontextmanager
+async def standing_system(couchdb_url: str, key: RSAPrivateKey) -> AsyncIterator[System]:
+    """For fixtures that share a system among tests; there is one at a time."""
+    async with open_couch(couchdb_url) as couch:
+        made = System(couch, key)
         try:
             await made.create()
         except StrangersData as error:
             pytest.fail(str(error), pytrace=False)
         yield made
         await made.destroy()
+
+
+@pytest.fixture
+async def system(kit_couchdb_url: str, kit_key: RSAPrivateKey) -> AsyncIterator[System]:
+    async with standing_system(kit_couchdb_url, kit_key) as made:
+        yield made
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ from crossbar_appstore.application import STORE, create_application
 from crossbar_appstore.crossbar.runner import Runner
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import loads
+from crossbar_appstore.kazoo.accounts import password_hashes
 from crossbar_appstore.settings import Settings
-from tests.kit.accounts import Account, User
+from tests.kit.accounts import PASSWORD, Account, User
 from tests.kit.system import System
 
 NOTHING: Any = object()
@@ -52,44 +53,26 @@ class Answer:
         return self.status, self.envelope["message"], self.envelope.get("data")
 
 
-class Service:
-    """Starts at the first call, so that a test may first arrange what it finds.
+class Client:
+    """Calls a service at an address.
 
     Callers are users; an account stands for its administrator, None for nobody.
     """
 
-    def __init__(self, system: System, couchdb_url: str, **settings: str) -> None:
+    def __init__(self, system: System, address: str = "", *, fresh_connections: bool = False) -> None:
         self.system = system
-        self._settings = Settings.load({"COUCHDB_URL": couchdb_url, **settings})
-        self._runner: Runner | None = None
-        self._starting = asyncio.Lock()
-        self._base = URL()
+        self._address = address
+        self._fresh = fresh_connections
         self._session: aiohttp.ClientSession | None = None
 
-    @property
-    def store(self) -> Datastore:
-        """The datastore of the running application."""
-        assert self._runner is not None
-        return self._runner.app[STORE]
-
-    async def start(self) -> URL:
-        """Its address; once is enough."""
-        async with self._starting:
-            if self._runner is None:
-                runner = Runner(create_application(self._settings), handler_cancellation=False)
-                await runner.setup()
-                await web.TCPSite(runner, "127.0.0.1", 0).start()
-                host, port = runner.addresses[0][:2]
-                self._runner, self._base = runner, URL.build(scheme="http", host=host, port=port)
-                # What a client says of a body that it does not send, is its own affair.
-                self._session = aiohttp.ClientSession(skip_auto_headers=("Content-Type",))
-        return self._base
+    async def address(self) -> str:
+        """``http://host:port``"""
+        return self._address
 
     async def stop(self) -> None:
+        """Close the connections."""
         if self._session is not None:
             await self._session.close()
-        if self._runner is not None:
-            await self._runner.cleanup()
 
     async def call(
         self,
@@ -103,15 +86,17 @@ class Service:
         body: bytes | None = None,
     ) -> Answer:
         """``path`` follows ``/v2/``, percent-encoded, perhaps with a query; ``data`` is put into an envelope."""
-        await self.start()
-        assert self._session is not None
+        url = URL(f"{await self.address()}/v2/{path}", encoded=True)
         sent = dict(headers or {})
         if caller is not None:
             token = self.system.token(caller.admin if isinstance(caller, Account) else caller)
         if token is not None:
             sent["X-Auth-Token"] = token
-        url = URL(f"{self._base}/v2/{path}", encoded=True)
         more: dict[str, Any] = {"data": body} if data is NOTHING else {"json": {"data": data}}
+        if self._session is None:
+            # What a client says of a body that it does not send, is its own affair.
+            connector = aiohttp.TCPConnector(force_close=self._fresh)
+            self._session = aiohttp.ClientSession(connector=connector, skip_auto_headers=("Content-Type",))
         async with asyncio.timeout(_PATIENCE), self._session.request(method, url, headers=sent, **more) as reply:
             return Answer(reply.status, reply.headers, await reply.read())
 
@@ -132,3 +117,38 @@ class Service:
         answer = await self.get(account.path, caller or account)
         assert answer.status == 200, answer.raw
         return [app["name"] for app in answer.data]
+
+    async def login(self, user: User) -> Answer:
+        """As the web client logs in."""
+        md5, _ = password_hashes(user.name, PASSWORD)
+        return await self.put("user_auth", None, {"credentials": md5, "account_name": user.account.name})
+
+
+class Service(Client):
+    """The application, in this process. It starts at the first call, so that a test may arrange what it finds."""
+
+    def __init__(self, system: System, couchdb_url: str, **settings: str) -> None:
+        super().__init__(system)
+        self._settings = Settings.load({"COUCHDB_URL": couchdb_url, **settings})
+        self._runner: Runner | None = None
+        self._starting = asyncio.Lock()
+
+    @property
+    def store(self) -> Datastore:
+        """The datastore of the running application."""
+        assert self._runner is not None
+        return self._runner.app[STORE]
+
+    async def address(self) -> str:
+        async with self._starting:
+            if self._runner is None:
+                runner = Runner(create_application(self._settings), handler_cancellation=False)
+                await runner.setup()
+                await web.TCPSite(runner, "127.0.0.1", 0).start()
+                self._runner, self._address = runner, "http://{}:{}".format(*runner.addresses[0])
+        return self._address
+
+    async def stop(self) -> None:
+        await super().stop()
+        if self._runner is not None:
+            await self._runner.cleanup()

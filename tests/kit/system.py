@@ -28,7 +28,7 @@ from crossbar_appstore.kazoo.accounts import apps_store_document
 from tests.kit.accounts import Account, User
 from tests.kit.apps import app_document, illustrated
 
-_SYSTEM_DATABASES: Final = ("accounts", "services", "system_config", "system_auth")
+SYSTEM_DATABASES: Final = ("accounts", "services", "system_config", "system_auth")
 
 
 class StrangersData(Exception):
@@ -50,13 +50,12 @@ class System:
         self._key = key
         self._key_id = uuid.uuid4().hex
         self._secret = uuid.uuid4().hex
-        self._ours: dict[str, set[str]] = {database: set() for database in _SYSTEM_DATABASES}
         self._accounts: list[Account] = []
 
     async def create(self) -> None:
         """Raises StrangersData rather than touch a system that somebody uses."""
-        await asyncio.gather(*(self.couch.create_database(database) for database in _SYSTEM_DATABASES))
-        await asyncio.gather(*(self._refuse_strangers(database) for database in _SYSTEM_DATABASES))
+        await asyncio.gather(*(self.couch.create_database(database) for database in SYSTEM_DATABASES))
+        await asyncio.gather(*(self._refuse_strangers(database) for database in SYSTEM_DATABASES))
         auth = {"system_key": self._key_id, "secret_for_user_signature": self._secret}
         await asyncio.gather(
             self._add(self.master, [design_document("apps_store"), *self._catalogue]),
@@ -66,7 +65,7 @@ class System:
 
     async def destroy(self) -> None:
         await asyncio.gather(
-            *(self._clear(database) for database in _SYSTEM_DATABASES),
+            *(self._clear(database) for database in SYSTEM_DATABASES),
             *(self._drop(account.database) for account in self._accounts),
         )
 
@@ -133,7 +132,6 @@ class System:
     async def put(self, database: str, document: JsonObject) -> JsonObject:
         """Save over whatever is there."""
         doc_id = document["_id"]
-        self._ours.setdefault(database, set()).add(doc_id)
         new = {key: value for key, value in document.items() if key != "_rev"}
         try:
             stored = await self.couch.open_doc(database, doc_id)
@@ -184,7 +182,6 @@ class System:
 
     async def _save(self, database: str, *documents: JsonObject) -> None:
         """Save documents that are new."""
-        self._ours.setdefault(database, set()).update(document["_id"] for document in documents)
         saved = await self.couch.save_docs(database, documents)
         assert all(result.error is None for result in saved), saved
 
@@ -194,9 +191,9 @@ class System:
             raise StrangersData(f"the database {database} is in use; give the tests a CouchDB of their own")
 
     async def _clear(self, database: str) -> None:
-        rows = await self.couch.all_docs(database, keys=sorted(self._ours[database]))
-        there = [row for row in rows if isinstance(row.value, dict) and not row.value.get("deleted")]
-        gone = [{"_id": row.id, "_rev": row.value["rev"], "_deleted": True} for row in there]
+        """Everything is ours: there was nothing in the beginning."""
+        rows = [row for row in await self.couch.all_docs(database) if not str(row.id).startswith("_design/")]
+        gone = [{"_id": row.id, "_rev": row.value["rev"], "_deleted": True} for row in rows]
         await self.couch.save_docs(database, gone)
 
     async def _drop(self, database: str) -> None:

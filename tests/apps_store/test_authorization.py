@@ -1,0 +1,257 @@
+"""Who may do what: every route for every kind of caller, seen from the account in the path."""
+
+import base64
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pytest
+
+from tests.kit.accounts import Account, User
+from tests.kit.apps import permission
+from tests.kit.fixtures import NewService
+from tests.kit.service import Answer, Service
+from tests.kit.system import System
+
+OK: Final = 200
+CREATED: Final = 201
+NO: Final = 403
+WHO: Final = 401
+
+
+@dataclass
+class Family:
+    """``sub`` is the account in the path; everybody else is seen from there."""
+
+    reseller: Account
+    sub: Account
+    child: Account
+    sibling: Account
+    stranger: Account
+
+
+@pytest.fixture
+async def family(system: System) -> Family:
+    reseller = await system.account("Reseller", below=system.master, reseller=True)
+    sub = await system.account("Sub", below=reseller)
+    return Family(
+        reseller,
+        sub,
+        child=await system.account("Child", below=sub),
+        sibling=await system.account("Sibling", below=reseller),
+        stranger=await system.account("Stranger", below=system.master),
+    )
+
+
+@dataclass(frozen=True)
+class Route:
+    method: str
+    path: str
+    data: Any = None
+
+
+ROUTES: Final = {
+    "list": Route("GET", ""),
+    "app": Route("GET", "/{voip}"),
+    "icon": Route("GET", "/{voip}/icon"),
+    "screenshot": Route("GET", "/{voip}/screenshot/0"),
+    "get blacklist": Route("GET", "/blacklist"),
+    "set blacklist": Route("POST", "/blacklist", {"blacklist": []}),
+    "install": Route("PUT", "/{numbers}", {"allowed_users": "all"}),
+    "update": Route("POST", "/{port}", {"allowed_users": "all"}),
+    "uninstall": Route("DELETE", "/{port}"),
+}
+"""Port is installed, the others are not."""
+
+READ: Final = ("list", "app", "icon", "screenshot")
+WRITE: Final = ("install", "update", "uninstall")
+BLACKLIST: Final = ("get blacklist", "set blacklist")
+
+
+def _answers(read: int, look: int, hide: int, write: int) -> dict[str, int]:
+    """What is expected of reading, of looking at the blacklist, of setting it, and of changing permissions."""
+    expected = dict.fromkeys(READ, read) | {"get blacklist": look, "set blacklist": hide} | dict.fromkeys(WRITE, write)
+    return expected | ({"install": CREATED} if write == OK else {})
+
+
+TABLE: Final = {
+    "master admin": _answers(read=OK, look=OK, hide=OK, write=OK),
+    "master user": _answers(read=OK, look=OK, hide=NO, write=NO),
+    "parent admin": _answers(read=OK, look=OK, hide=OK, write=OK),
+    "parent user": _answers(read=OK, look=OK, hide=NO, write=NO),
+    "parent alone": _answers(read=OK, look=OK, hide=OK, write=OK),
+    "own admin": _answers(read=OK, look=NO, hide=NO, write=OK),
+    "own user": _answers(read=OK, look=NO, hide=NO, write=NO),
+    "own alone": _answers(read=OK, look=NO, hide=NO, write=OK),
+    "own nobody": _answers(read=OK, look=NO, hide=NO, write=NO),
+    "child admin": _answers(read=NO, look=NO, hide=NO, write=NO),
+    "child alone": _answers(read=NO, look=NO, hide=NO, write=NO),
+    "sibling admin": _answers(read=NO, look=NO, hide=NO, write=NO),
+    "stranger admin": _answers(read=NO, look=NO, hide=NO, write=NO),
+    "anonymous": _answers(read=WHO, look=WHO, hide=WHO, write=WHO),
+}
+"""``alone`` is an account's own token, as api_auth gives it; ``nobody`` one of a user who does not exist any more."""
+
+
+def _token(system: System, family: Family, caller: str) -> str | None:
+    if caller == "anonymous":
+        return None
+    relation, level = caller.split()
+    accounts = {"master": system.master, "parent": family.reseller, "own": family.sub}
+    account = accounts.get(relation) or getattr(family, relation)
+    whose: dict[str, Account | User] = {"admin": account.admin, "user": account.user, "alone": account}
+    return (
+        system.token(account.admin, owner_id="0" * 32, identity_sig=None)
+        if level == "nobody"
+        else system.token(whose[level])
+    )
+
+
+@pytest.mark.parametrize("caller", TABLE)
+async def test_each_route_lets_in_whom_it_should(system: System, service: Service, family: Family, caller: str) -> None:
+    token = _token(system, family, caller)
+    found = {}
+    for name, route in ROUTES.items():
+        before = await system.store(family.sub, apps={system.apps["port"]: permission("admins")}, blacklist=["kept"])
+        answer = await _call(service, system, family.sub.path, route, token)
+        found[name] = answer.status
+        if answer.status in (NO, WHO):
+            assert answer.data == {"message": "forbidden" if answer.status == NO else "invalid credentials"}
+            assert (await system.stored(family.sub))["_rev"] == before["_rev"]
+    assert found == TABLE[caller]
+
+
+@pytest.mark.parametrize("caller", ["own user", "parent user", "own nobody"])
+async def test_where_writing_needs_no_administrator_whoever_may_read_may_write(
+    system: System, new_service: NewService, family: Family, caller: str
+) -> None:
+    service = new_service(CROSSBAR_WRITES_NEED_ADMIN="false")
+    token = _token(system, family, caller)
+    for name in WRITE:
+        await system.store(family.sub, apps={system.apps["port"]: permission("admins")})
+        answer = await _call(service, system, family.sub.path, ROUTES[name], token)
+        assert answer.status == (CREATED if name == "install" else OK), name
+    look = await _call(service, system, family.sub.path, ROUTES["set blacklist"], token)
+    assert look.status == (OK if caller == "parent user" else NO)
+
+
+@pytest.mark.parametrize("caller", ["own user", "own nobody"])
+async def test_a_carried_verb_does_not_get_around_the_administrator(
+    system: System, service: Service, family: Family, caller: str
+) -> None:
+    await system.store(family.sub, apps={system.apps["port"]: permission("admins")})
+    path, token = f"{family.sub.path}/{system.apps['port']}", _token(system, family, caller)
+    for verb in ("delete", "put", "post"):
+        assert (await service.post(f"{path}?verb={verb}", None, {}, token=token)).status == NO
+
+
+async def test_an_administrator_who_is_none_any_more_may_not_write(
+    system: System, service: Service, family: Family
+) -> None:
+    await system.change_user(family.sub.admin, priv_level="user")
+    assert (await service.put(f"{family.sub.path}/{system.apps['voip']}", family.sub, {})).status == NO
+
+
+async def test_who_masquerades_has_to_administer_both_accounts(
+    system: System, service: Service, family: Family
+) -> None:
+    path = f"{family.sub.path}/{system.apps['voip']}"
+    mask = {"account_id": family.sub.id, "owner_id": family.sub.admin.id}
+    plain = system.token(family.reseller.user, **{"as": mask})
+    assert (await service.put(path, None, {}, token=plain)).status == NO
+    admin = system.token(family.reseller.admin, **{"as": mask})
+    assert (await service.put(path, None, {}, token=admin)).status == CREATED
+
+
+async def test_a_masquerading_ancestor_gets_no_blacklist_of_the_account_it_is(
+    system: System, service: Service, family: Family
+) -> None:
+    token = system.token(
+        family.reseller.admin, **{"as": {"account_id": family.sub.id, "owner_id": family.sub.admin.id}}
+    )
+    assert (await service.get(f"{family.sub.path}/blacklist", token=token)).status == NO
+
+
+@pytest.mark.parametrize("name", [*READ, *WRITE, *BLACKLIST])
+async def test_restricted_tokens_do_what_their_rules_say(
+    system: System, service: Service, family: Family, name: str
+) -> None:
+    rules = {"/": ["GET"], "*": ["GET"], "*/icon": ["_"]}
+    restrictions = {"_": {"_": {"apps_store": [{"allowed_accounts": ["{AUTH_ACCOUNT_ID}"], "rules": rules}]}}}
+    await system.put(family.sub.database, {"_id": "token_restrictions", "restrictions": restrictions})
+    answer = await _call(service, system, family.sub.path, ROUTES[name], system.token(family.sub.admin))
+    if name in ("list", "app", "icon"):
+        assert answer.status == OK
+    else:
+        assert answer.refusal[:2] == (403, "forbidden")
+
+
+async def test_tokens_of_a_disabled_account_go_on_working(system: System, service: Service, family: Family) -> None:
+    await system.change(family.sub, pvt_enabled=False)
+    assert (await service.get(family.sub.path, family.sub)).status == OK
+
+
+async def test_an_account_that_does_not_exist_shows_before_any_token(system: System, service: Service) -> None:
+    unknown = "0" * 32
+    for path, data in (
+        (unknown, {"cause": unknown, "message": "bad identifier"}),
+        ("abc", {"message": "invalid account_id 'abc'"}),
+    ):
+        answer = await service.get(f"accounts/{path}/apps_store")
+        assert (answer.status, answer.data) == (404, data)
+
+
+@pytest.mark.parametrize("path", ["apps_store", "apps_store/{voip}", "apps_store/blacklist"])
+async def test_without_an_account_there_is_nothing_but_pictures(
+    system: System, service: Service, family: Family, path: str
+) -> None:
+    path = path.format(**system.apps)
+    assert (await service.get(path)).status == WHO
+    assert (await service.get(path, family.sub)).status == NO
+    master = await service.get(path, system.master)
+    if path.endswith("blacklist"):
+        assert master.refusal == (403, "forbidden", {"message": "forbidden"})
+    else:
+        problem = {"message": "Field is required but missing", "value": "account_id"}
+        assert master.refusal == (400, "validation error", {"account_id": {"required": problem}})
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
+async def test_without_an_account_nothing_can_be_changed(
+    system: System, service: Service, family: Family, method: str
+) -> None:
+    path = f"apps_store/{system.apps['voip']}"
+    assert (await service.call(method, path, None, {})).status == WHO
+    assert (await service.call(method, path, family.sub, {})).status == NO
+    assert (await service.call(method, path, system.master, {})).status == 400
+
+
+@pytest.mark.parametrize("picture", ["icon", "screenshot/1"])
+async def test_pictures_without_an_account_are_public(
+    system: System, service: Service, family: Family, picture: str
+) -> None:
+    path = f"apps_store/{system.apps['voip']}/{picture}"
+    tokens = [None, "undefined", "garbage", system.token(family.sub.admin, exp=1000), system.token(family.sub.user)]
+    for token in tokens:
+        assert (await service.get(path, token=token)).status == OK, token
+    basic = base64.b64encode(b"nobody:nothing").decode()
+    assert (await service.get(path, headers={"Authorization": f"Basic {basic}"})).status == OK
+
+
+async def test_pictures_below_a_user_are_not(system: System, service: Service, family: Family) -> None:
+    picture = f"apps_store/{system.apps['voip']}/icon"
+    assert (await service.get(f"users/{family.sub.user.id}/{picture}")).status == WHO
+    assert (await service.get(f"accounts/{family.sub.id}/users/{family.sub.user.id}/{picture}")).status == WHO
+    assert (await service.get(f"{family.sub.path}/{system.apps['voip']}/icon?auth_token=garbage")).status == WHO
+
+
+async def test_a_picture_takes_its_token_from_the_query(system: System, service: Service, family: Family) -> None:
+    """As the web client asks for them, an ancestor's token on a descendant's path included."""
+    for caller in (family.sub.user, family.reseller.user, system.master.admin):
+        path = f"{family.sub.path}/{system.apps['voip']}/icon?auth_token={system.token(caller)}"
+        assert (await service.get(path)).status == OK
+
+
+async def _call(service: Service, system: System, store: str, route: Route, token: str | None) -> Answer:
+    path = store + route.path.format(**system.apps)
+    more: dict[str, Any] = {} if route.data is None else {"data": route.data}
+    return await service.call(route.method, path, token=token, **more)

@@ -1,0 +1,69 @@
+"""Two workers are one service: each sees at once what the other wrote."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+from tests.kit.fixtures import standing_system
+from tests.kit.service import Client
+from tests.kit.system import System
+from tests.serving.running import FRESH, running
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@dataclass
+class Two:
+    """A service of two workers on a system that all tests of this module share."""
+
+    system: System
+    client: Client
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def two(
+    kit_couchdb_url: str, kit_key: RSAPrivateKey, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Two]:
+    log = tmp_path_factory.mktemp("two") / "log"
+    async with (
+        standing_system(kit_couchdb_url, kit_key) as made,
+        running(kit_couchdb_url, log, CROSSBAR_WORKERS="2") as service,
+    ):
+        client = Client(made, service.address, fresh_connections=True)
+        yield Two(made, client)
+        await client.stop()
+
+
+async def test_every_worker_sees_at_once_what_another_wrote(two: Two) -> None:
+    system, client = two.system, two.client
+    sub = await system.account("Sub", below=system.master)
+    path = f"{sub.path}/{system.apps['voip']}"
+    for _ in range(FRESH):  # each knows the account, and that nothing is installed
+        assert "allowed_users" not in (await client.get(path, sub)).data
+    for write, allowed in ((client.put, "all"), (client.post, "admins")):
+        assert (await write(path, sub, {"allowed_users": allowed})).status in (200, 201)
+        answers = [await client.get(path, sub) for _ in range(FRESH)]
+        assert {answer.data["allowed_users"] for answer in answers} == {allowed}
+        assert len({answer.etag for answer in answers}) == 1
+    assert (await client.delete(path, sub)).status == 200
+    assert ["allowed_users" in (await client.get(path, sub)).data for _ in range(FRESH)] == [False] * FRESH
+    blacklist = {"blacklist": [system.apps["voip"]]}
+    assert (await client.post(f"{sub.path}/blacklist", system.master, blacklist)).data == blacklist
+    assert [await client.names(sub) for _ in range(FRESH)] == [["port", "numbers"]] * FRESH
+
+
+async def test_writers_at_different_workers_lose_nothing(two: Two) -> None:
+    system, client = two.system, two.client
+    sub = await system.account("Sub", below=system.master)
+    apps = [await system.app(f"app{number}") for number in range(6)]
+    while len(await client.names(sub)) < 9:  # until the catalogue has them, at either worker
+        await asyncio.sleep(0.05)
+    answers = await asyncio.gather(*(client.put(f"{sub.path}/{app}", sub, {}) for app in apps))
+    statuses = dict(zip(apps, (answer.status for answer in answers), strict=True))
+    assert set(statuses.values()) <= {201, 403, 409}
+    stored = (await system.stored(sub))["apps"]
+    assert stored.keys() == {app for app, code in statuses.items() if code == 201}

@@ -1,0 +1,133 @@
+"""Several workers: processes that share a port and see each other's writes."""
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from crossbar_appstore import serving
+from crossbar_appstore.datastore.notices import NoticeBoard
+from tests.datastore.fault_proxy import Fault, FaultProxy
+from tests.kit.service import Client
+from tests.kit.system import System
+from tests.serving.running import FRESH, PATIENCE, refused, running, settings, status
+
+
+async def test_a_killed_worker_is_replaced(kit_couchdb_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    announced: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    chosen = settings(kit_couchdb_url, CROSSBAR_WORKERS="2")
+    service = asyncio.create_task(serving.serve(chosen, announced.set_result))
+    async with asyncio.timeout(PATIENCE):
+        address = await announced
+        # Announced means that whoever asks is answered, whichever worker gets the connection.
+        assert [await status(address) for _ in range(FRESH)] == [401] * FRESH
+        first = {child.pid for child in multiprocessing.active_children()}
+        assert len(first) == 2
+        victim = min(pid for pid in first if pid is not None)
+        os.kill(victim, signal.SIGKILL)
+        while len(first | (now := {child.pid for child in multiprocessing.active_children()})) < 3 or len(now) < 2:
+            await asyncio.sleep(0.02)
+        assert await status(address) == 401
+        os.kill(os.getpid(), signal.SIGTERM)
+        await service
+    assert [(record.worker, record.exit_code) for record in caplog.records if record.message == "worker died"] in (  # type: ignore[attr-defined] # what extra= gave
+        [(0, -signal.SIGKILL)],
+        [(1, -signal.SIGKILL)],
+    )
+    assert multiprocessing.active_children() == []
+    await refused(address)
+
+
+async def test_a_supervisor_that_is_cancelled_ends_its_workers(kit_couchdb_url: str) -> None:
+    announced: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    chosen = settings(kit_couchdb_url, CROSSBAR_WORKERS="2")
+    service = asyncio.create_task(serving.serve(chosen, announced.set_result))
+    async with asyncio.timeout(PATIENCE):
+        address = await announced
+        service.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await service
+        await refused(address)
+    assert multiprocessing.active_children() == []
+
+
+async def test_told_to_stop_before_it_is_up_it_stops(kit_couchdb_url: str) -> None:
+    announced: list[str] = []
+    service = asyncio.create_task(serving.serve(settings(kit_couchdb_url, CROSSBAR_WORKERS="2"), announced.append))
+    async with asyncio.timeout(PATIENCE):
+        while not multiprocessing.active_children():
+            await asyncio.sleep(0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await service
+    assert announced == []
+    assert multiprocessing.active_children() == []
+
+
+async def test_requests_under_way_are_answered_before_the_workers_stop(
+    system: System, proxy: FaultProxy, tmp_path: Path
+) -> None:
+    async with running(proxy.url, tmp_path / "log", CROSSBAR_WORKERS="2") as service:
+        client = Client(system, service.address)
+        sub = await system.account("Sub", below=system.master)
+        proxy.fail(Fault.STALL, path=sub.id)
+        request = asyncio.create_task(client.get(sub.path, sub))
+        while not proxy.count(path=sub.id):
+            await asyncio.sleep(0.01)
+        service.process.terminate()
+        await refused(service.address)
+        proxy.heal()
+        assert (await request).status == 200
+        await client.stop()
+        assert await service.process.wait() == 0
+
+
+async def test_a_killed_supervisor_leaves_no_worker(system: System, kit_couchdb_url: str, tmp_path: Path) -> None:
+    async with running(kit_couchdb_url, tmp_path / "log", CROSSBAR_WORKERS="2") as service:
+        assert await status(service.address) == 401
+        service.process.kill()
+        await service.process.wait()
+        await refused(service.address)
+
+
+@pytest.fixture
+def root_logger() -> Iterator[None]:
+    """A worker sets up logging for its whole process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.mark.usefixtures("root_logger")
+def test_a_worker_tells_that_it_listens_and_stops_at_a_signal(kit_couchdb_url: str, tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    NoticeBoard.in_file(tmp_path / "board", 2)
+    told, tell = multiprocessing.Pipe(duplex=False)
+    seen: list[int] = []
+
+    def ask() -> None:
+        seen.append(told.recv())
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as reply:
+            seen.append(reply.status)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    chosen = settings(kit_couchdb_url, CROSSBAR_WORKERS="2")
+    serving.worker_main(serving.WorkerSeat(chosen, port, 1, tmp_path / "board", logging.WARNING), tell)
+    asking.join()
+    assert seen == [1, 200]
+    assert logging.getLogger().level == logging.WARNING
+    told.close()
+    tell.close()
