@@ -77,6 +77,8 @@ class PreparedJson:
 
     value: Json
     raw: bytes
+    compressed: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
+    """What ``compression`` made of the bytes, by content coding."""
 
 
 @dataclass(frozen=True, slots=True)

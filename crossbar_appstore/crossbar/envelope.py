@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import time
+from dataclasses import dataclass
 from typing import Any, Final
 
 from crossbar_appstore.crossbar.context import Context, PreparedJson, Reply
@@ -11,6 +12,20 @@ from crossbar_appstore.json_codec import dumps
 
 _SUCCESS_TAIL: Final = b',"status":"success"}'
 _ERROR_TAIL: Final = b',"status":"error"}'
+
+
+@dataclass(frozen=True, slots=True)
+class Sandwich:
+    """A body that differs from reply to reply around data that may be the same for long; None where nothing lasts."""
+
+    head: bytes
+    data: PreparedJson | None
+    tail: bytes
+
+    @property
+    def whole(self) -> bytes:
+        """The body."""
+        return self.head + self.tail if self.data is None else b"".join((self.head, self.data.raw, self.tail))
 
 
 class Envelope:
@@ -29,7 +44,7 @@ class Envelope:
         self._second = -1
         self._known = self._unknown = b""
 
-    def success(self, context: Context, remaining: int) -> bytes:
+    def success(self, context: Context, remaining: int) -> Sandwich:
         """The envelope of a success; ``remaining`` rate tokens are left in the caller's bucket."""
         reply = context.reply
         parts = [b"{"]
@@ -40,14 +55,14 @@ class Envelope:
         token = reply.auth_token if reply.auth_token is not None else context.auth_token
         self._head(parts, context, reply.page_size, token, remaining)
         data = reply.data
+        lasting = data if isinstance(data, PreparedJson) else None
         if data is not ABSENT:
             parts.append(b',"data":')
-            parts.append(data.raw if isinstance(data, PreparedJson) else dumps(data))
-        _tail(parts, reply)
-        parts.append(_SUCCESS_TAIL)
-        return b"".join(parts)
+            if lasting is None:
+                parts.append(dumps(data))
+        return Sandwich(b"".join(parts), lasting, _tail(reply))
 
-    def error(self, context: Context, error: CrossbarError, remaining: int) -> bytes:
+    def error(self, context: Context, error: CrossbarError, remaining: int) -> Sandwich:
         """The envelope of a refusal.
 
         Raises:
@@ -60,8 +75,7 @@ class Envelope:
             parts.append(dumps(error.data))
         parts.append(b',"error":"%d","message":' % error.code)
         parts.append(dumps(error.message))
-        parts.append(_ERROR_TAIL)
-        return b"".join(parts)
+        return Sandwich(b"".join(parts), None, _ERROR_TAIL)
 
     def _head(
         self, parts: list[bytes], context: Context, page_size: int | None, token: str | None, remaining: int
@@ -86,11 +100,12 @@ class Envelope:
         self._known = self._version + self._unknown
 
 
-def _tail(parts: list[bytes], reply: Reply) -> None:
-    if reply.metadata is not None:
-        parts.append(_member(b',"metadata":', reply.metadata, end=b""))
-    if reply.revision is not None:
-        parts.append(_member(b',"revision":', reply.revision, end=b""))
+def _tail(reply: Reply) -> bytes:
+    if reply.metadata is None and reply.revision is None:
+        return _SUCCESS_TAIL
+    metadata = b"" if reply.metadata is None else _member(b',"metadata":', reply.metadata, end=b"")
+    revision = b"" if reply.revision is None else _member(b',"revision":', reply.revision, end=b"")
+    return metadata + revision + _SUCCESS_TAIL
 
 
 def _member(name: bytes, value: Any, end: bytes = b",") -> bytes:

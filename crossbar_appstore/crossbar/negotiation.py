@@ -120,10 +120,11 @@ def choose_language(accept_language: str | None) -> str:
 
 
 @lru_cache(maxsize=256)
-def accepts_gzip(header: str) -> bool:
-    """Whether an Accept-Encoding header names gzip with a quality above zero."""
-    for element in header.lower().split(","):
+def choose_coding(accept_encoding: str, offered: Sequence[str]) -> str | None:
+    """The first of the offered content codings that an Accept-Encoding header names with a quality above zero."""
+    named = set()
+    for element in accept_encoding.lower().split(","):
         name, _, weight = element.replace(" ", "").replace("\t", "").partition(";")
-        if name == "gzip":
-            return not _ZERO.match(weight)
-    return False
+        if not _ZERO.match(weight):
+            named.add(name)
+    return next((coding for coding in offered if coding in named), None)

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from crossbar_appstore.crossbar import csv_rendering
+from crossbar_appstore.crossbar.compression import ENCODINGS, GZIP, spliced
 from crossbar_appstore.crossbar.context import PLAIN, Binary, Context, PreparedJson
 from crossbar_appstore.crossbar.cors import cors_headers, is_cors
 from crossbar_appstore.crossbar.disposition import attachment
-from crossbar_appstore.crossbar.envelope import Envelope
+from crossbar_appstore.crossbar.envelope import Envelope, Sandwich
 from crossbar_appstore.crossbar.errors import CrossbarError
 from crossbar_appstore.crossbar.json_style import dress
 from crossbar_appstore.crossbar.media_types import JSON
-from crossbar_appstore.crossbar.negotiation import CSV_TYPES, accepts_gzip
+from crossbar_appstore.crossbar.negotiation import CSV_TYPES, choose_coding
 from crossbar_appstore.crossbar.ranges import RangeNotSatisfiable, parse_range
 from crossbar_appstore.crossbar.throttling import Throttle
 
@@ -21,7 +22,8 @@ _CACHE_CONTROL: Final = "private, no-cache"
 _EXPIRED: Final = "Fri, 01 Jan 1999 00:00:00 GMT"
 _STALE: Final = '110 - "Response is stale"'
 _COMPRESS_OVER: Final = 300
-_GZIP: Final = 31
+_GZIP_FORMAT: Final = 31
+_GZIP_ALONE: Final = (GZIP,)
 _CSV_OVERRIDES: Final = frozenset({"csv", *CSV_TYPES})
 _INERT: Final = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """The policy of pictures: one may be a document with scripts (SVG), which must not act in our origin."""
@@ -113,14 +115,18 @@ def _wants_csv(context: Context, media_type: str) -> bool:
     return media_type in CSV_TYPES or context.req_value("accept") in _CSV_OVERRIDES
 
 
-def _json_reply(context: Context, status: int, headers: dict[str, str], body: bytes) -> HttpReply:
+def _json_reply(context: Context, status: int, headers: dict[str, str], body: Sandwich) -> HttpReply:
     headers["Content-Type"] = JSON
-    if context.style is not PLAIN:
-        body = dress(body, context.style)
-        if context.style.callback is not None:
-            headers["Content-Type"] = JAVASCRIPT
-            headers["X-Content-Type-Options"] = "nosniff"
-    return _compressed(context, HttpReply(status, headers, body))
+    if context.style is PLAIN:
+        coding = _coding(context, len(body.data.raw)) if body.data is not None else None
+        if coding is None or body.data is None:
+            return _compressed(context, HttpReply(status, headers, body.whole))
+        headers["Content-Encoding"] = coding
+        return HttpReply(status, headers, spliced(coding, body.head, body.data, body.tail))
+    if context.style.callback is not None:
+        headers["Content-Type"] = JAVASCRIPT
+        headers["X-Content-Type-Options"] = "nosniff"
+    return _compressed(context, HttpReply(status, headers, dress(body.whole, context.style)))
 
 
 def _csv_reply(context: Context, headers: dict[str, str]) -> HttpReply:
@@ -167,8 +173,13 @@ def _wanted_range(context: Context, length: int) -> tuple[int, int] | None:
 
 def _compressed(context: Context, reply: HttpReply) -> HttpReply:
     """The reply in gzip where the client takes it and it is worth it (`cowboy_compress_h`)."""
-    encoding = context.headers.get("Accept-Encoding")
-    if encoding is not None and len(reply.body) > _COMPRESS_OVER and accepts_gzip(encoding):
-        reply.headers["Content-Encoding"] = "gzip"
-        reply.body = zlib.compress(reply.body, level=1, wbits=_GZIP)
+    if _coding(context, len(reply.body), _GZIP_ALONE) is not None:
+        reply.headers["Content-Encoding"] = GZIP
+        reply.body = zlib.compress(reply.body, level=1, wbits=_GZIP_FORMAT)
     return reply
+
+
+def _coding(context: Context, length: int, offered: tuple[str, ...] = ENCODINGS) -> str | None:
+    """The content coding for a body of that length; None where it goes out as it is."""
+    wanted = context.headers.get("Accept-Encoding")
+    return None if wanted is None or length <= _COMPRESS_OVER else choose_coding(wanted, offered)

@@ -231,7 +231,7 @@ def test_the_members_of_listings_come_first() -> None:
     reply = listing.reply
     reply.data, reply.page_size, reply.start_key, reply.next_start_key = [], 0, "a", ["b"]
     reply.metadata, reply.revision = {"m": 1}, "1-x"
-    envelope = loads(Envelope("n", "5").success(listing, 7))
+    envelope = loads(Envelope("n", "5").success(listing, 7).whole)
     first = ["start_key", "next_start_key", "page_size", "version", "timestamp", "node", "request_id", "tokens"]
     assert list(envelope) == [*first, "data", "metadata", "revision", "status"]
     assert envelope["tokens"] == {"consumed": 1, "remaining": 7}
@@ -242,7 +242,7 @@ def test_the_timestamp_follows_the_clock(monkeypatch: pytest.MonkeyPatch) -> Non
     seen = []
     for now in (0.9, 0.1, 86400.0 * 365, 1795316741.5):
         monkeypatch.setattr(time, "time", lambda now=now: now)
-        seen.append(loads(envelope.success(context(), 0))["timestamp"])
+        seen.append(loads(envelope.success(context(), 0).whole)["timestamp"])
     assert seen == ["1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "1971-01-01T00:00:00Z", "2026-11-22T03:05:41Z"]
 
 
