@@ -159,7 +159,6 @@ async def set_app_screenshots(couch: Couch, output: Output, *, app: str, folder:
 
 def _publishing_verb(name: str, *, published: bool) -> click.Command:
     """A verb that shows an app, or hides it."""
-
     what = "Show an app." if published else "Hide an app."
 
     @click.command(
@@ -192,8 +191,10 @@ async def remove_app(couch: Couch, output: Output, *, app: str, yes: bool, dry_r
     """
     catalogue = await MasterCatalogue.of(couch)
     document = await catalogue.open(app)
-    if not (yes or dry_run):
-        click.confirm(f"Delete {plain(str(document.get('name')))} ({document['_id']})?", abort=True, err=True)
+    question = f"Delete {plain(str(document.get('name')))} ({document['_id']})?"
+    if not (yes or dry_run or click.confirm(question, err=True)):
+        output.aside("Nothing was removed.")
+        return REFUSED
     _print(output, await editing.remove_app(catalogue, document["_id"], dry_run=dry_run))
     return DONE
 

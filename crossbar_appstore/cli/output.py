@@ -1,5 +1,6 @@
 """What people see: lines in colour and a progress bar on a terminal, plain lines elsewhere, or one JSON object."""
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,13 +26,23 @@ class Step(Protocol):
         """One more is done."""
 
 
+class _Lines(Console):
+    """A console that falls silent when its reader has seen enough, so that the work is still done to its end."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())
+        os.close(nowhere)
+
+
 class Output:
     """Standard output of one verb."""
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
-        self._lines = Console(file=sys.stdout, highlight=False, markup=False, soft_wrap=True, emoji=False)
-        self._asides = Console(file=sys.stderr, highlight=False, markup=False, soft_wrap=True, emoji=False)
+        self._lines = _Lines(file=sys.stdout, highlight=False, markup=False, soft_wrap=True, emoji=False)
+        self._asides = _Lines(file=sys.stderr, highlight=False, markup=False, soft_wrap=True, emoji=False)
 
     def line(self, *parts: Part) -> None:
         """One line of text, made of its parts; nothing where JSON was asked for."""
@@ -53,7 +64,11 @@ class Output:
     def json(self, value: Json) -> None:
         """The one object of ``--json``; nothing where text was asked for."""
         if self.as_json:
-            sys.stdout.write(dumps_pretty(value).decode() + "\n")
+            try:
+                sys.stdout.write(dumps_pretty(value).decode() + "\n")
+                sys.stdout.flush()
+            except BrokenPipeError:
+                self._lines.on_broken_pipe()
 
     @contextmanager
     def progress(self, title: str, total: int) -> Iterator[Step]:

@@ -1,7 +1,6 @@
 """The program and its verbs, each imported when it is asked for; and what an error is to the shell."""
 
 import importlib
-import sys
 from collections.abc import Sequence
 from typing import Final
 
@@ -99,10 +98,6 @@ def run(argv: Sequence[str] | None) -> int:
         return _said(f"{error}; create-account makes the first one", REFUSED)
     except (DatastoreError, EmbeddedError) as error:
         return _said(str(error), REFUSED)
-    except BrokenPipeError:
-        # The reader of our output has seen enough.
-        sys.stdout = None
-        return DONE
     return result if isinstance(result, int) else DONE
 
 

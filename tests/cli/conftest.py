@@ -1,0 +1,71 @@
+"""Runs the command line in this process, against a system of the test's own."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+import pytest
+
+from crossbar_appstore.auth import rsa_keys
+from crossbar_appstore.cli import main
+from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.json_codec import Json
+from crossbar_appstore.maintenance.accounts import create_account
+from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
+from tests.maintenance.conftest import MASTER
+from tests.maintenance.systems import one_key, open_couch, refuse_a_system_in_use, wipe
+
+VARIABLES = ("COUCHDB_URL", "KAZOO_CONFIG", "KAZOO_ZONE", "AMQP_URL", "CROSSBAR_HOST", "CROSSBAR_PORT")
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Json:
+        return json.loads(self.out)
+
+
+Run = Callable[..., Awaitable[Result]]
+
+
+@pytest.fixture
+async def couch(couchdb_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Couch]:
+    monkeypatch.setattr(rsa_keys, "generate", one_key)
+    async with open_couch(couchdb_url) as opened:
+        await refuse_a_system_in_use(opened)
+        await wipe(opened)
+        yield opened
+        await wipe(opened)
+
+
+@pytest.fixture
+async def system(couch: Couch) -> MasterCatalogue:
+    await create_account(couch, MASTER)
+    return await MasterCatalogue.of(couch)
+
+
+@pytest.fixture
+def run_alone(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command line without any setting in the environment."""
+    for variable in VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+
+    async def run(*words: str) -> Result:
+        capsys.readouterr()
+        # In a thread, as a verb has an event loop of its own.
+        code = await asyncio.to_thread(main, list(words))
+        return Result(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def run(run_alone: Run, monkeypatch: pytest.MonkeyPatch, couchdb_url: str) -> Run:
+    """Runs a command line whose CouchDB is the tests'."""
+    monkeypatch.setenv("COUCHDB_URL", couchdb_url)
+    return run_alone

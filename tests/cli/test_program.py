@@ -1,0 +1,163 @@
+import asyncio
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from crossbar_appstore import __version__
+from crossbar_appstore.cli.program import VERBS, program
+from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
+from tests.cli.conftest import Run
+from tests.maintenance.folders import make_app
+
+
+def commands() -> list[tuple[str, click.Command]]:
+    """Every verb, those of groups with both their words."""
+    found: list[tuple[str, click.Command]] = []
+    context = click.Context(program)
+    for name in program.list_commands(context):
+        command = program.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            found += [(f"{name} {below}", one) for below, one in command.commands.items()]
+        else:
+            found.append((name, command))
+    return found
+
+
+async def test_the_version_is_told(run_alone: Run) -> None:
+    result = await run_alone("--version")
+    assert (result.code, result.out.split()[-1]) == (0, __version__)
+
+
+async def test_the_help_lists_every_verb_with_a_sentence(run_alone: Run) -> None:
+    result = await run_alone("--help")
+    assert result.code == 0
+    lines = result.out.partition("Commands:")[2].split("\n")[1:-1]
+    assert [line.split()[0] for line in lines] == list(VERBS)
+    assert all(line.endswith(".") and not line.endswith("...") for line in lines)
+
+
+@pytest.mark.parametrize(("name", "command"), commands())
+async def test_each_verb_has_help_with_an_example_of_itself(run_alone: Run, name: str, command: click.Command) -> None:
+    result = await run_alone(*name.split(), "--help")
+    assert result.code == 0
+    assert command.help
+    assert f"\n  Example:\n    crossbar-appstore {name}" in result.out
+
+
+@pytest.mark.parametrize(("name", "command"), commands())
+async def test_what_prints_can_print_json_and_what_writes_has_a_dry_run(name: str, command: click.Command) -> None:
+    options = {option for parameter in command.params for option in parameter.opts}
+    printing = name not in ("serve", "demo", "sup", "completion")
+    writing = name.startswith(("init", "refresh", "set", "publish", "unpublish", "remove", "export", "create", "views"))
+    assert ("--json" in options) is printing
+    assert ("--dry-run" in options) is writing
+
+
+async def test_an_unknown_verb_is_wrong_use(run_alone: Run) -> None:
+    result = await run_alone("lint-apps")
+    assert result.code == 2
+    assert "lint-apps" in result.err
+
+
+async def test_no_verb_is_wrong_use_and_shows_the_help(run_alone: Run) -> None:
+    result = await run_alone()
+    assert result.code == 2
+    assert "Commands:" in result.err
+
+
+@pytest.mark.parametrize(
+    "words", [["app"], ["apps", "--nothing"], ["init-apps", "/nowhere"], ["set-app-label", "x", "y", "--language", "e"]]
+)
+async def test_wrong_use_is_code_two(run: Run, words: list[str]) -> None:
+    assert (await run(*words)).code == 2
+
+
+async def test_without_a_couchdb_the_setting_is_named(run_alone: Run) -> None:
+    result = await run_alone("apps")
+    assert result.code == 2
+    assert "COUCHDB_URL" in result.err
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:5984", "ftp://127.0.0.1", "http://127.0.0.1:5984/database"])
+async def test_an_unusable_setting_is_wrong_use(run_alone: Run, url: str) -> None:
+    result = await run_alone("apps", "--couchdb-url", url)
+    assert result.code == 2
+    assert "COUCHDB_URL" in result.err
+
+
+async def test_a_couchdb_that_is_away_is_code_three(run_alone: Run) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        url = f"http://somebody:secret@127.0.0.1:{probe.getsockname()[1]}"
+        result = await run_alone("apps", "--couchdb-url", url)
+    assert result.code == 3
+    assert "CouchDB is away" in result.err
+    assert "secret" not in result.err
+
+
+async def test_a_system_without_accounts_is_told_how_to_get_one(run: Run, couch: object) -> None:
+    result = await run("apps")
+    assert result.code == 1
+    assert "create-account" in result.err
+
+
+async def test_an_option_wins_over_the_environment(
+    run: Run, system: MasterCatalogue, couchdb_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COUCHDB_URL", "http://127.0.0.1:9")
+    assert (await run("apps")).code == 3
+    assert (await run("apps", "--couchdb-url", couchdb_url)).code == 0
+
+
+async def test_a_kazoo_config_names_the_couchdb(
+    run_alone: Run, system: MasterCatalogue, couchdb_url: str, tmp_path: Path
+) -> None:
+    host, _, port = couchdb_url.removeprefix("http://").rpartition("@")[2].partition(":")
+    config = tmp_path / "config.ini"
+    config.write_text(f'[bigcouch]\nip = "{host}"\nport = {port}\n')
+    result = await run_alone("apps", "--kazoo-config", str(config))
+    assert (result.code, result.err) == (0, "")
+    missing = await run_alone("apps", "--kazoo-config", str(tmp_path / "none.ini"))
+    assert missing.code == 2
+    assert "KAZOO_CONFIG" in missing.err
+
+
+def test_the_program_runs_as_a_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "crossbar_appstore", "--version"], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.split()[-1] == __version__
+
+
+def first_line_of(*words: str) -> tuple[int, str]:
+    """Run the program for a reader that stops after one line: its exit code and its standard error."""
+    command = [sys.executable, "-m", "crossbar_appstore", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+    return process.returncode, said
+
+
+@pytest.mark.parametrize("option", ["--lenient", "--json"])
+async def test_a_reader_that_has_seen_enough_does_not_stop_the_work(
+    couchdb_url: str, system: MasterCatalogue, tmp_path: Path, option: str
+) -> None:
+    for index in range(300):
+        name = f"app-{chr(97 + index // 26)}{chr(97 + index % 26)}"
+        make_app(tmp_path, name, icon="", screenshots=[], tags=["x" * 400])
+    words = ("init-apps", str(tmp_path), option, "--couchdb-url", couchdb_url)
+    assert await asyncio.to_thread(first_line_of, *words) == (0, "")
+    assert len(await system.apps()) == 300
+
+
+def test_nothing_heavy_is_imported_for_a_word_to_be_completed() -> None:
+    code = "import sys; from crossbar_appstore.cli import main; sys.exit(int('aiohttp' in sys.modules))"
+    subprocess.run([sys.executable, "-c", code], check=True)
