@@ -19,6 +19,7 @@ from crossbar_appstore.auth.login_reply import LoginReply
 from crossbar_appstore.auth.restriction_check import RestrictionCheck
 from crossbar_appstore.auth.settings import Settings as AuthSettings
 from crossbar_appstore.auth.tokens import Tokens
+from crossbar_appstore.crossbar.access_log import AccessLog
 from crossbar_appstore.crossbar.decision import DecisionOrder
 from crossbar_appstore.crossbar.envelope import Envelope
 from crossbar_appstore.crossbar.paths import PathParser
@@ -94,7 +95,8 @@ def create_application(settings: Settings, board: NoticeBoard | None = None) -> 
     )
     order = DecisionOrder(resources, gatekeeper, Throttle(), Envelope(socket.gethostname(), __version__), translate)
     parser = PathParser({noun: resource.swallows for noun, resource in resources.items()})
-    application = create_web_application(Handler(order, parser, TRUSTED_PROXIES, load_banner()))
+    log = AccessLog(settings.access_log)
+    application = create_web_application(Handler(order, parser, TRUSTED_PROXIES, load_banner(), access_log=log))
     application[STORE] = store
     application.cleanup_ctx.append(_connected)
     return application

@@ -84,6 +84,16 @@ def _whole(lowest: int, highest: int) -> Callable[[str], int]:
     return read
 
 
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0.0 <= share <= 1.0:
+        raise ValueError(f"{text!r} is not a number from 0 to 1")
+    return share
+
+
 def _path(text: str) -> Path:
     try:
         return Path(text).expanduser()
@@ -110,6 +120,12 @@ class Settings:
         _flag,
         "true",
         "Whether only an account's admins may install, update and uninstall apps; false is what Crossbar does.",
+    )
+    access_log: float = _setting(
+        "CROSSBAR_ACCESS_LOG",
+        _share,
+        "0.01",
+        "The share of requests that are logged, from 0 (none) to 1 (each); failures of the service always are.",
     )
     amqp_url: str | None = _setting(
         "AMQP_URL",

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from crossbar_appstore.crossbar import access_log
+from crossbar_appstore.crossbar.access_log import AccessLog
 from crossbar_appstore.crossbar.body import MAX_BODY, too_large
 from crossbar_appstore.crossbar.client_address import Networks, client_address
 from crossbar_appstore.crossbar.context import Context
@@ -42,6 +42,7 @@ class Handler:
         parser: splits paths into nouns.
         trusted_proxies: peers whose X-Forwarded-For is believed (`crossbar` reverse_proxies).
         banner: the text for paths that name no version of the API.
+        access_log: where requests are logged; each one is, if not given.
         body_seconds: how long a client may take to send its body.
     """
 
@@ -52,12 +53,14 @@ class Handler:
         trusted_proxies: Networks,
         banner: str,
         *,
+        access_log: AccessLog | None = None,
         body_seconds: float = BODY_SECONDS,
     ) -> None:
         self._order = order
         self._parser = parser
         self._trusted = trusted_proxies
         self._banner = banner.encode()
+        self._access_log = access_log if access_log is not None else AccessLog()
         self._body_seconds = body_seconds
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
@@ -69,13 +72,19 @@ class Handler:
             reply = await self._reply(context, partial(self._receive, request, context, query))
         except Exception as error:  # noqa: BLE001 - whatever happens, the client gets an envelope
             reply = self._order.refuse(context, error)
-        return _response(context, reply, begun)
+        return self._response(context, reply, begun)
 
     def refuse(self, request: web.BaseRequest, error: Exception) -> web.Response:
         """The response to what is no HTTP request, or could not be handled."""
         begun = time.perf_counter()
         context = self._context(request, "/")
-        return _response(context, self._order.refuse(context, error), begun)
+        return self._response(context, self._order.refuse(context, error), begun)
+
+    def _response(self, context: Context, reply: HttpReply, begun: float) -> web.Response:
+        headers = reply.headers
+        headers["Server"] = _SERVER
+        self._access_log.write(context, reply.status, len(reply.body), begun)
+        return web.Response(status=reply.status, headers=headers, body=reply.body)
 
     def _context(self, request: web.BaseRequest, path: str) -> Context:
         headers = request.headers
@@ -172,10 +181,3 @@ def _request_id(given: str | None) -> str:
     if given and len(given) <= _REQUEST_ID_LENGTH and given.isascii() and given.isprintable():
         return given
     return f"{getrandbits(128):032x}"
-
-
-def _response(context: Context, reply: HttpReply, begun: float) -> web.Response:
-    headers = reply.headers
-    headers["Server"] = _SERVER
-    access_log.write(context, reply.status, len(reply.body), begun)
-    return web.Response(status=reply.status, headers=headers, body=reply.body)

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from crossbar_appstore.crossbar import access_log
-from crossbar_appstore.crossbar.access_log import without_tokens
+from crossbar_appstore.crossbar.access_log import AccessLog, without_tokens
 from crossbar_appstore.crossbar.client_address import client_address
 from crossbar_appstore.crossbar.context import BASIC, BEARER, UNKNOWN, X_AUTH_TOKEN, Context, Noun, Style
 from crossbar_appstore.crossbar.csv_rendering import render_csv
@@ -323,7 +322,7 @@ def test_a_log_line_tells_all_but_the_token(caplog: pytest.LogCaptureFixture) ->
     request = context({"X-Auth-Token": TOKEN}, f"/v2/user_auth/{TOKEN}", auth_token=TOKEN, account_id="a" * 32)
     request.request_id = f"r-{TOKEN}"
     request.query = {"auth_token": TOKEN}
-    access_log.write(request, 200, 17, time.perf_counter())
+    AccessLog().write(request, 200, 17, time.perf_counter())
     (record,) = caplog.records
     assert TOKEN not in str(record.__dict__)
     shown = ("method", "path", "status", "bytes", "client", "account_id", "request_id")
@@ -341,8 +340,20 @@ def test_a_log_line_tells_all_but_the_token(caplog: pytest.LogCaptureFixture) ->
 
 def test_nothing_is_logged_where_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
-    access_log.write(context(), 200, 0, 0.0)
+    AccessLog().write(context(), 200, 0, 0.0)
     assert not caplog.records
+
+
+def test_a_share_of_the_requests_is_logged_and_each_failure(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    tenth = AccessLog(0.125)
+    for _ in range(80):
+        tenth.write(context(), 404, 0, 0.0)
+    assert len(caplog.records) == 10
+    AccessLog(0.0).write(context(), 499, 0, 0.0)
+    assert len(caplog.records) == 10
+    AccessLog(0.0).write(context(), 503, 0, 0.0)
+    assert len(caplog.records) == 11
 
 
 def test_tokens_are_found_wherever_they_stand() -> None:
