@@ -12,7 +12,6 @@ from playwright.async_api import Browser, async_playwright, expect
 
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.embedded import EmbeddedCouchDB
-from tests.browser.door import Door
 from tests.browser.page_server import page_served
 from tests.browser.service import Service
 from tests.browser.system import Customer, System, make_system
@@ -39,25 +38,26 @@ def chromium(need: Need) -> str:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def couchdb(chromium: str, tmp_path_factory: pytest.TempPathFactory, embedded_cache: Path) -> AsyncIterator[Door]:
-    """A CouchDB of this room's own behind a door that can be shut; others have their systems in theirs."""
+async def couchdb(
+    chromium: str, tmp_path_factory: pytest.TempPathFactory, embedded_cache: Path
+) -> AsyncIterator[EmbeddedCouchDB]:
+    """A CouchDB of this room's own: others have their systems in theirs."""
     directory = tmp_path_factory.mktemp("browser-couchdb")
-    async with (
-        EmbeddedCouchDB(data_dir=directory, cache=embedded_cache, in_memory=True) as server,
-        Door(server.url) as door,
-    ):
-        yield door
+    async with EmbeddedCouchDB(data_dir=directory, cache=embedded_cache, in_memory=True) as server:
+        yield server
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def couch(couchdb: Door) -> AsyncIterator[Couch]:
-    async with Couch(couchdb.target) as opened:
+async def couch(couchdb: EmbeddedCouchDB) -> AsyncIterator[Couch]:
+    async with Couch(couchdb.url) as opened:
         yield opened
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def service(couchdb: Door, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    async with Service(couchdb.url, tmp_path_factory.mktemp("browser-service") / "service.log") as running:
+async def service(couchdb: EmbeddedCouchDB, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    """Two workers: whichever of them a connection of the browser ends at, the page has to be right."""
+    log = tmp_path_factory.mktemp("browser-service") / "service.log"
+    async with Service(couchdb.url, log, workers=2) as running:
         yield running
 
 

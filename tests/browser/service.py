@@ -1,4 +1,4 @@
-"""The service as an operator starts it: ``crossbar-appstore serve`` with two workers, in processes of their own."""
+"""The service as an operator starts it: ``crossbar-appstore serve``, in processes of its own."""
 
 import asyncio
 import json
@@ -11,7 +11,6 @@ from typing import Final, Self
 
 import aiohttp
 
-WORKERS: Final = 2
 _PATIENCE: Final = 40.0
 _PAUSE: Final = 0.02
 _OUR_VARIABLES: Final = ("COUCHDB_URL", "KAZOO_CONFIG", "AMQP_URL", "CROSSBAR_")
@@ -20,8 +19,9 @@ _OUR_VARIABLES: Final = ("COUCHDB_URL", "KAZOO_CONFIG", "AMQP_URL", "CROSSBAR_")
 class Service:
     """Serves a CouchDB on a free port, which stays the same from one start to the next."""
 
-    def __init__(self, couchdb_url: str, log: Path) -> None:
+    def __init__(self, couchdb_url: str, log: Path, *, workers: int) -> None:
         self._couchdb_url = couchdb_url
+        self._workers = workers
         self._log = log
         self._port = 0
         self._process: Process | None = None
@@ -60,8 +60,11 @@ class Service:
 
     def _environ(self) -> dict[str, str]:
         kept = {name: text for name, text in os.environ.items() if not name.startswith(_OUR_VARIABLES)}
-        ours = {"COUCHDB_URL": self._couchdb_url, "CROSSBAR_PORT": str(self._port), "CROSSBAR_WORKERS": str(WORKERS)}
-        return kept | ours
+        return kept | {
+            "COUCHDB_URL": self._couchdb_url,
+            "CROSSBAR_PORT": str(self._port),
+            "CROSSBAR_WORKERS": str(self._workers),
+        }
 
     def _is_listening(self) -> bool:
         """Whether it has told its address."""

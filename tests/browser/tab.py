@@ -57,14 +57,14 @@ class Tab:
         self.complaints: list[str] = []
         self.failed: list[Failed] = []
         self.requests: list[Request] = []
-        self._port = port
+        self.port = port
         page.on("request", self._request)
         page.on("console", self._console)
         page.on("pageerror", self._exception)
 
     async def open(self, *, generation: str = "5.5", host: str = "127.0.0.1") -> None:
         """Go to the page as a client of some generation of Monster UI."""
-        await self.page.goto(f"http://{host}:{self._port}/?ui={generation}")
+        await self.page.goto(f"http://{host}:{self.port}/?ui={generation}")
 
     async def log_in(self, person: Person, *, password: str | None = None) -> None:
         """Fill in the form and send it."""
@@ -200,7 +200,7 @@ class Tab:
         self.requests.append(request)
 
     def _console(self, message: ConsoleMessage) -> None:
-        if message.type not in ("error", "warning"):
+        if message.type != "error":
             return
         address = urlsplit(message.location["url"])
         failed = _FAILED_LOAD.match(message.text)

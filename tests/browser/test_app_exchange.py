@@ -46,7 +46,7 @@ async def test_details_tell_everything_about_an_app(tab: Tab, customer: Customer
     assert await tab.calls(since=before) == asked
 
 
-async def test_screenshots_load_by_their_place_without_an_account_in_the_path(tab: Tab, customer: Customer) -> None:
+async def test_screenshots_load_without_an_account_in_the_path_and_need_no_token(tab: Tab, customer: Customer) -> None:
     await tab.enter(customer.admin)
     sizes = {"Wallboard": [(480, 300)] * 2, "Sound Library": [(480, 240)]}
     for label, wanted in sizes.items():
@@ -56,6 +56,7 @@ async def test_screenshots_load_by_their_place_without_an_account_in_the_path(ta
         addresses = [await picture.get_attribute("src") or "" for picture in await pictures.all()]
         assert all("/v2/apps_store/" in address for address in addresses)
         assert [await tab.picture_size(address) for address in addresses] == wanted
+        assert [await tab.picture_size(address.partition("?")[0]) for address in addresses] == wanted
         await details.get_by_role("button", name="Close").click()
 
 

@@ -7,6 +7,7 @@ import pytest
 from playwright.async_api import expect
 
 from crossbar_appstore import __version__
+from tests.browser.page_server import CLUSTER_ID
 from tests.browser.system import Account, Customer, System
 from tests.browser.tab import Failed, Tab
 from tests.samples.make_pictures import RED, page
@@ -177,6 +178,7 @@ async def test_the_page_has_the_habits_of_monster_ui(tab: Tab, customer: Custome
     listed = tab.sent("GET", "/accounts/{id}/apps_store")
     assert listed.headers["content-type"] == "application/json"
     assert listed.headers["accept"] == "application/json, text/javascript, */*; q=0.01"
+    assert listed.headers["x-kazoo-cluster-id"] == CLUSTER_ID
     assert "_=" in listed.url
     assert "x-auth-token" not in tab.sent("PUT", "/user_auth").headers
     assert "ui_metadata" not in json.loads(tab.sent("PUT", "/user_auth").post_data or "")["data"]

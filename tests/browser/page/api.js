@@ -15,8 +15,9 @@ export class Api {
   renew = null; // logs in again with what the user gave; false if that failed
   #lastStamp = 0;
 
-  constructor(base, traffic) {
+  constructor(base, traffic, clusterId = undefined) {
     this.base = base.endsWith("/") ? base : `${base}/`;
+    this.clusterId = clusterId;
     this.traffic = traffic;
   }
 
@@ -60,6 +61,7 @@ export class Api {
       request.setRequestHeader("Content-Type", "application/json");
       request.setRequestHeader("Accept", accept);
       if (!tokenless) request.setRequestHeader("X-Auth-Token", String(this.token));
+      if (this.clusterId) request.setRequestHeader("X-Kazoo-Cluster-ID", this.clusterId);
       request.onloadend = () => {
         this.#list(`${method} ${path} ${request.status}`);
         resolve({ status: request.status, body: parsed(request) });

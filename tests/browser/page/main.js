@@ -10,7 +10,7 @@ import { Session, probe } from "./session.js";
 import { textsOf } from "./texts.js";
 
 const generation = new URLSearchParams(location.search).get("ui") ?? "5.5";
-const api = new Api(window.config.api.default, one("#traffic"));
+const api = new Api(window.config.api.default, one("#traffic"), window.config.kazooClusterId);
 const session = new Session(api, generation, failed);
 const exchange = new Exchange(session, { changed: refreshApps, failed });
 const accounts = new Accounts(session, { actAs, failed });
