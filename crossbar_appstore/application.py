@@ -35,6 +35,7 @@ from crossbar_appstore.resources.accounts import Accounts
 from crossbar_appstore.resources.api_auth import ApiAuth
 from crossbar_appstore.resources.apps_store import AppsStore
 from crossbar_appstore.resources.auth import Auth
+from crossbar_appstore.resources.configured_rates import ConfiguredRates
 from crossbar_appstore.resources.devices import Devices
 from crossbar_appstore.resources.pictures import Pictures
 from crossbar_appstore.resources.refusals import translate
@@ -93,7 +94,9 @@ def create_application(settings: Settings, board: NoticeBoard | None = None) -> 
             Whitelabel(store, pictures),
         ]
     )
-    order = DecisionOrder(resources, gatekeeper, Throttle(), Envelope(socket.gethostname(), __version__), translate)
+    envelope = Envelope(socket.gethostname(), __version__)
+    rates = ConfiguredRates(store.config)
+    order = DecisionOrder(resources, gatekeeper, Throttle(), envelope, translate, rates)
     parser = PathParser({noun: resource.swallows for noun, resource in resources.items()})
     log = AccessLog(settings.access_log)
     application = create_web_application(Handler(order, parser, TRUSTED_PROXIES, load_banner(), access_log=log))

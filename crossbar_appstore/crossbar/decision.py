@@ -33,7 +33,7 @@ from crossbar_appstore.crossbar.media_types import JSON
 from crossbar_appstore.crossbar.paths import ApiPath
 from crossbar_appstore.crossbar.rendering import HttpReply, Renderer
 from crossbar_appstore.crossbar.resource import Resource
-from crossbar_appstore.crossbar.throttling import Throttle
+from crossbar_appstore.crossbar.throttling import DefaultRates, Rates, Throttle
 from crossbar_appstore.crossbar.token_location import find_token
 
 KNOWN_METHODS: Final = frozenset(ALL_METHODS)
@@ -56,6 +56,7 @@ class DecisionOrder:
         throttle: token buckets of callers without a valid JWT.
         envelope: renders the JSON of this node.
         translate: turns an exception of another room into a refusal; None leaves it unexpected.
+        rates: how large the buckets are, and what requests cost.
     """
 
     def __init__(
@@ -65,12 +66,14 @@ class DecisionOrder:
         throttle: Throttle,
         envelope: Envelope,
         translate: Callable[[Exception], CrossbarError | None],
+        rates: Rates | None = None,
     ) -> None:
         self._resources = resources
         self._gatekeeper = gatekeeper
         self._throttle = throttle
         self._renderer = Renderer(envelope, throttle)
         self._translate = translate
+        self._rates = rates if rates is not None else DefaultRates()
 
     async def reply(self, context: Context, path: ApiPath, receive: Callable[[], Awaitable[bytes]]) -> HttpReply:
         """Answer one request, whatever happens.
@@ -147,7 +150,8 @@ class DecisionOrder:
 
     async def _identify(self, context: Context, resource: Resource) -> None:
         """Stage 7: callers without a valid JWT pay from their bucket, then show what else they have."""
-        context.consumed = resource.rate_cost(context)
+        self._throttle.limits = await self._rates.limits()
+        context.consumed = await self._rates.cost(context, resource.rate_cost(context))
         wait = self._throttle.consume(context.bucket, context.consumed)
         if wait is not None:
             raise TooManyRequests(wait)

@@ -5,7 +5,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
+
+from crossbar_appstore.crossbar.context import Context
 
 _MOST_BUCKETS: Final = 10_000
 
@@ -16,6 +18,30 @@ class Limits:
 
     size: float = 100.0
     refill: float = 10.0
+
+
+class Rates(Protocol):
+    """What the system's configuration says about buckets."""
+
+    async def limits(self) -> Limits:
+        """How large buckets are, and how fast they fill."""
+        ...
+
+    async def cost(self, context: Context, suggested: int) -> int:
+        """The tokens that a request costs, where its endpoint suggests so many."""
+        ...
+
+
+class DefaultRates:
+    """The rates of a system that configures none."""
+
+    async def limits(self) -> Limits:
+        """A hundred tokens, ten of them back a second."""
+        return Limits()
+
+    async def cost(self, context: Context, suggested: int) -> int:
+        """What the endpoint suggests."""
+        return suggested
 
 
 @dataclass(slots=True)

@@ -1,0 +1,82 @@
+from collections.abc import AsyncIterator
+from types import MappingProxyType
+
+import pytest
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from crossbar_appstore.crossbar.context import Context, Noun
+from crossbar_appstore.crossbar.throttling import Limits
+from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.store import Datastore
+from crossbar_appstore.embedded import EmbeddedCouchDB
+from crossbar_appstore.json_codec import Json
+from crossbar_appstore.resources.configured_rates import ConfiguredRates
+
+ACCOUNT = "a" * 32
+
+
+@pytest.fixture
+async def store(embedded_couchdb: EmbeddedCouchDB) -> AsyncIterator[Datastore]:
+    async with Datastore(Couch(embedded_couchdb.url), feeds=False) as made:
+        await made.couch.create_database("system_config")
+        yield made
+
+
+async def configure(store: Datastore, category: str, default: Json) -> None:
+    await store.update("system_config", category, lambda document: {**(document or {}), "default": default})
+
+
+def a_request() -> Context:
+    context = Context("r", "PUT", "/", CIMultiDictProxy(CIMultiDict()), MappingProxyType({}), "1.2.3.4")
+    context.verb, context.account_id = "PUT", ACCOUNT
+    context.nouns = (Noun("accounts", (ACCOUNT,)), Noun("apps_store", ("x",)))
+    return context
+
+
+async def test_without_configuration_rates_are_kazoos(store: Datastore) -> None:
+    rates = ConfiguredRates(store.config)
+    assert await rates.limits() == Limits(100.0, 10.0)
+    assert await rates.cost(a_request(), 2) == 2
+
+
+async def test_buckets_of_crossbar_win_over_those_of_all_applications(store: Datastore) -> None:
+    rates = ConfiguredRates(store.config)
+    await configure(
+        store,
+        "token_buckets",
+        {
+            "crossbar": {"max_bucket_tokens": 30},
+            "default": {"max_bucket_tokens": 50, "tokens_fill_rate": 120},
+            "tokens_fill_time": "minute",
+        },
+    )
+    assert await rates.limits() == Limits(30.0, 2.0)
+
+
+@pytest.mark.parametrize("odd", [-1, "many", True, None, {}, []])
+async def test_odd_buckets_count_as_missing(store: Datastore, odd: Json) -> None:
+    await configure(store, "token_buckets", {"crossbar": {"max_bucket_tokens": odd, "tokens_fill_rate": odd}})
+    assert await ConfiguredRates(store.config).limits() == Limits()
+
+
+async def test_costs_are_flat_or_the_most_particular_that_is_named(store: Datastore) -> None:
+    rates, request = ConfiguredRates(store.config), a_request()
+    expected: list[tuple[Json, int]] = [
+        (7, 7),
+        (0, 0),
+        ("7", 2),
+        (True, 2),
+        ({"apps_store": 3}, 3),
+        ({"apps_store": {"put": 4, "get": 5}}, 4),
+        ({"apps_store": {"get": 5}}, 2),
+        ({ACCOUNT: {"apps_store": 6}, "apps_store": 3}, 6),
+        ({ACCOUNT: {"apps_store": {"put": 8}}, "apps_store": 3}, 8),
+    ]
+    for costs, cost in expected:
+        await configure(store, "crossbar", {"token_costs": costs})
+        assert await rates.cost(request, 2) == cost, costs
+
+
+async def test_a_couchdb_that_is_away_leaves_the_defaults() -> None:
+    async with Datastore(Couch("http://127.0.0.1:9"), feeds=False) as store:
+        assert await ConfiguredRates(store.config).limits() == Limits()
