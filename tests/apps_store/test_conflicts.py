@@ -1,0 +1,158 @@
+"""Several writers of one document: nothing that anybody stored is lost."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from crossbar_appstore.json_codec import JsonObject
+from tests.datastore.fault_proxy import FaultProxy, Status
+from tests.kit.accounts import Account
+from tests.kit.apps import permission
+from tests.kit.fixtures import NewService
+from tests.kit.outside import write_at_once
+from tests.kit.service import Service
+from tests.kit.system import System
+
+DOCUMENT = "apps_store"
+
+
+@pytest.fixture
+async def sub(system: System) -> Account:
+    return await system.account("Sub", below=system.master)
+
+
+@pytest.fixture
+def behind(new_service: NewService, proxy: FaultProxy) -> Service:
+    """A service that writes through the proxy."""
+    return new_service(proxy.url)
+
+
+def _meddle(proxy: FaultProxy, url: str, sub: Account, times: int, change: Callable[[JsonObject], JsonObject]) -> None:
+    """Let somebody else write just before each of the service's next writes arrives."""
+    left = [times]
+
+    def before(method: str, path: str) -> None:
+        if method == "PUT" and path.endswith(DOCUMENT) and left[0]:
+            left[0] -= 1
+            write_at_once(url, sub.database, DOCUMENT, change)
+
+    proxy.before = before
+
+
+async def test_all_who_write_at_once_are_stored(system: System, service: Service, sub: Account) -> None:
+    installs = [service.put(f"{sub.path}/{system.apps[app]}", sub, {"allowed_users": "all"}) for app in system.apps]
+    blacklist = service.post(f"{sub.path}/blacklist", system.master, {"blacklist": ["x"]})
+    answers = await asyncio.gather(*installs, blacklist)
+    assert [answer.status for answer in answers] == [201, 201, 201, 201, 200]
+    stored = await system.stored(sub)
+    assert stored["apps"].keys() == set(system.apps.values())
+    assert stored["blacklist"] == ["x"]
+    assert sorted(answer.envelope["revision"][0] for answer in answers) == ["1", "2", "3", "4", "5"]
+
+
+async def test_of_two_who_install_the_same_app_one_is_told_so(system: System, service: Service, sub: Account) -> None:
+    path = f"{sub.path}/{system.apps['voip']}"
+    answers = await asyncio.gather(*(service.put(path, sub, {"allowed_users": kind}) for kind in ("all", "admins")))
+    assert sorted(answer.status for answer in answers) == [201, 400]
+    winner = next(answer for answer in answers if answer.status == 201)
+    assert (await system.stored(sub))["apps"] == {system.apps["voip"]: winner.data}
+
+
+@pytest.mark.parametrize("times", [1, 3])
+async def test_a_change_is_applied_again_to_what_somebody_else_stored_meanwhile(
+    system: System, behind: Service, proxy: FaultProxy, kit_couchdb_url: str, sub: Account, times: int
+) -> None:
+    voip, port = system.apps["voip"], system.apps["port"]
+    await system.store(sub, apps={port: permission("admins")}, count=0)
+    assert (await behind.get(f"{sub.path}/{port}", sub)).data["allowed_users"] == "admins"
+
+    def count(stored: JsonObject) -> JsonObject:
+        return stored | {"count": stored["count"] + 1, "apps": stored["apps"] | {"new": permission()}}
+
+    _meddle(proxy, kit_couchdb_url, sub, times, count)
+    answer = await behind.put(f"{sub.path}/{voip}", sub, {"allowed_users": "all"})
+    assert answer.status == 201
+    stored = await system.stored(sub)
+    assert answer.envelope["revision"] == stored["_rev"]
+    assert stored["count"] == times
+    assert stored["apps"] == {port: permission("admins"), "new": permission(), voip: answer.data}
+
+
+async def test_a_document_that_somebody_else_makes_first_is_kept(
+    system: System, behind: Service, proxy: FaultProxy, kit_couchdb_url: str, sub: Account
+) -> None:
+    _meddle(proxy, kit_couchdb_url, sub, 1, lambda stored: stored | {"apps": {"x": permission()}, "made": "elsewhere"})
+    assert (await behind.put(f"{sub.path}/{system.apps['voip']}", sub, {})).status == 201
+    stored = await system.stored(sub)
+    assert stored["apps"].keys() == {"x", system.apps["voip"]}
+    assert stored["made"] == "elsewhere"
+
+
+async def test_what_somebody_else_did_meanwhile_may_make_the_change_impossible(
+    system: System, behind: Service, proxy: FaultProxy, kit_couchdb_url: str, sub: Account
+) -> None:
+    voip = system.apps["voip"]
+    path = f"{sub.path}/{voip}"
+    _meddle(proxy, kit_couchdb_url, sub, 1, lambda stored: stored | {"apps": {voip: permission("admins")}})
+    assert (await behind.put(path, sub, {"allowed_users": "all"})).refusal == (400, "Application already installed", {})
+    assert (await system.stored(sub))["apps"] == {voip: permission("admins")}
+    _meddle(proxy, kit_couchdb_url, sub, 1, lambda stored: stored | {"apps": {}})
+    assert (await behind.delete(path, sub)).refusal == (400, "Application is not installed", {})
+
+
+async def test_after_repeated_conflicts_the_client_is_told_to_come_again(
+    system: System, behind: Service, proxy: FaultProxy, sub: Account
+) -> None:
+    proxy.fail(Status(409, "Document update conflict.", "conflict"), method="PUT", path=DOCUMENT)
+    answer = await behind.put(f"{sub.path}/{system.apps['voip']}", sub, {})
+    assert answer.refusal == (409, "datastore_conflict", {"message": "conflicting documents"})
+    assert proxy.count("PUT", DOCUMENT) > 2
+    proxy.heal()
+    assert (await behind.put(f"{sub.path}/{system.apps['voip']}", sub, {})).status == 201
+
+
+async def test_who_says_if_match_is_not_applied_again(
+    system: System, behind: Service, proxy: FaultProxy, kit_couchdb_url: str, sub: Account
+) -> None:
+    voip = system.apps["voip"]
+    stored = await system.store(sub, apps={voip: permission("admins")})
+    _meddle(proxy, kit_couchdb_url, sub, 1, lambda found: found | {"other": True})
+    headers = {"If-Match": f'"{stored["_rev"]}"'}
+    answer = await behind.post(f"{sub.path}/{voip}", sub, {"allowed_users": "all"}, headers=headers)
+    assert answer.status == 412
+    assert (await system.stored(sub))["apps"] == {voip: permission("admins")}
+
+
+async def test_who_says_if_match_star_is(
+    system: System, behind: Service, proxy: FaultProxy, kit_couchdb_url: str, sub: Account
+) -> None:
+    voip = system.apps["voip"]
+    await system.store(sub, apps={voip: permission("admins")})
+    _meddle(proxy, kit_couchdb_url, sub, 1, lambda found: found | {"other": True})
+    answer = await behind.post(f"{sub.path}/{voip}", sub, {"allowed_users": "all"}, headers={"If-Match": "*"})
+    assert answer.status == 200
+    assert (await system.stored(sub))["other"] is True
+
+
+async def test_a_revision_that_somebody_else_stored_just_now_matches(
+    system: System, service: Service, sub: Account
+) -> None:
+    """The client may have it from there before we have."""
+    path = f"{sub.path}/{system.apps['voip']}"
+    old = (await service.put(path, sub, {})).envelope["revision"]
+    new = (await system.put(sub.database, (await system.couch.open_doc(sub.database, DOCUMENT)) | {"other": 1}))["_rev"]
+    etag = (await service.get(path, sub)).etag
+    for tag in (f'"{old}"', etag):
+        assert (await service.post(path, sub, {}, headers={"If-Match": tag})).status == 412
+    answer = await service.post(path, sub, {"allowed_users": "all"}, headers={"If-Match": f'"{new}"'})
+    assert answer.status == 200
+    stored = await system.stored(sub)
+    assert (stored["other"], stored["_rev"]) == (1, answer.envelope["revision"])
+
+
+async def test_if_match_needs_a_document_to_match(system: System, service: Service, sub: Account) -> None:
+    path = f"{sub.path}/{system.apps['voip']}"
+    await system.change(sub, apps={system.apps["voip"]: permission()})
+    assert (await service.delete(path, sub, headers={"If-Match": '"1-0"'})).status == 412
+    assert (await service.delete(path, sub)).status == 200
