@@ -33,7 +33,7 @@ from crossbar_appstore.crossbar.media_types import JSON
 from crossbar_appstore.crossbar.paths import ApiPath
 from crossbar_appstore.crossbar.rendering import HttpReply, Renderer
 from crossbar_appstore.crossbar.resource import Resource
-from crossbar_appstore.crossbar.throttling import DefaultRates, Rates, Throttle
+from crossbar_appstore.crossbar.throttling import Rates, Throttle
 from crossbar_appstore.crossbar.token_location import find_token
 
 KNOWN_METHODS: Final = frozenset(ALL_METHODS)
@@ -56,7 +56,7 @@ class DecisionOrder:
         throttle: token buckets of callers without a valid JWT.
         envelope: renders the JSON of this node.
         translate: turns an exception of another room into a refusal; None leaves it unexpected.
-        rates: how large the buckets are, and what requests cost.
+        rates: how large the buckets are, and what requests cost; without them the throttle's and the endpoint's count.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class DecisionOrder:
         self._throttle = throttle
         self._renderer = Renderer(envelope, throttle)
         self._translate = translate
-        self._rates = rates if rates is not None else DefaultRates()
+        self._rates = rates
 
     async def reply(self, context: Context, path: ApiPath, receive: Callable[[], Awaitable[bytes]]) -> HttpReply:
         """Answer one request, whatever happens.
@@ -150,8 +150,10 @@ class DecisionOrder:
 
     async def _identify(self, context: Context, resource: Resource) -> None:
         """Stage 7: callers without a valid JWT pay from their bucket, then show what else they have."""
-        self._throttle.limits = await self._rates.limits()
-        context.consumed = await self._rates.cost(context, resource.rate_cost(context))
+        context.consumed = resource.rate_cost(context)
+        if self._rates is not None:
+            self._throttle.limits = await self._rates.limits()
+            context.consumed = await self._rates.cost(context, context.consumed)
         wait = self._throttle.consume(context.bucket, context.consumed)
         if wait is not None:
             raise TooManyRequests(wait)

@@ -32,18 +32,6 @@ class Rates(Protocol):
         ...
 
 
-class DefaultRates:
-    """The rates of a system that configures none."""
-
-    async def limits(self) -> Limits:
-        """A hundred tokens, ten of them back a second."""
-        return Limits()
-
-    async def cost(self, context: Context, suggested: int) -> int:
-        """What the endpoint suggests."""
-        return suggested
-
-
 @dataclass(slots=True)
 class _Bucket:
     level: float
