@@ -72,12 +72,13 @@ class Output:
 
     @contextmanager
     def progress(self, title: str, total: int) -> Iterator[Step]:
-        """A bar on standard error while it is a terminal."""
-        if not self._asides.is_terminal or total < 2:
+        """A bar on the terminal, below the lines where these go there too; nothing where there is none."""
+        console = self._lines if self._lines.is_terminal and not self.as_json else self._asides
+        if not console.is_terminal or total < 2:
             yield lambda: None
             return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=self._asides, transient=True) as bar:
+        with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task(title, total=total)
             yield lambda: bar.advance(task)
 

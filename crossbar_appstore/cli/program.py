@@ -85,6 +85,9 @@ def run(argv: Sequence[str] | None) -> int:
         result = program.main(argv, NAME, standalone_mode=False)
     except click.exceptions.Abort:
         return INTERRUPTED
+    except SystemExit as finished:
+        # A shell asked for words, and click has told them.
+        return finished.code if isinstance(finished.code, int) else DONE
     except click.ClickException as error:
         error.show()
         return error.exit_code

@@ -1,0 +1,306 @@
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from crossbar_appstore.cli.sup import FUNCTIONS
+from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.json_codec import JsonObject
+from crossbar_appstore.kazoo.ids import account_db
+from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
+from crossbar_appstore.maintenance.system import master_account_id
+from tests.cli.conftest import Run
+from tests.maintenance.conftest import MASTER
+from tests.maintenance.folders import make_app
+from tests.maintenance.systems import accounts_of
+from tests.maintenance.test_editing import save_app
+
+SUB = ("Sub Ltd", "sub.example.com", "Admin", "sub-password")
+
+
+async def test_the_first_account_is_the_master_account(run: Run, couch: Couch) -> None:
+    dry = await run("create-account", *SUB, "--dry-run")
+    assert (dry.code, dry.out) == (0, "would create master account Sub Ltd with administrator Admin\n")
+    assert await accounts_of(couch) == []
+    result = await run("create-account", *SUB)
+    assert (result.code, result.err) == (0, "")
+    master = await master_account_id(couch)
+    assert f"created  master account Sub Ltd  {master}" in result.out
+    assert "sub-password" not in result.out
+
+
+async def test_a_later_account_reads_as_json(run: Run, system: MasterCatalogue) -> None:
+    created = (await run("create-account", *SUB, "--json")).json
+    assert created["is_master"] is False
+    assert set(await accounts_of(system.couch)) == {system.account_id, created["account_id"]}
+    assert (await run("create-account", "Third", "third.example.com", "u", "password", "--dry-run", "--json")).json == {
+        "dry_run": True,
+        "name": "Third",
+        "realm": "third.example.com",
+        "is_master": False,
+    }
+
+
+async def test_an_account_that_will_not_do_is_refused(run: Run, system: MasterCatalogue) -> None:
+    taken = await run("create-account", MASTER.name, "x.example.com", "admin", "password")
+    assert (taken.code, taken.out) == (1, "")
+    assert "name: another account has this already" in taken.err
+    short = await run("create-account", "Other", "x.example.com", "admin", "12345", "--json")
+    assert short.code == 1
+    assert short.json["refused"]["field"] == "password"
+    assert "12345" not in short.out + short.err
+
+
+async def test_beside_kazoo_the_command_to_use_is_named(run: Run, couch: Couch) -> None:
+    await couch.create_database("system_data")
+    for words in (["create-account", *SUB], ["views", "deploy"]):
+        result = await run(*words, "--json")
+        assert result.code == 1
+        assert "sup " in result.err
+        assert "KAZOO" in result.json["refused"]["message"]
+
+
+async def test_explain_names_the_rule_and_the_document(run: Run, system: MasterCatalogue) -> None:
+    app = await save_app(system)
+    hidden = await save_app(system, name="hidden", published=False)
+    created = (await run("create-account", *SUB, "--json")).json
+    result = await run("explain", "sub.example.com")
+    assert result.code == 0
+    assert result.out.startswith(f"Account Sub Ltd  {created['account_id']}\n")
+    assert f"Service plans: those of its reseller, {system.account_id}" in result.out
+    assert f"visible  wallboard  {app['_id']}  decided by catalogue" in result.out
+    assert f"catalogue  hides it  {hidden['_id']} rev {hidden['_rev']} in {system.database}: false" in result.out
+    one = await run("explain", "sub.example.com", "wallboard", "--user", "admin", "--json")
+    assert [found["name"] for found in one.json["apps"]] == ["wallboard"]
+    assert one.json["user_id"] == created["user_id"]
+    text = await run("explain", "sub.example.com", "wallboard", "--user", "admin")
+    assert f"user {created['user_id']}" in text.out
+
+
+async def test_explain_tells_what_is_installed(run: Run, system: MasterCatalogue) -> None:
+    app = await save_app(system)
+    created = (await run("create-account", *SUB, "--json")).json
+    database = account_db(created["account_id"])
+    stored = await system.couch.open_doc(database, "apps_store")
+    await system.couch.save_doc(database, {**stored, "apps": {app["_id"]: {"allowed_users": "all"}}})
+    result = await run("explain", "sub.example.com", "wallboard")
+    assert "decided by permission, installed" in result.out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nobody"], "no account 'nobody'"),
+        (["master.example.com", "--user", "nobody"], "no user 'nobody'"),
+        (["master.example.com", "nothing"], "no app 'nothing'"),
+    ],
+)
+async def test_explain_refuses_what_does_not_exist(
+    run: Run, system: MasterCatalogue, words: list[str], said: str
+) -> None:
+    result = await run("explain", *words)
+    assert (result.code, result.out) == (1, "")
+    assert said in result.err
+
+
+async def test_the_doctor_finds_and_mends(run: Run, system: MasterCatalogue) -> None:
+    assert (await run("doctor")).out.endswith("Nothing is wrong.\n")
+    app = await save_app(system, i18n={})
+    sick = await run("doctor")
+    assert sick.code == 1
+    assert f"error    label: app wallboard ({app['_id']}): " in sick.out
+    assert f"mend: crossbar-appstore set-app-label {app['_id']} LABEL" in sick.out
+    assert "--fix makes the label from the name: wallboard" in sick.out
+    assert sick.out.endswith("1 errors, 1 warnings.\n")
+    mended = await run("doctor", "--fix")
+    assert mended.code == 0
+    assert "mended   " in mended.out
+    healthy = (await run("doctor", "--json")).json
+    assert (healthy["healthy"], healthy["mended"]) == (True, [])
+
+
+async def test_the_doctor_looks_at_accounts(run: Run, system: MasterCatalogue) -> None:
+    created = (await run("create-account", *SUB, "--json")).json
+    database = account_db(created["account_id"])
+    stored = await system.couch.open_doc(database, "apps_store")
+    await system.couch.save_doc(database, {**stored, "apps": None})
+    assert (await run("doctor")).code == 0
+    for words in (["--account", "Sub Ltd"], ["--all-accounts"]):
+        assert "apps is no object" in (await run("doctor", *words)).out
+    unknown = await run("doctor", "--account", "nobody")
+    assert unknown.code == 1
+    assert "nobody" in unknown.err
+
+
+async def test_exports_load_again(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
+    app = await save_app(system)
+    other = await save_app(system, name="notes")
+    dry = await run("export-apps", str(tmp_path / "out"), "--dry-run")
+    assert dry.out.splitlines()[0] == f"would write 2 of 2 files  {tmp_path}/out/notes"
+    assert not (tmp_path / "out").exists()
+    result = await run("export-apps", str(tmp_path / "out"), "wallboard", other["_id"])
+    assert result.code == 0
+    assert result.out.startswith("wrote 2 of 2 files")
+    same = await run("diff-apps", str(tmp_path / "out"))
+    assert (same.code, same.out.splitlines()[-1]) == (0, "2 same.")
+    await run("remove-app", "wallboard", "--yes")
+    await run("set-app-field", "notes", "version", "2.0")
+    different = await run("diff-apps", str(tmp_path / "out"))
+    assert different.code == 1
+    assert '    version: "2.0" → "1.0"' in different.out
+    assert different.out.endswith("1 different, 1 only in folder.\n")
+    await run("init-apps", str(tmp_path / "out"))
+    again = await system.open(app["_id"])
+    assert again["_attachments"]["icon.png"]["digest"] == app["_attachments"]["icon.png"]["digest"]
+    compared = (await run("diff-apps", str(tmp_path / "out"), "--json")).json["apps"]
+    assert {one["name"]: one["state"] for one in compared} == {"wallboard": "same", "notes": "different"}
+
+
+async def test_what_is_not_exported_is_told(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
+    await save_app(system, screenshots=["../up.png"])
+    result = await run("export-apps", str(tmp_path), "--json")
+    assert result.code == 1
+    assert result.json["apps"][0]["remarks"][0]["rule"] == "inside"
+    assert "left out" in (await run("export-apps", str(tmp_path))).out
+
+
+async def test_a_folder_that_cannot_be_written_is_named(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
+    await save_app(system)
+    (tmp_path / "wallboard").write_text("in the way")
+    result = await run("export-apps", str(tmp_path))
+    assert result.code == 1
+    assert str(tmp_path / "wallboard") in result.err
+
+
+async def test_unreadable_folders_are_compared_as_such(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
+    app = await save_app(system)
+    make_app(tmp_path, "broken", content=b"{")
+    result = await run("diff-apps", str(tmp_path))
+    assert result.code == 1
+    assert "unreadable         (no name)" in result.out
+    assert f"only in catalogue  wallboard  {app['_id']}" in result.out
+
+
+async def test_views_are_deployed(run: Run, system: MasterCatalogue) -> None:
+    design = await system.couch.open_doc(system.database, "_design/users")
+    await system.couch.delete_doc(system.database, "_design/users", design["_rev"])
+    dry = await run("views", "deploy", "--dry-run")
+    assert dry.out.endswith("Would change 1 of 4 design documents.\n")
+    result = await run("views", "deploy")
+    assert result.code == 0
+    assert f"installed  {system.database}/_design/users: creds_by_md5" in result.out
+    again = (await run("views", "deploy", "--all-accounts", "--json")).json
+    assert {one["deployment"] for one in again["design_documents"]} == {"unchanged"}
+    unknown = await run("views", "deploy", "--account", "nobody")
+    assert unknown.code == 1
+
+
+async def test_kazoo_s_command_lines_work_as_they_stand(run: Run, couch: Couch, tmp_path: Path) -> None:
+    icon = make_app(tmp_path / "apps") / "metadata" / "icon" / "icon.png"
+    shots = icon.parent.parent / "screenshots"
+    lines: dict[str, list[str]] = {
+        "create_account": [*SUB],
+        "init_apps": [str(tmp_path / "apps"), "http://your.api.server:8000/v2"],
+        "init_app": [str(tmp_path / "apps" / "wallboard")],
+        "refresh_apps": [str(tmp_path / "apps")],
+        "refresh_app": [str(tmp_path / "apps" / "wallboard"), "http://your.api.server:8000/v2"],
+        "apps": [],
+        "app": ["wallboard"],
+        "set_app_field": ["wallboard", "version", "1.1"],
+        "set_app_label": ["wallboard", "Board"],
+        "set_app_description": ["wallboard", "Words"],
+        "set_app_extended_description": ["wallboard", "Words"],
+        "set_app_features": ["wallboard", "One@Two"],
+        "set_app_icon": ["wallboard", str(icon)],
+        "set_app_screenshots": ["wallboard", str(shots)],
+    }
+    assert set(lines) == set(FUNCTIONS)
+    for function, arguments in lines.items():
+        result = await run("sup", "crossbar_maintenance", function, *arguments)
+        assert (result.code, result.err) == (0, ""), function
+    catalogue = await MasterCatalogue.of(couch)
+    document = await catalogue.open("wallboard")
+    assert document["api_url"] == "http://your.api.server:8000/v2"
+    assert document["version"] == "1.1"
+    assert document["i18n"]["en-US"] == {
+        "label": "Board",
+        "description": "Words",
+        "extended_description": "Words",
+        "features": ["One", "Two"],
+    }
+
+
+async def test_options_may_follow_a_command_line_of_kazoo(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
+    make_app(tmp_path)
+    result = await run("sup", "kazoo_documents_maintenance", "init_apps", str(tmp_path), "--dry-run", "--json")
+    assert result.json["dry_run"] is True
+    assert await system.apps() == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["crossbar_maintenance", "migrate"], "migrate"),
+        (["kapps_maintenance", "refresh"], "kapps_maintenance"),
+        (["crossbar_maintenance", "apps", "x"], "takes 0 arguments, not 1"),
+        (["crossbar_maintenance", "init_apps"], "takes 1 or 2 arguments, not 0"),
+        (["crossbar_maintenance"], "FUNCTION"),
+    ],
+)
+async def test_what_is_not_ours_is_wrong_use(run: Run, words: list[str], said: str) -> None:
+    result = await run("sup", *words)
+    assert result.code == 2
+    assert said in result.err
+
+
+async def test_the_code_of_a_kazoo_command_line_is_the_verb_s(run: Run, system: MasterCatalogue) -> None:
+    assert (await run("sup", "crossbar_maintenance", "app", "nothing")).code == 1
+
+
+@pytest.mark.parametrize(("shell", "word"), [("bash", "complete"), ("zsh", "compdef"), ("fish", "complete")])
+async def test_completion_scripts_are_printed(run_alone: Run, shell: str, word: str) -> None:
+    result = await run_alone("completion", shell)
+    assert result.code == 0
+    assert word in result.out
+    assert "crossbar-appstore" in result.out
+    assert "_CROSSBAR_APPSTORE_COMPLETE" in result.out
+
+
+async def test_words_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_alone: Run) -> None:
+    monkeypatch.setenv("_CROSSBAR_APPSTORE_COMPLETE", "bash_complete")
+    for line, expected in (("set-app-i", "set-app-icon"), ("sup crossbar_maintenance set_app_i", "set_app_icon")):
+        words = ["crossbar-appstore", *line.split()]
+        monkeypatch.setenv("COMP_WORDS", " ".join(words))
+        monkeypatch.setenv("COMP_CWORD", str(len(words) - 1))
+        result = await run_alone()
+        assert result.out.split() == [f"plain,{expected}"]
+
+
+def test_bash_reads_the_completion_script(tmp_path: Path) -> None:
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("bash is not here")
+    words = [sys.executable, "-m", "crossbar_appstore", "completion", "bash"]
+    script = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    done = subprocess.run(
+        [bash, "-c", f"{script}\ncomplete -p crossbar-appstore"], check=True, capture_output=True, text=True
+    )
+    assert "_crossbar_appstore_completion" in done.stdout
+
+
+async def test_a_report_is_never_mixed_with_its_json(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
+    app: JsonObject = await save_app(system, i18n={})
+    make_app(tmp_path)
+    for words in (
+        ["apps"],
+        ["app", app["_id"]],
+        ["doctor"],
+        ["explain", "master.example.com"],
+        ["views", "deploy"],
+        ["diff-apps", str(tmp_path)],
+        ["init-apps", str(tmp_path)],
+    ):
+        assert isinstance(json.loads((await run(*words, "--json")).out), dict)
