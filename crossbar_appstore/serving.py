@@ -163,7 +163,7 @@ async def _run_worker(seat: WorkerSeat, stop: asyncio.Event, up: asyncio.Event) 
     process.start()
     tell.close()
     died = asyncio.create_task(_readable(process.sentinel))
-    others = [asyncio.create_task(stop.wait()), asyncio.create_task(_heard(listening, up))]
+    others = [asyncio.create_task(stop.wait()), asyncio.create_task(_heard(listening, seat.number, up))]
     try:
         await asyncio.wait([died, others[0]], return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -178,11 +178,12 @@ async def _run_worker(seat: WorkerSeat, stop: asyncio.Event, up: asyncio.Event) 
     return process.exitcode
 
 
-async def _heard(listening: Connection, up: asyncio.Event) -> None:
+async def _heard(listening: Connection, number: int, up: asyncio.Event) -> None:
     """Set the event when the worker says that it listens; if it ends without, never."""
     await _readable(listening.fileno())
     with contextlib.suppress(EOFError):
         listening.recv()
+        log.info("worker ready", extra={"worker": number})
         up.set()
 
 

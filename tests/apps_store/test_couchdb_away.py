@@ -1,0 +1,153 @@
+"""While CouchDB is away: what is known is served and marked, nothing is written, nothing is made up."""
+
+import asyncio
+from typing import Final
+
+import pytest
+
+from crossbar_appstore.datastore.errors import DocumentMissing
+from tests.datastore.fault_proxy import FaultProxy, Status
+from tests.kit.accounts import Account
+from tests.kit.apps import ICON, permission
+from tests.kit.fixtures import NewService
+from tests.kit.service import Answer, Client, Service
+from tests.kit.system import System
+
+AWAY: Final = (503, "datastore_unreachable", {"message": "datastore timeout"})
+STALE: Final = '110 - "Response is stale"'
+
+
+@pytest.fixture
+async def sub(system: System) -> Account:
+    return await system.account("Sub", below=system.master)
+
+
+@pytest.fixture
+def behind(new_service: NewService, proxy: FaultProxy) -> Service:
+    """A service that reaches CouchDB through the proxy."""
+    return new_service(proxy.url)
+
+
+async def _until_stale(client: Client, path: str, caller: Account) -> Answer:
+    """What was read lately may be given unmarked."""
+    while "Warning" not in (answer := await client.get(path, caller)).headers:
+        assert answer.status == 200
+        await asyncio.sleep(0.05)
+    return answer
+
+
+async def _until_fresh(client: Client, path: str, caller: Account) -> Answer:
+    while "Warning" in (answer := await client.get(path, caller)).headers:
+        assert answer.status == 200
+        await asyncio.sleep(0.05)
+    return answer
+
+
+async def test_what_is_known_is_served_marked_and_everything_goes_on_when_couchdb_is_back(
+    system: System, behind: Service, proxy: FaultProxy, sub: Account
+) -> None:
+    voip, port = system.apps["voip"], system.apps["port"]
+    await system.store(sub, apps={voip: permission("admins")}, blacklist=[port])
+    reads = [
+        (sub.path, sub),
+        (f"{sub.path}/{voip}", sub),
+        (f"{sub.path}/blacklist", system.master),
+        (f"{sub.path}/{voip}/icon", sub),
+    ]
+    known = [await behind.get(*read) for read in reads]
+    assert [answer.status for answer in known] == [200] * 4
+    assert not any("Warning" in answer.headers for answer in known)
+    await proxy.refuse()
+    for read, before in zip(reads, known, strict=True):
+        stale = await _until_stale(behind, *read)
+        assert (stale.status, stale.headers["Warning"]) == (200, STALE)
+        assert stale.etag == before.etag
+        assert stale.raw == before.raw if read[0].endswith("icon") else stale.data == before.data
+        again = await behind.get(*read, headers={"If-None-Match": stale.etag})
+        assert (again.status, again.headers["Warning"]) == (304, STALE)
+    writes = [
+        ("PUT", f"{sub.path}/{port}", sub),
+        ("POST", f"{sub.path}/{voip}", sub),
+        ("DELETE", f"{sub.path}/{voip}", sub),
+        ("POST", f"{sub.path}/blacklist", system.master),
+    ]
+    for method, path, caller in writes:
+        answer = await behind.call(method, path, caller, {"blacklist": ["x"]})
+        assert answer.refusal == AWAY
+        assert int(answer.headers["Retry-After"]) > 0
+    await proxy.accept()
+    fresh = await _until_fresh(behind, sub.path, sub)
+    assert fresh.data == known[0].data
+    assert (await behind.post(f"{sub.path}/{voip}", sub, {"allowed_users": "all"})).status == 200
+    stored = await system.stored(sub)
+    assert stored["apps"] == {voip: permission("all", name="voip")}
+    assert stored["blacklist"] == [port]
+
+
+async def test_what_was_never_read_is_not_made_up(
+    system: System, behind: Service, proxy: FaultProxy, sub: Account
+) -> None:
+    other = await system.account("Other", below=system.master)
+    await system.store(other, apps={system.apps["voip"]: permission("admins")})
+    assert (await behind.get(sub.path, sub)).status == 200
+    await proxy.refuse()
+    for path in (other.path, f"{other.path}/{system.apps['voip']}", f"apps_store/{system.apps['voip']}/icon"):
+        answer = await behind.get(path, system.master)
+        assert answer.refusal == AWAY, path
+        assert int(answer.headers["Retry-After"]) > 0
+    await proxy.accept()
+    assert (await behind.get(f"{other.path}/{system.apps['voip']}", other)).data["allowed_users"] == "admins"
+    assert (await behind.get(f"apps_store/{system.apps['voip']}/icon")).raw == ICON.body
+
+
+async def test_a_service_may_start_before_couchdb(
+    system: System, behind: Service, proxy: FaultProxy, sub: Account
+) -> None:
+    await proxy.refuse()
+    assert (await behind.get(sub.path, sub)).refusal == AWAY
+    assert (await behind.get(f"apps_store/{system.apps['voip']}/icon")).refusal == AWAY
+    assert (await behind.call("OPTIONS", sub.path, headers={"Origin": "https://ui.example.org"})).status == 200
+    await proxy.accept()
+    assert await behind.names(sub) == ["voip", "port", "numbers"]
+
+
+@pytest.mark.parametrize("code", [500, 502, 503, 504, 401, 403])
+async def test_a_write_that_couchdb_will_not_have_changes_nothing(
+    system: System, behind: Service, proxy: FaultProxy, sub: Account, code: int
+) -> None:
+    path = f"{sub.path}/{system.apps['voip']}"
+    assert (await behind.get(path, sub)).status == 200
+    proxy.fail(Status(code, "timeout"), method="PUT", path="apps_store")
+    answer = await behind.put(path, sub, {"allowed_users": "all"})
+    assert answer.refusal == AWAY
+    assert int(answer.headers["Retry-After"]) > 0
+    with pytest.raises(DocumentMissing):
+        await system.stored(sub)
+    assert "allowed_users" not in (await behind.get(path, sub)).data
+    proxy.heal()
+    if code not in (401, 403):  # after those CouchDB is left alone for a while, lest it locks us out
+        assert (await behind.put(path, sub, {"allowed_users": "all"})).status == 201
+
+
+async def test_a_picture_that_cannot_be_fetched_is_no_picture(
+    system: System, behind: Service, proxy: FaultProxy
+) -> None:
+    proxy.fail(Status(500, "timeout"), path="icon.png")
+    answer = await behind.get(f"apps_store/{system.apps['voip']}/icon")
+    assert answer.refusal == AWAY
+    proxy.heal()
+    assert (await behind.get(f"apps_store/{system.apps['voip']}/icon")).raw == ICON.body
+
+
+async def test_an_account_without_its_database_is_told_so(system: System, service: Service, sub: Account) -> None:
+    assert (await service.get(sub.path, sub)).status == 200
+    await system.couch.delete_database(sub.database)
+    answer = await service.put(f"{sub.path}/{system.apps['voip']}", sub, {})
+    assert answer.refusal == (500, "datastore_missing", {"cause": sub.database, "message": "unknown failure"})
+
+
+async def test_without_any_account_there_is_no_app(system: System, service: Service) -> None:
+    await system.config("accounts")
+    await system.remove("accounts", system.master.id)
+    answer = await service.get(f"apps_store/{system.apps['voip']}/icon")
+    assert answer.refusal == (404, "bad_identifier", {"message": "bad identifier"})

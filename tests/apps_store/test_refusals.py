@@ -1,0 +1,50 @@
+"""What the datastore's errors are called on the wire."""
+
+from typing import Any
+
+import pytest
+
+from crossbar_appstore.datastore.errors import (
+    AttachmentMissing,
+    Conflict,
+    DatabaseMissing,
+    DatastoreError,
+    DocumentMissing,
+    Fault,
+    Misconfigured,
+    NoMasterAccount,
+    TimedOut,
+    Unreachable,
+    ViewMissing,
+)
+from crossbar_appstore.resources.refusals import translate
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message", "data", "retry"),
+    [
+        (DocumentMissing("db", "x"), 404, "bad_identifier", {"cause": "x", "message": "bad identifier"}, None),
+        (AttachmentMissing("db", "x", "y"), 404, "bad_identifier", {"cause": "x", "message": "bad identifier"}, None),
+        (Conflict("db", "x"), 409, "datastore_conflict", {"message": "conflicting documents"}, None),
+        (Unreachable("no"), 503, "datastore_unreachable", {"message": "datastore timeout"}, "2"),
+        (TimedOut("no"), 503, "datastore_unreachable", {"message": "datastore timeout"}, "2"),
+        (Misconfigured("no"), 503, "datastore_unreachable", {"message": "datastore timeout"}, "30"),
+        (DatabaseMissing("db"), 500, "datastore_missing", {"cause": "db", "message": "unknown failure"}, None),
+        (ViewMissing("db", "v"), 500, "datastore_missing_view", {"cause": "v", "message": "unknown failure"}, None),
+        (NoMasterAccount("none"), 404, "bad_identifier", {"message": "bad identifier"}, None),
+        (Fault("odd"), 500, "datastore_fault", {"cause": "odd", "message": "unknown failure"}, None),
+        (DatastoreError("new"), 500, "datastore_fault", {"cause": "new", "message": "unknown failure"}, None),
+    ],
+)
+def test_an_error_of_the_datastore_has_crossbar_s_name(
+    error: DatastoreError, code: int, message: str, data: Any, retry: str | None
+) -> None:
+    refusal = translate(error)
+    assert refusal is not None
+    assert (refusal.code, refusal.message, refusal.data) == (code, message, data)
+    assert refusal.headers.get("Retry-After") == retry
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), OSError("x")])
+def test_any_other_error_is_not_its_affair(error: Exception) -> None:
+    assert translate(error) is None
