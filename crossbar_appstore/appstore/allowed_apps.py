@@ -1,13 +1,15 @@
 """Which apps an account, or a user of it, may use: ``cb_apps_util:allowed_apps/2``.
 
 The apps of the master account pass four rules in order, each of which may publish or hide an app: service plan,
-the account's permissions, whitelabel, master account. Each app keeps the trail of what was decided and why.
+the account's permissions, whitelabel, master account. Behind the first, KAZOO 5's overrides change how an app looks.
+Each app keeps the trail of what was decided and why.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from crossbar_appstore.appstore import app_overrides
 from crossbar_appstore.appstore.apps_store_document import Permissions, User, is_authorized, mergeable
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import document_id, live, revision
@@ -22,6 +24,8 @@ BLACKLIST: Final = "app_store_blacklist"
 PERMISSION: Final = "app_store"
 HIDE_PORT: Final = "whitelabel_hide_port"
 SUPER_ADMIN: Final = "super_admin"
+OVERRIDE: Final = "app_whitelabel"
+"""Stands in the trail; it publishes and hides nothing, so it is nobody's authority."""
 
 VendorKey = tuple[str, str]
 """Raw vendor account id and app id."""
@@ -32,7 +36,7 @@ class Decision:
     """One rule that looked at an app and had something to say."""
 
     rule: str
-    """One of the authorities, for example ``app_store_blacklist``."""
+    """One of the authorities, for example ``app_store_blacklist``; or ``OVERRIDE``."""
     published: bool
     """Whether the app showed after this."""
     document: str
@@ -56,6 +60,10 @@ class AllowedApp:
     trail: tuple[Decision, ...]
     permission: JsonObject | None = None
     """The account's permission as stored; ``None`` where the app is not installed, or blacklisted."""
+    override: JsonObject | None = None
+    """The account's override as stored, ``None`` where it has none."""
+    owner: str = ""
+    """The account in whose database the app document is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,8 @@ class AccountState:
     account: JsonObject | None = None
     whitelabel: JsonObject | None = None
     is_reseller: bool = False
+    overrides: Mapping[str, JsonObject] = field(default_factory=dict)
+    """Override documents by app id, from ``app_overrides.by_app``."""
 
 
 def needed_vendor_apps(plan_apps: JsonObject, master_account_id: str) -> tuple[VendorKey, ...]:
@@ -112,7 +122,7 @@ def _vendor_apps(state: AccountState) -> list[AllowedApp]:
     for key in reversed(needed_vendor_apps(state.plan_apps, state.master_account_id)):
         document = live(state.vendor_apps.get(key))
         if document is not None:
-            found.append(_started(document, VENDOR_ACCOUNT))
+            found.append(_started(document, VENDOR_ACCOUNT, key[0]))
     return found
 
 
@@ -121,14 +131,14 @@ def _default_app(document: JsonObject, master_account_id: str) -> AllowedApp:
         "pvt_account_id": master_account_id,
         "pvt_account_db": _encoded_db(master_account_id),
     }
-    return _started(document | owner, MASTER_ACCOUNT)
+    return _started(document | owner, MASTER_ACCOUNT, master_account_id)
 
 
-def _started(document: JsonObject, authority: str) -> AllowedApp:
+def _started(document: JsonObject, authority: str, owner: str) -> AllowedApp:
     app_id = document_id(document)
     published = is_published(document)
     decision = Decision(authority, published, app_id or "", revision(document), document.get("published"))
-    return AllowedApp(app_id, {**document, "authority": authority}, published, authority, (decision,))
+    return AllowedApp(app_id, {**document, "authority": authority}, published, authority, (decision,), owner=owner)
 
 
 def is_published(document: JsonObject) -> bool:
@@ -141,6 +151,7 @@ class _Rules:
     """The four rules for one account and user, ready to be applied to each app."""
 
     plan_apps: JsonObject
+    overrides: Mapping[str, JsonObject]
     permissions: Permissions
     user: User | None
     names: Mapping[str | None, Json]
@@ -155,6 +166,7 @@ class _Rules:
         is_master = state.account_id == state.master_account_id
         return cls(
             state.plan_apps,
+            {} if is_master else state.overrides,
             Permissions.of(state.apps_store, state.account),
             user,
             {app.id: app.document.get("name") for app in catalogue},
@@ -163,7 +175,7 @@ class _Rules:
         )
 
     def applied(self, app: AllowedApp) -> AllowedApp:
-        return self._by_master(self._by_whitelabel(self._by_permission(self._by_plan(app)), app))
+        return self._by_master(self._by_whitelabel(self._by_permission(self._by_override(self._by_plan(app))), app))
 
     def _by_plan(self, app: AllowedApp) -> AllowedApp:
         entry = self.plan_apps.get(app.id) if app.id is not None else None
@@ -171,6 +183,16 @@ class _Rules:
         if enabled is MISSING:
             return app
         return _decided(app, app.document, is_true(enabled), SERVICE_PLAN, "services", None, entry)
+
+    def _by_override(self, app: AllowedApp) -> AllowedApp:
+        stored = self.overrides.get(app.id) if app.id is not None else None
+        if stored is None:
+            return app
+        entry = app_overrides.overriding(stored)
+        where = app_overrides.document_id(app.id or ""), revision(stored)
+        decision = Decision(OVERRIDE, app.published, *where, entry)
+        merged = _merged(app.document, entry)
+        return replace(app, document=merged, trail=(*app.trail, decision), override=stored)
 
     def _by_permission(self, app: AllowedApp) -> AllowedApp:
         where = self.permissions.document_id, self.permissions.revision
@@ -182,7 +204,7 @@ class _Rules:
         merged = _merged(app.document, self._mergeable(entry, app.id))
         authorized = is_authorized(entry, self.user)
         if authorized and not app.published:
-            return AllowedApp(app.id, merged, False, app.authority, app.trail, entry)
+            return replace(app, document=merged, permission=entry)
         return replace(_decided(app, merged, authorized, PERMISSION, *where, entry), permission=entry)
 
     def _mergeable(self, entry: JsonObject, app_id: str | None) -> JsonObject:
@@ -222,7 +244,7 @@ def _decided(
 ) -> AllowedApp:
     decision = Decision(rule, published, where, rev, entry)
     stated = {**document, "published": published, "authority": rule}
-    return AllowedApp(app.id, stated, published, rule, (*app.trail, decision), app.permission)
+    return replace(app, document=stated, published=published, authority=rule, trail=(*app.trail, decision))
 
 
 def _vendor(entry: Json, master_account_id: str) -> str | None:

@@ -1,5 +1,6 @@
 """The documents that decide about callers, read through the cached store."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from crossbar_appstore.appstore import resellers
@@ -11,6 +12,8 @@ from crossbar_appstore.kazoo.ids import account_db, is_account_id
 
 SYSTEM_AUTH: Final = "system_auth"
 SERVICES: Final = "services"
+TOKEN_RESTRICTIONS: Final = "token_restrictions"
+"""The id of an account's own restrictions."""
 
 
 class Documents:
@@ -27,9 +30,9 @@ class Documents:
         """A document, soft-deleted or not."""
         return (await self.store.open(database, doc_id)).document
 
-    async def open_live(self, database: str, doc_id: str) -> JsonObject | None:
-        """A document that is not soft-deleted (``kz_datamgr:open_cache_doc/2``)."""
-        return live((await self.store.open(database, doc_id)).document)
+    async def open_live(self, database: str, doc_id: str, *, along: Sequence[str] = ()) -> JsonObject | None:
+        """A document that is not soft-deleted (``kz_datamgr:open_cache_doc/2``); ``along`` as ``Datastore.open``."""
+        return live((await self.store.open(database, doc_id, along=along)).document)
 
     async def account(self, account_id: str) -> JsonObject | None:
         """An account's document; a soft-deleted one still counts (``kzd_accounts:fetch/1``)."""

@@ -10,12 +10,11 @@ from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.values import get
 
 from . import hierarchy, restrictions
-from .documents import Documents
+from .documents import TOKEN_RESTRICTIONS, Documents
 from .identity import Identity
 from .settings import Settings
 
 CATEGORY: Final = "crossbar.token_restrictions"
-DOCUMENT: Final = "token_restrictions"
 DENIED: Final = "access denied by token restrictions"
 
 
@@ -68,7 +67,7 @@ class RestrictionCheck:
         return known.by_endpoint
 
     async def _of_method(self, identity: Identity) -> JsonObject | None:
-        stored = await self._documents.in_account(identity.account_id, DOCUMENT)
+        stored = await self._documents.in_account(identity.account_id, TOKEN_RESTRICTIONS)
         if stored is not None:
             own = restrictions.of_method(get(stored, "restrictions"), identity.method)
             if own is not None:

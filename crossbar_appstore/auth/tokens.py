@@ -17,7 +17,7 @@ from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
 
 from . import jws
-from .documents import Documents
+from .documents import TOKEN_RESTRICTIONS, Documents
 from .keys import KeyRing
 from .settings import Settings
 
@@ -192,7 +192,8 @@ class Tokens:
         if not isinstance(given, str) or not given or place is None:
             raise TokenRefused("identity verifty failed")
         database, doc_id = place
-        document = await self._documents.open_live(database, doc_id)
+        # Whoever has a good token is looked at further: its account, and what restricts its tokens.
+        document = await self._documents.open_live(database, doc_id, along=(claims["account_id"], TOKEN_RESTRICTIONS))
         settings = await self._documents.open_live(SYSTEM_CONFIG, AUTH_CATEGORY)
         expected = await self._signature_of(document, doc_id)
         if document is None or settings is None or expected is None or not _same(given, expected):

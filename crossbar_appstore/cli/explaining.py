@@ -4,6 +4,7 @@ from typing import Final
 
 import click
 
+from crossbar_appstore.appstore.allowed_apps import OVERRIDE
 from crossbar_appstore.cli.connection import database_verb
 from crossbar_appstore.cli.options import example
 from crossbar_appstore.cli.output import Output, shown
@@ -26,6 +27,7 @@ async def explain(couch: Couch, output: Output, *, account: str, app: str | None
 
     For each app, or for APP, as ACCOUNT (an id, name or realm) sees it, and from which document that comes. The rules
     follow each other, the last one that had a say decides: catalogue, plan, permission, blacklist, whitelabel, master.
+    An override only changes how an app looks.
     Without a user, permissions hide nothing, as in the App Exchange.
     """
     try:
@@ -52,7 +54,7 @@ def _print_app(output: Output, app: ExplainedApp) -> None:
 
 
 def _said(reason: Reason) -> str:
-    verdict = "shows it" if reason.visible else "hides it"
+    verdict = "brands it" if reason.authority == OVERRIDE else "shows it" if reason.visible else "hides it"
     revision = f" rev {reason.revision}" if reason.revision else ""
     entry = "" if reason.entry is None else f": {shown(reason.entry)}"
     return f"{verdict}  {reason.document}{revision} in {reason.database}{entry}"

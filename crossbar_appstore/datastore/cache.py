@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -63,6 +64,14 @@ class _Entry(Generic[P]):
     at: float
     row: int
     database_row: int
+
+
+@dataclass(frozen=True, slots=True)
+class Company(Generic[A]):
+    """Keys that will be asked for next, and how several are read at once, in their order."""
+
+    keys: Sequence[Key]
+    fetch: Callable[[Sequence[Key]], Awaitable[Sequence[A]]]
 
 
 @dataclass(slots=True)
@@ -127,8 +136,10 @@ class Cache(Generic[A, P]):
         self._counters.hits += 1
         return self._answer(name, entry)
 
-    async def get(self, key: Key) -> A:
+    async def get(self, key: Key, company: Company[A] | None = None) -> A:
         """The answer: the known one if it can be trusted, else CouchDB's, else the known one marked stale.
+
+        Where nothing is known of it, what is not known of its company either is read with it.
 
         Raises:
             DatastoreError: nothing is known, and CouchDB does not answer.
@@ -139,7 +150,7 @@ class Cache(Generic[A, P]):
         name = _name(key)
         entry = self._entries.get(name)
         if entry is None:
-            return await asyncio.shield(self._flight(key).task)
+            return await asyncio.shield(self._flight(key, company).task)
         if self._away:
             # Somebody else's read finds out when CouchDB is back; nobody waits for that.
             if time.monotonic() >= self._probe_at:
@@ -194,17 +205,28 @@ class Cache(Generic[A, P]):
         self._counters.stale_answers += 1
         return self._kind.as_stale(self._answer(name, entry))
 
-    def _flight(self, key: Key) -> _Flight[A]:
+    def _flight(self, key: Key, company: Company[A] | None = None) -> _Flight[A]:
         """The read under way, unless it began before a write that the asker may know of; else a new one."""
         flight = self._flights.get(_name(key))
         if flight is not None and flight.stamp.own == self._board.writes(self._kind.row(key)):
             return flight
-        return self._start(key)
+        others = () if company is None else self._unknown(company.keys)
+        if company is None or not others:
+            return self._start(key)
+        keys = (key, *others)
+        reading = asyncio.ensure_future(company.fetch(keys))
+        flights = [self._start(each, _nth(reading, place)) for place, each in enumerate(keys)]
+        return flights[0]
 
-    def _start(self, key: Key) -> _Flight[A]:
+    def _unknown(self, keys: Sequence[Key]) -> list[Key]:
+        """Those of which nothing is known, and which nobody is reading."""
+        return [key for key in keys if (name := _name(key)) not in self._entries and name not in self._flights]
+
+    def _start(self, key: Key, answer: Awaitable[A] | None = None) -> _Flight[A]:
+        """Read the key; ``answer`` brings what is read, where it is not the kind that fetches it."""
         name = _name(key)
         stamp = self.stamp(key)
-        task = asyncio.get_running_loop().create_task(self._read(key, stamp))
+        task = asyncio.get_running_loop().create_task(self._read(key, stamp, answer))
         flight = self._flights[name] = _Flight(stamp, task)
         task.add_done_callback(lambda _: self._landed(name, flight))
         return flight
@@ -215,14 +237,14 @@ class Cache(Generic[A, P]):
         if not flight.task.cancelled():
             flight.task.exception()  # looked at, even if every asker is gone
 
-    async def _read(self, key: Key, stamp: Stamp) -> A:
+    async def _read(self, key: Key, stamp: Stamp, fetched: Awaitable[A] | None = None) -> A:
         name = _name(key)
         if name in self._entries:
             self._counters.refetches += 1
         else:
             self._counters.reads += 1
         try:
-            answer = await self._kind.fetch(key)
+            answer = await (self._kind.fetch(key) if fetched is None else fetched)
         except DatastoreError as error:
             # A fault may be of this one document only.
             if isinstance(error, Troubled) and not isinstance(error, Fault):
@@ -276,6 +298,10 @@ class Cache(Generic[A, P]):
             name, dropped = self._entries.popitem(last=False)
             self._packed_bytes -= self._kind.size(dropped.packed)
             self._unpacked.pop(name, None)
+
+
+async def _nth(reading: Awaitable[Sequence[A]], place: int) -> A:
+    return (await reading)[place]
 
 
 def _name(key: Key) -> str:

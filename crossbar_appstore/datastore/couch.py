@@ -194,6 +194,12 @@ class Couch(Remote):
         params = json_params(startkey=startkey, endkey=endkey, include_docs=include_docs or None, limit=limit)
         return await self._rows(Subject(database), endpoint, keys, params)
 
+    async def family(self, database: str, prefix: str) -> list[JsonObject]:
+        """The documents whose ids begin with a prefix (at least one ASCII character), in the order of their ids."""
+        after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        rows = await self.all_docs(database, startkey=prefix, endkey=after, include_docs=True)
+        return [row.doc for row in rows if row.doc is not None and row.doc["_id"].startswith(prefix)]
+
     async def find(
         self,
         database: str,

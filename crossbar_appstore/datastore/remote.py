@@ -16,7 +16,7 @@ from .errors import DatabaseMissing, DocumentMissing
 from .names import is_database_name, is_document_id
 from .replies import SaveResult, ViewRow, save_result, sequence, view_row
 from .translation import TRANSLATED, Refused, Subject, translate
-from .wire import TIMEOUTS, Timeouts, Wire, as_list, as_object
+from .wire import TIMEOUTS, BrokenReply, Timeouts, Wire, as_list, as_object
 
 HEARTBEAT = 0.4
 """Seconds between two signs of life that we ask of a feed."""
@@ -121,7 +121,7 @@ class Remote:
                 reply = await self._get_object(endpoint, params)
             else:
                 reply = await self._post_object(endpoint, {"keys": list(keys)}, params)
-            return [view_row(raw) for raw in as_list(reply.get("rows")) if "error" not in raw]
+            return [view_row(raw) for raw in as_list(reply.get("rows")) if not _is_missing(raw)]
 
         return await self._wire.ask(subject, read)
 
@@ -147,6 +147,14 @@ class Remote:
         except (*TRANSLATED, Refused) as error:
             trouble = translate(error, subject)
         raise trouble
+
+
+def _is_missing(row: JsonObject) -> bool:
+    """Whether a row says that there is nothing under its key; BrokenReply where it says that it could not be read."""
+    error = row.get("error")
+    if error not in (None, "not_found"):
+        raise BrokenReply(f"a row could not be read: {error}")
+    return error is not None
 
 
 def _nobody(written: Written) -> None:

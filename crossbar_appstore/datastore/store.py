@@ -1,7 +1,7 @@
 """The facade that resources and auth use: cached documents, the catalogue, and updates that lose nothing."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import Self
@@ -10,15 +10,17 @@ from weakref import WeakValueDictionary
 from crossbar_appstore.json_codec import Json, JsonObject
 
 from .ages import FeedAges
-from .cache import Cache, Limits
+from .cache import Cache, Company, Limits
 from .catalogue import Catalogue
 from .changes import Feed
 from .configuration import Configuration
 from .couch import Couch
 from .errors import Conflict, DocumentMissing
+from .families import FamilyKind, KnownFamily, family_of
 from .known import DocumentKind, Known, KnownRows, RowsKind, query_key
 from .master_account import MasterAccount
 from .moments import Moments
+from .names import is_document_id
 from .notices import NoticeBoard, row_of
 from .pauses import pause
 from .remote import Written
@@ -51,8 +53,10 @@ class Datastore:
         self._writers: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._updates = Feed("database updates", self._connect, self._take, self.counters)
         self._ages = ages = FeedAges(self._updates)
-        self._documents = Cache(DocumentKind(couch), self._board, self._outside, ages, self.counters)
+        self._kind = DocumentKind(couch)
+        self._documents = Cache(self._kind, self._board, self._outside, ages, self.counters)
         self._rows = Cache(RowsKind(couch), self._board, self._outside, ages, self.counters, _FEW)
+        self._families = Cache(FamilyKind(couch), self._board, self._outside, ages, self.counters)
         self.config = Configuration(self.open)
         self.master = MasterAccount(couch, self.config)
         self.catalogue = Catalogue(couch, self.master, self._board, self.counters, check)
@@ -71,6 +75,7 @@ class Datastore:
         await self.catalogue.stop()
         await self._documents.close()
         await self._rows.close()
+        await self._families.close()
         await self.couch.close()
 
     @property
@@ -80,14 +85,25 @@ class Datastore:
 
     # Reading
 
-    async def open(self, database: str, doc_id: str) -> Known:
+    async def open(self, database: str, doc_id: str, *, along: Sequence[str] = ()) -> Known:
         """A document as it is in CouchDB, or was a moment ago; soft-deleted ones as they are.
+
+        Args:
+            database: where it is.
+            doc_id: its id.
+            along: ids of documents of the same database that will be asked for next. Where nothing is known of the
+                document, those of which nothing is known either are read with it, in one request.
 
         Raises:
             DatastoreError: CouchDB is away, and the document was never read. A missing one is no error.
         """
         key = (database, doc_id)
-        return self._documents.peek(key) or await self._documents.get(key)
+        known = self._documents.peek(key)
+        if known is not None:
+            return known
+        others = [(database, each) for each in dict.fromkeys(along) if each != doc_id and is_document_id(each)]
+        company = Company(others, self._kind.fetch_many) if others and is_document_id(doc_id) else None
+        return await self._documents.get(key, company)
 
     def peek(self, database: str, doc_id: str) -> Known | None:
         """The document, if it can be trusted without asking CouchDB."""
@@ -111,6 +127,15 @@ class Datastore:
             DatastoreError: CouchDB is away, and this was never asked. A missing view is no error.
         """
         return await self._rows.get(query_key(database, view, **query))
+
+    async def family(self, database: str, prefix: str) -> KnownFamily:
+        """The documents whose ids begin with ``prefix``, which ends with the first dash of the ids.
+
+        Raises:
+            DatastoreError: CouchDB is away, and this was never asked. A missing database is no error.
+        """
+        key = (database, prefix)
+        return self._families.peek(key) or await self._families.get(key)
 
     async def ping(self) -> None:
         """Ask CouchDB whether it is there; DatastoreError if not."""
@@ -179,6 +204,9 @@ class Datastore:
         self._board.count_up(row_of(written.database, written.doc_id))
         if written.doc_id:
             self._board.count_up(row_of(written.database, ""))
+        family = family_of(written.doc_id)
+        if family is not None:
+            self._board.count_up(row_of(written.database, family))
         self.catalogue.notice(written)
 
     # The feed of databases

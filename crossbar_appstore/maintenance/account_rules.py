@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from crossbar_appstore.appstore import app_overrides
 from crossbar_appstore.appstore.allowed_apps import AccountState, needed_vendor_apps
 from crossbar_appstore.appstore.apps_store_document import DOCUMENT_ID
 from crossbar_appstore.appstore.resellers import ancestors, invented_services, is_reseller
@@ -126,8 +127,17 @@ async def account_rules(couch: Couch, account_id: str, master_account_id: str) -
         account=account,
         whitelabel=await stored(couch, database, "whitelabel"),
         is_reseller=is_reseller(own_services),
+        overrides=await _overrides(couch, database),
     )
     return AccountRules(state, plans, await stored(couch, "system_config", ACCOUNTS_CONFIG))
+
+
+async def _overrides(couch: Couch, database: str) -> Mapping[str, JsonObject]:
+    try:
+        rows = await couch.family(database, app_overrides.PREFIX)
+    except DatabaseMissing:
+        return {}
+    return app_overrides.by_app(rows)
 
 
 async def _plans(couch: Couch, account_id: str, account: JsonObject | None, master_account_id: str) -> Plans:

@@ -8,6 +8,7 @@ from crossbar_appstore.appstore.allowed_apps import (
     BLACKLIST,
     HIDE_PORT,
     MASTER_ACCOUNT,
+    OVERRIDE,
     PERMISSION,
     SERVICE_PLAN,
     SUPER_ADMIN,
@@ -31,6 +32,7 @@ RULES: Final = {
     MASTER_ACCOUNT: "catalogue",
     VENDOR_ACCOUNT: "plan",
     SERVICE_PLAN: "plan",
+    OVERRIDE: "override",
     PERMISSION: "permission",
     BLACKLIST: "blacklist",
     HIDE_PORT: "whitelabel",
@@ -66,7 +68,10 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedApp:
-    """One app: whether it shows, and every rule that had a say, the last of which decided."""
+    """One app: whether it shows, and every rule that had a say, the last of which decided.
+
+    An override has a say in how the app looks only.
+    """
 
     app_id: str | None
     name: Json
@@ -77,7 +82,7 @@ class ExplainedApp:
     @property
     def decided_by(self) -> str:
         """The rule that decided."""
-        return self.reasons[-1].rule
+        return next(reason.rule for reason in reversed(self.reasons) if reason.authority != OVERRIDE)
 
     def as_json(self) -> JsonObject:
         """For ``--json``."""
