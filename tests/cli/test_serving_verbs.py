@@ -1,0 +1,276 @@
+"""``serve`` and ``demo``: as processes of their own where signals matter."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from crossbar_appstore.addresses import couch_address
+from crossbar_appstore.cli import serving
+from crossbar_appstore.cli.demonstration import PASSWORD, curl_lines
+from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.embedded import EmbeddedCouchDB
+from crossbar_appstore.maintenance.demonstration import Demonstration
+from crossbar_appstore.maintenance.system import master_account_id
+from crossbar_appstore.settings import Settings
+from tests.cli.conftest import VARIABLES, Run
+from tests.maintenance.folders import make_app
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@asynccontextmanager
+async def running(*words: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The program as a process; killed at the end if it still runs."""
+    environment = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "crossbar_appstore", *words),
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def read_until(stream: asyncio.StreamReader | None, words: str) -> str:
+    """What a process prints up to the line that holds these words."""
+    assert stream is not None
+    read = ""
+    while words not in read:
+        line = (await stream.readline()).decode()
+        assert line, f"ended before {words!r}: {read}"
+        read += line
+    return read
+
+
+async def stop(process: asyncio.subprocess.Process, number: signal.Signals) -> int:
+    process.send_signal(number)
+    return await process.wait()
+
+
+async def get(url: str) -> tuple[int, Any]:
+    async with aiohttp.ClientSession() as session, session.get(url) as reply:
+        return reply.status, await reply.json(content_type=None)
+
+
+async def listening(process: asyncio.subprocess.Process) -> str:
+    """The address that ``serve`` logs."""
+    line = (await read_until(process.stderr, '"listening"')).splitlines()[-1]
+    address: str = json.loads(line)["address"]
+    return address
+
+
+async def test_serve_prepares_a_system_of_its_own_and_answers(couch: Couch) -> None:
+    async with running("serve", "--couchdb-url", couch.address, "--crossbar-port", "0") as process:
+        status, body = await get(f"{await listening(process)}/v2/accounts/{'0' * 32}/apps_store")
+        assert status == 404
+        assert body["status"] == "error"
+        assert await couch.database_exists("system_auth")
+        assert await stop(process, signal.SIGTERM) == 0
+
+
+async def test_beside_kazoo_serve_writes_nothing(couch: Couch) -> None:
+    await couch.create_database("system_data")
+    async with running("serve", "--couchdb-url", couch.address, "--crossbar-port", "0") as process:
+        await listening(process)
+        assert await stop(process, signal.SIGINT) == 0
+    for database in ("accounts", "services", "system_auth", "system_config"):
+        assert not await couch.database_exists(database)
+
+
+async def test_an_address_in_use_is_named(run: Run, couch: Couch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        async with running("serve", "--couchdb-url", couch.address, "--crossbar-port", port) as process:
+            assert await process.wait() == 1
+            assert process.stderr is not None
+            assert f"cannot listen on 127.0.0.1:{port}" in (await process.stderr.read()).decode()
+
+
+async def test_a_couchdb_that_refuses_us_is_code_three() -> None:
+    async def refuse(request: web.Request) -> web.Response:
+        return web.json_response({"error": "unauthorized", "reason": "Name or password is incorrect."}, status=401)
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", refuse)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://admin:wrong-password@127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        async with running("serve", "--couchdb-url", url, "--crossbar-port", "0") as process:
+            assert await process.wait() == 3
+            assert process.stderr is not None
+            assert "wrong-password" not in (await process.stderr.read()).decode()
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_couchdb_that_comes_later_is_prepared_then(
+    tmp_path: Path, embedded_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "PATIENCE", 0.1)
+    port = free_port()
+    settings = replace(Settings(), couchdb=couch_address(f"http://127.0.0.1:{port}"), port=0)
+    answering = asyncio.Event()
+    addresses: list[str] = []
+
+    def announce(address: str) -> None:
+        addresses.append(address)
+        answering.set()
+
+    service = asyncio.create_task(serving.serve_system(settings, announce))
+    try:
+        await answering.wait()
+        status, _ = await get(f"{addresses[0]}/v2/accounts/{'0' * 32}/apps_store")
+        assert status == 503
+        async with (
+            EmbeddedCouchDB(data_dir=tmp_path, cache=embedded_cache, port=port, in_memory=True) as server,
+            Couch(server.url) as couch,
+        ):
+            while not await couch.database_exists("system_auth"):
+                await asyncio.sleep(0.05)
+    finally:
+        service.cancel()
+        await asyncio.gather(service, return_exceptions=True)
+
+
+async def test_preparing_ends_with_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "PATIENCE", 0.05)
+    settings = replace(Settings(), couchdb=couch_address(f"http://127.0.0.1:{free_port()}"), port=0)
+    answering = asyncio.Event()
+    service = asyncio.create_task(serving.serve_system(settings, lambda _: answering.set()))
+    await answering.wait()
+    before = asyncio.all_tasks()
+    service.cancel()
+    await asyncio.gather(service, return_exceptions=True)
+    assert all(task.done() for task in before - {asyncio.current_task()})
+
+
+async def test_demo_shows_a_system_that_can_be_used_as_printed(tmp_path: Path, embedded_cache: Path) -> None:
+    words = ("demo", "--crossbar-port", "0", "--crossbar-data-dir", str(tmp_path / "data"))
+    async with running(*words) as process:
+        printed = await read_until(process.stdout, "Stop with Ctrl-C.")
+        assert "4 created." in printed
+        assert f"user name admin, password {PASSWORD}" in printed
+        status, _ = await get_text(found(printed, r"Fauxton +(\S+)"))
+        assert status == 200
+        assert sorted(await list_apps(printed)) == ["call-notes", "shift-plan", "sound-library", "wallboard"]
+        assert await stop(process, signal.SIGINT) == 0
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await get(found(printed, r"Fauxton +(\S+)"))
+    make_app(tmp_path / "apps", "extra-app")
+    async with running(*words, "--apps", str(tmp_path / "apps"), "--realm", "other.example.com") as process:
+        again = await read_until(process.stdout, "Stop with Ctrl-C.")
+        assert found(again, r"id (\w+)") == found(printed, r"id (\w+)")
+        assert "realm demo.example.com" in again
+        assert len(await list_apps(again)) == 5
+        assert await stop(process, signal.SIGTERM) == 0
+
+
+def found(text: str, pattern: str) -> str:
+    match = re.search(pattern, text)
+    assert match is not None, (pattern, text)
+    return match[1]
+
+
+async def get_text(url: str) -> tuple[int, str]:
+    async with aiohttp.ClientSession() as session, session.get(url) as reply:
+        return reply.status, await reply.text()
+
+
+async def list_apps(printed: str) -> list[str]:
+    """The names that the two printed command lines give, run by a shell."""
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not here")
+    lines = [line.strip() for line in printed.splitlines() if "curl" in line]
+    assert len(lines) == 2
+    shell = await asyncio.create_subprocess_exec(
+        "bash", "-c", "\n".join(lines), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    out, _ = await shell.communicate()
+    return [app["name"] for app in json.loads(out)["data"]]
+
+
+async def test_demo_ends_when_its_couchdb_ends(tmp_path: Path, embedded_cache: Path) -> None:
+    async with running("demo", "--crossbar-port", "0", "--crossbar-data-dir", str(tmp_path)) as process:
+        await read_until(process.stdout, "Stop with Ctrl-C.")
+        os.kill(child_of(process.pid), signal.SIGKILL)
+        assert await process.wait() == 1
+        assert process.stderr is not None
+        assert "CouchDB ended" in (await process.stderr.read()).decode()
+
+
+def child_of(pid: int) -> int:
+    """The one child of a process: the CouchDB of a demo."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    if not children.exists():
+        pytest.skip("/proc tells no children")
+    (child,) = children.read_text().split()
+    return int(child)
+
+
+async def test_demo_refuses_an_account_that_will_not_do(tmp_path: Path, embedded_cache: Path) -> None:
+    async with running("demo", "--crossbar-data-dir", str(tmp_path), "--password", "12345") as process:
+        assert await process.wait() == 2
+        assert process.stderr is not None
+        assert "password" in (await process.stderr.read()).decode()
+
+
+async def test_where_others_may_connect_the_password_is_made_up(tmp_path: Path, embedded_cache: Path) -> None:
+    words = ("demo", "--crossbar-port", "0", "--crossbar-host", "0.0.0.0", "--crossbar-data-dir", str(tmp_path))
+    async with running(*words) as process:
+        printed = await read_until(process.stdout, "Stop with Ctrl-C.")
+        password = found(printed, r"password (\S+)")
+        assert password != PASSWORD
+        assert len(password) >= 16
+        assert await stop(process, signal.SIGINT) == 0
+    async with running(*words) as process:
+        assert "(the one given when the account was made)" in await read_until(process.stdout, "Stop with Ctrl-C.")
+        assert await stop(process, signal.SIGINT) == 0
+
+
+async def test_a_demo_leaves_other_systems_alone(couch: Couch, tmp_path: Path, embedded_cache: Path) -> None:
+    environment = {**os.environ, "COUCHDB_URL": couch.address}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "crossbar_appstore", "demo", "--crossbar-port", "0", "--crossbar-data-dir", str(tmp_path)),
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    await read_until(process.stdout, "Stop with Ctrl-C.")
+    assert await stop(process, signal.SIGTERM) == 0
+    assert await master_account_id(couch) is None
+
+
+def test_an_unknown_password_is_a_placeholder_in_the_command_lines() -> None:
+    shown = Demonstration("a" * 32, {"name": "It's", "realm": "x.y"}, "admin", None, is_new=False, load=None)
+    login, apps = curl_lines("http://127.0.0.1:8000/v2", shown)
+    assert "It" in login
+    assert apps.endswith(f"/accounts/{'a' * 32}/apps_store")
