@@ -19,7 +19,7 @@ from crossbar_appstore.crossbar.paths import PathParser
 from crossbar_appstore.crossbar.resource import Resource
 from crossbar_appstore.crossbar.runner import Runner
 from crossbar_appstore.crossbar.server import Handler, create_web_application, load_banner
-from crossbar_appstore.crossbar.throttling import Limits, Throttle
+from crossbar_appstore.crossbar.throttling import Limits, Rates, Throttle
 from tests.crossbar.sample import Accounts, Everything, Logins, Notes, SampleGatekeeper, Users, translate
 from tests.crossbar.wire import Wire
 
@@ -29,11 +29,15 @@ Start = Callable[..., Coroutine[Any, Any, Wire]]
 
 
 def handler_of(
-    *resources: Resource, limits: Limits = PLENTY, body_seconds: float = 30.0, proxies: tuple[str, ...] = ()
+    *resources: Resource,
+    limits: Limits = PLENTY,
+    body_seconds: float = 30.0,
+    proxies: tuple[str, ...] = (),
+    rates: Rates | None = None,
 ) -> Handler:
     by_noun = {resource.noun: resource for resource in resources}
     throttle = Throttle(limits)
-    order = DecisionOrder(by_noun, SampleGatekeeper(), throttle, Envelope("node@host", "5.0"), translate)
+    order = DecisionOrder(by_noun, SampleGatekeeper(), throttle, Envelope("node@host", "5.0"), translate, rates)
     parser = PathParser({noun: resource.swallows for noun, resource in by_noun.items()})
     trusted = tuple(ip_network(proxy) for proxy in proxies)
     return Handler(order, parser, trusted, load_banner(), body_seconds=body_seconds)

@@ -10,6 +10,7 @@ from crossbar_appstore import json_codec
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import ABSENT
 from crossbar_appstore.crossbar.resource import Methods, Resource
+from crossbar_appstore.crossbar.throttling import Limits
 from tests.crossbar.conftest import Start
 from tests.crossbar.sample import (
     BROWSER,
@@ -412,3 +413,20 @@ async def test_a_reply_may_have_no_data_a_code_headers_and_be_stale(start: Start
         assert (answer.status, "data" in answer.json) == (202, False)
         assert answer.headers["x-weather"] == "fair"
         assert answer.headers["warning"] == '110 - "Response is stale"'
+
+
+class Dear:
+    """A system whose requests cost thrice what they would, from buckets of ten."""
+
+    async def limits(self) -> Limits:
+        return Limits(10, 0)
+
+    async def cost(self, context: Context, suggested: int) -> int:
+        return 3 * suggested
+
+
+async def test_the_system_may_set_what_requests_cost(start: Start) -> None:
+    ask = await start(rates=Dear())
+    assert (await ask("PUT", "/v2/logins", {}, EMPTY)).json["tokens"] == {"consumed": 6, "remaining": 4}
+    assert (await ask("PUT", "/v2/logins", {}, EMPTY)).status == 429
+    assert (await ask("GET", FIRST, MINE)).json["tokens"] == {"consumed": 1, "remaining": 10}
