@@ -5,37 +5,62 @@ import random
 import struct
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
-from crossbar_appstore.json_codec import JsonObject
+from crossbar_appstore.json_codec import JsonObject, dumps
 from crossbar_appstore.kazoo.documents import stamp_maintenance
 
 ICON_SIDE: Final = 92
 """Pixels; three bytes each that nothing compresses: about 25 KB."""
 SCREENSHOT_SIDE: Final = 110
+_SMALL_SIDE: Final = 4
 
 _LOCALES: Final = ("en-US", "de-DE", "fr-FR")
-_WORDS: Final = (
+_WORDS: Final = (  # noqa: SIM905 (fifty quoted words are harder to read)
     "account alert agent answer billing call caller carrier channel conference contact device directory extension "
     "feature fax group hold invoice line manage media menu message monitor number office park phone port queue record "
     "report ring route schedule screen search service share storage support switch team time tone transfer trunk user "
     "voicemail webhook"
-).split()  # noqa: SIM905 (fifty quoted words are harder to read)
+).split()
 
 
-def app_documents(count: int, account_id: str, *, seed: int = 1) -> Iterator[JsonObject]:
-    """App documents of a master account with their pictures inline, the same for the same seed.
+def app_documents(count: int, account_id: str, *, lean: bool = False) -> Iterator[JsonObject]:
+    """App documents of a master account with their pictures inline, the same each time but for the moment.
 
-    Made one at a time, since a thousand of them with pictures would be much to hold.
+    Made one at a time, since a thousand of them would be much to hold. ``lean`` ones have pictures of a few pixels, but
+    for the first one's icon.
     """
     for number in range(count):
-        yield _app_document(random.Random(f"{seed}/{number}"), number, account_id)  # noqa: S311 (noise, no secret)
+        chance = random.Random(number)  # noqa: S311 (noise, no secret)
+        doc = app_metadata(chance, number)
+        pictures = dict.fromkeys(doc["screenshots"], _SMALL_SIDE if lean else SCREENSHOT_SIDE)
+        pictures[doc["icon"]] = _SMALL_SIDE if lean and number else ICON_SIDE
+        doc["_id"] = f"{chance.getrandbits(128):032x}"
+        doc["_attachments"] = {name: _inline(noise_png(chance, side)) for name, side in pictures.items()}
+        yield stamp_maintenance(doc, account_id=account_id, doc_type="app")
 
 
-def _app_document(chance: random.Random, number: int, account_id: str) -> JsonObject:
+def write_app_folders(folder: Path, count: int) -> None:
+    """The same apps as folders that ``init-apps`` loads, without their pictures' bytes in the metadata."""
+    for number in range(count):
+        chance = random.Random(number)  # noqa: S311 (noise, no secret)
+        app = app_metadata(chance, number)
+        metadata = folder / app["name"] / "metadata"
+        for kind, names, side in (
+            ("icon", [app["icon"]], ICON_SIDE),
+            ("screenshots", app["screenshots"], SCREENSHOT_SIDE),
+        ):
+            (metadata / kind).mkdir(parents=True)
+            for name in names:
+                (metadata / kind / name).write_bytes(noise_png(chance, side))
+        (metadata / "app.json").write_bytes(dumps(app))
+
+
+def app_metadata(chance: random.Random, number: int) -> JsonObject:
+    """What ``metadata/app.json`` holds."""
     name = f"{chance.choice(_WORDS)}-{number}"
-    doc: JsonObject = {
-        "_id": f"{chance.getrandbits(128):032x}",
+    return {
         "name": name,
         "i18n": {locale: _texts(chance, name) for locale in _LOCALES[: 1 + number % len(_LOCALES)]},
         "tags": chance.sample(_WORDS, 3),
@@ -51,11 +76,6 @@ def _app_document(chance: random.Random, number: int, account_id: str) -> JsonOb
         "phase": "gold",
         "published": True,
     }
-    doc["_attachments"] = {
-        doc["icon"]: _inline(noise_png(chance, ICON_SIDE)),
-        **{screenshot: _inline(noise_png(chance, SCREENSHOT_SIDE)) for screenshot in doc["screenshots"]},
-    }
-    return stamp_maintenance(doc, account_id=account_id, doc_type="app")
 
 
 def _texts(chance: random.Random, name: str) -> JsonObject:

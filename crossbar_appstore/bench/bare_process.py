@@ -12,8 +12,8 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from crossbar_appstore import serving
-from crossbar_appstore.bench.recording import Reply
 from crossbar_appstore.bench.service_process import announce
+from crossbar_appstore.bench.wire import Reply
 
 _MADE_BY_AIOHTTP = frozenset({"content-length", "date"})
 

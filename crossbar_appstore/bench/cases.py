@@ -1,22 +1,28 @@
-"""The requests whose cost has a target, each with how many times a bare handler's processor time it may take."""
+"""The requests whose cost has a target: how many times a bare handler's processor time each may take."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from crossbar_appstore.bench.exchange import expect
 from crossbar_appstore.bench.processes import CannotMeasure, Server
-from crossbar_appstore.bench.recording import Reply, Request, ask
 from crossbar_appstore.bench.system import System
-from crossbar_appstore.json_codec import JsonObject, dumps, loads
+from crossbar_appstore.bench.wire import Request
+from crossbar_appstore.json_codec import JsonObject, dumps
 
 ADDRESSES: Final = 5_000
 """Of clients without a valid token; the service remembers the buckets of 10,000."""
-UNKNOWN_APP: Final = "00000000000000000000000000000000"
+UNKNOWN_APP: Final = "0" * 32
+NAMES: Final = ("list", "one", "list-304", "icon-304", "icon", "public-icon", "post", "401", "404")
+"""Of the cases, in their order."""
+
+_ROUTE: Final = "/v2/accounts/{account_id}/apps_store"
+_PUBLIC_ROUTE: Final = "/v2/apps_store/{app_id}/icon"
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One row of the table.
+    """One request.
 
     ``route`` is the bare handler's, with one variable; ``status`` what every reply must have; ``target`` the ratio.
     """
@@ -31,75 +37,89 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The customer's administrator, logged in. ``app_id`` is an app that the account has installed."""
+    """Somebody with a token, at the app store of an account, and one of its apps."""
 
-    system: System
     token: str
+    account_id: str
     app_id: str
 
     @property
     def apps_store(self) -> str:
         """The path of the account's app store."""
-        return f"/v2/accounts/{self.system.customer_id}/apps_store"
+        return f"/v2/accounts/{self.account_id}/apps_store"
+
+    @property
+    def app(self) -> str:
+        """The path of the app."""
+        return f"{self.apps_store}/{self.app_id}"
 
     def get(self, path: str, **headers: str) -> Request:
         """A GET with the token; ``If_None_Match`` is ``If-None-Match``."""
         return Request("GET", path, {"X-Auth-Token": self.token, **_spelled(headers)})
 
-    def post(self, path: str, data: JsonObject) -> Request:
-        """A POST with the token."""
+    def write(self, method: str, path: str, data: JsonObject) -> Request:
+        """A PUT or POST with the token."""
         headers = {"X-Auth-Token": self.token, "Content-Type": "application/json"}
-        return Request("POST", path, headers, dumps({"data": data}))
+        return Request(method, path, headers, dumps({"data": data}).decode())
+
+    def permission(self) -> Request:
+        """A POST that changes who may use the app."""
+        users = [{"id": self.account_id}]
+        return self.write("POST", self.app, {"allowed_users": "specific", "users": users})
 
 
-async def log_in(server: Server, system: System) -> Client:
-    """Log the customer's administrator in, and install an app.
+async def log_in(server: Server, system: System, name: str, account_id: str) -> Client:
+    """Log an account's administrator in; the app is the first one.
 
     Raises:
         CannotMeasure: the service would not have it.
     """
     headers = {"Content-Type": "application/json"}
-    login = Request("PUT", "/v2/user_auth", headers, dumps({"data": system.credentials}))
+    login = Request("PUT", "/v2/user_auth", headers, dumps({"data": system.credentials(name)}).decode())
     reply = await expect(server, login, 201)
-    client = Client(system, loads(reply.body)["auth_token"], system.app_ids[0])
-    install = client.post(f"{client.apps_store}/{client.app_id}", {"allowed_users": "all", "users": []})
-    await expect(server, Request("PUT", install.path, install.headers, install.body), 201)
-    return client
+    return Client(reply.json["auth_token"], account_id, system.app_ids[0])
 
 
-async def cases(server: Server, client: Client) -> list[Case]:
+async def request_cases(server: Server, client: Client) -> list[Case]:
     """Every case; entity tags are asked for.
 
     Raises:
         CannotMeasure: the service answers otherwise than it should.
     """
-    store, app = client.apps_store, client.app_id
-    base = "/v2/accounts/{account_id}/apps_store"
-    everything, icon = client.get(store), client.get(f"{store}/{app}/icon")
-    known = client.get(store, If_None_Match=await _etag(server, everything))
-    known_icon = client.get(icon.path, If_None_Match=await _etag(server, icon))
-    permission = {"allowed_users": "specific", "users": [{"id": client.system.customer_id}]}
-    public = Request("GET", f"/v2/apps_store/{app}/icon", {}, addresses=ADDRESSES)
+    store = client.apps_store
+    icon = Request("GET", f"/v2/apps_store/{client.app_id}/icon", {}, addresses=ADDRESSES)
+    nobody = Request("GET", store, {}, addresses=ADDRESSES)
+    unknown = client.get(f"{store}/{UNKNOWN_APP}")
     return [
-        Case("list", "GET list", 1.6, 200, base, everything),
-        Case("one", "GET one app", 1.8, 200, f"{base}/{app}", client.get(f"{store}/{app}")),
-        Case("list-304", "GET list, answered 304", 1.8, 304, base, known),
-        Case("icon-304", "GET icon, answered 304", 1.8, 304, f"{base}/{app}/icon", known_icon),
-        Case("icon", "GET icon", 1.6, 200, f"{base}/{app}/icon", icon),
-        Case("public-icon", "GET icon without a token", 1.6, 200, "/v2/apps_store/{app_id}/icon", public),
-        Case("post", "POST permission", 8.0, 200, f"{base}/{app}", client.post(f"{store}/{app}", permission)),
-        Case("401", "401, no token", 2.0, 401, base, Request("GET", store, {}, addresses=ADDRESSES)),
-        Case("404", "404, unknown app", 2.0, 404, f"{base}/{UNKNOWN_APP}", client.get(f"{store}/{UNKNOWN_APP}")),
+        list_case(client),
+        *await constant_cases(server, client),
+        Case("public-icon", "GET icon without a token", 1.6, 200, _PUBLIC_ROUTE, icon),
+        Case("post", "POST permission", 8.0, 200, f"{_ROUTE}/{client.app_id}", client.permission()),
+        Case("401", "401, no token", 2.0, 401, _ROUTE, nobody),
+        Case("404", "404, unknown app", 2.0, 404, f"{_ROUTE}/{UNKNOWN_APP}", unknown),
     ]
 
 
-async def expect(server: Server, request: Request, status: int) -> Reply:
-    """The reply, if it has that status; CannotMeasure else."""
-    reply = await ask(server, request)
-    if reply.status != status:
-        shown = reply.body[:300].decode(errors="replace")
-        raise CannotMeasure(f"{server.name}: {request.method} {request.path}: {reply.status}, not {status}: {shown}")
-    return reply
+def list_case(client: Client) -> Case:
+    """The list."""
+    return Case("list", "GET list", 1.6, 200, _ROUTE, client.get(client.apps_store))
+
+
+async def constant_cases(server: Server, client: Client) -> list[Case]:
+    """Those whose cost must not depend on how much there is.
+
+    Raises:
+        CannotMeasure: the service answers otherwise than it should.
+    """
+    store, app, route = client.apps_store, client.app, f"{_ROUTE}/{client.app_id}"
+    known = client.get(store, If_None_Match=await _etag(server, client.get(store)))
+    known_icon = client.get(f"{app}/icon", If_None_Match=await _etag(server, client.get(f"{app}/icon")))
+    return [
+        Case("one", "GET one app", 1.8, 200, route, client.get(app)),
+        Case("list-304", "GET list, answered 304", 1.8, 304, _ROUTE, known),
+        Case("icon-304", "GET icon, answered 304", 1.8, 304, f"{route}/icon", known_icon),
+        Case("icon", "GET icon", 1.6, 200, f"{route}/icon", client.get(f"{app}/icon")),
+    ]
 
 
 async def _etag(server: Server, request: Request) -> str:

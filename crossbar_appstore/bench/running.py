@@ -1,45 +1,70 @@
 """Runs the bench: brings everything up, measures what was asked for, takes everything down."""
 
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Collection
+from contextlib import aclosing
 from pathlib import Path
+from typing import Final
 
-from crossbar_appstore.bench import load
-from crossbar_appstore.bench.cases import cases, log_in
-from crossbar_appstore.bench.processes import service
-from crossbar_appstore.bench.ratios import Comparison, Effort, compare
-from crossbar_appstore.bench.system import build_system
-from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.embedded import EmbeddedCouchDB
+from crossbar_appstore.bench import cases, cold, footprint, growth, latency, ratios, workers
+from crossbar_appstore.bench.ratios import Effort
+from crossbar_appstore.bench.rows import Row
+from crossbar_appstore.bench.stage import APPS, Bench, Scale, Stage
 
-APPS = 25
+Experiment = Callable[[Stage], AsyncGenerator[Row, None]]
+
+EXPERIMENTS: Final[dict[str, Experiment]] = {
+    "workers": workers.workers,
+    "latency": latency.latency,
+    "apps": growth.apps,
+    "accounts": growth.accounts,
+    "cold": cold.cold,
+    "memory": footprint.memory,
+    "ready": footprint.readiness,
+}
+NAMES: Final = (*cases.NAMES, *EXPERIMENTS)
+"""What can be asked for: requests beside the bare handler, and experiments."""
 
 
-async def run_ratios(
-    cache: Path, effort: Effort, only: Sequence[str], told: Callable[[Comparison], None]
-) -> list[Comparison]:
-    """The table of ratios; ``told`` is called with each row.
+async def measure(
+    cache: Path, effort: Effort, scale: Scale, wanted: Collection[str], found: Callable[[Row], None]
+) -> list[Row]:
+    """Measure.
+
+    Args:
+        cache: where PouchDB Server is installed.
+        effort: how long.
+        scale: how much there is of what grows.
+        wanted: of ``NAMES``; all if empty.
+        found: called with each row as soon as there is one.
 
     Raises:
-        CannotMeasure, EmbeddedError, DatastoreError: it cannot be measured.
+        CannotMeasure: something did not come up, or answered otherwise than it should.
+        EmbeddedError, DatastoreError: there is no CouchDB.
     """
     rows = []
-    with tempfile.TemporaryDirectory(prefix="crossbar-bench-") as folder:
-        room = Path(folder)
-        async with _couchdb(room, cache) as url:
-            async with Couch(url) as couch:
-                system = await build_system(couch, APPS)
-            async with service(url, {}, room / "service.log") as server:
-                client = await log_in(server, system)
-                for case in await cases(server, client):
-                    if not only or case.name in only:
-                        rows.append(await compare(server, case, load.wrk, effort, room))
-                        told(rows[-1])
+    with tempfile.TemporaryDirectory(prefix="crossbar-appstore-bench-") as room:
+        bench = Bench(Path(room), cache, effort, scale)
+        async with bench.stage(APPS) as stage, aclosing(_rows(stage, wanted or NAMES)) as measured:
+            async for row in measured:
+                rows.append(row)
+                found(row)
     return rows
 
 
-@asynccontextmanager
-async def _couchdb(room: Path, cache: Path) -> AsyncIterator[str]:
-    async with EmbeddedCouchDB(data_dir=room / "couchdb", cache=cache) as couchdb:
-        yield couchdb.url
+async def _rows(stage: Stage, wanted: Collection[str]) -> AsyncGenerator[Row, None]:
+    if set(wanted) & set(cases.NAMES):
+        async for row in _requests(stage, wanted):
+            yield row
+    for name, experiment in EXPERIMENTS.items():
+        if name in wanted:
+            async for row in experiment(stage):
+                yield row
+
+
+async def _requests(stage: Stage, wanted: Collection[str]) -> AsyncGenerator[Row, None]:
+    async with stage.serve() as server:
+        known = await cases.request_cases(server, await stage.customer(server))
+        for case in known:
+            if case.name in wanted:
+                yield await ratios.beside_bare_handler(server, case, stage.bench.effort, stage.bench.room)

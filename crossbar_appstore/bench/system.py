@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from crossbar_appstore.appstore.apps_store_document import DOCUMENT_ID
+from crossbar_appstore.appstore.permissions import install
 from crossbar_appstore.bench.apps import app_documents
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.store import Datastore
@@ -22,39 +24,42 @@ from crossbar_appstore.resources.account_storage import AccountStorage
 
 USERNAME: Final = "admin"
 PASSWORD: Final = "bench-password"
+MASTER, RESELLER, CUSTOMER = "Bench Master", "Bench Reseller", "Bench Customer"
+"""The names of the accounts."""
 _BULK: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """Who is there. ``customer_id`` is the account that asks; its administrator's credentials log in."""
+    """Who is there; each account has an administrator, and customer and reseller have the first app installed."""
 
     master_id: str
     reseller_id: str
     customer_id: str
-    customer_name: str
     app_ids: tuple[str, ...]
 
-    @property
-    def credentials(self) -> JsonObject:
-        """The ``data`` of a login (``cb_user_auth``)."""
+    @staticmethod
+    def credentials(account_name: str) -> JsonObject:
+        """The ``data`` of a login of an account's administrator (``cb_user_auth``)."""
         md5, _ = password_hashes(USERNAME, PASSWORD)
-        return {"credentials": md5, "account_name": self.customer_name}
+        return {"credentials": md5, "account_name": account_name}
 
 
-async def build_system(couch: Couch, apps: int) -> System:
-    """Make the whole system on an empty CouchDB.
+async def build_system(couch: Couch, apps: int, *, lean: bool = False) -> System:
+    """Make the whole system on an empty CouchDB; its apps may be ``lean`` (``app_documents``).
 
     Raises:
         DatastoreError: CouchDB would not have it.
     """
-    master = await create_account(couch, NewAccount("Bench Master", "bench.example.com", USERNAME, PASSWORD))
+    master = await create_account(couch, NewAccount(MASTER, "bench.example.com", USERNAME, PASSWORD))
     storage = AccountStorage(Datastore(couch, feeds=False))
     root = await couch.open_doc(account_db(master.account_id), master.account_id)
-    reseller = await add_account(couch, storage, "Bench Reseller", root, reseller=True)
-    customer = await add_account(couch, storage, "Bench Customer", reseller)
-    app_ids = await add_apps(couch, master.account_id, apps)
-    return System(master.account_id, reseller["_id"], customer["_id"], customer["name"], app_ids)
+    reseller = await add_account(couch, storage, RESELLER, root, reseller=True)
+    customer = await add_account(couch, storage, CUSTOMER, reseller)
+    app_ids = await add_apps(couch, master.account_id, app_documents(apps, master.account_id, lean=lean))
+    for account in (reseller, customer):
+        await _install(couch, account["_id"], app_ids[0])
+    return System(master.account_id, reseller["_id"], customer["_id"], app_ids)
 
 
 async def add_account(
@@ -77,14 +82,20 @@ async def add_account(
     )
 
 
-async def add_apps(couch: Couch, master_id: str, count: int, *, seed: int = 1) -> tuple[str, ...]:
-    """Store apps with their pictures in the master account; their ids.
+async def _install(couch: Couch, account_id: str, app_id: str) -> None:
+    apps_store = await couch.open_doc(account_db(account_id), DOCUMENT_ID)
+    entry = {"allowed_users": "all", "users": []}
+    await couch.save_doc(account_db(account_id), install(apps_store, app_id, entry, account_id=account_id))
+
+
+async def add_apps(couch: Couch, master_id: str, documents: Iterator[JsonObject]) -> tuple[str, ...]:
+    """Store app documents with their pictures in the master account; their ids.
 
     Raises:
         RuntimeError: CouchDB refused one.
     """
     app_ids: list[str] = []
-    for batch in _batches(app_documents(count, master_id, seed=seed)):
+    for batch in _batches(documents):
         for result in await couch.save_docs(account_db(master_id), batch):
             if result.error is not None:
                 raise RuntimeError(f"app {result.id}: {result.error}")

@@ -1,4 +1,4 @@
-"""``bench``: what a request costs beside a bare handler, on this machine."""
+"""``bench``: what the service costs on this machine, and whether that is what was promised."""
 
 import asyncio
 from pathlib import Path
@@ -6,57 +6,91 @@ from typing import Final
 
 import click
 
+from crossbar_appstore.bench import machine
+from crossbar_appstore.bench.load import generator
 from crossbar_appstore.bench.processes import CannotMeasure
-from crossbar_appstore.bench.ratios import Comparison, Effort
-from crossbar_appstore.bench.running import run_ratios
+from crossbar_appstore.bench.ratios import Effort
+from crossbar_appstore.bench.rows import Row
+from crossbar_appstore.bench.running import NAMES, measure
+from crossbar_appstore.bench.stage import Scale
 from crossbar_appstore.cli.options import example, settings_options
 from crossbar_appstore.cli.output import Output
 from crossbar_appstore.cli.program import DONE, REFUSED
-from crossbar_appstore.json_codec import dumps_pretty
+from crossbar_appstore.json_codec import JsonObject, dumps_pretty
 from crossbar_appstore.settings import Settings
 
-_VERDICTS: Final = {True: ("inside", "green"), False: ("above", "bold red")}
+_STYLES: Final = {True: "green", False: "bold red", None: ""}
+_QUICK: Final = Scale(apps=(25, 250), accounts=(10, 2_000))
+_QUICK_ROUNDS: Final = 3
 
 
-@click.command("bench", epilog=example("bench", "bench --only list --only icon --rounds 9", "bench --json bench.json"))
+@click.command(
+    "bench", epilog=example("bench --quick", "bench --only list --only icon --rounds 15 --json figures.json")
+)
 @settings_options("CROSSBAR_CACHE_DIR")
-@click.option("--only", multiple=True, metavar="CASE", help="Measure this case alone; may be repeated.")
-@click.option("--rounds", type=click.IntRange(1), default=7, show_default=True, help="Turns of each server.")
-@click.option("--quick", is_flag=True, help="Three rounds, for a first look.")
-@click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures to FILE.")
-def bench(*, settings: Settings, only: tuple[str, ...], rounds: int, quick: bool, file: Path | None) -> int:
+@click.option(
+    "--only", multiple=True, type=click.Choice(NAMES), metavar="NAME", help="Measure this alone; may be repeated."
+)
+@click.option("--rounds", type=click.IntRange(1), default=7, show_default=True, help="Turns of each contestant.")
+@click.option("--quick", is_flag=True, help=f"{_QUICK_ROUNDS} turns, and fewer apps and accounts: for a first look.")
+@click.option("--load", type=click.Choice(("wrk", "python")), help="The load generator.  [wrk where it is installed]")
+@click.option(
+    "--json", "file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write all figures to FILE."
+)
+def bench(
+    *, settings: Settings, only: tuple[str, ...], rounds: int, quick: bool, load: str | None, file: Path | None
+) -> int:
     """Measure the service.
 
-    Everything that is needed is started, on free ports, and taken down again: a CouchDB with a system of its own, the
-    service, and a bare aiohttp handler that returns the same bytes.
+    Everything that is needed is started on free ports and taken down again: a CouchDB with a system of its own, the
+    service, and a bare aiohttp handler that returns the same bytes, in turns with it.
 
     A target that is missed is no failure: the exit code is 0 when everything could be measured.
     """
     output = Output()
-    output.line(("processor time a request, in turns with a bare handler that returns the same bytes", "bold"))
-    effort = Effort(rounds=3 if quick else rounds)
+    load, generate = generator(load)
+    described = machine.describe(load)
+    _print_machine(output, described)
+    effort = Effort(generate, min(rounds, _QUICK_ROUNDS) if quick else rounds)
+    scale = _QUICK if quick else Scale()
+    rows: list[Row] = []
+
+    def found(row: Row) -> None:
+        rows.append(row)
+        _print_row(output, row)
+
     try:
-        rows = asyncio.run(run_ratios(settings.cache_dir, effort, only, lambda row: _print(output, row)))
+        asyncio.run(measure(settings.cache_dir, effort, scale, only, found))
     except CannotMeasure as error:
         output.aside(("not measured", "bold red"), f"  {error}")
         return REFUSED
-    if file is not None:
-        file.write_bytes(dumps_pretty([_as_json(row) for row in rows]) + b"\n")
+    finally:
+        # Figures that were paid for are not thrown away because of one that could not be had.
+        if file is not None:
+            file.write_bytes(dumps_pretty(_report(described, effort, rows)) + b"\n")
+    missed = [row.name for row in rows if row.holds is False]
+    output.line((f"outside: {', '.join(missed)}" if missed else "every figure is inside its target", "bold"))
     return DONE
 
 
-def _print(output: Output, row: Comparison) -> None:
-    figures = f"{row.bytes:>7} B {row.service_us:>7.0f} µs {row.bare_us:>6.0f} µs {row.ratio:>7.2f}×"
+def _print_machine(output: Output, described: JsonObject) -> None:
+    versions = ", ".join(f"{name} {described[name]}" for name in ("aiohttp", "uvloop") if described[name])
+    output.line(f"{described['processor']}, {described['cores']} cores, load {described['load_average'][0]}")
+    output.line(f"{described['system']}, Python {described['python']}, {versions}, {described['load_generator']}")
+    output.line("")
+
+
+def _print_row(output: Output, row: Row) -> None:
+    target = "" if row.target is None else f"{row.target}"
     output.line(
-        f"{row.case.name:<12} {row.case.title:<24} {figures}  target {row.case.target:.1f}×  ", _VERDICTS[row.holds]
+        f"{row.title:<52} {row.shown:>12}  {target:<12} ", (f"{row.verdict:<8}", _STYLES[row.holds]), row.remark
     )
 
 
-def _as_json(row: Comparison) -> dict[str, object]:
+def _report(described: JsonObject, effort: Effort, rows: list[Row]) -> JsonObject:
     return {
-        "case": row.case.name,
-        "target": row.case.target,
-        "ratio": row.ratio,
-        "service_us": [each.cpu_us for each in row.service],
-        "bare_us": [each.cpu_us for each in row.bare],
+        "machine": described,
+        "rounds": effort.rounds,
+        "seconds": effort.seconds,
+        "rows": [row.as_json() for row in rows],
     }

@@ -1,15 +1,16 @@
-"""Requests as the load generators send them, and the replies that the service gave to them, for the bare handler."""
+"""Requests as the load generators send them, and replies as they come back."""
 
-import asyncio
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from crossbar_appstore.bench.processes import CannotMeasure, Server
-from crossbar_appstore.json_codec import dumps, loads
+from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
 
-_SECONDS: Final = 30.0
+HEAD_END: Final = b"\r\n\r\n"
+_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_WITHOUT_BODY: Final = frozenset({204, 304})
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +23,23 @@ class Request:
     method: str
     path: str
     headers: Mapping[str, str]
-    body: bytes = b""
+    body: str = ""
     addresses: int = 0
 
-    def encode(self, host: str, address: str = "10.255.0.1") -> bytes:
-        """The request on the wire."""
+    def encode(self, host: str, number: int = 0) -> bytes:
+        """The request on the wire, from the client with that number."""
+        body = self.body.encode()
         headers = {"Host": host, **self.headers}
         if self.addresses:
-            headers["X-Forwarded-For"] = address
-        if self.body:
-            headers["Content-Length"] = str(len(self.body))
+            headers["X-Forwarded-For"] = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+        if body:
+            headers["Content-Length"] = str(len(body))
         lines = [f"{self.method} {self.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-        return "\r\n".join([*lines, "", ""]).encode() + self.body
+        return "\r\n".join([*lines, "", ""]).encode() + body
+
+    def as_json(self) -> JsonObject:
+        """Its fields."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,11 @@ class Reply:
         """The value of a header field."""
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
+    @property
+    def json(self) -> Json:
+        """The body, parsed."""
+        return loads(self.body)
+
     def save(self, path: Path, route: str) -> None:
         """For the bare handler: what to answer, and the route on which."""
         head = {"route": route, "status": self.status, "reason": self.reason, "headers": list(map(list, self.headers))}
@@ -71,26 +82,16 @@ class Reply:
         return held["route"], cls(held["status"], held["reason"], headers, body)
 
 
-async def ask(server: Server, request: Request) -> Reply:
-    """Send one request on a connection of its own.
-
-    Raises:
-        CannotMeasure: no whole reply came.
-    """
-    try:
-        async with asyncio.timeout(_SECONDS):
-            return await _ask(server, request)
-    except (OSError, TimeoutError, EOFError, ValueError) as error:
-        raise CannotMeasure(f"{server.name}: {request.method} {request.path}: {error!r}") from error
+def status_of(received: bytes) -> int:
+    """The status of a reply that has begun to arrive."""
+    return int(received[9:12])
 
 
-async def _ask(server: Server, request: Request) -> Reply:
-    reader, writer = await asyncio.open_connection(server.host, server.port)
-    try:
-        writer.write(request.encode(f"{server.host}:{server.port}"))
-        head = await reader.readuntil(b"\r\n\r\n")
-        reply = Reply.parse(head, b"")
-        length = 0 if reply.status == 304 else int(reply.header("Content-Length") or 0)
-        return Reply(reply.status, reply.reason, reply.headers, await reader.readexactly(length))
-    finally:
-        writer.close()
+def whole_length(received: bytes) -> int | None:
+    """How many bytes a reply has, head included; None until its head is there."""
+    end = received.find(HEAD_END)
+    if end < 0:
+        return None
+    stated = _LENGTH.search(received, 0, end + 2)
+    length = int(stated[1]) if stated is not None and status_of(received) not in _WITHOUT_BODY else 0
+    return end + len(HEAD_END) + length
