@@ -24,6 +24,11 @@ def is_cors(headers: Mapping[str, str]) -> bool:
     )
 
 
+def is_preflight(method: str, headers: Mapping[str, str]) -> bool:
+    """Whether a browser asks what it may ask; such a request is answered whatever its path (deviation D19)."""
+    return method == "OPTIONS" and is_cors(headers)
+
+
 def cors_headers(headers: Mapping[str, str], allowed: Sequence[str] | None) -> Mapping[str, str]:
     """The five CORS headers; ``allowed`` is None before the methods of the resource are known."""
     return _cors_headers(

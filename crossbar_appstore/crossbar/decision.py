@@ -13,7 +13,7 @@ from crossbar_appstore.crossbar import negotiation, preconditions
 from crossbar_appstore.crossbar.access_log import without_tokens
 from crossbar_appstore.crossbar.body import parse_body
 from crossbar_appstore.crossbar.context import Context, Noun
-from crossbar_appstore.crossbar.cors import ALL_METHODS, cors_headers, is_cors
+from crossbar_appstore.crossbar.cors import ALL_METHODS, cors_headers, is_preflight
 from crossbar_appstore.crossbar.envelope import Envelope
 from crossbar_appstore.crossbar.errors import (
     AuthenticationRequired,
@@ -98,7 +98,7 @@ class DecisionOrder:
 
     async def _decide(self, context: Context, path: ApiPath, receive: Callable[[], Awaitable[bytes]]) -> HttpReply:
         resource = self._resources[path.nouns[-1].name] if path.nouns else _NO_RESOURCE
-        if context.method == "OPTIONS" and is_cors(context.headers):
+        if is_preflight(context.method, context.headers):
             return _preflight(context, resource, path)
         if path.version == "v1":  # 1
             raise Gone

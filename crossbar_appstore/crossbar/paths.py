@@ -27,6 +27,10 @@ class ApiPath:
     alias: bool = False
 
 
+NOWHERE: Final = ApiPath("v2", ())
+"""A path that names no endpoint."""
+
+
 class PathParser:
     """Splits raw paths into nouns.
 

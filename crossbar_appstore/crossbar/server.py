@@ -16,10 +16,10 @@ from crossbar_appstore.crossbar.access_log import AccessLog
 from crossbar_appstore.crossbar.body import MAX_BODY, too_large
 from crossbar_appstore.crossbar.client_address import Networks, client_address
 from crossbar_appstore.crossbar.context import Context
-from crossbar_appstore.crossbar.cors import cors_headers, is_cors
+from crossbar_appstore.crossbar.cors import cors_headers, is_cors, is_preflight
 from crossbar_appstore.crossbar.decision import DecisionOrder
 from crossbar_appstore.crossbar.errors import Refusal
-from crossbar_appstore.crossbar.paths import PathParser
+from crossbar_appstore.crossbar.paths import NOWHERE, PathParser
 from crossbar_appstore.crossbar.query import MalformedQuery, parse_query
 from crossbar_appstore.crossbar.rendering import HttpReply
 
@@ -106,7 +106,9 @@ class Handler:
         try:
             path = self._parser.parse(context.path)
         except MalformedQuery as error:
-            raise Refusal(400, "malformed request target") from error
+            if not is_preflight(context.method, context.headers):
+                raise Refusal(400, "malformed request target") from error
+            path = NOWHERE
         if path is None:
             return self._show_banner(context)
         return await self._order.reply(context, path, receive)

@@ -178,7 +178,7 @@ async def test_the_content_type_wins_over_a_conflict(ask: Wire, notes: Notes) ->
 
 async def test_a_preflight_wins_over_everything(ask: Wire) -> None:
     cors = {"Origin": "http://x"}
-    for path in ("/v1/x", "/v2/nosuch", "/v2/accounts/abc/notes", f"{FIRST}/foo/bar", f"{LIST}?%zz"):
+    for path in ("/v1/x", "/v2/nosuch", "/v2/accounts/abc/notes", f"{FIRST}/foo/bar", f"{LIST}?%zz", "/v2/%zz"):
         answer = await ask("OPTIONS", path, {**cors, **EXPIRED, **JSON, **HTML}, BROKEN)
         assert (answer.status, answer.body) == (200, b"")
         assert answer.headers["access-control-allow-origin"] == "*"
