@@ -10,14 +10,18 @@ import aiohttp
 
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.json_codec import JsonObject
-from crossbar_appstore.kazoo.ids import account_db
+from crossbar_appstore.kazoo.documents import stamp_maintenance
+from crossbar_appstore.kazoo.ids import account_db, new_id
 from crossbar_appstore.maintenance.accounts import NewAccount, create_account
 from crossbar_appstore.maintenance.app_folders import find_app_folders
 from crossbar_appstore.maintenance.demonstration import SAMPLES
 from crossbar_appstore.maintenance.loading import LoadRules, load_apps
 from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
+from tests.samples.make_pictures import DARK, icon
 
 PASSWORD: Final = "correct horse"
+LABELS: Final = ("Wallboard", "teapot", "Sound Library", "Shift Plan", "Call Notes")
+"""Of all apps, as they are listed. One has no texts and is shown by its name."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +91,8 @@ class System:
 
     async def brand(self, account: Account, domain: str, company: str, logo: bytes) -> None:
         """Give an account a look of its own at a domain, as KAZOO stores it."""
-        picture = {"content_type": "image/png", "data": base64.b64encode(logo).decode()}
         look: JsonObject = {"_id": "whitelabel", "pvt_type": "whitelabel", "domain": domain, "company_name": company}
-        await self.couch.save_doc(account_db(account.id), {**look, "_attachments": {"logo-logo.png": picture}})
+        await self.couch.save_doc(account_db(account.id), {**look, "_attachments": {"logo-logo.png": _inline(logo)}})
         listed = await self.couch.open_doc("accounts", account.id)
         await self.couch.save_doc("accounts", {**listed, "pvt_whitelabel_domain": domain})
 
@@ -120,9 +123,25 @@ class System:
 
 
 async def make_system(couch: Couch) -> Person:
-    """The master account and our sample apps, on an empty CouchDB; returns the master account's administrator."""
+    """The master account, our sample apps and a neglected one, on an empty CouchDB.
+
+    Returns the master account's administrator.
+    """
     master = NewAccount("Master", "master.example.com", "operator", PASSWORD)
     created = await create_account(couch, master)
     report = await load_apps(await MasterCatalogue.of(couch), find_app_folders(SAMPLES).folders, LoadRules())
     assert len(report.outcomes) == 4
+    await couch.save_doc(account_db(created.account_id), _neglected_app(created.account_id))
     return Person(created.user_id, Account(created.account_id, master.name), master.username)
+
+
+def _neglected_app(account_id: str) -> JsonObject:
+    """An app as somebody's script may have stored it years ago: no texts, no tags, an empty ``api_url``."""
+    fields = {"_id": new_id(), "name": "teapot", "api_url": "", "icon": "teapot.png"}
+    picture = icon(lambda x, y: False, DARK)
+    document = stamp_maintenance(fields, account_id=account_id, doc_type="app")
+    return {**document, "_attachments": {"teapot.png": _inline(picture)}}
+
+
+def _inline(picture: bytes) -> JsonObject:
+    return {"content_type": "image/png", "data": base64.b64encode(picture).decode()}

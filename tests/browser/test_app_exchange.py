@@ -3,13 +3,13 @@
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.system import Customer, System
+from tests.browser.system import LABELS, Customer, System
 from tests.browser.tab import Failed, Tab
-from tests.samples.make_pictures import AMBER, BLUE, GREEN, RED, Colour
+from tests.samples.make_pictures import AMBER, BLUE, GREEN, INK, RED, Colour
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-ICONS: dict[str, Colour] = {"Wallboard": BLUE, "Sound Library": RED, "Shift Plan": AMBER, "Call Notes": GREEN}
+ICONS: dict[str, Colour] = dict(zip(LABELS, (BLUE, INK, RED, AMBER, GREEN), strict=True))
 """The colour of each icon's disc."""
 generations = pytest.mark.parametrize("generation", ["4.3", "5.5"])
 
@@ -18,7 +18,7 @@ generations = pytest.mark.parametrize("generation", ["4.3", "5.5"])
 async def test_each_app_is_shown_with_the_pixels_of_its_icon(tab: Tab, customer: Customer, generation: str) -> None:
     await tab.enter(customer.admin, generation=generation)
     await tab.sees_apps(*ICONS)
-    await expect(tab.page.locator("#summary")).to_have_text("4 apps, 0 installed")
+    await expect(tab.page.locator("#summary")).to_have_text("5 apps, 0 installed")
     await expect(tab.app("Call Notes").locator(".phase")).to_have_text("beta")
     for label, colour in ICONS.items():
         icon = tab.app(label).locator(".icon")
@@ -44,6 +44,15 @@ async def test_details_tell_everything_about_an_app(tab: Tab, customer: Customer
     await expect(details.locator("dd")).to_have_text(["crossbar-appstore", "1.0", "Apache-2.0", "Free"])
     asked = ["GET accounts/{id}/apps_store/{id} 200"] if generation == "4.3" else []
     assert await tab.calls(since=before) == asked
+
+
+async def test_an_app_without_texts_and_pictures_has_details_too(tab: Tab, customer: Customer) -> None:
+    await tab.enter(customer.admin)
+    details = await tab.open_details("teapot")
+    await expect(details.locator(".description")).to_be_empty()
+    await expect(details.locator(".screenshots")).to_have_text("no screenshots")
+    await details.locator("[name=save]").click()
+    await tab.sees_installed("teapot")
 
 
 async def test_screenshots_load_without_an_account_in_the_path_and_need_no_token(tab: Tab, customer: Customer) -> None:
@@ -168,9 +177,11 @@ async def test_apps_without_an_address_of_their_own_use_the_api_of_the_page(
     tab: Tab, system: System, customer: Customer
 ) -> None:
     await system.install(customer.account, "shift-plan")
+    await system.install(customer.account, "teapot")
     await tab.enter(customer.admin)
-    await tab.page.locator("#launcher").get_by_role("button", name="Shift Plan").click()
-    await expect(tab.page.locator("#opened")).to_have_text(f"Shift Plan works for {customer.account.name}")
+    for label in ("Shift Plan", "teapot"):
+        await tab.page.locator("#launcher").get_by_role("button", name=label).click()
+        await expect(tab.page.locator("#opened")).to_have_text(f"{label} works for {customer.account.name}")
 
 
 def changes(calls: list[str]) -> list[str]:

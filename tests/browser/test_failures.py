@@ -75,7 +75,7 @@ async def test_without_couchdb_the_apps_stay_and_changes_are_refused_until_it_is
 
     await door.shut()
     await tab.page.get_by_role("button", name="Apps").click()
-    await expect(tab.page.locator("#summary")).to_have_text("4 apps, 0 installed")
+    await expect(tab.page.locator("#summary")).to_have_text("5 apps, 0 installed")
     details = await tab.open_details("Wallboard")
     await details.locator("[name=save]").click()
     await tab.sees_error("Oops! Something went wrong (503).")

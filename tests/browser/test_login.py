@@ -8,7 +8,7 @@ from playwright.async_api import expect
 
 from crossbar_appstore import __version__
 from tests.browser.page_server import CLUSTER_ID
-from tests.browser.system import Account, Customer, System
+from tests.browser.system import LABELS, Account, Customer, System
 from tests.browser.tab import Failed, Tab
 from tests.samples.make_pictures import RED, page
 from tests.samples.make_pictures import ROSE as ROSE_OF_THE_PALETTE
@@ -61,7 +61,7 @@ async def test_wrong_credentials_are_refused_on_the_page_and_the_right_ones_lead
     await expect(tab.page.get_by_role("alert")).to_have_text("Invalid credentials, please try again.")
     assert tab.failed.pop() == Failed("401", "/v2/user_auth")
     await tab.log_in(customer.admin)
-    await tab.sees_apps("Wallboard", "Sound Library", "Shift Plan", "Call Notes")
+    await tab.sees_apps(*LABELS)
     await expect(tab.page.locator("#who")).to_have_text(f"Ada Admin, {customer.account.name} ({__version__})")
     await tab.expect_calls(*LOOK_FOR_A_BRAND, "PUT user_auth 401", *FIRST_LOGIN, ASK_FOR_USERS)
 
@@ -96,7 +96,7 @@ async def test_a_disabled_account_is_told_why_nobody_can_log_in(tab: Tab, system
 async def test_a_reload_goes_on_with_the_token_of_the_cookie(tab: Tab, customer: Customer) -> None:
     await tab.enter(customer.admin)
     await tab.reload()
-    await tab.sees_apps("Wallboard", "Sound Library", "Shift Plan", "Call Notes")
+    await tab.sees_apps(*LABELS)
     resumed = ("POST auth/tokeninfo 200", *ASK_FOR_SESSION, *ASK_FOR_BILLS)
     await tab.expect_calls(*LOOK_FOR_A_BRAND, *resumed, ASK_FOR_USERS)
     assert "x-auth-token" not in tab.sent("POST", "/auth/tokeninfo").headers
@@ -119,7 +119,7 @@ async def test_logging_out_forgets_the_token(tab: Tab, customer: Customer) -> No
 
 async def test_the_oldest_and_the_newest_client_log_in_with_their_own_calls(tab: Tab, customer: Customer) -> None:
     await tab.enter(customer.admin, generation="4.3")
-    await tab.sees_apps("Wallboard", "Sound Library", "Shift Plan", "Call Notes")
+    await tab.sees_apps(*LABELS)
     more = ("GET accounts/{id}/ledgers/total 404", "GET accounts/{id}/limits 404", "GET accounts/{id}/users/{id} 200")
     opened = (ASK_FOR_USERS, "GET accounts/{id}/apps_store 200")
     await tab.expect_calls(*LOOK_FOR_A_BRAND, *FIRST_LOGIN, *more, *opened)
@@ -130,7 +130,7 @@ async def test_apps_are_named_in_the_users_language_and_else_in_english(
 ) -> None:
     jutta = await system.user(customer.account, "Jutta", "Müller", language="de-DE", priv_level="admin")
     await tab.enter(jutta)
-    await tab.sees_apps("Wallboard", "Sound Library", "Dienstplan", "Call Notes")
+    await tab.sees_apps("Wallboard", "teapot", "Sound Library", "Dienstplan", "Call Notes")
 
 
 async def test_the_operator_of_the_system_and_a_reseller_see_that_they_are(tab: Tab, system: System) -> None:

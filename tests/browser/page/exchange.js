@@ -41,11 +41,13 @@ export class Exchange {
   #tile(app) {
     const icon = make("span", { className: "icon" });
     icon.style.cssText = `background-image: url(${this.api.iconUrl(this.accountId, app.id)})`;
-    const label = make("b", { className: "label", textContent: textsOf(app, this.session).label });
+    const { label } = textsOf(app, this.session);
+    const title = make("b", { className: "label", textContent: label });
     const state = make("span", { className: "state", textContent: isInstalled(app) ? "installed" : "not installed" });
-    const phase = make("i", { className: "phase", textContent: app.phase === "gold" ? "" : app.phase });
-    const data = { id: app.id, name: app.name, installed: isInstalled(app) };
-    return make("li", { className: "app", data, onclick: () => this.#details(app) }, [icon, label, state, phase]);
+    const phase = make("i", { className: "phase", textContent: app.phase === "gold" ? "" : (app.phase ?? "") });
+    // What a search would look for; without a label the page stops here.
+    const data = { id: app.id, search: label.toLowerCase(), installed: isInstalled(app) };
+    return make("li", { className: "app", data, onclick: () => this.#details(app) }, [icon, title, state, phase]);
   }
 
   async #details(listed) {
@@ -67,9 +69,9 @@ export class Exchange {
     const texts = textsOf(app, this.session);
     dialog.dataset.id = app.id;
     one("h2", dialog).textContent = texts.label;
-    one(".description", dialog).textContent = texts.description;
-    one(".extended", dialog).textContent = texts.extended_description;
-    fill(one(".features", dialog), texts.features.map(item));
+    one(".description", dialog).textContent = texts.description ?? "";
+    one(".extended", dialog).textContent = texts.extended_description ?? "";
+    fill(one(".features", dialog), (texts.features ?? []).map(item));
     fill(one("dl", dialog), facts(app));
     fill(one(".screenshots", dialog), this.#screenshots(app));
     this.#form(one("form", dialog), listed);
