@@ -8,10 +8,11 @@ from typing import Final
 
 from crossbar_appstore.bench.cases import Client, log_in
 from crossbar_appstore.bench.exchange import connection, visit
+from crossbar_appstore.bench.made_up import made_up_id
 from crossbar_appstore.bench.processes import CannotMeasure, Server
 from crossbar_appstore.bench.rows import Row, Target
 from crossbar_appstore.bench.stage import Stage
-from crossbar_appstore.bench.stand_in import StandIn, made_up_id
+from crossbar_appstore.bench.stand_in import StandIn
 from crossbar_appstore.bench.system import MASTER
 from crossbar_appstore.bench.wire import Request
 
@@ -47,13 +48,19 @@ def list_of(client: Client, account_id: str) -> Request:
     return client.get(f"/v2/accounts/{account_id}/apps_store")
 
 
+def app_of(client: Client, account_id: str) -> Request:
+    """An app of another account, which takes the same documents."""
+    return client.get(f"{list_of(client, account_id).path}/{client.app_id}")
+
+
 async def _measure(server: Server, couchdb: StandIn, client: Client, clients: int, name: str, title: str) -> Row:
     account_id = made_up_id(1_000_000 + clients)
-    seconds = await at_once(server, list_of(client, account_id), clients)
+    couchdb.watch(account_id)
+    seconds = await at_once(server, app_of(client, account_id), clients)
     return Row(
         name,
         title,
-        couchdb.count(account_id),
+        couchdb.count,
         "reads",
         Target(most=_READS),
         f"{couchdb.most_at_once} at once; {seconds / _DELAY:.1f} times as long as one read",

@@ -7,6 +7,7 @@ from typing import Final
 
 from crossbar_appstore.bench.processes import CannotMeasure, Server
 from crossbar_appstore.bench.wire import HEAD_END, Reply, Request, whole_length
+from crossbar_appstore.json_codec import loads
 
 _SECONDS: Final = 60.0
 _SHOWN: Final = 300
@@ -78,12 +79,24 @@ async def visit(server: Server, requests: Iterable[Request], connections: int, s
             for request in waiting:
                 _check(server, request, await connected.ask(request), status)
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(connections):
-            group.create_task(work())
+    working = [asyncio.create_task(work()) for _ in range(connections)]
+    try:
+        await asyncio.gather(*working)
+    finally:
+        for task in working:
+            task.cancel()
 
 
 def _check(server: Server, request: Request, reply: Reply, status: int) -> None:
     if reply.status != status:
-        shown = reply.body[:_SHOWN].decode(errors="replace")
-        raise CannotMeasure(f"{server.name}: {request.method} {request.path}: {reply.status}, not {status}: {shown}")
+        what = f"{server.name}: {request.method} {request.path}"
+        raise CannotMeasure(f"{what}: {reply.status}, not {status}: {_shown(reply)}")
+
+
+def _shown(reply: Reply) -> str:
+    """What an envelope says, without the token that it repeats."""
+    try:
+        envelope = loads(reply.body)
+        return str({name: envelope[name] for name in ("message", "data") if name in envelope})[:_SHOWN]
+    except (ValueError, TypeError):
+        return f"{len(reply.body)} bytes"

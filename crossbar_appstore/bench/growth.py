@@ -1,20 +1,24 @@
 """Whether requests cost the same however many apps and accounts there are."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack
 from statistics import median
 from typing import Final
 
 from crossbar_appstore.bench.cases import Case, Client, constant_cases, list_case, log_in
-from crossbar_appstore.bench.cold import list_of
+from crossbar_appstore.bench.cold import app_of, list_of
 from crossbar_appstore.bench.exchange import visit
 from crossbar_appstore.bench.load import CONNECTIONS
+from crossbar_appstore.bench.made_up import made_up_id
 from crossbar_appstore.bench.processes import Server
 from crossbar_appstore.bench.ratios import beside_bare_handler, in_turns, paired_ratio
 from crossbar_appstore.bench.rows import Row, Target
 from crossbar_appstore.bench.stage import Stage
-from crossbar_appstore.bench.stand_in import StandIn, made_up_id
+from crossbar_appstore.bench.stand_in import StandIn
 from crossbar_appstore.bench.system import MASTER
+from crossbar_appstore.bench.wire import Request
+
+Asking = Callable[[Client, str], Request]
 
 _SAME: Final = Target(least=0.85, most=1.15)
 _FEW_ENOUGH: Final = 4_000
@@ -74,15 +78,15 @@ async def accounts(stage: Stage) -> AsyncGenerator[Row, None]:
             yield await _same_cost(stage, f"{one.name}-accounts", title, ((small, one), (large, other)))
 
 
-async def _get_known(server: Server, client: Client, numbers: range) -> None:
-    await visit(server, (list_of(client, made_up_id(number)) for number in numbers), CONNECTIONS)
+async def _get_known(server: Server, client: Client, numbers: range, request: Asking = list_of) -> None:
+    await visit(server, (request(client, made_up_id(number)) for number in numbers), CONNECTIONS)
 
 
 async def _memory(server: Server, client: Client, few: int, some: int, many: int) -> Row:
-    """Memory an account as long as all fit into the caches; then all the others are visited."""
+    """Memory an account as long as all fit into the caches; then the others are visited, for less than a list."""
     resident = [_resident(server)]
-    for numbers in (range(few, some), range(some, many)):
-        await _get_known(server, client, numbers)
+    for numbers, request in ((range(few, some), list_of), (range(some, many), app_of)):
+        await _get_known(server, client, numbers, request)
         resident.append(_resident(server))
     megabytes = [f"{each / 1e6:.1f} MB" for each in resident]
     return Row(
