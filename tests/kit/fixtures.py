@@ -2,22 +2,25 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from crossbar_appstore.auth import rsa_keys
+from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.embedded import EmbeddedCouchDB
 from tests.datastore.fault_proxy import FaultProxy
 from tests.kit.service import Service
 from tests.kit.system import StrangersData, System, open_couch
 
 NewService = Callable[..., Service]
+_read_once = cache(rsa_keys.from_pem)
 
-__all__ = ["kit_couchdb_url", "kit_key", "new_service", "proxy", "service", "standing_system", "system"]
+__all__ = ["kit_couchdb_url", "kit_key", "kit_system", "new_service", "proxy", "service", "standing_system", "system"]
 
 
 @pytest.fixture(scope="session")
@@ -44,26 +47,48 @@ def kit_key() -> RSAPrivateKey:
 
 @asynccontextmanager
 async def standing_system(couchdb_url: str, key: RSAPrivateKey) -> AsyncIterator[System]:
-    """For fixtures that share a system among tests; there is one at a time."""
+    """For fixtures that keep an event loop; there is one system at a time."""
     async with open_couch(couchdb_url) as couch:
-        made = System(couch, key)
-        try:
-            await made.create()
-        except StrangersData as error:
-            pytest.fail(str(error), pytrace=False)
+        made = System(key)
+        await _create(made, couch)
         yield made
-        await made.destroy()
+        await made.destroy(couch)
+
+
+@pytest.fixture(scope="module")
+def kit_system(kit_couchdb_url: str, kit_key: RSAPrivateKey) -> Iterator[System]:
+    async def once(operation: Callable[[Couch], Awaitable[None]]) -> None:
+        async with open_couch(kit_couchdb_url) as couch:
+            await operation(couch)
+
+    made = System(kit_key)
+    asyncio.run(once(partial(_create, made)))
+    yield made
+    asyncio.run(once(made.destroy))
 
 
 @pytest.fixture
-async def system(kit_couchdb_url: str, kit_key: RSAPrivateKey) -> AsyncIterator[System]:
-    async with standing_system(kit_couchdb_url, kit_key) as made:
-        yield made
+async def system(kit_system: System, kit_couchdb_url: str) -> AsyncIterator[System]:
+    async with open_couch(kit_couchdb_url) as couch:
+        kit_system.begin(couch)
+        yield kit_system
+        await kit_system.restore()
+
+
+async def _create(system: System, couch: Couch) -> None:
+    try:
+        await system.create(couch)
+    except StrangersData as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture
-async def new_service(system: System, kit_couchdb_url: str) -> AsyncIterator[NewService]:
+async def new_service(
+    system: System, kit_couchdb_url: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[NewService]:
     """``new_service(couchdb_url=…, CROSSBAR_WRITES_NEED_ADMIN="false")``: as many as a test wants."""
+    # Reading a private key takes longer than all the rest of most tests; it is always the same one.
+    monkeypatch.setattr(rsa_keys, "from_pem", _read_once)
     made: list[Service] = []
 
     def make(couchdb_url: str = kit_couchdb_url, **settings: str) -> Service:

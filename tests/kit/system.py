@@ -1,14 +1,17 @@
-"""A KAZOO system of one test's own: a master account with a catalogue, and whatever accounts the test adds.
+"""A KAZOO system: a master account with a catalogue, and whatever accounts a test adds.
 
     sub = await system.account("sub", below=system.master)
     await system.store(sub, apps={system.apps["voip"]: permission("all")})
     answer = await service.get(sub.path, sub)
 
-It lives on a CouchDB that no other system uses meanwhile, and takes away everything that it brought.
+It lives on a CouchDB that no other system uses meanwhile. The tests of a module share it: what one changes of the
+master account or of the configuration is put back; the other accounts are each test's own. In the end everything that
+came with it is taken away.
 """
 
 import asyncio
 import base64
+import copy
 import hashlib
 import hmac
 import time
@@ -23,7 +26,7 @@ from crossbar_appstore.auth import rsa_keys
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.design_documents import design_document
 from crossbar_appstore.datastore.errors import DatabaseMissing, DocumentMissing
-from crossbar_appstore.json_codec import JsonObject
+from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.accounts import apps_store_document
 from tests.kit.accounts import Account, User
 from tests.kit.apps import app_document, illustrated
@@ -40,33 +43,75 @@ class System:
     which is not published.
     """
 
-    def __init__(self, couch: Couch, key: RSAPrivateKey) -> None:
-        self.couch = couch
+    def __init__(self, key: RSAPrivateKey) -> None:
         self.master = Account.new("Master", None)
         documents = [illustrated("voip"), *map(app_document, ("numbers", "port"))]
         documents.append(app_document("hidden", published=False))
         self.apps: dict[str, str] = {document["name"]: document["_id"] for document in documents}
-        self._catalogue = documents
+        self._couch: Couch | None = None
         self._key = key
         self._key_id = uuid.uuid4().hex
         self._secret = uuid.uuid4().hex
         self._accounts: list[Account] = []
+        self._first = self._documents(documents)
+        self._touched: set[tuple[str, str]] = set()
+        self._sequence: Json = None
 
-    async def create(self) -> None:
-        """Raises StrangersData rather than touch a system that somebody uses."""
-        await asyncio.gather(*(self.couch.create_database(database) for database in SYSTEM_DATABASES))
-        await asyncio.gather(*(self._refuse_strangers(database) for database in SYSTEM_DATABASES))
+    @property
+    def couch(self) -> Couch:
+        """The client of the test that runs."""
+        assert self._couch is not None
+        return self._couch
+
+    def _documents(self, apps: list[JsonObject]) -> dict[tuple[str, str], JsonObject]:
+        """What a test finds, by database and id."""
         auth = {"system_key": self._key_id, "secret_for_user_signature": self._secret}
-        await asyncio.gather(
-            self._add(self.master, [design_document("apps_store"), *self._catalogue]),
-            self._save("system_config", _config("accounts", master_account_id=self.master.id), _config("auth", **auth)),
-            self._save("system_auth", self._key_document()),
-        )
+        users = [user.document for user in self.master.users]
+        found = [
+            ("accounts", self.master.document),
+            ("services", self.master.services),
+            ("system_config", _config("accounts", master_account_id=self.master.id)),
+            ("system_config", _config("auth", **auth)),
+            ("system_auth", self._key_document()),
+        ]
+        own = (self.master.document, *users, design_document("apps_store"), *apps)
+        found += [(self.master.database, document) for document in own]
+        return {(database, document["_id"]): copy.deepcopy(document) for database, document in found}
 
-    async def destroy(self) -> None:
+    async def create(self, couch: Couch) -> None:
+        """Raises StrangersData rather than touch a system that somebody uses."""
+        self._couch = couch
+        await asyncio.gather(*(couch.create_database(database) for database in SYSTEM_DATABASES))
+        await asyncio.gather(*(self._refuse_strangers(database) for database in SYSTEM_DATABASES))
+        await couch.create_database(self.master.database, q=1)
+        for database in (*SYSTEM_DATABASES, self.master.database):
+            await self._save(database, *(document for (where, _), document in self._first.items() if where == database))
+        self._sequence = await couch.update_seq(self.master.database)
+
+    def begin(self, couch: Couch) -> None:
+        """Lend the system to a test."""
+        self._couch = couch
+
+    async def restore(self) -> None:
+        """Undo what the test changed of what others find, through us or through a service."""
+        changes, self._sequence = await self.couch.changes_since(self.master.database, self._sequence)
+        touched = self._touched | {(self.master.database, change.id) for change in changes}
+        if touched:
+            await asyncio.gather(*(self._restore(*where) for where in touched))
+            self._sequence = await self.couch.update_seq(self.master.database)
+        self._touched.clear()
+        self.master.services = copy.deepcopy(self._first["services", self.master.id])
+        for document in (self.master.document, *(user.document for user in self.master.users)):
+            first = self._first[self.master.database, document["_id"]]
+            document.clear()
+            document.update(copy.deepcopy(first))
+
+    async def destroy(self, couch: Couch) -> None:
+        """Take everything away."""
+        self._couch = couch
         await asyncio.gather(
             *(self._clear(database) for database in SYSTEM_DATABASES),
-            *(self._drop(account.database) for account in self._accounts),
+            *(self._drop(account.database) for account in (self.master, *self._accounts)),
         )
 
     # Accounts
@@ -74,7 +119,13 @@ class System:
     async def account(self, name: str, below: Account, **fields: Any) -> Account:
         """A new one, without an ``apps_store`` document; ``reseller=True`` makes a reseller, the rest are fields."""
         made = Account.new(name, below, **fields)
-        await self._add(made, [])
+        self._accounts.append(made)
+        await self.couch.create_database(made.database, q=1)
+        await asyncio.gather(
+            self._save(made.database, made.document, *(user.document for user in made.users)),
+            self._save("accounts", made.document),
+            self._save("services", made.services),
+        )
         return made
 
     async def user(self, account: Account, **fields: Any) -> User:
@@ -132,6 +183,7 @@ class System:
     async def put(self, database: str, document: JsonObject) -> JsonObject:
         """Save over whatever is there."""
         doc_id = document["_id"]
+        self._touch(database, doc_id)
         new = {key: value for key, value in document.items() if key != "_rev"}
         try:
             stored = await self.couch.open_doc(database, doc_id)
@@ -140,6 +192,7 @@ class System:
         return await self.couch.save_doc(database, new | {"_rev": stored["_rev"]})
 
     async def remove(self, database: str, doc_id: str) -> None:
+        self._touch(database, doc_id)
         stored = await self.couch.open_doc(database, doc_id)
         await self.couch.delete_doc(database, doc_id, stored["_rev"])
 
@@ -171,14 +224,20 @@ class System:
         attachment = {"content_type": rsa_keys.PEM_TYPE, "data": pem}
         return {"_id": self._key_id, "pvt_type": "system_key", "_attachments": {"private_key.pem": attachment}}
 
-    async def _add(self, account: Account, more: list[JsonObject]) -> None:
-        self._accounts.append(account)
-        await self.couch.create_database(account.database, q=1)
-        await asyncio.gather(
-            self._save(account.database, account.document, *(user.document for user in account.users), *more),
-            self._save("accounts", account.document),
-            self._save("services", account.services),
-        )
+    def _touch(self, database: str, doc_id: str) -> None:
+        if database == "system_config" or (database, doc_id) in self._first:
+            self._touched.add((database, doc_id))
+
+    async def _restore(self, database: str, doc_id: str) -> None:
+        first = self._first.get((database, doc_id))
+        try:
+            stored = await self.couch.open_doc(database, doc_id)
+        except DocumentMissing:
+            stored = None
+        if first is not None:
+            await self.couch.save_doc(database, first if stored is None else first | {"_rev": stored["_rev"]})
+        elif stored is not None:
+            await self.couch.delete_doc(database, doc_id, stored["_rev"])
 
     async def _save(self, database: str, *documents: JsonObject) -> None:
         """Save documents that are new."""
