@@ -43,6 +43,7 @@ def _picture_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--max-picture-bytes",
             type=click.IntRange(min=1),
+            metavar="BYTES",
             default=MAX_PICTURE_BYTES,
             show_default=True,
             help="Refuse larger pictures.",

@@ -45,6 +45,7 @@ def _loading_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--max-picture-bytes",
             type=click.IntRange(min=1),
+            metavar="BYTES",
             default=MAX_PICTURE_BYTES,
             show_default=True,
             help="Leave out larger pictures.",

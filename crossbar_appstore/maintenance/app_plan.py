@@ -68,7 +68,7 @@ class AppPlan:
     """What is to be done with one app's folder.
 
     ``document`` is what to save, where anything is: with the stubs of what it keeps, and without ``inline``, the
-    pictures that are still to be read.
+    pictures that are still to be read. ``app_id`` is ``None`` where saving makes one up.
     """
 
     source: AppSource
@@ -140,10 +140,10 @@ def _creation(source: AppSource, metadata: JsonObject, account_id: str, options:
     return AppPlan(
         source,
         Action.CREATED,
-        document["_id"],
+        string_at(metadata, "_id"),
         document,
         source.pictures,
-        field_changes({}, document),
+        field_changes({}, {key: value for key, value in document.items() if key != "_id" or key in metadata}),
         picture_changes({}, {}, source.pictures),
         remarks,
     )

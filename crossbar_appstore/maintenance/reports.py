@@ -25,11 +25,12 @@ class AppOutcome:
 
     @classmethod
     def of(cls, plan: AppPlan, *, revision: str | None = None) -> Self:
-        """The outcome of a plan that was carried out, or needs no save."""
+        """The outcome of a plan: with its new revision once it was carried out."""
+        saved_id = plan.document["_id"] if plan.document is not None and revision is not None else None
         return cls(
             str(plan.source.folder),
             plan.source.name,
-            plan.app_id,
+            saved_id or plan.app_id,
             plan.action,
             revision,
             plan.changes,

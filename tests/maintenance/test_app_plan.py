@@ -50,12 +50,16 @@ def test_a_new_app_becomes_the_document_that_kazoo_makes(app: Path) -> None:
     assert made.document["pvt_account_db"] == encoded_account_db(MASTER)
     assert made.document["pvt_created"] == made.document["pvt_modified"]
     assert "pvt_vsn" not in made.document
-    assert made.document["_id"] == made.app_id
+    assert made.app_id is None
+    assert "_id" not in [change.field for change in made.changes]
     assert [picture.name for picture in made.inline] == ["icon.png", "one.png", "two.jpg"]
 
 
 def test_each_new_app_gets_an_id_of_its_own(app: Path) -> None:
-    assert plan(app, []).app_id != plan(app, []).app_id
+    first, second = plan(app, []).document, plan(app, []).document
+    assert first is not None
+    assert second is not None
+    assert first["_id"] != second["_id"]
 
 
 def test_a_new_app_has_the_address_that_was_given_or_none(tmp_path: Path) -> None:
@@ -91,6 +95,7 @@ def test_private_fields_of_the_file_are_not_taken(tmp_path: Path) -> None:
 def test_an_exported_app_keeps_its_id_and_its_addresses(tmp_path: Path) -> None:
     app_id = new_id()
     app = make_app(tmp_path, _id=app_id, api_url="https://api.example.com/v2/", source_url="https://x/apps/w")
+    assert plan(app, []).app_id == app_id
     made = plan(app, []).document
     assert made is not None
     assert (made["_id"], made["api_url"], made["source_url"]) == (
