@@ -94,19 +94,17 @@ class AppsStore(Resource):
 
     async def validate(self, context: Context, *params: str) -> None:
         """Whether the request can be done; what is read is answered already."""
-        if context.account_id is None and len(params) < 2 and params != (BLACKLIST,):
-            raise _account_required()
         match params, context.verb:
-            case (_, _, *_), _:
-                await self._validate_picture(context, *params)
             case (), _:
                 await self._list(context, _account_id(context))
             case ("blacklist",), verb:
-                await self._validate_blacklist(context, verb)
+                await self._validate_blacklist(context, _account_id(context), verb)
             case (app_id,), "GET":
                 await self._read(context, _account_id(context), app_id)
             case (app_id,), verb:
                 await self._validate_change(context, _account_id(context), app_id, verb)
+            case _:
+                await self._validate_picture(context, *params)
 
     async def put(self, context: Context, *params: str) -> None:
         """Install."""
@@ -157,11 +155,10 @@ class AppsStore(Resource):
         context.stored["app"] = app
         self._identify(context, document, (body.etag,) if body is not None and _rev(known) == _rev(document) else ())
 
-    async def _validate_blacklist(self, context: Context, verb: str) -> None:
+    async def _validate_blacklist(self, context: Context, account_id: str, verb: str) -> None:
         identity = context.identity
         if not isinstance(identity, Identity) or not is_in_account_hierarchy(identity.account_id, context.account):
             raise Forbidden
-        account_id = _account_id(context)
         if verb == "POST":
             _raise_errors(permissions.validate_blacklist(context.data))
             document = (await self._store.open(account_db(account_id), DOCUMENT_ID)).document
@@ -237,14 +234,13 @@ def _is_public_picture(context: Context) -> bool:
 
 
 def _account_id(context: Context) -> str:
-    if context.account_id is None:
-        raise _account_required()
-    return context.account_id
-
-
-def _account_required() -> ValidationError:
+    """The account in the path; without one there is nothing but pictures."""
+    if context.account_id is not None:
+        return context.account_id
+    if context.resource.params == (BLACKLIST,):
+        raise Forbidden
     problem = {"message": "Field is required but missing", "value": "account_id"}
-    return ValidationError({"account_id": {"required": problem}})
+    raise ValidationError({"account_id": {"required": problem}})
 
 
 def _raise_errors(errors: SchemaErrors) -> None:
