@@ -10,6 +10,7 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,6 +19,7 @@ from crossbar_appstore.datastore.notices import NoticeBoard
 from tests.datastore.fault_proxy import Fault, FaultProxy
 from tests.kit.service import Client
 from tests.kit.system import System
+from tests.serving import stubborn
 from tests.serving.running import FRESH, PATIENCE, refused, running, settings, status
 
 
@@ -69,6 +71,33 @@ async def test_told_to_stop_before_it_is_up_it_stops(kit_couchdb_url: str) -> No
         await service
     assert announced == []
     assert multiprocessing.active_children() == []
+
+
+async def test_a_worker_that_does_not_stop_is_killed(kit_couchdb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "worker_main", stubborn.worker_main)
+    monkeypatch.setattr(serving, "DRAIN", -1.5)
+    announced: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    chosen = settings(kit_couchdb_url, CROSSBAR_WORKERS="2")
+    service = asyncio.create_task(serving.serve(chosen, announced.set_result))
+    async with asyncio.timeout(PATIENCE):
+        await announced
+        os.kill(os.getpid(), signal.SIGTERM)
+        await service
+    assert multiprocessing.active_children() == []
+
+
+async def test_a_worker_whose_supervisor_is_gone_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    sentinel, supervisor = os.pipe()
+    monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(sentinel=sentinel))
+    stop = asyncio.Event()
+    watching = asyncio.create_task(serving._stop_when_orphaned(stop))
+    await asyncio.sleep(0.05)
+    assert not stop.is_set()
+    os.close(supervisor)  # which is what the end of the process does
+    async with asyncio.timeout(PATIENCE):
+        await watching
+    assert stop.is_set()
+    os.close(sentinel)
 
 
 async def test_requests_under_way_are_answered_before_the_workers_stop(
