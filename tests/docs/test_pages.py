@@ -10,51 +10,34 @@ import pytest
 
 from crossbar_appstore import __version__
 from crossbar_appstore.settings import SETTINGS
-
-CHECKOUT = Path(__file__).parents[2]
-PAGES = sorted([*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").rglob("*.md")])
-LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
-HEADING = re.compile(r"^#+ +(.+?)\s*$", re.MULTILINE)
-FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
-
-
-def text(page: Path) -> str:
-    return page.read_text(encoding="utf-8")
-
-
-def anchors(page: Path) -> set[str]:
-    headings = HEADING.findall(FENCE.sub("", text(page)))
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+from tests.docs.pages import CHECKOUT, DOCS, PAGES, anchors, fences, links, name, text
 
 
 def broken_links(page: Path) -> Iterator[str]:
-    for link in LINK.findall(FENCE.sub("", text(page))):
+    for link in links(page):
         if "://" in link:
             continue
-        name, _, anchor = unquote(link).partition("#")
-        target = (page.parent / name) if name else page
+        place, _, anchor = unquote(link).partition("#")
+        target = (page.parent / place) if place else page
         if not target.exists() or (anchor and anchor not in anchors(target)):
             yield link
 
 
-def fences(*languages: str) -> list[object]:
+def examples(*languages: str) -> list[object]:
     return [
-        pytest.param(
-            language, code, id=f"{page.relative_to(CHECKOUT)}:{text(page).count(chr(10), 0, match.start()) + 1}"
-        )
+        pytest.param(fence.language, fence.text, id=f"{name(page)}:{fence.line}")
         for page in PAGES
-        for match in FENCE.finditer(text(page))
-        for language, code in [match.groups()]
-        if language in languages
+        for fence in fences(page)
+        if fence.language in languages
     ]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     assert list(broken_links(page)) == []
 
 
-@pytest.mark.parametrize(("language", "code"), fences("json", "python"))
+@pytest.mark.parametrize(("language", "code"), examples("json", "python"))
 def test_examples_are_well_formed(language: str, code: str) -> None:
     if language == "json":
         json.loads(code)
@@ -62,8 +45,15 @@ def test_examples_are_well_formed(language: str, code: str) -> None:
         compile(code, "example", "exec")
 
 
+def test_the_map_leads_to_every_page() -> None:
+    index = DOCS / "index.md"
+    reached = {(index.parent / link.partition("#")[0]).resolve() for link in links(index)}
+    missing = {name(page) for page in PAGES if page.parent != DOCS / "cli" and page not in (*reached, index)}
+    assert missing == set()
+
+
 def test_each_setting_is_described_as_it_is() -> None:
-    page = text(CHECKOUT / "docs" / "settings.md")
+    page = text(DOCS / "settings.md")
     rows = {line for line in page.splitlines() if line.startswith("| `") and "`--" in line}
     assert rows == {
         f"| `{each.variable}` | `{each.option}` | {f'`{each.default}`' if each.default else 'unset'} | {each.doc} |"
@@ -71,5 +61,17 @@ def test_each_setting_is_described_as_it_is() -> None:
     }
 
 
+def test_no_page_speaks_of_a_setting_that_does_not_exist() -> None:
+    known = {each.variable for each in SETTINGS}
+    named = {(name(page), word) for page in PAGES for word in re.findall(r"\bCROSSBAR_[A-Z_]+", text(page))}
+    assert {(page, word) for page, word in named if word not in known} == set()
+
+
 def test_the_changelog_has_a_section_for_this_version() -> None:
     assert re.search(rf"^## \[{re.escape(__version__)}\]", text(CHECKOUT / "CHANGELOG.md"), re.MULTILINE)
+
+
+def test_the_changelog_has_a_sentence_a_line() -> None:
+    lines = [line for line in text(CHECKOUT / "CHANGELOG.md").splitlines() if line.startswith("- ")]
+    assert lines
+    assert [line for line in lines if not re.fullmatch(r"- (?:[^.]|\.(?! ))+\.", line)] == []

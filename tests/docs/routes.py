@@ -1,0 +1,114 @@
+"""The routes that the application answers, found by asking its resources, and those that the pages have in tables."""
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from types import CodeType
+from typing import Any, Final
+
+import pytest
+
+from crossbar_appstore import application
+from crossbar_appstore.crossbar.cors import ALL_METHODS
+from crossbar_appstore.crossbar.resource import Resource
+from crossbar_appstore.settings import Settings
+from tests.docs.pages import DOCS, rows
+
+ANY: Final = "{}"
+"""Stands for a param that is an id, an index or a name."""
+
+Route = tuple[str, ...]
+"""A noun and its params."""
+
+_LONGEST: Final = 4
+_PARAM: Final = re.compile(r"\{[^{}/]*\}")
+_CODE: Final = re.compile(r"`([^`]+)`")
+_METHODS: Final = re.compile(r"[A-Z]+(?:, [A-Z]+)*")
+
+
+def wired(monkeypatch: pytest.MonkeyPatch) -> dict[str, Resource]:
+    """The resources that the composition root wires, by noun."""
+    found: dict[str, Resource] = {}
+    original = application.by_noun
+
+    def remember(resources: Iterable[Resource]) -> dict[str, Resource]:
+        found.update(original(resources))
+        return found
+
+    monkeypatch.setattr(application, "by_noun", remember)
+    application.create_application(Settings.load({"COUCHDB_URL": "http://127.0.0.1:1"}))
+    return found
+
+
+def answered(resources: Mapping[str, Resource]) -> dict[Route, set[str]]:
+    """Route → methods; of params that are treated alike, ``ANY`` stands for all."""
+    found: dict[Route, set[str]] = {}
+    for noun, resource in resources.items():
+        words = (ANY, *sorted(_words(resource)))
+        for length in range(_LONGEST + 1):
+            for params in itertools.product(words, repeat=length):
+                methods = methods_of(resource, params)
+                if methods and not any(methods_of(resource, other) == methods for other in _wider(params)):
+                    found[noun, *params] = methods
+    return found
+
+
+def methods_of(resource: Resource, params: Iterable[str]) -> set[str]:
+    return set(resource.allowed_methods(*params) or ())
+
+
+def documented(nouns: Iterable[str]) -> dict[Route, set[str]]:
+    """Route → methods, from each table row of ``docs/`` whose first cell has paths and whose second has methods.
+
+    A path that begins with a slash replaces the last part of the one before it. What stands in front of the last noun
+    is left out: ``accounts/{A}/users/{U}/apps_store`` is ``apps_store``.
+    """
+    found: dict[Route, set[str]] = {}
+    known = set(nouns)
+    for page in sorted(DOCS.rglob("*.md")):
+        for cells in rows(page):
+            if len(cells) > 1 and _METHODS.fullmatch(cells[1]) and set(cells[1].split(", ")) <= set(ALL_METHODS):
+                for path in _paths(cells[0]):
+                    route = _route(path, known)
+                    if route is not None:
+                        found.setdefault(route, set()).update(cells[1].split(", "))
+    return found
+
+
+def _wider(params: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    for index, param in enumerate(params):
+        if param != ANY:
+            yield (*params[:index], ANY, *params[index + 1 :])
+
+
+def _words(resource: Resource) -> set[str]:
+    """The words that ``allowed_methods`` may know: its constants, and those of the names that it uses."""
+    method = type(resource).allowed_methods
+    code: CodeType = method.__code__
+    values = [*code.co_consts, *(method.__globals__.get(name) for name in code.co_names)]
+    return {word for word in _texts(values) if word not in ALL_METHODS and word.isidentifier()}
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | tuple | set | frozenset | dict):
+        for each in value:
+            yield from _texts(each)
+
+
+def _paths(cell: str) -> Iterator[str]:
+    last = ""
+    for code in _CODE.findall(cell):
+        path = f"{last.rpartition('/')[0]}{code}" if code.startswith("/") else code
+        if not code.startswith("/"):
+            last = code
+        elif last.count("/") == 0:
+            path = last + code
+        yield path
+
+
+def _route(path: str, nouns: set[str]) -> Route | None:
+    tokens = [_PARAM.sub(ANY, token) for token in path.split("/")]
+    starts = [index for index, token in enumerate(tokens) if token in nouns]
+    return tuple(tokens[starts[-1] :]) if starts else None

@@ -1,0 +1,106 @@
+"""What operators are told is so: the log, the proxy, the numbers."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from crossbar_appstore import serving
+from crossbar_appstore.auth import tokens
+from crossbar_appstore.cli import serving as cli_serving
+from crossbar_appstore.datastore import ages, cache, catalogue_loading, wire
+from tests.docs.pages import CHECKOUT, DOCS, README, fences, rows, text
+
+PAGE = DOCS / "operations.md"
+LEVELS = {"debug": "DEBUG", "info": "INFO", "warning": "WARNING", "error": "ERROR", "exception": "ERROR"}
+
+Entry = tuple[str, str, frozenset[str]]
+"""Message, level, members."""
+
+
+def logged() -> Iterator[Entry]:
+    """What the service logs, from its source; measuring is no service."""
+    for path in (CHECKOUT / "crossbar_appstore").rglob("*.py"):
+        if "bench" not in path.parts:
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if _is_log_call(node):
+                    assert isinstance(node, ast.Call)
+                    yield _entry(node)
+
+
+def _is_log_call(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in LEVELS
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id in ("log", "logger")
+    )
+
+
+def _entry(call: ast.Call) -> Entry:
+    assert isinstance(call.func, ast.Attribute)
+    message = call.args[0]
+    assert isinstance(message, ast.Constant), ast.unparse(call)
+    extra = [keyword.value for keyword in call.keywords if keyword.arg == "extra"]
+    keys = extra[0].keys if extra and isinstance(extra[0], ast.Dict) else []
+    members = frozenset(str(key.value) for key in keys if isinstance(key, ast.Constant))
+    return str(message.value), LEVELS[call.func.attr], members
+
+
+def test_what_is_logged_is_in_the_table_as_it_is() -> None:
+    told = {
+        (cells[0].strip("`"), cells[1], frozenset(re.findall(r"`(\w+)`", cells[2])))
+        for cells in rows(PAGE)
+        if len(cells) == 4 and cells[1] in LEVELS.values()
+    }
+    assert told == set(logged())
+
+
+@pytest.mark.parametrize("page", [README, PAGE], ids=lambda page: page.name)
+def test_the_proxy_sends_the_paths_of_the_app_store(page: object) -> None:
+    patterns = [
+        pattern
+        for fence in fences(README if page == README else PAGE)
+        if fence.language in ("haproxy", "nginx")
+        for pattern in re.findall(r"(?:path_reg|location ~) (\S+)", fence.text)
+    ]
+    assert len(patterns) == (1 if page == README else 2)
+    account = "accounts/" + "0" * 32
+    ours = (
+        f"/v2/{account}/apps_store",
+        f"/v2/{account}/apps_store/",
+        f"/v1/{account}/apps_store/blacklist",
+        f"/v2/{account}/users/{'0' * 32}/apps_store/{'1' * 32}/icon",
+        f"/v2/apps_store/{'1' * 32}/screenshot/0",
+        f"/v2/i18n/en-US/apps_store/{'1' * 32}/icon",
+        f"/v2/whitelabel/example.com/apps_store/{'1' * 32}/icon",
+    )
+    kazoos = (
+        "/v2/user_auth",
+        f"/v2/{account}",
+        f"/v2/{account}/apps_link",
+        f"/v2/{account}/apps_stores",
+        "/apps_store",
+    )
+    for pattern in patterns:
+        assert all(re.search(pattern, path) for path in ours)
+        assert not any(re.search(pattern, path) for path in kazoos)
+
+
+def test_numbers_are_those_of_the_code() -> None:
+    page = " ".join(text(PAGE).split())
+    limits = cache.LIMITS
+    for told in (
+        f"have {serving.DRAIN:.0f} seconds to finish",
+        f"when they are {ages.UNWATCHED_SECONDS} seconds old",
+        f"for up to {ages.WATCHED_SECONDS:.0f} seconds",
+        f"{limits.entries:,} documents in {limits.packed_bytes // 1_000_000} MB",
+        f"{tokens.REMEMBERED:,} tokens",
+        f"counts as away after {cache.PATIENCE} seconds",
+    ):
+        assert told in page
+    assert cli_serving.PATIENCE == 5
+    assert wire.LOCKOUT_PAUSE == 10
+    assert catalogue_loading.RELOAD_SECONDS == 300

@@ -1,0 +1,124 @@
+"""Every line of the README's ``shell`` blocks works as printed, on a demo, from top to bottom."""
+
+import asyncio
+import shutil
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from crossbar_appstore.maintenance.demonstration import SAMPLES
+from tests.conftest import Need
+from tests.docs.demo import Demo, running_demo, without_settings
+from tests.docs.pages import CHECKOUT, README, Fence, fences, text
+from tests.docs.printed import Printed
+
+API: Final = "http://127.0.0.1:8000"
+COUCHDB: Final = "http://127.0.0.1:5984"
+PATIENCE: Final = 60.0
+
+
+def steps() -> list[tuple[Fence, Fence | None]]:
+    """Each shell block with the answer that is printed below it, None where it prints nothing."""
+    blocks = [fence for fence in fences(README) if fence.language in ("shell", "json", "text")]
+    following = [*blocks[1:], None]
+    return [
+        (block, after if after is not None and after.language != "shell" else None)
+        for block, after in zip(blocks, following, strict=True)
+        if block.language == "shell"
+    ]
+
+
+def script(demo: Demo, answers: Path) -> str:
+    lines = ["set -euo pipefail"]
+    for number, (block, _) in enumerate(steps()):
+        lines += [f"exec >{answers / str(number)}", block.text]
+    return "\n".join(lines).replace(API, demo.api).replace(COUCHDB, demo.couchdb)
+
+
+def fresh_checkout(place: Path) -> Path:
+    """A folder with what the README's commands name."""
+    shutil.copytree(SAMPLES, place / SAMPLES.relative_to(CHECKOUT))
+    (place / ".venv").mkdir()
+    (place / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+    return place
+
+
+async def differences(demo: Demo, place: Path) -> list[str]:
+    """Run the README; what is not as printed."""
+    answers = place / "answers"
+    answers.mkdir()
+    process = await asyncio.create_subprocess_exec(
+        *("bash", "-c", script(demo, answers)),
+        cwd=fresh_checkout(place),
+        env=without_settings(),
+        stdin=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(PATIENCE):
+        _, complaints = await process.communicate()
+    assert (process.returncode, complaints.decode()) == (0, "")
+    printed = Printed()
+    return [
+        f"README.md:{block.line}: {difference}"
+        for number, (block, answer) in enumerate(steps())
+        for given in [(answers / str(number)).read_text(encoding="utf-8")]
+        for difference in (
+            printed.differences(answer.language, answer.text, given)
+            if answer is not None
+            else [f"prints what the page does not: {given!r}"] * bool(given)
+        )
+    ]
+
+
+@pytest.fixture
+def tools(need: Need) -> None:
+    for tool in ("bash", "curl", "grep", "python3", "sed"):
+        need(tool, shutil.which(tool))
+
+
+@pytest.mark.timeout(240)
+async def test_the_lines_give_the_answers_that_are_printed_and_can_be_repeated(
+    tools: None, embedded_cache: Path, tmp_path: Path
+) -> None:
+    async with running_demo(tmp_path / "data", embedded_cache) as demo:
+        for time in ("first", "second"):
+            place = tmp_path / time
+            place.mkdir()
+            assert await differences(demo, place) == []
+
+
+def test_the_two_commands_come_first() -> None:
+    first = fences(README)[0]
+    assert first.text.split() == ["./scripts/demo", "./scripts/test"]
+    assert all((CHECKOUT / command).stat().st_mode & 0o111 for command in first.text.split())
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        "PUT $API/user_auth",
+        "GET $API/accounts/$ACCOUNT/apps_store",
+        "GET $API/accounts/$ACCOUNT/apps_store/$APP",
+        "PUT $API/accounts/$ACCOUNT/apps_store/$APP",
+        "POST $API/accounts/$ACCOUNT/apps_store/$APP",
+        "DELETE $API/accounts/$ACCOUNT/apps_store/$APP",
+        "GET $API/accounts/$ACCOUNT/apps_store/$APP/icon",
+        "GET $API/accounts/$ACCOUNT/apps_store/$APP/screenshot/1",
+        "GET $API/apps_store/$APP/icon",
+        "GET $API/apps_store/$APP/screenshot/0",
+        "GET $API/accounts/$CUSTOMER/apps_store/blacklist",
+        "POST $API/accounts/$CUSTOMER/apps_store/blacklist",
+    ],
+)
+def test_every_route_of_the_app_store_has_a_line(route: str) -> None:
+    method, address = route.split()
+    commands = [each for block, _ in steps() for each in block.text.replace("\\\n", " ").split("curl ")[1:]]
+    asked = [command for command in commands if f"{address} " in command.translate(str.maketrans('")?|\n', "     "))]
+    assert any((f"-X {method} " in command) or (method == "GET" and "-X " not in command) for command in asked)
+
+
+def test_nothing_of_what_the_test_replaces_is_missing() -> None:
+    assert API in text(README)
+    assert COUCHDB in text(README)
