@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import re
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
 from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import BadHttpMethod, HttpProcessingError
 
+from crossbar_appstore.crossbar.body import MAX_BODY
 from crossbar_appstore.crossbar.decision import KNOWN_METHODS
 from crossbar_appstore.crossbar.errors import Refusal
 from crossbar_appstore.crossbar.server import HANDLER, REFUSED_METHODS, Handler
@@ -33,13 +35,11 @@ class Runner(web.AppRunner):
         super().__init__(application, **{"access_log": None, "auto_decompress": False, **options})
 
     async def _make_server(self) -> web.Server:
-        made = await super()._make_server()
-        return _Server(
-            self.app[HANDLER],
-            request_factory=made.request_factory,
-            loop=asyncio.get_running_loop(),
-            **self._kwargs,
-        )
+        await super()._make_server()
+        loop = asyncio.get_running_loop()
+        # The plain request: what aiohttp adds for its router and signals is not used here.
+        plain = partial(web.BaseRequest, loop=loop, client_max_size=MAX_BODY)
+        return _Server(self.app[HANDLER], request_factory=plain, loop=loop, **self._kwargs)
 
 
 class _Server(web.Server):
