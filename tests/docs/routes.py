@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from types import CodeType
+from types import FunctionType
 from typing import Any, Final
 
 import pytest
@@ -82,11 +82,23 @@ def _wider(params: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 
 def _words(resource: Resource) -> set[str]:
-    """The words that ``allowed_methods`` may know: its constants, and those of the names that it uses."""
-    method = type(resource).allowed_methods
-    code: CodeType = method.__code__
-    values = [*code.co_consts, *(method.__globals__.get(name) for name in code.co_names)]
-    return {word for word in _texts(values) if word not in ALL_METHODS and word.isidentifier()}
+    """The words that ``allowed_methods`` may know: constants of it and of what it calls, its parts' included."""
+    words: set[str] = set()
+    parts = [resource, *(part for part in vars(resource).values() if hasattr(part, "allowed_methods"))]
+    for part in parts:
+        _collect(type(part), "allowed_methods", words, set())
+    return {word for word in words if word not in ALL_METHODS and word.isidentifier() and not word.startswith("_")}
+
+
+def _collect(owner: type, name: str, words: set[str], seen: set[str]) -> None:
+    method = getattr(owner, name, None)
+    if not isinstance(method, FunctionType) or name in seen:
+        return
+    seen.add(name)
+    code = method.__code__
+    words.update(_texts([*code.co_consts, *(method.__globals__.get(each) for each in code.co_names)]))
+    for each in code.co_names:
+        _collect(owner, each, words, seen)
 
 
 def _texts(value: Any) -> Iterator[str]:
