@@ -15,7 +15,7 @@ from crossbar_appstore.cli.output import Output
 from crossbar_appstore.cli.program import DONE, REFUSED
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.maintenance.app_folders import Found, find_app_folders
-from crossbar_appstore.maintenance.app_plan import LoadOptions, Mode
+from crossbar_appstore.maintenance.app_plan import Action, LoadOptions, Mode
 from crossbar_appstore.maintenance.loading import LoadRules, load_apps
 from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue, configuration
 from crossbar_appstore.maintenance.picture_files import MAX_PICTURE_BYTES, PictureRules
@@ -146,7 +146,7 @@ async def _load(
     with output.progress("Loading apps", len(found.folders)) as step:
 
         def progress(outcome: AppOutcome) -> None:
-            print_outcome(output, outcome, changes=dry_run)
+            print_outcome(output, outcome, changes=dry_run or outcome.action is Action.UPDATED)
             step()
 
         report = await load_apps(catalogue, found.folders, rules, progress=progress, remarks=found.remarks)

@@ -69,8 +69,10 @@ def catalogue_findings(apps: Iterable[CheckedApp]) -> Iterator[Finding]:
     for name, sharing in by_name.items():
         if len(sharing) > 1:
             ids = ", ".join(app.id for app in sharing)
-            message = f"{len(sharing)} apps are called {name!r} ({ids}); none of them can be loaded again"
-            command = f"remove-app {sharing[-1].id}"
+            message = (
+                f"{len(sharing)} apps are called {name!r} ({ids}); rename or remove all but one, none can be loaded"
+            )
+            command = f"set-app-field {sharing[-1].id} name NAME"
             yield sharing[0].found(Severity.ERROR, "duplicate_name", message, command, name)
 
 
@@ -90,7 +92,7 @@ def conflict_findings(subject: str, database: str, doc_id: str, conflicts: Itera
     for revision in conflicts:
         url = f"$COUCHDB_URL/{database.replace('/', '%2F')}/{doc_id}?rev={revision}"
         message = f"revision {revision} lost a conflict and is still stored; look at it before it is deleted"
-        yield Finding(Severity.WARNING, "conflict", subject, message, f"curl -X DELETE '{url}'", None, revision)
+        yield Finding(Severity.WARNING, "conflict", subject, message, f'curl -X DELETE "{url}"', None, revision)
 
 
 def _names(app: CheckedApp) -> Iterator[Finding]:

@@ -135,7 +135,7 @@ def _creation(source: AppSource, metadata: JsonObject, account_id: str, options:
             document["source_url"] = metadata["source_url"]
         else:
             message = "is left out, as KAZOO does; --keep-addresses keeps it"
-            remarks += (_note(source, "source_url", "source_url", message, metadata["source_url"]),)
+            remarks += (_note(source, "source_url", "address", message, metadata["source_url"]),)
     document = stamp_maintenance({"_id": new_id(), **document}, account_id=account_id, doc_type=APP_TYPE)
     return AppPlan(
         source,

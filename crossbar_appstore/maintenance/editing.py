@@ -266,8 +266,11 @@ def _new_faults(before: JsonObject, after: JsonObject) -> list[Remark]:
 
 
 def faults_of(document: JsonObject) -> tuple[Remark, ...]:
-    """What keeps a document from being loaded: what the schema has against it, and markup in its labels."""
-    return (*schema_remarks("", validate_app(document)), *markup_remarks("", document))
+    """What the schema has against a document, and markup in its labels.
+
+    The schema asks for an ``api_url``, but is about files: a stored app does well without one.
+    """
+    return (*schema_remarks("", validate_app({"api_url": "", **document})), *markup_remarks("", document))
 
 
 def _refusal(field: str, rule: str, message: str, value: Json) -> EditRefused:

@@ -74,6 +74,7 @@ async def test_refresh_updates_the_metadata(run: Run, system: MasterCatalogue, t
     make_app(tmp_path, version="2.0", author="Another")
     only = await run("refresh-app", str(app), "--key", "author")
     assert only.code == 0
+    assert '    author: "Somebody" → "Another"' in only.out
     assert (await system.open("wallboard"))["version"] == "1.0"
     await run("refresh-apps", str(tmp_path))
     assert (await system.open("wallboard"))["version"] == "2.0"

@@ -202,7 +202,8 @@ def test_stored_conflicts_are_named_with_the_command_that_deletes_them() -> None
     assert (found.check, found.value) == ("conflict", "2-b")
     assert found.command is not None
     assert f"{encoded_account_db(MASTER)}/" in found.command
-    assert "rev=2-b" in found.command
+    assert found.command.startswith('curl -X DELETE "$COUCHDB_URL/')
+    assert found.command.endswith('?rev=2-b"')
 
 
 def test_two_apps_of_one_name() -> None:
@@ -211,7 +212,7 @@ def test_two_apps_of_one_name() -> None:
     assert (found.check, found.severity, found.value) == ("duplicate_name", Severity.ERROR, "wallboard")
     assert apps[0].id in found.message
     assert apps[1].id in found.message
-    assert found.command == f"crossbar-appstore remove-app {apps[1].id}"
+    assert found.command == f"crossbar-appstore set-app-field {apps[1].id} name NAME"
 
 
 def test_names_that_are_no_texts_are_no_duplicates() -> None:

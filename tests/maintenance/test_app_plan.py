@@ -68,7 +68,7 @@ def test_a_new_app_has_the_address_that_was_given_or_none(tmp_path: Path) -> Non
     assert without.document is not None
     assert "api_url" not in without.document
     assert "source_url" not in without.document
-    assert [(remark.weight, remark.rule) for remark in without.remarks] == [(Weight.NOTE, "source_url")]
+    assert [(remark.weight, remark.rule) for remark in without.remarks] == [(Weight.NOTE, "address")]
     given = plan(app, [], LoadOptions(api_url="https://api.example.com/v2/")).document
     assert given is not None
     assert given["api_url"] == "https://api.example.com/v2/"

@@ -105,6 +105,12 @@ async def test_null_removes_a_field(catalogue: MasterCatalogue, app: JsonObject)
     assert not edit.changed
 
 
+async def test_an_app_does_well_without_an_address(catalogue: MasterCatalogue, app: JsonObject) -> None:
+    await edited(catalogue, set_field(["api_url"], "https://api.example.com/v2/"))
+    _, document = await edited(catalogue, set_text_or_json(["api_url"], "null"))
+    assert "api_url" not in document
+
+
 @pytest.mark.parametrize("field", ["_id", "_rev", "_attachments", "pvt_type", "pvt_account_id", "id"])
 def test_private_fields_are_refused(field: str) -> None:
     (remark,) = refused(lambda: set_field([field], "x")).remarks
