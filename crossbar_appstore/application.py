@@ -37,6 +37,7 @@ from crossbar_appstore.resources.apps_store import AppsStore
 from crossbar_appstore.resources.auth import Auth
 from crossbar_appstore.resources.configured_rates import ConfiguredRates
 from crossbar_appstore.resources.devices import Devices
+from crossbar_appstore.resources.i18n import I18n
 from crossbar_appstore.resources.pictures import Pictures
 from crossbar_appstore.resources.refusals import translate
 from crossbar_appstore.resources.schemas import Schemas
@@ -87,6 +88,7 @@ def create_application(settings: Settings, board: NoticeBoard | None = None) -> 
             AppsStore(store, apps, pictures, gatekeeper),
             Auth(tokens, reply, documents),
             Devices(store),
+            I18n(),
             Schemas(store),
             TokenAuth(reply),
             UserAuth(login, reply, gatekeeper, documents),

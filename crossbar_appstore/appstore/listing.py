@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from crossbar_appstore.appstore.allowed_apps import AllowedApp
-from crossbar_appstore.appstore.apps_store_document import ALLOWED_USERS
+from crossbar_appstore.appstore.apps_store_document import ALLOWED_USERS, mergeable
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import public_fields
 from crossbar_appstore.kazoo.values import MISSING, as_boolean, as_text, get, list_at, string_at
@@ -49,6 +49,15 @@ def app_body(app: AllowedApp) -> JsonObject | None:
     body = _repaired(app)
     _set_account_id(body, app)
     return body
+
+
+def app_body_for_others(app: AllowedApp) -> JsonObject | None:
+    """The same for somebody from outside the account, whom it does not concern who uses the app there."""
+    body = app_body(app)
+    if body is None:
+        return None
+    permission = {"allowed_users", "users", *mergeable(app.permission or {})}
+    return {key: value for key, value in body.items() if key not in permission}
 
 
 def login_apps(apps: Iterable[AllowedApp], languages: Iterable[str]) -> Shown:

@@ -13,7 +13,9 @@ from crossbar_appstore.kazoo.ids import account_db, is_account_id
 SYSTEM_AUTH: Final = "system_auth"
 SERVICES: Final = "services"
 TOKEN_RESTRICTIONS: Final = "token_restrictions"
-"""The id of an account's own restrictions."""
+"""The id of the document that restricts what an account's tokens open."""
+WHITELABEL: Final = "whitelabel"
+"""The id of an account's own look, which nearly every request for an account asks for after the account itself."""
 
 
 class Documents:
@@ -36,7 +38,9 @@ class Documents:
 
     async def account(self, account_id: str) -> JsonObject | None:
         """An account's document; a soft-deleted one still counts (``kzd_accounts:fetch/1``)."""
-        return await self.open(account_db(account_id), account_id) if is_account_id(account_id) else None
+        if not is_account_id(account_id):
+            return None
+        return (await self.store.open(account_db(account_id), account_id, along=(WHITELABEL,))).document
 
     async def in_account(self, account_id: str, doc_id: str) -> JsonObject | None:
         """A document of an account's database, a user for instance; None for a soft-deleted one."""

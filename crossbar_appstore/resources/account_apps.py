@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
+from crossbar_appstore.appstore import app_overrides
 from crossbar_appstore.appstore.allowed_apps import (
     AccountState,
     AllowedApp,
@@ -77,6 +78,17 @@ class AccountApps:
         """The app of that id, published or not."""
         return self._by_id.get(app_id)
 
+    def find_all(self, app_id: str) -> Sequence[AllowedApp]:
+        """All apps of that id: a vendor's, then the catalogue's."""
+        return self._all_by_id.get(app_id, ())
+
+    @cached_property
+    def _all_by_id(self) -> Mapping[str | None, Sequence[AllowedApp]]:
+        found: dict[str | None, list[AllowedApp]] = {}
+        for app in self.apps:
+            found.setdefault(app.id, []).append(app)
+        return found
+
     @cached_property
     def listing(self) -> Prepared:
         """The data of the list."""
@@ -102,6 +114,7 @@ class _Reads:
     store: Datastore
     documents: list[tuple[str, str, JsonObject | None]] = field(default_factory=list)
     rows: list[tuple[str, Any]] = field(default_factory=list)
+    overrides: list[tuple[str, Any]] = field(default_factory=list)
     snapshot: Snapshot | None = None
     stale: bool = False
 
@@ -120,6 +133,13 @@ class _Reads:
         self.rows.append((database, known.rows))
         self.stale = self.stale or known.stale
         return known.rows
+
+    async def override_documents(self, account_id: str) -> Sequence[JsonObject]:
+        database = account_db(account_id)
+        known = await self.store.family(database, app_overrides.PREFIX)
+        self.overrides.append((database, known.documents))
+        self.stale = self.stale or known.stale
+        return known.documents
 
     async def catalogue(self) -> Snapshot:
         self.snapshot = await self.store.catalogue.snapshot()
@@ -142,6 +162,11 @@ class _Reads:
             if found.rows is not rows:
                 return False
             stale = stale or found.stale
+        for database, documents in self.overrides:
+            family = await self.store.family(database, app_overrides.PREFIX)
+            if family.documents is not documents:
+                return False
+            stale = stale or family.stale
         return stale == self.stale
 
 
@@ -194,14 +219,16 @@ class AppStore:
 
     async def _state(self, reads: _Reads, account_id: str) -> tuple[Snapshot, AccountState]:
         """Everything that the rules need, asked in parallel as far as one answer does not lead to the next."""
-        snapshot, apps_store, account, whitelabel, services, attached = await asyncio.gather(
-            reads.catalogue(),
+        own = asyncio.gather(
             reads.account_document(account_id, DOCUMENT_ID),
             reads.account_document(account_id, account_id),
             reads.account_document(account_id, "whitelabel"),
-            reads.document(_SERVICES, account_id),
-            self._object_plans(reads, account_id),
+            reads.override_documents(account_id),
         )
+        others = asyncio.gather(
+            reads.catalogue(), reads.document(_SERVICES, account_id), self._object_plans(reads, account_id)
+        )
+        (apps_store, account, whitelabel, overrides), (snapshot, services, attached) = await asyncio.gather(own, others)
         master = snapshot.master_account_id
         services = await self._services(reads, services, account, master)
         plan_apps = await self._plan_apps(reads, services, attached)
@@ -217,6 +244,7 @@ class AppStore:
             account=account,
             whitelabel=whitelabel,
             is_reseller=is_reseller(services),
+            overrides=app_overrides.by_app(overrides),
         )
         return snapshot, state
 

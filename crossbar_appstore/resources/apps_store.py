@@ -1,4 +1,7 @@
-"""The endpoint ``apps_store`` (`cb_apps_store`): list, one app, install, update, uninstall, pictures, blacklist."""
+"""The endpoint ``apps_store`` (`cb_apps_store`): list, one app, install, update, uninstall, blacklist.
+
+Pictures, and what KAZOO 5 has added, are parts of their own behind the same noun.
+"""
 
 from collections.abc import Sequence
 from functools import partial
@@ -10,23 +13,26 @@ from crossbar_appstore.appstore.apps_store_document import DOCUMENT_ID
 from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
 from crossbar_appstore.auth.hierarchy import is_in_account_hierarchy
 from crossbar_appstore.auth.identity import Identity
-from crossbar_appstore.crossbar.context import Context
+from crossbar_appstore.crossbar.context import Context, Params
 from crossbar_appstore.crossbar.errors import BadIdentifier, CrossbarError, Forbidden, Refusal, ValidationError
 from crossbar_appstore.crossbar.negotiation import OFFERED
-from crossbar_appstore.crossbar.resource import Methods, Resource
+from crossbar_appstore.crossbar.resource import ACCEPTED, Methods, Resource
 from crossbar_appstore.datastore.errors import DocumentMissing
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.documents import live, revision, stamp_crossbar
 from crossbar_appstore.kazoo.ids import account_db
-from crossbar_appstore.resources import pictures
+from crossbar_appstore.resources import branded_apps, prefixes
 from crossbar_appstore.resources.account_apps import AppStore
-from crossbar_appstore.resources.pictures import Attached, Pictures
+from crossbar_appstore.resources.app_override import AppOverride
+from crossbar_appstore.resources.app_pictures import AppPictures
+from crossbar_appstore.resources.marketplace import Marketplace
+from crossbar_appstore.resources.override_pictures import OverridePictures
+from crossbar_appstore.resources.override_storage import OverrideStorage
+from crossbar_appstore.resources.pictures import Pictures
 from crossbar_appstore.schema_errors import SchemaErrors
 
 BLACKLIST: Final = "blacklist"
-ICON: Final = "icon"
-SCREENSHOT: Final = "screenshot"
 
 
 class Change(Protocol):
@@ -53,11 +59,18 @@ class AppsStore(Resource):
     def __init__(self, store: Datastore, apps: AppStore, shown: Pictures, gatekeeper: AuthGatekeeper) -> None:
         self._store = store
         self._apps = apps
-        self._pictures = shown
         self._gatekeeper = gatekeeper
+        overrides = OverrideStorage(store)
+        self._pictures = AppPictures(store, apps, shown)
+        self._override = AppOverride(apps, overrides)
+        self._override_pictures = OverridePictures(overrides, shown)
+        self._marketplace = Marketplace()
 
     def allowed_methods(self, *params: str) -> Methods | None:
-        """The list, the blacklist, an app, and its pictures."""
+        """The list, the blacklist, an app, and the parts."""
+        part = self._part(params)
+        if part is not None:
+            return part.allowed_methods(*params)
         match params:
             case ():
                 return ("GET",)
@@ -65,68 +78,95 @@ class AppsStore(Resource):
                 return ("POST", "GET")
             case (_,):
                 return ("POST", "PUT", "GET", "DELETE")
-            case (_, "icon") | (_, "screenshot", _):
-                return ("GET",)
         return None
 
     async def authenticate(self, context: Context) -> bool:
-        """Pictures without an account in their path are public."""
-        return _is_public_picture(context)
+        """Pictures can be public."""
+        part = self._part(context.resource.params)
+        return part is not None and await part.authenticate(context)
 
     async def authorize(self, context: Context) -> bool:
-        """Public pictures are; whoever changes anything must administer an account (deviation D25)."""
+        """Whoever changes anything must administer an account (deviation D25); parts have rules of their own."""
         identity = context.identity
         if context.verb != "GET" and isinstance(identity, Identity) and not await self._gatekeeper.may_write(identity):
             raise Forbidden
-        return _is_public_picture(context)
+        part = self._part(context.resource.params)
+        if part is not None:
+            return await part.authorize(context)
+        return _is_app_of_a_domain(context) and await branded_apps.may_look(self._store, context)
 
     async def content_types_provided(self, context: Context, *params: str) -> Sequence[str]:
-        """A picture's own type alone; JSON for the refusal where there is no such picture."""
-        if len(params) < 2:
-            return OFFERED
-        found = await self._find_picture(context, *params)
-        if found is None:
-            return OFFERED
-        account_id, app, attached = found
-        context.reply.binary = self._pictures.reply(account_id, app, attached)
-        context.reply.etag = attached.etag
-        return (attached.content_type,)
+        """JSON and CSV, where no part has pictures."""
+        part = self._part(params)
+        return OFFERED if part is None else await part.content_types_provided(context, *params)
+
+    async def content_types_accepted(self, context: Context, *params: str) -> frozenset[str]:
+        """JSON, where no part takes pictures."""
+        part = self._part(params)
+        return ACCEPTED if part is None else await part.content_types_accepted(context, *params)
 
     async def validate(self, context: Context, *params: str) -> None:
         """Whether the request can be done; what is read is answered already."""
+        part = self._part(params)
+        if part is not None:
+            return await part.validate(context, *params)
         match params, context.verb:
             case (), _:
                 await self._list(context, _account_id(context))
             case ("blacklist",), verb:
                 await self._validate_blacklist(context, _account_id(context), verb)
             case (app_id,), "GET":
-                await self._read(context, _account_id(context), app_id)
+                await self._read(context, await self._viewed(context), app_id)
             case (app_id,), verb:
                 await self._validate_change(context, _account_id(context), app_id, verb)
-            case _:
-                await self._validate_picture(context, *params)
+        return None
 
     async def put(self, context: Context, *params: str) -> None:
         """Install."""
+        part = self._part(params)
+        if part is not None:
+            return await part.put(context, *params)
         entry = permissions.permission_entry(context.data, self._chosen(context))
         await self._save(context, partial(permissions.install, app_id=params[0], entry=entry))
         context.reply.data = entry
+        return None
 
     async def post(self, context: Context, *params: str) -> None:
         """Change who may use an app, or set the blacklist."""
+        part = self._part(params)
+        if part is not None:
+            return await part.post(context, *params)
         if params == (BLACKLIST,):
             blacklist = context.data["blacklist"]
             await self._save(context, partial(permissions.set_blacklist, app_ids=blacklist))
             context.reply.data = {"blacklist": blacklist}
-            return
+            return None
         entry = permissions.permission_entry(context.data, self._chosen(context))
         await self._save(context, partial(permissions.reconfigure, app_id=params[0], entry=entry))
         context.reply.data = entry
+        return None
 
     async def delete(self, context: Context, *params: str) -> None:
         """Uninstall."""
+        part = self._part(params)
+        if part is not None:
+            return await part.delete(context, *params)
         await self._save(context, partial(permissions.uninstall, app_id=params[0]))
         context.reply.data = {}
+        return None
+
+    def _part(self, params: Params) -> Resource | None:
+        """Who answers behind the noun instead of this endpoint itself."""
+        match params:
+            case ("marketplace",):
+                return self._marketplace
+            case (_, "icon") | (_, "screenshot", _):
+                return self._pictures
+            case (_, "override"):
+                return self._override
+            case (_, "override", *_):
+                return self._override_pictures
+        return None
 
     async def _list(self, context: Context, account_id: str) -> None:
         found = await self._apps.apps(account_id)
@@ -136,6 +176,8 @@ class AppsStore(Resource):
     async def _read(self, context: Context, account_id: str, app_id: str) -> None:
         found = await self._apps.apps(account_id)
         body = found.body(app_id)
+        if body is not None and account_id != context.account_id:
+            body = await branded_apps.body(self._store, context.identity, found, account_id, app_id)
         if body is None:
             raise BadIdentifier(details=app_id)
         reply = context.reply
@@ -171,23 +213,11 @@ class AppsStore(Resource):
         reply.revision = reply.etag = _rev(document)
         reply.stale = known.stale
 
-    async def _validate_picture(self, context: Context, *params: str) -> None:
-        if context.reply.binary is not None:
-            return
-        snapshot = await self._store.catalogue.snapshot()
-        if params[0] not in snapshot.by_id:
-            raise BadIdentifier(details=params[0])
-        missing = params[0] if params[1] == ICON else f"{SCREENSHOT}/{params[2]}"
-        raise CrossbarError(404, "bad identifier", [missing])
-
-    async def _find_picture(self, context: Context, *params: str) -> tuple[str, JsonObject, Attached] | None:
-        snapshot = await self._store.catalogue.snapshot()
-        context.reply.stale = snapshot.stale
-        app = snapshot.by_id.get(params[0])
-        if app is None:
-            return None
-        attached = pictures.icon(app) if params[1] == ICON else pictures.screenshot(app, params[2])
-        return None if attached is None else (snapshot.master_account_id, app, attached)
+    async def _viewed(self, context: Context) -> str:
+        """The account whose app is read: that of a domain in the path, else the path's own."""
+        if prefixes.domain(context) is None:
+            return _account_id(context)
+        return await branded_apps.viewed_account(self._store, context) or _account_id(context)
 
     async def _newest(self, context: Context, account_id: str, known: JsonObject | None) -> JsonObject | None:
         """What If-Match is held against: a client may know a revision that somebody else stored just now."""
@@ -226,11 +256,9 @@ class AppsStore(Resource):
         context.reply.revision = revision(saved)
 
 
-def _is_public_picture(context: Context) -> bool:
-    if context.verb != "GET" or len(context.nouns) != 1:
-        return False
-    params = context.resource.params
-    return len(params) in (2, 3) and params[1] in (ICON, SCREENSHOT)
+def _is_app_of_a_domain(context: Context) -> bool:
+    """Whether a single app is read as the account has it whose domain the path names."""
+    return context.verb == "GET" and len(context.resource.params) == 1 and prefixes.domain(context) is not None
 
 
 def _account_id(context: Context) -> str:

@@ -1,4 +1,4 @@
-"""Icons and screenshots of the catalogue's apps (`cb_apps_store:get_icon/2`, `get_screenshot/3`)."""
+"""Attachments that are shown: what their documents say of them, and their bytes."""
 
 import asyncio
 from collections import OrderedDict
@@ -33,20 +33,6 @@ class Attached:
     def etag(self) -> str:
         """The content digest as an entity tag."""
         return self.digest.removeprefix("md5-")
-
-
-def icon(app: JsonObject) -> Attached | None:
-    """The attachment that the field ``icon`` names."""
-    return attachment(app, app.get("icon"))
-
-
-def screenshot(app: JsonObject, index: str) -> Attached | None:
-    """The attachment that ``screenshots`` names at a 0-based index; None for an index that is none."""
-    names = app.get("screenshots")
-    if not isinstance(names, list) or not index.isascii() or not index.isdigit() or len(index) > 6:
-        return None
-    position = int(index)
-    return attachment(app, names[position]) if position < len(names) else None
 
 
 def attachment(document: JsonObject, name: Any) -> Attached | None:

@@ -10,19 +10,17 @@ from crossbar_appstore.crossbar.negotiation import OFFERED
 from crossbar_appstore.crossbar.resource import Methods, Resource
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
-from crossbar_appstore.kazoo.ids import account_db, is_account_id
-from crossbar_appstore.kazoo.values import get
+from crossbar_appstore.kazoo.ids import account_db
 from crossbar_appstore.resources import pictures
 from crossbar_appstore.resources.documents import load, of_type, show
+from crossbar_appstore.resources.domains import WHITELABEL, account_of_domain
 from crossbar_appstore.resources.pictures import Attached, Pictures
 
-WHITELABEL: Final = "whitelabel"
 LOGO: Final = "logo"
 ICON: Final = "icon"
 PARTS: Final = frozenset({LOGO, ICON, "welcome"})
 """What a whitelabel document has as attachments, named ``<part>-<file name>``."""
 
-_BY_DOMAIN: Final = "accounts/list_by_whitelabel_domain"
 _PUBLIC: Final = "public, max-age=300"
 _PRIVATE: Final = "private, max-age=300"
 _FOUND: Final = "whitelabel"
@@ -100,18 +98,10 @@ class Whitelabel(Resource):
         if _FOUND not in context.stored:
             account_id = context.account_id
             if account_id is None and params:
-                account_id = await self._account_of(params[0])
+                account_id = await account_of_domain(self._store, params[0])
             context.stored[_FOUND] = None if account_id is None else await self._load(account_id)
         found: Found | None = context.stored[_FOUND]
         return found
-
-    async def _account_of(self, domain: str) -> str | None:
-        """The account with that domain; None if there is none, or more than one."""
-        rows = (await self._store.rows("accounts", _BY_DOMAIN, key=domain.lower())).rows or ()
-        if len(rows) != 1:
-            return None
-        account_id = get(rows[0].value, "account_id")
-        return account_id if is_account_id(account_id) else None
 
     async def _load(self, account_id: str) -> Found | None:
         try:

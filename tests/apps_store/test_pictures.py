@@ -75,12 +75,15 @@ async def test_pictures_do_not_ask_whether_the_account_has_the_app(
         assert (await service.get(f"apps_store/{system.apps[app]}/icon")).raw == ICON.body
 
 
-async def test_an_app_of_a_vendor_alone_has_no_pictures(system: System, service: Service, sub: Account) -> None:
+async def test_an_app_of_a_vendor_shows_its_pictures_where_it_is_seen_only(
+    system: System, service: Service, sub: Account
+) -> None:
     app = await system.app("teapot", owner=sub)
     plan = await system.plan(sub, {app: {"vendor_id": sub.id}})
     await system.plans(sub, plan)
     assert "teapot" in await service.names(sub)
-    for path in (f"{sub.path}/{app}/icon", f"apps_store/{app}/icon", f"apps_store/{app}/screenshot/0"):
+    assert (await service.get(f"{sub.path}/{app}/icon", sub)).raw == ICON.body
+    for path in (f"apps_store/{app}/icon", f"apps_store/{app}/screenshot/0"):
         answer = await service.get(path, sub)
         assert answer.refusal == (404, "bad_identifier", {"details": app, "message": "bad identifier"})
 
