@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-_PATIENCE: Final = 90.0
+_PATIENCE: Final = 180.0
+"""Seconds; the first start of a machine installs the CouchDB."""
 _SETTING: Final = re.compile(r"(?:COUCHDB|CROSSBAR|KAZOO|AMQP)_")
 _END: Final = "Stop with Ctrl-C."
 

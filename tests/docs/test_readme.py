@@ -16,7 +16,7 @@ from tests.docs.printed import Printed
 
 API: Final = "http://127.0.0.1:8000"
 COUCHDB: Final = "http://127.0.0.1:5984"
-PATIENCE: Final = 60.0
+PATIENCE: Final = 120.0
 
 
 def steps() -> list[tuple[Fence, Fence | None]]:
@@ -78,7 +78,7 @@ def tools(need: Need) -> None:
         need(tool, shutil.which(tool))
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(420)
 async def test_the_lines_give_the_answers_that_are_printed_and_can_be_repeated(
     tools: None, embedded_cache: Path, tmp_path: Path
 ) -> None:
