@@ -152,7 +152,7 @@ async def _load(
         report = await load_apps(catalogue, found.folders, rules, progress=progress, remarks=found.remarks)
     print_counts(output, report)
     output.json(report.as_json())
-    return REFUSED if report.has_refusals else DONE
+    return DONE if found.folders and not report.has_refusals else REFUSED
 
 
 async def _refresh_keys(couch: Couch) -> tuple[str, ...]:

@@ -109,9 +109,13 @@ async def test_what_is_not_looked_into_is_told(run: Run, system: MasterCatalogue
     (tmp_path / "apps").mkdir()
     (tmp_path / "apps" / "wallboard").symlink_to(app)
     result = await run("init-apps", str(tmp_path / "apps"))
-    assert result.code == 0
     assert "symlink" in result.out
     assert result.out.endswith("no apps.\n")
+
+
+async def test_a_path_without_apps_is_refused(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
+    for words in (["init-apps", str(tmp_path)], ["refresh-apps", str(tmp_path), "--json"]):
+        assert (await run(*words)).code == 1
 
 
 async def test_a_folder_without_metadata_is_refused(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
