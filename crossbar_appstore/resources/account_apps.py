@@ -44,7 +44,10 @@ log = logging.getLogger(__name__)
 
 _SERVICES: Final = "services"
 _OBJECT_PLANS: Final = "services/object_plans"
-_MOST_ACCOUNTS: Final = 10_000
+_MOST_ACCOUNTS: Final = 50
+"""Accounts whose documents need not be looked at again for a moment."""
+_MOST_APPS: Final = 2_000
+"""Apps of all the accounts that are remembered: with the replies made of it one takes some 4 kilobytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class Prepared:
     def of(cls, value: Json) -> "Prepared":
         """Serialise a value."""
         raw = dumps(value)
-        return cls(PreparedJson(value, raw), hashlib.blake2b(raw, digest_size=16).hexdigest())
+        return cls(PreparedJson(raw), hashlib.blake2b(raw, digest_size=16).hexdigest())
 
 
 @dataclass(eq=False)
@@ -177,6 +180,7 @@ class AppStore:
         self._store = store
         self._current: Memo[str, AccountApps] = Memo(store.moments, _MOST_ACCOUNTS)
         self._remembered: OrderedDict[str, tuple[_Reads, AccountApps]] = OrderedDict()
+        self._remembered_apps = 0
 
     async def apps(self, account_id: str) -> AccountApps:
         """The apps of an account, asked by nobody in particular.
@@ -200,10 +204,16 @@ class AppStore:
         reads = _Reads(self._store)
         snapshot, state = await self._state(reads, account_id)
         found = AccountApps(allowed_apps(snapshot.apps, state), reads.stale)
-        self._remembered[account_id] = (reads, found)
-        if len(self._remembered) > _MOST_ACCOUNTS:
-            self._remembered.popitem(last=False)
+        self._remember(account_id, reads, found)
         return found
+
+    def _remember(self, account_id: str, reads: _Reads, found: AccountApps) -> None:
+        old = self._remembered.pop(account_id, None)
+        self._remembered[account_id] = (reads, found)
+        self._remembered_apps += len(found.apps) - (0 if old is None else len(old[1].apps))
+        while self._remembered_apps > _MOST_APPS and len(self._remembered) > 1:
+            _, (_, dropped) = self._remembered.popitem(last=False)
+            self._remembered_apps -= len(dropped.apps)
 
     async def login_apps(self, account_id: str, user_id: str | None) -> list[JsonObject]:
         """The apps that a user may use, as the reply to a login lists them (`crossbar_util:load_apps/2`)."""

@@ -1,0 +1,67 @@
+"""What was decided for an account holds for as long as the documents are the very same."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from crossbar_appstore.datastore.store import Datastore
+from crossbar_appstore.resources import account_apps
+from crossbar_appstore.resources.account_apps import AppStore
+from tests.kit.apps import permission
+from tests.kit.system import System, open_couch
+
+
+@pytest.fixture
+async def store(system: System, kit_couchdb_url: str) -> AsyncIterator[Datastore]:
+    async with Datastore(open_couch(kit_couchdb_url), feeds=False) as made:
+        yield made
+
+
+async def test_it_is_decided_once_and_serialised_once(system: System, store: Datastore) -> None:
+    apps = AppStore(store)
+    first = await apps.apps(system.master.id)
+    listing = first.listing
+    await asyncio.sleep(0.3)  # until the documents are looked at again
+    assert await apps.apps(system.master.id) is first
+    assert first.listing is listing
+    assert first.body(system.apps["voip"]) is first.body(system.apps["voip"])
+    assert first.body("nothing") is None
+
+
+async def test_it_is_decided_again_when_a_document_changes(system: System, store: Datastore) -> None:
+    apps = AppStore(store)
+    sub = await system.account("Sub", below=system.master)
+    first = await apps.apps(sub.id)
+    change = {"_id": "apps_store", "apps": {system.apps["voip"]: permission("all")}}
+    await store.update(sub.database, "apps_store", lambda _: change)
+    second = await apps.apps(sub.id)
+    assert second is not first
+    assert first.body(system.apps["port"]) == second.body(system.apps["port"])
+    assert first.listing.etag != second.listing.etag
+
+
+async def test_only_so_many_apps_are_remembered(
+    system: System, store: Datastore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account_apps, "_MOST_ACCOUNTS", 1)
+    monkeypatch.setattr(account_apps, "_MOST_APPS", 2 * len(system.apps))
+    apps = AppStore(store)
+    ids = [(await system.account("Sub", below=system.master)).id for _ in range(3)]
+    found = [await apps.apps(account_id) for account_id in ids]
+    assert await apps.apps(ids[2]) is found[2]
+    assert await apps.apps(ids[1]) is found[1]
+    assert await apps.apps(ids[0]) is not found[0]
+    # Now the second is the one that was asked for last but one, and the third is forgotten.
+    assert await apps.apps(ids[1]) is found[1]
+    assert await apps.apps(ids[2]) is not found[2]
+
+
+async def test_a_single_account_is_remembered_however_many_apps_it_has(
+    system: System, store: Datastore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account_apps, "_MOST_APPS", 1)
+    apps = AppStore(store)
+    first = await apps.apps(system.master.id)
+    await asyncio.sleep(0.3)
+    assert await apps.apps(system.master.id) is first
