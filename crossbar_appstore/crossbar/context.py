@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.json_codec import Json, JsonObject, loads
 
 X_AUTH_TOKEN: Final = "x-auth-token"
 BASIC: Final = "basic"
@@ -73,12 +73,16 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class PreparedJson:
-    """``data`` of a reply that was serialised before: its bytes, and the value for CSV."""
+    """``data`` of a reply that was serialised before."""
 
-    value: Json
     raw: bytes
     compressed: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
     """What ``compression`` made of the bytes, by content coding."""
+
+    @property
+    def value(self) -> Json:
+        """The data again, for those few who want another form of it."""
+        return loads(self.raw)
 
 
 @dataclass(frozen=True, slots=True)

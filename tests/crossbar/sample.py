@@ -215,7 +215,7 @@ class Notes(Resource):
         reply = context.reply
         if not params:
             notes = list(self.notes.values())
-            reply.data, reply.etag = PreparedJson(notes, dumps(notes)), "list"
+            reply.data, reply.etag = PreparedJson(dumps(notes)), "list"
             return
         note = self.notes.get(params[0])
         match params[0], context.verb:

@@ -15,7 +15,7 @@ zstandard = pytest.importorskip("zstandard", reason="zstandard is not here")
 
 
 def prepared(raw: bytes) -> PreparedJson:
-    return PreparedJson(None, raw)
+    return PreparedJson(raw)
 
 
 def plain(coding: str, body: bytes) -> bytes:
