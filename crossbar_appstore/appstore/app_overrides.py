@@ -34,9 +34,6 @@ NEVER_OVERRIDDEN: Final = frozenset(
 )
 """What branding has no say in: KAZOO's three, and what decides who uses an app, from where it comes, whom it calls."""
 
-_PICTURES: Final = frozenset({"icon", "screenshots"})
-
-
 def document_id(app_id: str) -> str:
     """The id of the document that overrides an app (``cb_apps_util:app_whitelabel_doc_id/1``)."""
     return f"{PREFIX}{app_id}"
@@ -58,14 +55,12 @@ def overriding(document: JsonObject) -> JsonObject:
 
 
 def _overriding(document: JsonObject) -> JsonObject:
-    counting = {}
-    for key, value in document.items():
-        if key in NEVER_OVERRIDDEN or is_private_key(key):
-            continue
-        kept = _not_empty(value)
-        if kept is not None and _is_well_formed(key, kept):
-            counting[key] = _texts(kept) if key == "i18n" else kept
-    return counting
+    stated = {
+        key: _texts_by_language(value) if key == "i18n" else value
+        for key, value in document.items()
+        if key not in NEVER_OVERRIDDEN and not is_private_key(key) and _is_well_formed(key, value)
+    }
+    return _not_empty(stated) or {}
 
 
 def _is_well_formed(key: str, value: Json) -> bool:
@@ -79,10 +74,10 @@ def _is_well_formed(key: str, value: Json) -> bool:
     return True
 
 
-def _texts(i18n: JsonObject) -> JsonObject:
+def _texts_by_language(i18n: JsonObject) -> JsonObject:
     """The languages that have an object of texts, each without malformed pictures."""
     return {
-        language: {key: text for key, text in texts.items() if key not in _PICTURES or _is_well_formed(key, text)}
+        language: {key: text for key, text in texts.items() if _is_well_formed(key, text)}
         for language, texts in i18n.items()
         if isinstance(texts, dict)
     }

@@ -30,9 +30,9 @@ def validate_override(data: JsonObject) -> SchemaErrors:
     return validate(SCHEMA, data)
 
 
-def new_override(app_id: str, data: JsonObject) -> JsonObject:
+def new_override(app_id: str, data: JsonObject, deleted_one: JsonObject | None = None) -> JsonObject:
     """A document of its own; one that was deleted leaves nothing behind in it."""
-    return {**data, "_id": document_id(app_id), "pvt_type": TYPE, _ATTACHMENTS: {}}
+    return {**data, "_id": document_id(app_id), "pvt_type": TYPE, **_no_pictures(deleted_one or {})}
 
 
 def with_fields(override: JsonObject, data: JsonObject) -> JsonObject:
@@ -42,7 +42,7 @@ def with_fields(override: JsonObject, data: JsonObject) -> JsonObject:
 
 def deleted(override: JsonObject) -> JsonObject:
     """What stays of a deleted one: nothing that a reader who misses the mark could show."""
-    return {**private_fields(override), "pvt_deleted": True, _ATTACHMENTS: {}}
+    return {**private_fields(override), "pvt_deleted": True, **_no_pictures(override)}
 
 
 def attachment_name(kind: str, language: str, file_name: str | None, content_type: str) -> str:
@@ -95,7 +95,11 @@ def without_picture(override: JsonObject, kind: str, language: str, name: str) -
     else:
         others = [other for other in named(override, kind, language) if other != name]
         changed = _with_text(override, language, SCREENSHOTS, others or None)
-    return changed | {_ATTACHMENTS: _still_named(changed)}
+    return changed | ({_ATTACHMENTS: _still_named(changed)} if _ATTACHMENTS in changed else {})
+
+
+def _no_pictures(override: JsonObject) -> JsonObject:
+    return {_ATTACHMENTS: {}} if _ATTACHMENTS in override else {}
 
 
 def _with_text(override: JsonObject, language: str, field: str, value: Json) -> JsonObject:

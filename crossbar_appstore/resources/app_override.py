@@ -50,12 +50,12 @@ class AppOverride(Resource):
 
     async def put(self, context: Context, *params: str) -> None:
         """Create; what was there and was deleted leaves nothing behind."""
-        created = override_editing.new_override(params[0], request_data(context))
+        data = request_data(context)
 
         def create(document: JsonObject | None) -> JsonObject:
             if live(document) is not None:
                 raise DatastoreConflict
-            return created
+            return override_editing.new_override(params[0], data, document)
 
         show(context, await self._storage.save(context, params[0], create))
 
