@@ -66,31 +66,28 @@ class Prepared:
 
 @dataclass(eq=False)
 class AccountApps:
-    """What the rules said for one account (and user), and the replies made of it."""
+    """What the rules say for one account, and the replies made of it; worked out when it is asked for."""
 
-    apps: tuple[AllowedApp, ...]
+    snapshot: Snapshot
+    state: AccountState
     stale: bool
-    _by_id: dict[str | None, AllowedApp] = field(init=False)
     _bodies: dict[str, Prepared | None] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        # The first app of an id counts, so the later ones are put in first.
-        self._by_id = {app.id: app for app in reversed(self.apps)}
+    @cached_property
+    def apps(self) -> tuple[AllowedApp, ...]:
+        """All apps: vendors', then the catalogue's."""
+        return allowed_apps(self.snapshot.apps, self.state)
 
     def find(self, app_id: str) -> AllowedApp | None:
         """The app of that id, published or not."""
-        return self._by_id.get(app_id)
+        return next(iter(self.find_all(app_id)), None)
 
     def find_all(self, app_id: str) -> Sequence[AllowedApp]:
         """All apps of that id: a vendor's, then the catalogue's."""
-        return self._all_by_id.get(app_id, ())
-
-    @cached_property
-    def _all_by_id(self) -> Mapping[str | None, Sequence[AllowedApp]]:
-        found: dict[str | None, list[AllowedApp]] = {}
-        for app in self.apps:
-            found.setdefault(app.id, []).append(app)
-        return found
+        # The rules look at each app by itself: a change of one app need not ask for the others.
+        listed = self.snapshot.by_id.get(app_id)
+        among = self.__dict__.get("apps") or allowed_apps(() if listed is None else (listed,), self.state)
+        return [app for app in among if app.id == app_id]
 
     @cached_property
     def listing(self) -> Prepared:
@@ -203,17 +200,17 @@ class AppStore:
             return remembered[1]
         reads = _Reads(self._store)
         snapshot, state = await self._state(reads, account_id)
-        found = AccountApps(allowed_apps(snapshot.apps, state), reads.stale)
+        found = AccountApps(snapshot, state, reads.stale)
         self._remember(account_id, reads, found)
         return found
 
     def _remember(self, account_id: str, reads: _Reads, found: AccountApps) -> None:
         old = self._remembered.pop(account_id, None)
         self._remembered[account_id] = (reads, found)
-        self._remembered_apps += len(found.apps) - (0 if old is None else len(old[1].apps))
+        self._remembered_apps += len(found.snapshot.apps) - (0 if old is None else len(old[1].snapshot.apps))
         while self._remembered_apps > _MOST_APPS and len(self._remembered) > 1:
             _, (_, dropped) = self._remembered.popitem(last=False)
-            self._remembered_apps -= len(dropped.apps)
+            self._remembered_apps -= len(dropped.snapshot.apps)
 
     async def login_apps(self, account_id: str, user_id: str | None) -> list[JsonObject]:
         """The apps that a user may use, as the reply to a login lists them (`crossbar_util:load_apps/2`)."""
