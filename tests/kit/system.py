@@ -56,6 +56,7 @@ class System:
         self._first = self._documents(documents)
         self._touched: set[tuple[str, str]] = set()
         self._sequence: Json = None
+        self._before: dict[tuple[str, str], JsonObject] = {}
 
     @property
     def couch(self) -> Couch:
@@ -82,7 +83,7 @@ class System:
         """Raises StrangersData rather than touch a system that somebody uses."""
         self._couch = couch
         await asyncio.gather(*(couch.create_database(database) for database in SYSTEM_DATABASES))
-        await asyncio.gather(*(self._refuse_strangers(database) for database in SYSTEM_DATABASES))
+        await asyncio.gather(*(self._look(database) for database in SYSTEM_DATABASES))
         await couch.create_database(self.master.database, q=1)
         for database in (*SYSTEM_DATABASES, self.master.database):
             await self._save(database, *(document for (where, _), document in self._first.items() if where == database))
@@ -240,26 +241,45 @@ class System:
             await self.couch.delete_doc(database, doc_id, stored["_rev"])
 
     async def _save(self, database: str, *documents: JsonObject) -> None:
-        """Save documents that are new."""
-        saved = await self.couch.save_docs(database, documents)
+        """Save documents that are new, or take the place of another system's."""
+        before = [self._before.get((database, document["_id"]), {}) for document in documents]
+        revised = [
+            document | {key: each[key] for key in ("_rev",) if key in each}
+            for document, each in zip(documents, before, strict=True)
+        ]
+        saved = await self.couch.save_docs(database, revised)
         assert all(result.error is None for result in saved), saved
 
-    async def _refuse_strangers(self, database: str) -> None:
-        rows = await self.couch.all_docs(database, limit=20)
-        if any(not str(row.id).startswith("_design/") for row in rows):
-            raise StrangersData(f"the database {database} is in use; give the tests a CouchDB of their own")
+    async def _look(self, database: str) -> None:
+        """Remember what is there: other tests' systems, that are put back in the end."""
+        rows = await self.couch.all_docs(database, include_docs=True)
+        there = [row.doc for row in rows if row.doc is not None]
+        if database == "accounts" and not all(_is_made_up(document) for document in there):
+            raise StrangersData("there are accounts that no test made; give the tests a CouchDB of their own")
+        self._before |= {(database, document["_id"]): document for document in there}
 
     async def _clear(self, database: str) -> None:
-        """Everything is ours: there was nothing in the beginning."""
+        """Delete what came, and put back what was there."""
         rows = [row for row in await self.couch.all_docs(database) if not str(row.id).startswith("_design/")]
-        gone = [{"_id": row.id, "_rev": row.value["rev"], "_deleted": True} for row in rows]
-        await self.couch.save_docs(database, gone)
+        left = []
+        for row in rows:
+            before = self._before.get((database, str(row.id)))
+            if before is None:
+                left.append({"_id": row.id, "_rev": row.value["rev"], "_deleted": True})
+            elif before["_rev"] != row.value["rev"]:
+                left.append(before | {"_rev": row.value["rev"]})
+        await self.couch.save_docs(database, left)
 
     async def _drop(self, database: str) -> None:
         try:
             await self.couch.delete_database(database)
         except DatabaseMissing:
             return  # the test did it
+
+
+def _is_made_up(document: JsonObject) -> bool:
+    realm = document.get("realm", "")
+    return document["_id"].startswith("_design/") or str(realm).endswith((".test", ".example.org", ".example.com"))
 
 
 def _config(category: str, **values: Any) -> JsonObject:
