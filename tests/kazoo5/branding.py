@@ -13,7 +13,6 @@ from tests.samples.make_pictures import gif, jpeg, png
 LOGO: Final = Picture("image/png", png(9, 5, lambda x, y: (x + y) % 7))
 OTHER: Final = Picture("image/gif", gif())
 PHOTO: Final = Picture("image/jpeg", jpeg(2, 2, lambda x, y: 60 * x + 20 * y))
-DOMAIN: Final = "portal.example.net"
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,11 @@ class Branding:
     @property
     def doc_id(self) -> str:
         return f"app_whitelabel-{self.app}"
+
+    @property
+    def domain(self) -> str:
+        """The reseller's, of which no other test's account has heard."""
+        return f"portal-{self.reseller.id[:8]}.example.net"
 
     def path(self, *, account: Account | None = None, language: str | None = None) -> str:
         """Of the override of the reseller, or of another account."""
@@ -65,8 +69,8 @@ class Branding:
         answer = await self.service.get(account.path, account)
         return next(each for each in answer.data if each["id"] == self.app)
 
-    async def open_portal(self, account: Account | None = None, domain: str = DOMAIN) -> None:
-        """Give the reseller, or another account, a whitelabel document with a domain."""
-        account = account or self.reseller
-        await self.system.put(account.database, {"_id": "whitelabel", "pvt_type": "whitelabel", "domain": domain})
-        await self.system.change(account, pvt_whitelabel_domain=domain)
+    async def open_portal(self) -> None:
+        """Give the reseller a whitelabel document with its domain."""
+        document = {"_id": "whitelabel", "pvt_type": "whitelabel", "domain": self.domain}
+        await self.system.put(self.reseller.database, document)
+        await self.system.change(self.reseller, pvt_whitelabel_domain=self.domain)
