@@ -34,9 +34,9 @@ def app_documents(count: int, account_id: str, *, lean: bool = False) -> Iterato
     for number in range(count):
         chance = random.Random(number)  # noqa: S311 (noise, no secret)
         doc = app_metadata(chance, number)
-        pictures = dict.fromkeys(doc["screenshots"], _SMALL_SIDE if lean else SCREENSHOT_SIDE)
-        pictures[doc["icon"]] = _SMALL_SIDE if lean and number else ICON_SIDE
-        doc["_id"] = f"{chance.getrandbits(128):032x}"
+        pictures = {doc["icon"]: _SMALL_SIDE if lean and number else ICON_SIDE}
+        pictures |= dict.fromkeys(doc["screenshots"], _SMALL_SIDE if lean else SCREENSHOT_SIDE)
+        doc["_id"] = f"ab{number:030x}"
         doc["_attachments"] = {name: _inline(noise_png(chance, side)) for name, side in pictures.items()}
         yield stamp_maintenance(doc, account_id=account_id, doc_type="app")
 
@@ -59,7 +59,7 @@ def write_app_folders(folder: Path, count: int) -> None:
 
 def app_metadata(chance: random.Random, number: int) -> JsonObject:
     """What ``metadata/app.json`` holds."""
-    name = f"{chance.choice(_WORDS)}-{number}"
+    name = _name(number)
     return {
         "name": name,
         "i18n": {locale: _texts(chance, name) for locale in _LOCALES[: 1 + number % len(_LOCALES)]},
@@ -76,6 +76,12 @@ def app_metadata(chance: random.Random, number: int) -> JsonObject:
         "phase": "gold",
         "published": True,
     }
+
+
+def _name(number: int) -> str:
+    """Words joined by dashes, another name for each number."""
+    rest, last = divmod(number, len(_WORDS))
+    return f"{_name(rest - 1)}-{_WORDS[last]}" if rest else _WORDS[last]
 
 
 def _texts(chance: random.Random, name: str) -> JsonObject:

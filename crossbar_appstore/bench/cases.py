@@ -1,7 +1,7 @@
 """The requests whose cost has a target: how many times a bare handler's processor time each may take."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from crossbar_appstore.bench.exchange import expect
@@ -12,9 +12,11 @@ from crossbar_appstore.json_codec import JsonObject, dumps
 
 ADDRESSES: Final = 5_000
 """Of clients without a valid token; the service remembers the buckets of 10,000."""
-UNKNOWN_APP: Final = "0" * 32
+UNKNOWN_APP: Final = "f" * 32
 NAMES: Final = ("list", "one", "list-304", "icon-304", "icon", "public-icon", "post", "401", "404")
 """Of the cases, in their order."""
+LOGGED: Final = "logged"
+"""The list of a service that writes a line for each request."""
 
 _ROUTE: Final = "/v2/accounts/{account_id}/apps_store"
 _PUBLIC_ROUTE: Final = "/v2/apps_store/{app_id}/icon"
@@ -24,12 +26,13 @@ _PUBLIC_ROUTE: Final = "/v2/apps_store/{app_id}/icon"
 class Case:
     """One request.
 
-    ``route`` is the bare handler's, with one variable; ``status`` what every reply must have; ``target`` the ratio.
+    ``route`` is the bare handler's, with one variable; ``status`` what every reply must have; ``target`` the ratio,
+    None where nothing was promised.
     """
 
     name: str
     title: str
-    target: float
+    target: float | None
     status: int
     route: str
     request: Request
@@ -103,6 +106,11 @@ async def request_cases(server: Server, client: Client) -> list[Case]:
 def list_case(client: Client) -> Case:
     """The list."""
     return Case("list", "GET list", 1.6, 200, _ROUTE, client.get(client.apps_store))
+
+
+def logged_case(client: Client) -> Case:
+    """The list, of a service that writes a line for each request."""
+    return replace(list_case(client), name=LOGGED, title="GET list, each logged", target=None)
 
 
 async def constant_cases(server: Server, client: Client) -> list[Case]:

@@ -16,7 +16,6 @@ from crossbar_appstore.bench.stand_in import StandIn
 from crossbar_appstore.bench.system import MASTER
 from crossbar_appstore.bench.wire import Request
 
-CLIENTS: Final = 1_000
 _READS: Final = 5
 _DELAY: Final = 0.05
 """Seconds of a made-up answer: what is asked one after the other takes a multiple of it."""
@@ -28,7 +27,7 @@ async def cold(stage: Stage) -> AsyncGenerator[Row, None]:
     Raises:
         CannotMeasure: the service answers otherwise than it should.
     """
-    system = stage.system
+    system, many = stage.system, stage.bench.scale.clients
     async with (
         StandIn(stage.couchdb_url, system.master_id, system.app_ids) as couchdb,
         stage.serve(couchdb_url=couchdb.url) as server,
@@ -38,7 +37,7 @@ async def cold(stage: Stage) -> AsyncGenerator[Row, None]:
         couchdb.delay = _DELAY
         for name, title, clients in (
             ("cold", "reads for a cold account", 1),
-            ("cold-clients", f"reads for a cold account that {CLIENTS:,} clients ask for", CLIENTS),
+            ("cold-clients", f"reads for a cold account that {many:,} clients ask for", many),
         ):
             yield await _measure(server, couchdb, client, clients, name, title)
 

@@ -24,7 +24,7 @@ _MEGABYTES: Final = 70.0
 _READY_SECONDS: Final = 1.0
 _POLL: Final = 0.005
 _PATIENCE: Final = 30.0
-_STARTS: Final = 5
+_MOST_STARTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,9 @@ async def memory(stage: Stage) -> AsyncGenerator[Row, None]:
         fresh = server.usage()[0].resident_bytes
         client = await larger.customer(server)
         await visit(server, _everything(client, larger.system.app_ids), CONNECTIONS)
-        await larger.bench.effort.generate(server, client.get(client.apps_store), 2.0, CONNECTIONS)
+        await stage.bench.effort.generate(
+            server, client.get(client.apps_store), stage.bench.effort.warm_up, CONNECTIONS
+        )
         resident = server.usage()[0].resident_bytes
     yield Row(
         "memory",
@@ -73,7 +75,7 @@ async def readiness(stage: Stage) -> AsyncGenerator[Row, None]:
     async with stage.serve() as server:
         client = await stage.customer(server)
     request = client.get(client.apps_store)
-    starts = [await _start(stage, request) for _ in range(_STARTS)]
+    starts = [await _start(stage, request) for _ in range(min(_MOST_STARTS, stage.bench.effort.rounds))]
     seconds, cpu_seconds = [start.seconds for start in starts], median(start.cpu_seconds for start in starts)
     yield Row(
         "ready",

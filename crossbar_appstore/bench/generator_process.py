@@ -107,7 +107,8 @@ class _Generator:
         self._busy: set[_Connection] = set()
         self._tally = tally
         self._requests = _requests(plan)
-        self._due = begun
+        self._begun = self._due = begun
+        self._sent = 0
         self._end = begun + plan.seconds
 
     def run(self) -> None:
@@ -128,8 +129,9 @@ class _Generator:
             connection.due = due
             connection.socket.sendall(next(self._requests))
             self._busy.add(connection)
-            due += self._interval
-        self._due = due
+            if self._interval:
+                self._sent += 1
+                due = self._due = self._begun + self._sent * self._interval
 
     def _pause(self, now: float) -> float:
         if self._idle and self._interval and self._due < self._end:

@@ -1,6 +1,7 @@
 """What requests cost beside a bare handler that returns the same bytes, in alternating rounds."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -12,18 +13,18 @@ from crossbar_appstore.bench.load import CONNECTIONS, Generate
 from crossbar_appstore.bench.processes import CannotMeasure, Server, bare_handler
 from crossbar_appstore.bench.rows import Row, Target
 
-_WARM_UP: Final = 1.0
 _FEWEST: Final = 20
 _TRIES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How often is measured, how long each time, and by which load generator."""
+    """How often is measured, how many seconds each time, and by which load generator."""
 
     generate: Generate
     rounds: int
     seconds: float = 1.0
+    warm_up: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,12 @@ def paired_ratio(ours: Iterable[Turn], theirs: Iterable[Turn]) -> float:
     return median(a.cpu_us / b.cpu_us for a, b in zip(ours, theirs, strict=True))
 
 
-async def beside_bare_handler(server: Server, case: Case, effort: Effort, room: Path) -> Row:
-    """A case of the service and of a bare handler in turns; ``room`` is a folder for the recording.
+@asynccontextmanager
+async def replaying(server: Server, case: Case, room: Path) -> AsyncIterator[Server]:
+    """A bare handler that gives the reply of the service to a case; ``room`` is a folder for the recording.
 
     Raises:
-        CannotMeasure: a reply had another status than the case's.
+        CannotMeasure: the reply has another status than the case's.
     """
     reply = await expect(server, case.request, case.status)
     recording = room / f"{case.name}.reply"
@@ -51,6 +53,17 @@ async def beside_bare_handler(server: Server, case: Case, effort: Effort, room: 
     async with bare_handler(recording, room / "bare.log") as bare:
         if (await expect(bare, case.request, case.status)).body != reply.body:
             raise CannotMeasure(f"the bare handler does not return the bytes of {case.title}")
+        yield bare
+
+
+async def beside_bare_handler(server: Server, case: Case, effort: Effort, room: Path) -> Row:
+    """A case of the service and of a bare handler in turns; ``room`` is a folder for the recording.
+
+    Raises:
+        CannotMeasure: a reply had another status than the case's.
+    """
+    length = len((await expect(server, case.request, case.status)).body)
+    async with replaying(server, case, room) as bare:
         ours, theirs = await in_turns(((server, case), (bare, case)), effort)
     ratio = paired_ratio(ours, theirs)
     service_us, bare_us = (median(turn.cpu_us for turn in turns) for turns in (ours, theirs))
@@ -59,10 +72,10 @@ async def beside_bare_handler(server: Server, case: Case, effort: Effort, room: 
         case.title,
         ratio,
         "×",
-        Target(most=case.target),
-        f"{service_us:.0f} µs, bare {bare_us:.0f} µs, {len(reply.body):,} bytes",
+        None if case.target is None else Target(most=case.target),
+        f"{service_us:.0f} µs, bare {bare_us:.0f} µs, {length:,} bytes",
         {
-            "bytes": len(reply.body),
+            "bytes": length,
             "service_us": [turn.cpu_us for turn in ours],
             "bare_us": [turn.cpu_us for turn in theirs],
             "service_rate": median(turn.rate for turn in ours),
@@ -79,7 +92,7 @@ async def in_turns(contestants: Iterable[tuple[Server, Case]], effort: Effort) -
     """
     turns = [(server, case, list[Turn]()) for server, case in contestants]
     for server, case, _ in turns:
-        await effort.generate(server, case.request, _WARM_UP, CONNECTIONS)
+        await effort.generate(server, case.request, effort.warm_up, CONNECTIONS)
     for _ in range(effort.rounds):
         for server, case, taken in turns:
             taken.append(await measure(server, case, effort))

@@ -6,7 +6,8 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Final
 
-from crossbar_appstore.bench import cases, cold, footprint, growth, latency, ratios, workers
+from crossbar_appstore.bench import cases, cold, footprint, growth, latency, profiling, ratios, workers
+from crossbar_appstore.bench.profiling import Share
 from crossbar_appstore.bench.ratios import Effort
 from crossbar_appstore.bench.rows import Row
 from crossbar_appstore.bench.stage import APPS, Bench, Scale, Stage
@@ -22,7 +23,7 @@ EXPERIMENTS: Final[dict[str, Experiment]] = {
     "memory": footprint.memory,
     "ready": footprint.readiness,
 }
-NAMES: Final = (*cases.NAMES, *EXPERIMENTS)
+NAMES: Final = (*cases.NAMES, cases.LOGGED, *EXPERIMENTS)
 """What can be asked for: requests beside the bare handler, and experiments."""
 
 
@@ -52,10 +53,24 @@ async def measure(
     return rows
 
 
+async def profile(cache: Path, effort: Effort, name: str, seconds: int) -> list[Share]:
+    """Where the processor time of a request goes; ``name`` is of ``cases.NAMES``.
+
+    Raises:
+        CannotMeasure: see ``measure``; or there is no py-spy.
+    """
+    with tempfile.TemporaryDirectory(prefix="crossbar-appstore-bench-") as room:
+        return await profiling.profile(Bench(Path(room), cache, effort, Scale()), name, seconds)
+
+
 async def _rows(stage: Stage, wanted: Collection[str]) -> AsyncGenerator[Row, None]:
     if set(wanted) & set(cases.NAMES):
         async for row in _requests(stage, wanted):
             yield row
+    if cases.LOGGED in wanted:
+        async with stage.serve(log_level="INFO") as server:
+            case = cases.logged_case(await stage.customer(server))
+            yield await ratios.beside_bare_handler(server, case, stage.bench.effort, stage.bench.room)
     for name, experiment in EXPERIMENTS.items():
         if name in wanted:
             async for row in experiment(stage):
@@ -64,7 +79,6 @@ async def _rows(stage: Stage, wanted: Collection[str]) -> AsyncGenerator[Row, No
 
 async def _requests(stage: Stage, wanted: Collection[str]) -> AsyncGenerator[Row, None]:
     async with stage.serve() as server:
-        known = await cases.request_cases(server, await stage.customer(server))
-        for case in known:
+        for case in await cases.request_cases(server, await stage.customer(server)):
             if case.name in wanted:
                 yield await ratios.beside_bare_handler(server, case, stage.bench.effort, stage.bench.room)

@@ -1,7 +1,8 @@
-"""The process of the service under test: ``python -m crossbar_appstore.bench.service_process NAME=VALUE …``.
+"""The process of the service under test: ``python -m crossbar_appstore.bench.service_process LEVEL NAME=VALUE …``.
 
-What ``serve`` runs, with these settings and no others, whatever the environment says. The first line on standard
-output is its address.
+What ``serve`` runs, with these settings and no others, whatever the environment says. LEVEL is of the log: WARNING
+leaves out the line for each request, which the bare handler does not write either. The first line on standard output
+is the address.
 """
 
 import logging
@@ -20,9 +21,9 @@ def announce(address: str) -> None:
 
 def main(words: list[str]) -> None:
     """Serve until SIGTERM."""
-    settings = Settings.load({}, dict(word.split("=", 1) for word in words))
-    # A line for every request is measured apart; the bare handler writes none.
-    set_up_logging(logging.WARNING)
+    level, *given = words
+    settings = Settings.load({}, dict(word.split("=", 1) for word in given))
+    set_up_logging(logging.getLevelNamesMapping()[level])
     serving.run(serving.serve(settings, announce))
 
 

@@ -22,10 +22,11 @@ _numbers = count(1)
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much there is of what grows: apps in the catalogue, known accounts."""
+    """How much there is of what grows: apps in the catalogue, known accounts, clients at the same moment."""
 
     apps: tuple[int, ...] = (25, 250, 2_500)
     accounts: tuple[int, int] = (10, 100_000)
+    clients: int = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,11 @@ class Stage:
 
     @contextlib.asynccontextmanager
     async def serve(
-        self, settings: Mapping[str, str] | None = None, *, couchdb_url: str | None = None
+        self,
+        settings: Mapping[str, str] | None = None,
+        *,
+        couchdb_url: str | None = None,
+        log_level: str = "WARNING",
     ) -> AsyncIterator[Server]:
         """The service, on this CouchDB or on one that stands before it.
 
@@ -70,7 +75,7 @@ class Stage:
             CannotMeasure: it did not come up.
         """
         log = self.bench.room / "service.log"
-        async with service(couchdb_url or self.couchdb_url, settings or {}, log) as server:
+        async with service(couchdb_url or self.couchdb_url, settings or {}, log, log_level) as server:
             yield server
 
     async def customer(self, server: Server) -> Client:

@@ -19,6 +19,8 @@ from crossbar_appstore.json_codec import JsonObject, dumps, loads
 from crossbar_appstore.kazoo.ids import account_db
 
 _NOT_PASSED_ON: Final = frozenset({"transfer-encoding", "connection"})
+_DRAIN: Final = 0.5
+"""Seconds that feeds are waited for, which end by themselves only when they have something to say."""
 _ALL_DOCS: Final = "_all_docs"
 _MISSING: Final = b'{"error":"not_found","reason":"missing"}\n'
 
@@ -54,7 +56,7 @@ class StandIn:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(), auto_decompress=False
         )
-        self._runner = web.ServerRunner(web.Server(self._answer, access_log=None))
+        self._runner = web.ServerRunner(web.Server(self._answer, access_log=None), shutdown_timeout=_DRAIN)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0, backlog=2048).start()
         return self

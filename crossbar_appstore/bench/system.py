@@ -26,7 +26,8 @@ USERNAME: Final = "admin"
 PASSWORD: Final = "bench-password"
 MASTER, RESELLER, CUSTOMER = "Bench Master", "Bench Reseller", "Bench Customer"
 """The names of the accounts."""
-_BULK: Final = 20
+_BULK: Final = 6
+"""Documents saved at once: with their pictures below a megabyte, above which aiohttp warns."""
 
 
 @dataclass(frozen=True, slots=True)

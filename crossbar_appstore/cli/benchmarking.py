@@ -6,12 +6,13 @@ from typing import Final
 
 import click
 
-from crossbar_appstore.bench import machine
+from crossbar_appstore.bench import cases, machine
 from crossbar_appstore.bench.load import generator
 from crossbar_appstore.bench.processes import CannotMeasure
+from crossbar_appstore.bench.profiling import Share
 from crossbar_appstore.bench.ratios import Effort
 from crossbar_appstore.bench.rows import Row
-from crossbar_appstore.bench.running import NAMES, measure
+from crossbar_appstore.bench.running import NAMES, measure, profile
 from crossbar_appstore.bench.stage import Scale
 from crossbar_appstore.cli.options import example, settings_options
 from crossbar_appstore.cli.output import Output
@@ -22,6 +23,8 @@ from crossbar_appstore.settings import Settings
 _STYLES: Final = {True: "green", False: "bold red", None: ""}
 _QUICK: Final = Scale(apps=(25, 250), accounts=(10, 2_000))
 _QUICK_ROUNDS: Final = 3
+_PROFILE_SECONDS: Final = 10
+_PROFILE_LINES: Final = 40
 
 
 @click.command(
@@ -37,8 +40,22 @@ _QUICK_ROUNDS: Final = 3
 @click.option(
     "--json", "file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write all figures to FILE."
 )
+@click.option(
+    "--profile",
+    "profiled",
+    type=click.Choice(cases.NAMES),
+    metavar="NAME",
+    help="Show where the processor time of this request goes instead; takes py-spy.",
+)
 def bench(
-    *, settings: Settings, only: tuple[str, ...], rounds: int, quick: bool, load: str | None, file: Path | None
+    *,
+    settings: Settings,
+    only: tuple[str, ...],
+    rounds: int,
+    quick: bool,
+    load: str | None,
+    file: Path | None,
+    profiled: str | None,
 ) -> int:
     """Measure the service.
 
@@ -49,10 +66,23 @@ def bench(
     """
     output = Output()
     load, generate = generator(load)
+    effort = Effort(generate, min(rounds, _QUICK_ROUNDS) if quick else rounds)
+    try:
+        if profiled is not None:
+            _print_profile(output, asyncio.run(profile(settings.cache_dir, effort, profiled, _PROFILE_SECONDS)))
+        else:
+            _measure(output, settings.cache_dir, effort, _QUICK if quick else Scale(), only, load, file)
+    except CannotMeasure as error:
+        output.aside(("not measured", "bold red"), f"  {error}")
+        return REFUSED
+    return DONE
+
+
+def _measure(
+    output: Output, cache: Path, effort: Effort, scale: Scale, only: tuple[str, ...], load: str, file: Path | None
+) -> None:
     described = machine.describe(load)
     _print_machine(output, described)
-    effort = Effort(generate, min(rounds, _QUICK_ROUNDS) if quick else rounds)
-    scale = _QUICK if quick else Scale()
     rows: list[Row] = []
 
     def found(row: Row) -> None:
@@ -60,17 +90,13 @@ def bench(
         _print_row(output, row)
 
     try:
-        asyncio.run(measure(settings.cache_dir, effort, scale, only, found))
-    except CannotMeasure as error:
-        output.aside(("not measured", "bold red"), f"  {error}")
-        return REFUSED
+        asyncio.run(measure(cache, effort, scale, only, found))
     finally:
         # Figures that were paid for are not thrown away because of one that could not be had.
         if file is not None:
             file.write_bytes(dumps_pretty(_report(described, effort, rows)) + b"\n")
     missed = [row.name for row in rows if row.holds is False]
     output.line((f"outside: {', '.join(missed)}" if missed else "every figure is inside its target", "bold"))
-    return DONE
 
 
 def _print_machine(output: Output, described: JsonObject) -> None:
@@ -85,6 +111,12 @@ def _print_row(output: Output, row: Row) -> None:
     output.line(
         f"{row.title:<52} {row.shown:>12}  {target:<12} ", (f"{row.verdict:<8}", _STYLES[row.holds]), row.remark
     )
+
+
+def _print_profile(output: Output, shares: list[Share]) -> None:
+    output.line((f"{'own':>6}  {'total':>6}  function", "bold"))
+    for share in shares[:_PROFILE_LINES]:
+        output.line(f"{share.own:>6.1%}  {share.total:>6.1%}  {share.function}")
 
 
 def _report(described: JsonObject, effort: Effort, rows: list[Row]) -> JsonObject:
