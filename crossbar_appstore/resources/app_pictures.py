@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from crossbar_appstore.appstore.allowed_apps import AccountState
 from crossbar_appstore.appstore.app_pictures import (
     ICON,
     Holder,
@@ -21,6 +22,7 @@ from crossbar_appstore.crossbar.errors import BadIdentifier, CrossbarError
 from crossbar_appstore.crossbar.negotiation import OFFERED
 from crossbar_appstore.crossbar.resource import Methods, Resource
 from crossbar_appstore.datastore.errors import DatastoreError
+from crossbar_appstore.datastore.snapshot import Snapshot
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.resources import prefixes
 from crossbar_appstore.resources.account_apps import AppStore
@@ -134,6 +136,8 @@ class AppPictures(Resource):
         except DatastoreError:
             # Better the catalogue's picture than none, but for no longer than it takes.
             return replace(await self._in_catalogue(app_id), stale=True, cache_control=REVALIDATED)
+        if not _is_own(found.state, app_id):
+            return replace(_catalogues(found.snapshot, app_id), stale=found.stale)
         apps = found.find_all(app_id)
         if not apps:
             return _Seen(None, found.stale)
@@ -141,9 +145,18 @@ class AppPictures(Resource):
         return _Seen(illustrated(apps, account_id), found.stale, BRIEFLY if branded else CACHE_CONTROL)
 
     async def _in_catalogue(self, app_id: str) -> _Seen:
-        snapshot = await self._store.catalogue.snapshot()
-        app = snapshot.by_id.get(app_id)
-        return _Seen(None if app is None else pictures_of(app, snapshot.master_account_id), snapshot.stale)
+        return _catalogues(await self._store.catalogue.snapshot(), app_id)
+
+
+def _catalogues(snapshot: Snapshot, app_id: str) -> _Seen:
+    """What everybody sees."""
+    app = snapshot.by_id.get(app_id)
+    return _Seen(None if app is None else pictures_of(app, snapshot.master_account_id), snapshot.stale)
+
+
+def _is_own(state: AccountState, app_id: str) -> bool:
+    """Whether the account may see other pictures of the app than everybody; permissions do not change any."""
+    return app_id in state.overrides or any(app_id == key[1] for key in state.vendor_apps)
 
 
 def _asked(params: Sequence[str]) -> tuple[str, str, str | None]:
