@@ -14,7 +14,7 @@ from crossbar_appstore.bench.load import CONNECTIONS
 from crossbar_appstore.bench.processes import CannotMeasure, Server
 from crossbar_appstore.bench.stage import APPS, Bench
 
-_RATE: Final = 499
+_RATE: Final = 199
 """Samples a second; no divisor of anything that happens regularly."""
 
 
@@ -59,7 +59,7 @@ async def _loaded(bench: Bench, server: Server, case: Case, seconds: int) -> Non
 
 
 async def _record(program: str, pid: int, recorded: Path, seconds: int) -> None:
-    options = ["--format", "raw", "--duration", str(seconds), "--rate", str(_RATE), "--nonblocking"]
+    options = ["--format", "raw", "--duration", str(seconds), "--rate", str(_RATE)]
     process = await asyncio.create_subprocess_exec(
         program,
         "record",
