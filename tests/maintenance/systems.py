@@ -13,6 +13,9 @@ from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import DatabaseMissing
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
 
+# Read here, as tests of the command line set the variable themselves.
+_NAMED: Final = bool(os.environ.get("COUCHDB_URL"))
+
 SYSTEM_DATABASES: Final = ("accounts", "services", "system_config", "system_auth", "system_data")
 
 
@@ -33,7 +36,7 @@ async def accounts_of(couch: Couch) -> list[str]:
 
 async def refuse_a_system_in_use(couch: Couch) -> None:
     """A CouchDB that somebody named for the tests is emptied, so it must not be anybody's."""
-    if os.environ.get("COUCHDB_URL") and await accounts_of(couch):
+    if _NAMED and await accounts_of(couch):
         pytest.fail("COUCHDB_URL names a CouchDB with accounts; these tests need one that may be emptied")
 
 
