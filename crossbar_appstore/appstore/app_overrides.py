@@ -34,6 +34,7 @@ NEVER_OVERRIDDEN: Final = frozenset(
 )
 """What branding has no say in: KAZOO's three, and what decides who uses an app, from where it comes, whom it calls."""
 
+
 def document_id(app_id: str) -> str:
     """The id of the document that overrides an app (``cb_apps_util:app_whitelabel_doc_id/1``)."""
     return f"{PREFIX}{app_id}"

@@ -223,6 +223,13 @@ async def test_a_vendors_picture_comes_before_the_catalogues(system: System, ser
     assert (await service.get(f"apps_store/{app}/icon")).raw == ICON.body
 
 
+async def test_an_override_makes_no_app_of_what_is_none(branding: Branding) -> None:
+    await branding.system.put(branding.reseller.database, {"_id": "app_whitelabel-gone", "icon": "icon.png"})
+    answer = await branding.service.get(f"{branding.reseller.path}/gone/icon", branding.reseller)
+    assert answer.refusal == (404, "bad_identifier", {"details": "gone", "message": "bad identifier"})
+    assert "gone" not in await branding.service.names(branding.reseller)
+
+
 async def test_while_couchdb_is_away_an_unknown_account_gets_the_catalogues_picture(
     system: System, new_service: NewService, proxy: FaultProxy, sub: Account
 ) -> None:
