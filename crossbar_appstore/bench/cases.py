@@ -13,7 +13,7 @@ from crossbar_appstore.json_codec import JsonObject, dumps
 ADDRESSES: Final = 5_000
 """Of clients without a valid token; the service remembers the buckets of 10,000."""
 UNKNOWN_APP: Final = "f" * 32
-NAMES: Final = ("list", "one", "list-304", "icon-304", "icon", "public-icon", "post", "401", "404")
+NAMES: Final = ("list", "list-gzip", "one", "list-304", "icon-304", "icon", "public-icon", "post", "401", "404")
 """Of the cases, in their order."""
 LOGGED: Final = "logged"
 """The list of a service that writes a line for each request."""
@@ -95,6 +95,7 @@ async def request_cases(server: Server, client: Client) -> list[Case]:
     unknown = client.get(f"{store}/{UNKNOWN_APP}")
     return [
         list_case(client),
+        Case("list-gzip", "GET list, gzip", None, 200, _ROUTE, client.get(store, Accept_Encoding="gzip")),
         *await constant_cases(server, client),
         Case("public-icon", "GET icon without a token", 1.6, 200, _PUBLIC_ROUTE, icon),
         Case("post", "POST permission", 8.0, 200, f"{_ROUTE}/{client.app_id}", client.permission()),

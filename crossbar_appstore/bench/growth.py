@@ -83,20 +83,25 @@ async def _get_known(server: Server, client: Client, numbers: range, request: As
 
 
 async def _memory(server: Server, client: Client, few: int, some: int, many: int) -> Row:
-    """Memory an account as long as all fit into the caches; then the others are visited, for less than a list."""
+    """Memory an account while all fit into the caches, of the second half; then all others are visited.
+
+    The first half fills what has a fixed size.
+    """
+    half = (few + some) // 2
     resident = [_resident(server)]
-    for numbers, request in ((range(few, some), list_of), (range(some, many), app_of)):
+    for numbers, request in ((range(few, half), list_of), (range(half, some), list_of), (range(some, many), app_of)):
         await _get_known(server, client, numbers, request)
         resident.append(_resident(server))
+    numbers_known = [few, half, some, many]
     megabytes = [f"{each / 1e6:.1f} MB" for each in resident]
     return Row(
         "memory-account",
         "memory a cached account",
-        (resident[1] - resident[0]) / max(1, some - few) / 1e3,
+        (resident[2] - resident[1]) / max(1, some - half) / 1e3,
         "KB",
         Target(most=_ACCOUNT_KILOBYTES),
-        f"{megabytes[0]} with {few:,} accounts, {megabytes[1]} with {some:,}, {megabytes[2]} after {many:,}",
-        {"resident": resident, "accounts": [few, some, many]},
+        ", ".join(f"{size} with {number:,}" for size, number in zip(megabytes, numbers_known, strict=True)),
+        {"resident": resident, "accounts": numbers_known},
     )
 
 

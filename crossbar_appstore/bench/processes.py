@@ -49,7 +49,7 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def service(couchdb_url: str, settings: Mapping[str, str], log: Path, log_level: str) -> AsyncIterator[Server]:
+async def service(couchdb_url: str, settings: Mapping[str, str], log: Path) -> AsyncIterator[Server]:
     """The service on a CouchDB; ``settings`` are environment variable → text.
 
     Raises:
@@ -57,7 +57,7 @@ async def service(couchdb_url: str, settings: Mapping[str, str], log: Path, log_
     """
     given = {"CROSSBAR_PORT": "0", **settings, "COUCHDB_URL": couchdb_url}
     words = [f"{variable}={text}" for variable, text in given.items()]
-    async with _serving("the service", _SERVICE, [log_level, *words], log) as server:
+    async with _serving("the service", _SERVICE, words, log) as server:
         yield server
 
 

@@ -68,7 +68,7 @@ async def _rows(stage: Stage, wanted: Collection[str]) -> AsyncGenerator[Row, No
         async for row in _requests(stage, wanted):
             yield row
     if cases.LOGGED in wanted:
-        async with stage.serve(log_level="INFO") as server:
+        async with stage.serve({"CROSSBAR_ACCESS_LOG": "1"}) as server:
             case = cases.logged_case(await stage.customer(server))
             yield await ratios.beside_bare_handler(server, case, stage.bench.effort, stage.bench.room)
     for name, experiment in EXPERIMENTS.items():

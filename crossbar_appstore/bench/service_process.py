@@ -1,11 +1,9 @@
-"""The process of the service under test: ``python -m crossbar_appstore.bench.service_process LEVEL NAME=VALUE …``.
+"""The process of the service under test: ``python -m crossbar_appstore.bench.service_process NAME=VALUE …``.
 
-What ``serve`` runs, with these settings and no others, whatever the environment says. LEVEL is of the log: WARNING
-leaves out the line for each request, which the bare handler does not write either. The first line on standard output
-is the address.
+What ``serve`` runs, with these settings and no others, whatever the environment says. The first line on standard
+output is the address.
 """
 
-import logging
 import sys
 
 from crossbar_appstore import serving
@@ -21,9 +19,8 @@ def announce(address: str) -> None:
 
 def main(words: list[str]) -> None:
     """Serve until SIGTERM."""
-    level, *given = words
-    settings = Settings.load({}, dict(word.split("=", 1) for word in given))
-    set_up_logging(logging.getLevelNamesMapping()[level])
+    settings = Settings.load({}, dict(word.split("=", 1) for word in words))
+    set_up_logging()
     serving.run(serving.serve(settings, announce))
 
 

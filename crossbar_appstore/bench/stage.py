@@ -67,7 +67,6 @@ class Stage:
         settings: Mapping[str, str] | None = None,
         *,
         couchdb_url: str | None = None,
-        log_level: str = "WARNING",
     ) -> AsyncIterator[Server]:
         """The service, on this CouchDB or on one that stands before it.
 
@@ -75,7 +74,7 @@ class Stage:
             CannotMeasure: it did not come up.
         """
         log = self.bench.room / "service.log"
-        async with service(couchdb_url or self.couchdb_url, settings or {}, log, log_level) as server:
+        async with service(couchdb_url or self.couchdb_url, settings or {}, log) as server:
             yield server
 
     async def customer(self, server: Server) -> Client:

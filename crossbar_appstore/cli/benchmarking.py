@@ -109,7 +109,7 @@ def _print_machine(output: Output, described: JsonObject) -> None:
 def _print_row(output: Output, row: Row) -> None:
     target = "" if row.target is None else f"{row.target}"
     output.line(
-        f"{row.title:<52} {row.shown:>12}  {target:<12} ", (f"{row.verdict:<8}", _STYLES[row.holds]), row.remark
+        f"{row.title:<62} {row.shown:>12}  {target:<12} ", (f"{row.verdict:<8}", _STYLES[row.holds]), row.remark
     )
 
 
