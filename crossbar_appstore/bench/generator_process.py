@@ -43,24 +43,21 @@ class Plan:
 @dataclass(eq=False, slots=True)
 class _Connection:
     socket: socket.socket
+    number: int
     due: float = 0.0
     received: bytes = b""
-
-    def fileno(self) -> int:
-        return self.socket.fileno()
 
     def take(self) -> int | None:
         """What has arrived; the status once the reply is whole."""
         piece = self.socket.recv(_PIECE)
         if not piece:
             raise ConnectionResetError
-        self.received += piece
-        length = whole_length(self.received)
-        if length is None or len(self.received) < length:
+        received = self.received = self.received + piece if self.received else piece
+        length = whole_length(received)
+        if length is None or len(received) < length:
             return None
-        status = status_of(self.received)
-        self.received = self.received[length:]
-        return status
+        self.received = received[length:]
+        return status_of(received)
 
 
 @dataclass(slots=True)
@@ -90,13 +87,14 @@ def percentile(ordered: list[float], part: float) -> float:
 
 def generate(plan: Plan) -> JsonObject:
     """Carry out a plan."""
-    connections = [_Connection(_connect(plan)) for _ in range(plan.connections)]
+    sockets = [_connect(plan) for _ in range(plan.connections)]
+    connections = [_Connection(each, each.fileno()) for each in sockets]
     tally = Tally()
     begun = time.perf_counter()
     _Generator(plan, connections, tally, begun).run()
     elapsed = time.perf_counter() - begun
-    for connection in connections:
-        connection.socket.close()
+    for each in sockets:
+        each.close()
     return tally.as_json(elapsed)
 
 
@@ -104,7 +102,7 @@ class _Generator:
     def __init__(self, plan: Plan, connections: list[_Connection], tally: Tally, begun: float) -> None:
         self._interval = 1 / plan.rate if plan.rate else 0.0
         self._idle = deque(connections)
-        self._busy: set[_Connection] = set()
+        self._busy: dict[int, _Connection] = {}
         self._tally = tally
         self._requests = _requests(plan)
         self._begun = self._due = begun
@@ -128,7 +126,7 @@ class _Generator:
             connection = self._idle.popleft()
             connection.due = due
             connection.socket.sendall(next(self._requests))
-            self._busy.add(connection)
+            self._busy[connection.number] = connection
             if self._interval:
                 self._sent += 1
                 due = self._due = self._begun + self._sent * self._interval
@@ -140,17 +138,18 @@ class _Generator:
 
     def _receive(self, seconds: float) -> None:
         readable, _, _ = select.select(self._busy, (), (), seconds)
-        for connection in readable:
+        for number in readable:
+            connection = self._busy[number]
             try:
                 status = connection.take()
             except OSError:
-                self._busy.discard(connection)
+                del self._busy[number]
                 self._tally.failures += 1
                 continue
             if status is not None:
                 self._tally.statuses[status] += 1
                 self._tally.latencies.append(time.perf_counter() - connection.due)
-                self._busy.discard(connection)
+                del self._busy[number]
                 self._idle.append(connection)
 
 

@@ -56,7 +56,9 @@ class StandIn:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(), auto_decompress=False
         )
-        self._runner = web.ServerRunner(web.Server(self._answer, access_log=None), shutdown_timeout=_DRAIN)
+        self._runner = web.ServerRunner(
+            web.Server(self._answer, access_log=None, handler_cancellation=True), shutdown_timeout=_DRAIN
+        )
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0, backlog=2048).start()
         return self
