@@ -11,6 +11,7 @@ from crossbar_appstore.crossbar.envelope import Form
 _SERVER: Final = "crossbar-appstore"
 _FAILURE: Final = 500
 _TOO_MANY: Final = 429
+_LARGE: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,5 +46,10 @@ class Outcome:
             context.headers.get("Accept-Encoding"),
             context.account_id,
             context.consumed if context.charged else None,
-            context.steady and status < _FAILURE and status != _TOO_MANY,
+            context.steady and status < _FAILURE and status != _TOO_MANY and not _is_large(body),
         )
+
+
+def _is_large(body: bytes | Form) -> bool:
+    """Whether the body is too long to be kept beside the cache of pictures."""
+    return isinstance(body, bytes) and len(body) > _LARGE

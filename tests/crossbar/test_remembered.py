@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import pytest
 from multidict import istr
 
-from crossbar_appstore.crossbar.context import Context
+from crossbar_appstore.crossbar.context import Binary, Context
 from crossbar_appstore.crossbar.errors import BadIdentifier, DatastoreUnreachable, Refusal
 from crossbar_appstore.crossbar.request_headers import DECIDING, RequestHeaders
 from crossbar_appstore.crossbar.resource import Methods, Resource
@@ -43,10 +43,16 @@ class Steady(Resource):
                 raise DatastoreUnreachable
             case ("slow",):
                 raise Refusal(429, "slow down")
+            case ("large",):
+                context.reply.binary = Binary(_load, "image/png", "large.png", "tag", "public")
         context.reply.data, context.reply.etag = {"asked": self.asked}, "tag"
 
     async def post(self, context: Context, *params: str) -> None:
         """Nothing changes."""
+
+
+async def _load() -> bytes:
+    return b"x" * 70_000
 
 
 @pytest.fixture
@@ -77,7 +83,9 @@ async def test_what_is_refused_is_refused_again(start: Start, steady: Steady) ->
 
 
 @pytest.mark.parametrize(
-    "path", ["/v2/steady/away", "/v2/steady/slow", "/v2/everything"], ids=["a failure", "too many", "not steady"]
+    "path",
+    ["/v2/steady/away", "/v2/steady/slow", "/v2/everything", "/v2/steady/large"],
+    ids=["a failure", "too many", "not steady", "a large picture"],
 )
 async def test_what_does_not_last_is_decided_each_time(start: Start, steady: Steady, path: str) -> None:
     everything = Everything()
