@@ -8,8 +8,7 @@ import socket
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Final
 
-from aiohttp import web
-
+import crossbar_appstore.certificates  # noqa: F401 (before all others: see there)
 from crossbar_appstore.application import create_application
 from crossbar_appstore.crossbar.runner import Runner
 from crossbar_appstore.datastore.notices import NoticeBoard
@@ -94,7 +93,7 @@ async def work(
     )
     await runner.setup()
     try:
-        await web.SockSite(runner, _bound(settings.host, port), backlog=_BACKLOG).start()
+        await runner.listen(_bound(settings.host, port), _BACKLOG)
         ready()
         await stop.wait()
     finally:

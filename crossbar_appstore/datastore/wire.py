@@ -16,6 +16,7 @@ from aiocouch import CouchDB
 from aiohttp.client_middlewares import ClientHandlerType
 from yarl import URL
 
+from crossbar_appstore import certificates
 from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
 
 from .counters import Counters
@@ -94,7 +95,9 @@ class Wire:
         if self._client is None:
             self._client = CouchDB(
                 self.address,
-                connector=aiohttp.TCPConnector(limit=64, keepalive_timeout=IDLE_SECONDS),
+                connector=aiohttp.TCPConnector(
+                    limit=64, keepalive_timeout=IDLE_SECONDS, ssl=certificates.context(self.address)
+                ),
                 timeout=aiohttp.ClientTimeout(
                     total=self.timeouts.total, sock_connect=self.timeouts.connect, sock_read=self.timeouts.read
                 ),
