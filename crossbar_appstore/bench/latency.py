@@ -23,6 +23,8 @@ _MOST_ROUNDS: Final = 5
 _FIRST_RATE: Final = 2_000.0
 _TRIES: Final = 4
 _CLOSE: Final = 0.05
+_CARRIED: Final = 0.9
+"""The part of the asked rate below which the load generator cannot keep up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +64,18 @@ async def latency(stage: Stage) -> AsyncGenerator[Row, None]:
 
 
 async def _rate(server: Server, case: Case, effort: Effort) -> float:
-    """Requests a second that keep the server busy as long as is wanted; a busier one needs less for each."""
+    """Requests a second that keep the server busy as long as is wanted, or as many as this machine carries.
+
+    A server that is busier needs less time for each, so this is found by trying.
+    """
     rate = _FIRST_RATE
     for _ in range(_TRIES):
-        busy = (await _measure(server, case, effort.seconds, rate)).busy
-        if abs(busy - _BUSY) < _CLOSE:
+        tried = await _measure(server, case, effort.seconds, rate)
+        if tried.load.rate < _CARRIED * rate:
+            return _CARRIED * tried.load.rate
+        if abs(tried.busy - _BUSY) < _CLOSE:
             break
-        rate *= min(2.0, _BUSY / busy)
+        rate *= min(2.0, _BUSY / tried.busy)
     return rate
 
 
