@@ -1,9 +1,11 @@
 """The headers of a request as far as a decision may depend on them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, Self
+from typing import Final, TypeVar, cast, overload
 
 from multidict import istr
+
+T = TypeVar("T")
 
 DECIDING: Final = tuple(
     istr(name)
@@ -28,8 +30,7 @@ DECIDING: Final = tuple(
 )
 """Whatever else a request carries, it is answered alike; its id and its sender are told apart from its headers."""
 
-_NAMES: Final = tuple(str(name) for name in DECIDING)
-_KNOWN: Final = frozenset(_NAMES)
+_PLACES: Final = {str(name): place for place, name in enumerate(DECIDING)}
 
 
 class RequestHeaders(Mapping[str, str]):
@@ -37,35 +38,40 @@ class RequestHeaders(Mapping[str, str]):
 
     Asking for any other is a mistake: what was decided is remembered by these.
 
+    Args:
+        values: of ``DECIDING``, None for those that are missing.
+
     Raises:
         LookupError: a header is asked for that is not in ``DECIDING``.
     """
 
     __slots__ = ("_values",)
 
-    def __init__(self, values: Sequence[str | None]) -> None:
-        self._values = {name: value for name, value in zip(_NAMES, values, strict=True) if value is not None}
+    def __init__(self, values: Sequence[str | None] = (None,) * len(DECIDING)) -> None:
+        self._values = values
 
-    @classmethod
-    def none(cls) -> Self:
-        """Of what is no request."""
-        return cls([None] * len(DECIDING))
+    @overload
+    def get(self, name: str, /) -> str | None: ...
+
+    @overload
+    def get(self, name: str, /, default: str | T) -> str | T: ...
+
+    def get(self, name: str, /, default: object = None) -> object:
+        """The value, or the default where there is none."""
+        value = self._values[_PLACES[name]]
+        return default if value is None else value
 
     def __getitem__(self, name: str) -> str:
-        _check(name)
-        return self._values[name]
+        value = self._values[_PLACES[name]]
+        if value is None:
+            raise KeyError(name)
+        return value
 
     def __contains__(self, name: object) -> bool:
-        _check(name)
-        return name in self._values
+        return self._values[_PLACES[cast("str", name)]] is not None
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
+        return (name for name, place in _PLACES.items() if self._values[place] is not None)
 
     def __len__(self) -> int:
-        return len(self._values)
-
-
-def _check(name: object) -> None:
-    if name not in _KNOWN:
-        raise LookupError(f"no decision may depend on the header {name}")
+        return len(self._values) - self._values.count(None)

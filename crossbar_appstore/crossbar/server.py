@@ -103,7 +103,7 @@ class Handler:
         """The response to what is no HTTP request, or could not be handled."""
         begun = time.perf_counter()
         request_id, client_ip = new_request_id(), request.remote or ""
-        context = Context(request_id, request.method, "/", RequestHeaders.none(), {}, client_ip)
+        context = Context(request_id, request.method, "/", RequestHeaders(), {}, client_ip)
         return self._response(request, self._order.refuse(context, error), request_id, client_ip, begun)
 
     def _response(

@@ -155,4 +155,4 @@ def test_no_decision_depends_on_other_headers() -> None:
     for ask in (headers.get, headers.__contains__, headers.__getitem__):
         with pytest.raises(LookupError):
             ask("User-Agent")
-    assert "Origin" not in RequestHeaders.none()
+    assert "Origin" not in RequestHeaders()
