@@ -212,7 +212,7 @@ def has_inline_attachments(document: JsonObject) -> bool:
 
 def _copy(value: Json) -> Json:
     if isinstance(value, dict):
-        return {name: _copy(item) for name, item in value.items()}
+        return {name: _copy(item) if isinstance(item, dict | list) else item for name, item in value.items()}
     if isinstance(value, list):
-        return [_copy(item) for item in value]
+        return [_copy(item) if isinstance(item, dict | list) else item for item in value]
     return value

@@ -72,6 +72,7 @@ class AccountApps:
     state: AccountState
     stale: bool
     _bodies: dict[str, Prepared | None] = field(default_factory=dict)
+    _found: dict[str, Sequence[AllowedApp]] = field(default_factory=dict)
 
     @cached_property
     def apps(self) -> tuple[AllowedApp, ...]:
@@ -84,10 +85,15 @@ class AccountApps:
 
     def find_all(self, app_id: str) -> Sequence[AllowedApp]:
         """All apps of that id: a vendor's, then the catalogue's."""
-        # The rules look at each app by itself: a change of one app need not ask for the others.
-        listed = self.snapshot.by_id.get(app_id)
-        among = self.__dict__.get("apps") or allowed_apps(() if listed is None else (listed,), self.state)
-        return [app for app in among if app.id == app_id]
+        found = self._found.get(app_id)
+        if found is None:
+            # The rules look at each app by itself: a change of one app need not ask for the others.
+            listed = self.snapshot.by_id.get(app_id)
+            among = self.__dict__.get("apps") or allowed_apps(() if listed is None else (listed,), self.state)
+            found = [app for app in among if app.id == app_id]
+            if found:
+                self._found[app_id] = found
+        return found
 
     @cached_property
     def listing(self) -> Prepared:
@@ -176,6 +182,7 @@ class AppStore:
     def __init__(self, store: Datastore) -> None:
         self._store = store
         self._current: Memo[str, AccountApps] = Memo(store.moments, _MOST_ACCOUNTS)
+        self._looking: dict[tuple[str, int], asyncio.Task[AccountApps]] = {}
         self._remembered: OrderedDict[str, tuple[_Reads, AccountApps]] = OrderedDict()
         self._remembered_apps = 0
 
@@ -186,10 +193,18 @@ class AppStore:
             DatastoreError: CouchDB is away, and a document that decides was never read.
         """
         current = self._current.get(account_id)
-        if current is None:
-            moment = self._store.moments.now()
-            current = await self._looked_at_again(account_id)
-            self._current.put(account_id, current, moment)
+        return await self._shared(account_id) if current is None else current
+
+    async def _shared(self, account_id: str) -> AccountApps:
+        """Look once for all who ask in the same moment."""
+        moment = self._store.moments.now()
+        key = (account_id, moment)
+        looking = self._looking.get(key)
+        if looking is None:
+            looking = self._looking[key] = asyncio.ensure_future(self._looked_at_again(account_id))
+            looking.add_done_callback(lambda _: self._looking.pop(key))
+        current = await asyncio.shield(looking)
+        self._current.put(account_id, current, moment)
         return current
 
     async def _looked_at_again(self, account_id: str) -> AccountApps:
