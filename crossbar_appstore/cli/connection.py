@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from crossbar_appstore.cli.options import DATABASE, json_option, settings_options
 from crossbar_appstore.cli.output import Output
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.wire import Timeouts
+from crossbar_appstore.datastore.pool import Timeouts
 from crossbar_appstore.settings import Settings
 
 Function = TypeVar("Function", bound=Callable[..., Any])

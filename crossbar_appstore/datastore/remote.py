@@ -11,12 +11,14 @@ from aiocouch.design_document import DesignDocument
 
 from crossbar_appstore.json_codec import Json, JsonObject, loads
 
+from .connection import BrokenReply
 from .counters import Counters
 from .errors import DatabaseMissing, DocumentMissing
 from .names import is_database_name, is_document_id
+from .pool import Timeouts
 from .replies import SaveResult, ViewRow, save_result, sequence, view_row
 from .translation import TRANSLATED, Refused, Subject, translate
-from .wire import TIMEOUTS, BrokenReply, Timeouts, Wire, as_list, as_object
+from .wire import TIMEOUTS, Wire, as_list, as_object
 
 HEARTBEAT = 0.4
 """Seconds between two signs of life that we ask of a feed."""
