@@ -45,7 +45,8 @@ def _pattern_properties(
 ) -> Iterator[ValidationError]:
     if isinstance(instance, dict):
         for pattern, below in patterns.items():
-            for name, value in instance.items():
+            # Many patterns only allow names, whatever their values are.
+            for name, value in instance.items() if below else ():
                 if re.search(pattern, name) and not _holds(validator, value, below):
                     yield from validator.descend(value, below, path=name, schema_path=pattern)
 
@@ -68,8 +69,9 @@ def _holds(validator: Any, instance: Json, schema: JsonObject) -> bool:
         return False
     for keyword, wanted in schema.items():
         check = validator.VALIDATORS.get(keyword)
-        if check is not None and any(True for _ in check(validator, wanted, instance, schema) or ()):
-            return False
+        if check is not None:
+            for _ in check(validator, wanted, instance, schema) or ():
+                return False
     return True
 
 

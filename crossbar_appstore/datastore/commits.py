@@ -5,12 +5,12 @@ saved one after the other, with nobody looking in between. Each caller hears of 
 """
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from random import getrandbits
 from typing import Final
 
-from crossbar_appstore.json_codec import Json, JsonObject, dumps
+from crossbar_appstore.json_codec import Json, JsonObject
 
 from .cache import Cache
 from .counters import Counters
@@ -21,11 +21,13 @@ from .pauses import pause
 
 Change = Callable[[JsonObject | None], JsonObject]
 """From a copy of the newest document (None: there is none) to what shall be saved. It may be called again."""
-Save = Callable[[str, JsonObject], Awaitable[JsonObject]]
-"""Saves a document of a database over its ``_rev``; what was saved, with its new one."""
+Save = Callable[[str, JsonObject, JsonObject | None], Awaitable[JsonObject]]
+"""Saves a document of a database over the one that it was made from; what was saved, with its new ``_rev``."""
 
 ATTEMPTS: Final = 5
 _PAUSE: Final = 0.01
+_GATHER: Final = 0.004
+"""Seconds between two saves where several wait at once: those who were just answered may come again, and save a save."""
 _MOST: Final = 100
 """Changes in one save; applying more would hold up other requests."""
 _NOBODYS_FAULT: Final = (Conflict, DatabaseMissing, Misconfigured, TimedOut, Unreachable)
@@ -110,6 +112,8 @@ class Commits:
                 await self._commit(key, group)
                 # Those who found no place in the save are the first ones of the next.
                 waiting[:0] = [caller for caller in group if not caller.answer.done()]
+                if len(group) > 1:
+                    await asyncio.sleep(_GATHER)
         finally:
             del self._waiting[key]
             for caller in (*group, *waiting):
@@ -126,7 +130,7 @@ class Commits:
                     return
                 taken = done.callers
                 try:
-                    saved: JsonObject | None = await self._save(key[0], done.document)
+                    saved: JsonObject | None = await self._save(key[0], done.document, known.document)
                 except Conflict:
                     self._counters.conflicts += 1
                     await pause(_PAUSE * 2**attempt)
@@ -192,7 +196,7 @@ def _overtaken(document: JsonObject) -> JsonObject:
     Whoever made it must not take it for what is saved in the end: If-Match with it has to fail.
     """
     generation = int(str(document.get("_rev", "0")).partition("-")[0]) + 1
-    document["_rev"] = f"{generation}-{hashlib.md5(dumps(document), usedforsecurity=False).hexdigest()}"
+    document["_rev"] = f"{generation}-{getrandbits(128):032x}"
     return document
 
 

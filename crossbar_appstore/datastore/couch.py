@@ -61,11 +61,12 @@ class Couch(Remote):
             return await self._wire.ask(subject, lambda: self._get_object(document.endpoint, wanted))
         return await self._wire.ask(subject, lambda: self._fetch(document))
 
-    async def save_doc(self, database: str, doc: JsonObject) -> JsonObject:
+    async def save_doc(self, database: str, doc: JsonObject, *, replaces: JsonObject | None = None) -> JsonObject:
         """Save a document under its ``_id``, over the revision that its ``_rev`` names; the document is not changed.
 
         Attachment stubs are kept where the document holds them, and may be given inline
-        (``{name: {"content_type", "data": base64}}``).
+        (``{name: {"content_type", "data": base64}}``). ``replaces`` is the revision that it goes over, for those who
+        are told of the write.
 
         Returns:
             The document as given, with its new ``_rev``.
@@ -77,7 +78,7 @@ class Couch(Remote):
         doc_id = doc["_id"]
         saved = dict(doc)
         document = self._document(database, doc_id, saved)
-        await self._write(Written(database, doc_id, saved), document.save)
+        await self._write(Written(database, doc_id, saved, replaces), document.save)
         return saved
 
     async def delete_doc(self, database: str, doc_id: str, rev: str) -> None:

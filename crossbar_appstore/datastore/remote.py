@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -28,11 +28,15 @@ SILENCE = 1.2
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One document that was written, or may have been. ``document`` is what was to be saved; None where not known."""
+    """One document that was written, or may have been.
+
+    ``document`` is what was to be saved, ``replaced`` what it surely replaced; None where not known.
+    """
 
     database: str
     doc_id: str
     document: JsonObject | None = None
+    replaced: JsonObject | None = None
 
 
 class Remote:
@@ -95,9 +99,11 @@ class Remote:
     async def _write(self, written: Written, operation: Callable[[], Awaitable[object]]) -> None:
         try:
             await self._wire.tell(Subject(written.database, doc_id=written.doc_id), operation)
-        finally:
-            # Also after a failure: a conflict proves that what we know is old, a time-out may be a save.
-            self.on_write(written)
+        except BaseException:
+            # A conflict proves that what we know is old, a time-out may be a save.
+            self.on_write(replace(written, replaced=None))
+            raise
+        self.on_write(written)
 
     async def _save_some(self, database: str, docs: Sequence[JsonObject]) -> list[SaveResult]:
         # Past aiocouch's bulk operation, which relies on an order of the results that PouchDB Server does not keep.

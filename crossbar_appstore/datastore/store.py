@@ -17,6 +17,7 @@ from .configuration import Configuration
 from .couch import Couch
 from .errors import Conflict, DocumentMissing
 from .families import FamilyKind, KnownFamily, family_of
+from .keyed_views import KEYED_VIEWS, may_change, notice_row
 from .known import DocumentKind, Known, KnownRows, RowsKind, query_key
 from .master_account import MasterAccount
 from .moments import Moments
@@ -177,10 +178,10 @@ class Datastore:
                 return True
         raise Conflict(database, doc_id)
 
-    async def _save(self, database: str, document: JsonObject) -> JsonObject:
+    async def _save(self, database: str, document: JsonObject, replaces: JsonObject | None = None) -> JsonObject:
         key = (database, document["_id"])
         before = self._documents.stamp(key)
-        saved = await self.couch.save_doc(database, document)
+        saved = await self.couch.save_doc(database, document, replaces=replaces)
         if not has_inline_attachments(saved):
             self._documents.put_own(key, Known(saved), before)
         return saved
@@ -189,6 +190,9 @@ class Datastore:
         self._board.count_up(row_of(written.database, written.doc_id))
         if written.doc_id:
             self._board.count_up(row_of(written.database, ""))
+        for view in KEYED_VIEWS:
+            if may_change(written, view):
+                self._board.count_up(notice_row(written.database, view))
         family = family_of(written.doc_id)
         if family is not None:
             self._board.count_up(row_of(written.database, family))
