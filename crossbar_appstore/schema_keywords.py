@@ -8,19 +8,24 @@ descended to for what is wrong with them, once their keywords say that something
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address
 from itertools import repeat
 from typing import Any, Final
 
+from jsonschema import Draft4Validator
 from jsonschema.exceptions import ValidationError
 
 from crossbar_appstore.json_codec import Json, JsonObject
 
-Keyword = Callable[[Any, Any, Json, JsonObject], Iterator[ValidationError]]
+Keyword = Callable[[Any, Any, Json, JsonObject], Iterable[ValidationError]]
 """Validator, value of the keyword, instance, schema that holds the keyword → failures."""
+
+
+_TYPES: Final[Mapping[type, str]] = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}
+"""Types that have one name; numbers have two."""
 
 
 def _required(validator: Any, names: list[str], instance: Json, schema: JsonObject) -> Iterator[ValidationError]:
@@ -29,6 +34,14 @@ def _required(validator: Any, names: list[str], instance: Json, schema: JsonObje
         for name in names:
             if name not in instance:
                 yield ValidationError(f"{name!r} is missing", path=(name,))
+
+
+def _type(validator: Any, wanted: str | list[Any], instance: Json, schema: JsonObject) -> Iterable[ValidationError]:
+    name = _TYPES.get(type(instance))
+    if name is not None and (name == wanted or (isinstance(wanted, list) and name in wanted)):
+        return ()
+    failures: Iterable[ValidationError] = Draft4Validator.VALIDATORS["type"](validator, wanted, instance, schema)
+    return failures
 
 
 def _properties(
@@ -156,4 +169,5 @@ DRAFT4_KEYWORDS: Final[Mapping[str, Keyword]] = {
     "patternProperties": _pattern_properties,
     "properties": _properties,
     "required": _required,
+    "type": _type,
 }

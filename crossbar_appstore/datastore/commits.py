@@ -26,8 +26,8 @@ Save = Callable[[str, JsonObject, JsonObject | None], Awaitable[JsonObject]]
 
 ATTEMPTS: Final = 5
 _PAUSE: Final = 0.01
-_GATHER: Final = 0.004
-"""Seconds between two saves where several wait at once: those who were just answered may come again, and save a save."""
+_LONGEST_GATHERING: Final = 0.01
+"""Seconds between two saves of a document for which several wait at once."""
 _MOST: Final = 100
 """Changes in one save; applying more would hold up other requests."""
 _NOBODYS_FAULT: Final = (Conflict, DatabaseMissing, Misconfigured, TimedOut, Unreachable)
@@ -103,17 +103,19 @@ class Commits:
 
     async def _work(self, key: Key) -> None:
         """Save until nobody waits any more."""
-        waiting = self._waiting[key]
+        loop, waiting = asyncio.get_running_loop(), self._waiting[key]
         group: list[_Caller] = []
         try:
             while waiting:
                 group = waiting[:_MOST]
                 del waiting[:_MOST]
+                begun = loop.time()
                 await self._commit(key, group)
                 # Those who found no place in the save are the first ones of the next.
                 waiting[:0] = [caller for caller in group if not caller.answer.done()]
                 if len(group) > 1:
-                    await asyncio.sleep(_GATHER)
+                    # Who was answered just now may come again: a short wait saves a save.
+                    await asyncio.sleep(min(_LONGEST_GATHERING, (loop.time() - begun) / 3))
         finally:
             del self._waiting[key]
             for caller in (*group, *waiting):
