@@ -23,6 +23,7 @@ from crossbar_appstore.crossbar.access_log import AccessLog
 from crossbar_appstore.crossbar.decision import DecisionOrder
 from crossbar_appstore.crossbar.envelope import Envelope
 from crossbar_appstore.crossbar.paths import PathParser
+from crossbar_appstore.crossbar.rendering import Renderer
 from crossbar_appstore.crossbar.resource import Resource
 from crossbar_appstore.crossbar.server import Handler, create_web_application, load_banner
 from crossbar_appstore.crossbar.throttling import Throttle
@@ -96,12 +97,14 @@ def create_application(settings: Settings, board: NoticeBoard | None = None) -> 
             Whitelabel(store, pictures),
         ]
     )
-    envelope = Envelope(socket.gethostname(), __version__)
-    rates = ConfiguredRates(store.config)
-    order = DecisionOrder(resources, gatekeeper, Throttle(), envelope, translate, rates)
+    throttle = Throttle()
+    renderer = Renderer(Envelope(socket.gethostname(), __version__), throttle)
+    order = DecisionOrder(resources, gatekeeper, throttle, renderer, translate, ConfiguredRates(store.config))
     parser = PathParser({noun: resource.swallows for noun, resource in resources.items()})
     log = AccessLog(settings.access_log)
-    application = create_web_application(Handler(order, parser, TRUSTED_PROXIES, load_banner(), access_log=log))
+    application = create_web_application(
+        Handler(order, renderer, parser, TRUSTED_PROXIES, load_banner(), store.moments, access_log=log)
+    )
     application[STORE] = store
     application.cleanup_ctx.append(_connected)
     return application

@@ -4,10 +4,10 @@ from typing import Final
 
 from crossbar_appstore.crossbar.context import BASIC, BEARER, X_AUTH_TOKEN, Context
 from crossbar_appstore.crossbar.errors import BadIdentifier, ExpiredToken
-from crossbar_appstore.datastore.moments import Memo
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import live
 from crossbar_appstore.kazoo.values import MISSING, get
+from crossbar_appstore.memo import Memo
 
 from . import hierarchy
 from .account_checks import refuse_ended_trial

@@ -5,9 +5,9 @@ from typing import Final
 
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import Forbidden
-from crossbar_appstore.datastore.moments import Memo
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.values import get
+from crossbar_appstore.memo import Memo
 
 from . import hierarchy, restrictions
 from .documents import TOKEN_RESTRICTIONS, Documents

@@ -12,8 +12,22 @@ from crossbar_appstore.json_codec import JsonObject, dumps
 
 ADDRESSES: Final = 5_000
 """Of clients without a valid token; the service remembers the buckets of 10,000."""
+VARIANTS: Final = 20_000
+"""Of a request, so that none comes twice in the moment for which an answer is remembered."""
 UNKNOWN_APP: Final = "f" * 32
-NAMES: Final = ("list", "list-gzip", "one", "list-304", "icon-304", "icon", "public-icon", "post", "401", "404")
+NAMES: Final = (
+    "list",
+    "list-each",
+    "list-gzip",
+    "one",
+    "list-304",
+    "icon-304",
+    "icon",
+    "public-icon",
+    "post",
+    "401",
+    "404",
+)
 """Of the cases, in their order."""
 LOGGED: Final = "logged"
 """The list of a service that writes a line for each request."""
@@ -95,6 +109,14 @@ async def request_cases(server: Server, client: Client) -> list[Case]:
     unknown = client.get(f"{store}/{UNKNOWN_APP}")
     return [
         list_case(client),
+        Case(
+            "list-each",
+            "GET list, no two requests alike",
+            None,
+            200,
+            _ROUTE,
+            replace(client.get(store), variants=VARIANTS),
+        ),
         Case("list-gzip", "GET list, gzip", None, 200, _ROUTE, client.get(store, Accept_Encoding="gzip")),
         *await constant_cases(server, client),
         Case("public-icon", "GET icon without a token", 1.6, 200, _PUBLIC_ROUTE, icon),

@@ -155,7 +155,9 @@ class _Generator:
 
 def _requests(plan: Plan) -> Iterator[bytes]:
     host = f"{plan.host}:{plan.port}"
-    encoded = [plan.request.encode(host, number) for number in range(max(1, plan.request.addresses))]
+    encoded = [
+        plan.request.encode(host, number) for number in range(max(1, plan.request.addresses, plan.request.variants))
+    ]
     return (encoded[number % len(encoded)] for number in count())
 
 

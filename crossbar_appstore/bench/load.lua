@@ -1,5 +1,5 @@
 -- For wrk: one request over and over; writes as JSON how many replies of each status came back.
--- Arguments: method, body, number of client addresses, then header names and values in turn.
+-- Arguments: method, body, number of client addresses, number of query strings, then header names and values in turn.
 
 local threads, statuses, requests, at = {}, {}, {}, 0
 
@@ -10,15 +10,19 @@ end
 function init(args)
    wrk.method = args[1]
    if args[2] ~= "" then wrk.body = args[2] end
-   for i = 4, #args, 2 do wrk.headers[args[i]] = args[i + 1] end
-   local addresses = tonumber(args[3])
-   if addresses == 0 then return end
-   for i = 0, addresses - 1 do
-      wrk.headers["X-Forwarded-For"] = string.format("10.%d.%d.%d", i / 65536, i / 256 % 256, i % 256)
-      requests[i] = wrk.format()
+   for i = 5, #args, 2 do wrk.headers[args[i]] = args[i + 1] end
+   local addresses, variants = tonumber(args[3]), tonumber(args[4])
+   local number = math.max(addresses, variants)
+   if number == 0 then return end
+   for i = 0, number - 1 do
+      if addresses > 0 then
+         local from = i % addresses
+         wrk.headers["X-Forwarded-For"] = string.format("10.%d.%d.%d", from / 65536, from / 256 % 256, from % 256)
+      end
+      requests[i] = wrk.format(nil, variants > 0 and wrk.path .. "?variant=" .. i % variants or nil)
    end
    request = function()
-      at = (at + 1) % addresses
+      at = (at + 1) % number
       return requests[at]
    end
 end

@@ -75,7 +75,7 @@ async def wrk(server: Server, request: Request, seconds: float, connections: int
     with _script() as script:
         options = ["-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "-s", str(script)]
         headers = [text for header in request.headers.items() for text in header]
-        given = [request.method, request.body, str(request.addresses), *headers]
+        given = [request.method, request.body, str(request.addresses), str(request.variants), *headers]
         return await _run(["wrk", *options, f"{server.url}{request.path}", "--", *given])
 
 

@@ -10,13 +10,13 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+from crossbar_appstore.bench.accounting import LOWEST_PRIORITY
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.maintenance.app_folders import find_app_folders
 from crossbar_appstore.maintenance.app_plan import LoadOptions
 from crossbar_appstore.maintenance.loading import LoadRules, load_apps
 from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
 
-LOWEST_PRIORITY: Final = 19
 _PAUSE: Final = 0.5
 
 

@@ -18,6 +18,8 @@ class Request:
     """One request. ``addresses`` is how many client addresses it is sent from in turn, in ``X-Forwarded-For``.
 
     Callers without a valid token draw from a bucket of 100 requests for their address, refilled by 10 a second.
+    ``variants`` is how many query strings it is sent with in turn, which change nothing but that no two requests within
+    that number are the same.
     """
 
     method: str
@@ -25,6 +27,7 @@ class Request:
     headers: Mapping[str, str]
     body: str = ""
     addresses: int = 0
+    variants: int = 0
 
     def encode(self, host: str, number: int = 0) -> bytes:
         """The request on the wire, from the client with that number."""
@@ -34,7 +37,8 @@ class Request:
             headers["X-Forwarded-For"] = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
         if body:
             headers["Content-Length"] = str(len(body))
-        lines = [f"{self.method} {self.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+        path = f"{self.path}?variant={number % self.variants}" if self.variants else self.path
+        lines = [f"{self.method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         return "\r\n".join([*lines, "", ""]).encode() + body
 
     def as_json(self) -> JsonObject:

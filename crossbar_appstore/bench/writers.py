@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import sys
 from collections.abc import AsyncIterator
 from typing import Final
@@ -10,7 +9,6 @@ from typing import Final
 from crossbar_appstore.bench.apps import write_app_folders
 from crossbar_appstore.bench.cases import Client, log_in
 from crossbar_appstore.bench.exchange import connection
-from crossbar_appstore.bench.loading_process import LOWEST_PRIORITY
 from crossbar_appstore.bench.processes import CannotMeasure, Server
 from crossbar_appstore.bench.stage import APPS, Stage
 from crossbar_appstore.bench.system import RESELLER
@@ -23,7 +21,7 @@ _LOADING: Final = "crossbar_appstore.bench.loading_process"
 async def writing(stage: Stage, server: Server) -> AsyncIterator[None]:
     """All apps are written by ``init-apps`` in a loop, and permissions of the reseller ten times a second.
 
-    CouchDB and the loader have other machines in earnest; here they get the lowest priority.
+    The loader has another machine in earnest; here it gets what is left over.
 
     Raises:
         CannotMeasure: a write was refused.
@@ -31,7 +29,6 @@ async def writing(stage: Stage, server: Server) -> AsyncIterator[None]:
     folder = stage.bench.room / "apps"
     await asyncio.to_thread(write_app_folders, folder, APPS)
     reseller = await log_in(server, stage.system, RESELLER, stage.system.reseller_id)
-    os.setpriority(os.PRIO_PROCESS, stage.couchdb_pid, LOWEST_PRIORITY)
     loader = await asyncio.create_subprocess_exec(
         sys.executable, "-m", _LOADING, stage.couchdb_url, str(folder), stdout=asyncio.subprocess.PIPE
     )

@@ -2,10 +2,8 @@
 
 import logging
 import re
-import time
+from dataclasses import dataclass
 from typing import Final
-
-from crossbar_appstore.crossbar.context import Context
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +17,20 @@ def without_tokens(text: str) -> str:
     return _TOKEN.sub(_HIDDEN, text) if "eyJ" in text else text
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A request that was answered; ``target`` may have a query string, ``length`` is in bytes."""
+
+    request_id: str
+    client_ip: str
+    method: str
+    target: str
+    account_id: str | None
+    status: int
+    length: int
+    seconds: float
+
+
 class AccessLog:
     """Logs answered requests at level INFO: every failure of ours (5xx), and a share of all others.
 
@@ -30,32 +42,26 @@ class AccessLog:
         self._share = share
         self._owed = 0.0
 
-    def write(self, context: Context, status: int, length: int, begun: float) -> None:
-        """Log a request, if it is its turn; the query string, where tokens are common, is left out.
-
-        Args:
-            begun: when the request was taken up, by ``time.perf_counter``.
-        """
+    def is_due(self, status: int) -> bool:
+        """Whether a request that was answered with this status is to be logged."""
         self._owed += self._share
         if self._owed >= 1.0:
             self._owed -= 1.0
-        elif status < _FAILURE:
-            return
-        if log.isEnabledFor(logging.INFO):
-            _log(context, status, length, begun)
+            return True
+        return status >= _FAILURE
 
-
-def _log(context: Context, status: int, length: int, begun: float) -> None:
-    log.info(
-        "request",
-        extra={
-            "method": context.method,
-            "path": without_tokens(context.path),
-            "status": status,
-            "bytes": length,
-            "milliseconds": round((time.perf_counter() - begun) * 1000, 2),
-            "client": context.client_ip,
-            "account_id": context.account_id,
-            "request_id": without_tokens(context.request_id),
-        },
-    )
+    def write(self, answered: Answered) -> None:
+        """Log a request; the query string, where tokens are common, is left out."""
+        log.info(
+            "request",
+            extra={
+                "method": answered.method,
+                "path": without_tokens(answered.target.partition("?")[0]),
+                "status": answered.status,
+                "bytes": answered.length,
+                "milliseconds": round(answered.seconds * 1000, 2),
+                "client": answered.client_ip,
+                "account_id": answered.account_id,
+                "request_id": without_tokens(answered.request_id),
+            },
+        )

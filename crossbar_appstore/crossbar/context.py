@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from multidict import CIMultiDict, CIMultiDictProxy
+from multidict import CIMultiDict
 
 from crossbar_appstore.json_codec import Json, JsonObject, loads
 
@@ -22,6 +22,11 @@ class Noun:
 
     name: str
     params: Params
+
+
+def bucket_of(client_ip: str, account_id: str | None) -> str:
+    """The name of the token bucket of an address and the account that it asks about."""
+    return f"{client_ip}/{account_id or 'no_account'}"
 
 
 _NO_NOUN: Final = Noun("404", ())
@@ -102,14 +107,16 @@ class Context:
 
     ``verb`` is the effective method after tunnelling, in capitals. ``nouns`` run from left to right; the last one is
     the resource. ``data`` is the request's ``data`` member, ``envelope`` its whole body with normalised keys.
-    ``path`` is the raw path of the request, ASCII. ``identity`` belongs to the gatekeeper; anything but None means
-    authenticated. ``consumed`` are the rate tokens that the request costs.
+    ``path`` is the raw path of the request, ASCII. ``headers`` are those that a decision may depend on
+    (``request_headers``). ``identity`` belongs to the gatekeeper; anything but None means authenticated. ``consumed``
+    are the rate tokens that the request costs, ``charged`` says whether they were taken. ``steady``: the reply may be
+    remembered.
     """
 
     request_id: str
     method: str
     path: str
-    headers: CIMultiDictProxy[str]
+    headers: Mapping[str, str]
     query: Mapping[str, str]
     client_ip: str
     verb: str = ""
@@ -125,6 +132,8 @@ class Context:
     auth_scheme: str | None = None
     identity: Any = None
     consumed: int = 1
+    charged: bool = False
+    steady: bool = False
     style: Style = PLAIN
     stored: dict[str, Any] = field(default_factory=dict)
     reply: Reply = field(default_factory=Reply)
@@ -142,7 +151,7 @@ class Context:
     @property
     def bucket(self) -> str:
         """The name of the token bucket that the caller draws from: its address and the account in the path."""
-        return f"{self.client_ip}/{self.account_id or 'no_account'}"
+        return bucket_of(self.client_ip, self.account_id)
 
     def req_value(self, key: str) -> Any:
         """``key`` from data, else query string, else envelope (`cb_context:req_value/2`); None if nowhere.

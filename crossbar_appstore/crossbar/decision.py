@@ -9,12 +9,13 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
+from multidict import CIMultiDict
+
 from crossbar_appstore.crossbar import negotiation, preconditions
 from crossbar_appstore.crossbar.access_log import without_tokens
 from crossbar_appstore.crossbar.body import parse_body
-from crossbar_appstore.crossbar.context import Context, Noun
+from crossbar_appstore.crossbar.context import Context, Noun, bucket_of
 from crossbar_appstore.crossbar.cors import ALL_METHODS, cors_headers, is_preflight
-from crossbar_appstore.crossbar.envelope import Envelope
 from crossbar_appstore.crossbar.errors import (
     AuthenticationRequired,
     CrossbarError,
@@ -30,8 +31,9 @@ from crossbar_appstore.crossbar.errors import (
 from crossbar_appstore.crossbar.gatekeeper import Gatekeeper
 from crossbar_appstore.crossbar.json_style import style_of
 from crossbar_appstore.crossbar.media_types import JSON
+from crossbar_appstore.crossbar.outcome import Outcome
 from crossbar_appstore.crossbar.paths import ApiPath
-from crossbar_appstore.crossbar.rendering import HttpReply, Renderer
+from crossbar_appstore.crossbar.rendering import Renderer
 from crossbar_appstore.crossbar.resource import Resource
 from crossbar_appstore.crossbar.throttling import Rates, Throttle
 from crossbar_appstore.crossbar.token_location import find_token
@@ -54,7 +56,7 @@ class DecisionOrder:
         resources: noun → resource.
         gatekeeper: who is calling, and what they may touch.
         throttle: token buckets of callers without a valid JWT.
-        envelope: renders the JSON of this node.
+        renderer: makes the replies.
         translate: turns an exception of another room into a refusal; None leaves it unexpected.
         rates: how large the buckets are, and what requests cost; without them the throttle's and the endpoint's count.
     """
@@ -64,19 +66,19 @@ class DecisionOrder:
         resources: Mapping[str, Resource],
         gatekeeper: Gatekeeper,
         throttle: Throttle,
-        envelope: Envelope,
+        renderer: Renderer,
         translate: Callable[[Exception], CrossbarError | None],
         rates: Rates | None = None,
     ) -> None:
         self._resources = resources
         self._gatekeeper = gatekeeper
         self._throttle = throttle
-        self._renderer = Renderer(envelope, throttle)
+        self._renderer = renderer
         self._translate = translate
         self._rates = rates
 
-    async def reply(self, context: Context, path: ApiPath, receive: Callable[[], Awaitable[bytes]]) -> HttpReply:
-        """Answer one request, whatever happens.
+    async def decide(self, context: Context, path: ApiPath, receive: Callable[[], Awaitable[bytes]]) -> Outcome:
+        """Decide one request, whatever happens.
 
         Args:
             context: the request line and headers.
@@ -88,16 +90,23 @@ class DecisionOrder:
         except Exception as error:  # noqa: BLE001 - whatever happens, the client gets an envelope
             return self.refuse(context, error)
 
-    def refuse(self, context: Context, error: Exception) -> HttpReply:
-        """The reply to an exception: a refusal as it is, another room's by its translation, else a logged 500."""
+    def charge(self, outcome: Outcome, client_ip: str) -> bool:
+        """Whether somebody else may have what was decided already: who has no valid JWT pays for it again."""
+        if outcome.charge is None:
+            return True
+        return self._throttle.consume(bucket_of(client_ip, outcome.account_id), outcome.charge) is None
+
+    def refuse(self, context: Context, error: Exception) -> Outcome:
+        """The outcome of an exception: a refusal as it is, another room's by its translation, else a logged 500."""
         try:
             refusal = error if isinstance(error, CrossbarError) else self._translated(context, error)
             return self._renderer.refusal(context, refusal)
         except Exception as fault:  # noqa: BLE001 - the data of a refusal may be no JSON
             return self._renderer.refusal(context, _unexpected(context, fault))
 
-    async def _decide(self, context: Context, path: ApiPath, receive: Callable[[], Awaitable[bytes]]) -> HttpReply:
+    async def _decide(self, context: Context, path: ApiPath, receive: Callable[[], Awaitable[bytes]]) -> Outcome:
         resource = self._resources[path.nouns[-1].name] if path.nouns else _NO_RESOURCE
+        context.steady = resource.steady and context.method == "GET"
         if is_preflight(context.method, context.headers):
             return _preflight(context, resource, path)
         if path.version == "v1":  # 1
@@ -157,11 +166,12 @@ class DecisionOrder:
         wait = self._throttle.consume(context.bucket, context.consumed)
         if wait is not None:
             raise TooManyRequests(wait)
+        context.charged = True
         await self._ask(self._gatekeeper.authenticate, context, resource)
         if not (context.authenticated or await resource.authenticate(context)):
             raise AuthenticationRequired
 
-    async def _answer(self, context: Context, resource: Resource) -> HttpReply:
+    async def _answer(self, context: Context, resource: Resource) -> Outcome:
         """Stages 9 to 15."""
         headers, verb, params = context.headers, context.verb, context.resource.params
         offered = await resource.content_types_provided(context, *params)
@@ -183,6 +193,7 @@ class DecisionOrder:
         return await self._renderer.success(context, media_type, language)
 
     def _translated(self, context: Context, error: Exception) -> CrossbarError:
+        context.steady = False
         known = self._translate(error)
         if known is None:
             return _unexpected(context, error)
@@ -191,12 +202,12 @@ class DecisionOrder:
         return known
 
 
-def _preflight(context: Context, resource: Resource, path: ApiPath) -> HttpReply:
+def _preflight(context: Context, resource: Resource, path: ApiPath) -> Outcome:
     """200 for every path, known or not (deviation D19)."""
     methods = tuple(resource.allowed_methods(*path.nouns[-1].params) or ()) if path.nouns else None
-    headers = {"X-Request-ID": context.request_id, "Content-Type": JSON}
+    headers = CIMultiDict({"Content-Type": JSON})
     headers.update(cors_headers(context.headers, methods))
-    return HttpReply(200, headers)
+    return Outcome.of(context, 200, headers)
 
 
 def _read(context: Context, body: bytes) -> None:

@@ -15,21 +15,27 @@ _ERROR_TAIL: Final = b',"status":"error"}'
 
 
 @dataclass(frozen=True, slots=True)
-class Sandwich:
-    """A body that differs from reply to reply around data that may be the same for long; None where nothing lasts."""
+class Form:
+    """An envelope but for what every reply has of its own: timestamp, request id, and what is left in the bucket.
 
-    head: bytes
+    ``data`` is what lasts for many replies; None where ``end`` holds all of it. ``known``: the caller is.
+    """
+
+    begin: bytes
+    known: bool
+    consumed: int
+    end: bytes
     data: PreparedJson | None
     tail: bytes
 
     @property
-    def whole(self) -> bytes:
-        """The body."""
-        return self.head + self.tail if self.data is None else b"".join((self.head, self.data.raw, self.tail))
+    def raw(self) -> bytes:
+        """The data that lasts, as JSON."""
+        return b"" if self.data is None else self.data.raw
 
 
 class Envelope:
-    """Renders replies and refusals for one node.
+    """Makes the JSON of replies and refusals for one node.
 
     Args:
         node: the node's name; replies carry a digest of it.
@@ -44,53 +50,49 @@ class Envelope:
         self._second = -1
         self._known = self._unknown = b""
 
-    def success(self, context: Context, remaining: int) -> Sandwich:
-        """The envelope of a success; ``remaining`` rate tokens are left in the caller's bucket."""
+    def success(self, context: Context) -> Form:
+        """The form of a success."""
         reply = context.reply
-        parts = [b"{"]
+        begin = [b"{"]
         if reply.start_key is not None:
-            parts.append(_member(b'"start_key":', reply.start_key))
+            begin.append(_member(b'"start_key":', reply.start_key))
         if reply.next_start_key is not None:
-            parts.append(_member(b'"next_start_key":', reply.next_start_key))
+            begin.append(_member(b'"next_start_key":', reply.next_start_key))
+        begin.append(_page_size(reply.page_size))
         token = reply.auth_token if reply.auth_token is not None else context.auth_token
-        self._head(parts, context, reply.page_size, token, remaining)
         data = reply.data
         lasting = data if isinstance(data, PreparedJson) else None
+        end = _auth_token(token)
         if data is not ABSENT:
-            parts.append(b',"data":')
-            if lasting is None:
-                parts.append(dumps(data))
-        return Sandwich(b"".join(parts), lasting, _tail(reply))
+            end += b',"data":' if lasting is not None else b',"data":' + dumps(data)
+        return Form(b"".join(begin), context.authenticated, context.consumed, end, lasting, _tail(reply))
 
-    def error(self, context: Context, error: CrossbarError, remaining: int) -> Sandwich:
-        """The envelope of a refusal.
+    def error(self, context: Context, error: CrossbarError) -> Form:
+        """The form of a refusal.
 
         Raises:
             ValueError: its data is no JSON.
         """
-        parts = [b"{"]
-        self._head(parts, context, error.page_size, context.auth_token, remaining)
+        end = _auth_token(context.auth_token)
         if error.data is not ABSENT:
-            parts.append(b',"data":')
-            parts.append(dumps(error.data))
-        parts.append(b',"error":"%d","message":' % error.code)
-        parts.append(dumps(error.message))
-        return Sandwich(b"".join(parts), None, _ERROR_TAIL)
+            end += b',"data":' + dumps(error.data)
+        end += b',"error":"%d","message":' % error.code + dumps(error.message)
+        begin = b"{" + _page_size(error.page_size)
+        return Form(begin, context.authenticated, context.consumed, end, None, _ERROR_TAIL)
 
-    def _head(
-        self, parts: list[bytes], context: Context, page_size: int | None, token: str | None, remaining: int
-    ) -> None:
-        if page_size is not None:
-            parts.append(b'"page_size":%d,' % page_size)
+    def head(self, form: Form, request_id: str, remaining: int) -> bytes:
+        """What comes before the data that lasts; ``remaining`` rate tokens are left in the caller's bucket."""
         second = int(time.time())
         if second != self._second:
             self._begin(second)
-        parts.append(self._known if context.authenticated else self._unknown)
-        parts.append(dumps(context.request_id))
-        parts.append(b',"tokens":{"consumed":%d,"remaining":%d}' % (context.consumed, remaining))
-        if token is not None:
-            parts.append(b',"auth_token":')
-            parts.append(dumps(token))
+        return b'%b%b%b,"tokens":{"consumed":%d,"remaining":%d}%b' % (
+            form.begin,
+            self._known if form.known else self._unknown,
+            dumps(request_id),
+            form.consumed,
+            remaining,
+            form.end,
+        )
 
     def _begin(self, second: int) -> None:
         """Make what is the same in all replies of a second."""
@@ -98,6 +100,14 @@ class Envelope:
         self._second = second
         self._unknown = b'"timestamp":"%s","node":%s,"request_id":' % (timestamp, self._node)
         self._known = self._version + self._unknown
+
+
+def _page_size(size: int | None) -> bytes:
+    return b"" if size is None else b'"page_size":%d,' % size
+
+
+def _auth_token(token: str | None) -> bytes:
+    return b"" if token is None else b',"auth_token":' + dumps(token)
 
 
 def _tail(reply: Reply) -> bytes:

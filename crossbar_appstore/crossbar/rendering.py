@@ -1,22 +1,25 @@
-"""From a finished context, or a refusal, to status, headers and bytes."""
+"""From a finished context, or a refusal, to an outcome; and from an outcome to headers and bytes."""
 
 import zlib
-from dataclasses import dataclass
 from typing import Final
+
+from multidict import CIMultiDict, istr
 
 from crossbar_appstore.crossbar import csv_rendering
 from crossbar_appstore.crossbar.compression import ENCODINGS, GZIP, spliced
-from crossbar_appstore.crossbar.context import PLAIN, Binary, Context, PreparedJson
+from crossbar_appstore.crossbar.context import PLAIN, Binary, Context, PreparedJson, bucket_of
 from crossbar_appstore.crossbar.cors import cors_headers, is_cors
 from crossbar_appstore.crossbar.disposition import attachment
-from crossbar_appstore.crossbar.envelope import Envelope, Sandwich
+from crossbar_appstore.crossbar.envelope import Envelope, Form
 from crossbar_appstore.crossbar.errors import CrossbarError
 from crossbar_appstore.crossbar.json_style import dress
 from crossbar_appstore.crossbar.media_types import JSON
 from crossbar_appstore.crossbar.negotiation import CSV_TYPES, choose_coding
+from crossbar_appstore.crossbar.outcome import Outcome
 from crossbar_appstore.crossbar.ranges import RangeNotSatisfiable, parse_range
 from crossbar_appstore.crossbar.throttling import Throttle
 
+_X_REQUEST_ID: Final = istr("X-Request-ID")
 JAVASCRIPT: Final = "application/javascript"
 _CACHE_CONTROL: Final = "private, no-cache"
 _EXPIRED: Final = "Fri, 01 Jan 1999 00:00:00 GMT"
@@ -27,15 +30,6 @@ _GZIP_ALONE: Final = (GZIP,)
 _CSV_OVERRIDES: Final = frozenset({"csv", *CSV_TYPES})
 _INERT: Final = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """The policy of pictures: one may be a document with scripts (SVG), which must not act in our origin."""
-
-
-@dataclass(slots=True)
-class HttpReply:
-    """Status, headers and body as they go out."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes = b""
 
 
 class Renderer:
@@ -50,7 +44,7 @@ class Renderer:
         self._envelope = envelope
         self._throttle = throttle
 
-    async def success(self, context: Context, media_type: str, language: str) -> HttpReply:
+    async def success(self, context: Context, media_type: str, language: str) -> Outcome:
         """What the resource answered, in the negotiated type and language.
 
         Raises:
@@ -63,33 +57,51 @@ class Renderer:
             reply.location = context.path
         headers = _headers(context, language)
         if reply.binary is not None:
-            return await _binary_reply(context, reply.binary, headers)
+            return await _picture(context, reply.binary, headers)
         if context.method == "GET" and _wants_csv(context, media_type):
-            return _csv_reply(context, headers)
-        body = self._envelope.success(context, self._throttle.level(context.bucket))
-        return _json_reply(context, reply.status, headers, body)
+            return _csv(context, headers)
+        return _json(context, reply.status, headers, self._envelope.success(context))
 
-    def not_modified(self, context: Context, language: str) -> HttpReply:
+    def not_modified(self, context: Context, language: str) -> Outcome:
         """304: the headers of the success without its body."""
-        return HttpReply(304, _headers(context, language))
+        return Outcome.of(context, 304, _headers(context, language))
 
-    def refusal(self, context: Context, error: CrossbarError) -> HttpReply:
+    def refusal(self, context: Context, error: CrossbarError) -> Outcome:
         """An error envelope; it has the CORS headers whether or not they were asked for.
 
         Raises:
             ValueError: the data of ``error`` is no JSON.
         """
-        body = self._envelope.error(context, error, self._throttle.level(context.bucket))
-        headers = {"X-Request-ID": context.request_id, "Cache-Control": _CACHE_CONTROL}
+        headers = CIMultiDict({"Cache-Control": _CACHE_CONTROL})
         headers.update(cors_headers(context.headers, context.allowed_methods))
         headers.update(error.headers)
-        return _json_reply(context, error.code, headers, body)
+        return _json(context, error.code, headers, self._envelope.error(context, error))
+
+    def reply(self, outcome: Outcome, request_id: str, client_ip: str) -> tuple[CIMultiDict[str], bytes]:
+        """Headers and body of an outcome, with what is of this one request."""
+        headers = outcome.headers.copy()
+        if outcome.has_id:
+            headers[_X_REQUEST_ID] = request_id
+        form = outcome.body
+        if isinstance(form, bytes):
+            return headers, form
+        remaining = self._throttle.level(bucket_of(client_ip, outcome.account_id))
+        head = self._envelope.head(form, request_id, remaining)
+        if outcome.style is PLAIN and form.data is not None:
+            coding = _coding(outcome.accept_encoding, len(form.raw))
+            if coding is not None:
+                headers["Content-Encoding"] = coding
+                return headers, spliced(coding, head, form.data, form.tail)
+        body = b"".join((head, form.raw, form.tail))
+        if outcome.style is not PLAIN:
+            body = dress(body, outcome.style)
+        return headers, _compressed(outcome.accept_encoding, headers, body)
 
 
-def _headers(context: Context, language: str) -> dict[str, str]:
+def _headers(context: Context, language: str) -> CIMultiDict[str]:
     """The headers of every success, but for those of its type."""
     reply = context.reply
-    headers = {"X-Request-ID": context.request_id, "Content-Language": language}
+    headers = CIMultiDict({"Content-Language": language})
     if reply.binary is not None:
         headers["Vary"] = "accept-language"
         headers["Cache-Control"] = reply.binary.cache_control
@@ -115,21 +127,15 @@ def _wants_csv(context: Context, media_type: str) -> bool:
     return media_type in CSV_TYPES or context.req_value("accept") in _CSV_OVERRIDES
 
 
-def _json_reply(context: Context, status: int, headers: dict[str, str], body: Sandwich) -> HttpReply:
+def _json(context: Context, status: int, headers: CIMultiDict[str], form: Form) -> Outcome:
     headers["Content-Type"] = JSON
-    if context.style is PLAIN:
-        coding = _coding(context, len(body.data.raw)) if body.data is not None else None
-        if coding is None or body.data is None:
-            return _compressed(context, HttpReply(status, headers, body.whole))
-        headers["Content-Encoding"] = coding
-        return HttpReply(status, headers, spliced(coding, body.head, body.data, body.tail))
     if context.style.callback is not None:
         headers["Content-Type"] = JAVASCRIPT
         headers["X-Content-Type-Options"] = "nosniff"
-    return _compressed(context, HttpReply(status, headers, dress(body.whole, context.style)))
+    return Outcome.of(context, status, headers, form)
 
 
-def _csv_reply(context: Context, headers: dict[str, str]) -> HttpReply:
+def _csv(context: Context, headers: CIMultiDict[str]) -> Outcome:
     data = context.reply.data
     name = context.headers.get("X-File-Name") or context.req_value("file_name")
     headers["Content-Type"] = "text/csv"
@@ -137,10 +143,11 @@ def _csv_reply(context: Context, headers: dict[str, str]) -> HttpReply:
     # The entity tag is that of the JSON.
     headers.pop("ETag", None)
     body = csv_rendering.render_csv(data.value if isinstance(data, PreparedJson) else data)
-    return _compressed(context, HttpReply(context.reply.status, headers, body))
+    body = _compressed(context.headers.get("Accept-Encoding"), headers, body)
+    return Outcome.of(context, context.reply.status, headers, body)
 
 
-async def _binary_reply(context: Context, binary: Binary, headers: dict[str, str]) -> HttpReply:
+async def _picture(context: Context, binary: Binary, headers: CIMultiDict[str]) -> Outcome:
     """A picture, or the part of it that a Range header asks for."""
     body = await binary.load()
     printable = binary.content_type.isascii() and binary.content_type.isprintable()
@@ -151,10 +158,10 @@ async def _binary_reply(context: Context, binary: Binary, headers: dict[str, str
     headers["Accept-Ranges"] = "bytes"
     wanted = _wanted_range(context, len(body))
     if wanted is None:
-        return HttpReply(200, headers, body)
+        return Outcome.of(context, 200, headers, body)
     first, last = wanted
     headers["Content-Range"] = f"bytes {first}-{last}/{len(body)}"
-    return HttpReply(206, headers, body[first : last + 1])
+    return Outcome.of(context, 206, headers, body[first : last + 1])
 
 
 def _wanted_range(context: Context, length: int) -> tuple[int, int] | None:
@@ -171,15 +178,16 @@ def _wanted_range(context: Context, length: int) -> tuple[int, int] | None:
         raise CrossbarError(416, "range not satisfiable", {}, headers=content_range) from error
 
 
-def _compressed(context: Context, reply: HttpReply) -> HttpReply:
-    """The reply in gzip where the client takes it and it is worth it (`cowboy_compress_h`)."""
-    if _coding(context, len(reply.body), _GZIP_ALONE) is not None:
-        reply.headers["Content-Encoding"] = GZIP
-        reply.body = zlib.compress(reply.body, level=1, wbits=_GZIP_FORMAT)
-    return reply
+def _compressed(accept_encoding: str | None, headers: CIMultiDict[str], body: bytes) -> bytes:
+    """The body in gzip where the client takes it and it is worth it (`cowboy_compress_h`)."""
+    if _coding(accept_encoding, len(body), _GZIP_ALONE) is None:
+        return body
+    headers["Content-Encoding"] = GZIP
+    return zlib.compress(body, level=1, wbits=_GZIP_FORMAT)
 
 
-def _coding(context: Context, length: int, offered: tuple[str, ...] = ENCODINGS) -> str | None:
+def _coding(accept_encoding: str | None, length: int, offered: tuple[str, ...] = ENCODINGS) -> str | None:
     """The content coding for a body of that length; None where it goes out as it is."""
-    wanted = context.headers.get("Accept-Encoding")
-    return None if wanted is None or length <= _COMPRESS_OVER else choose_coding(wanted, offered)
+    if accept_encoding is None or length <= _COMPRESS_OVER:
+        return None
+    return choose_coding(accept_encoding, offered)

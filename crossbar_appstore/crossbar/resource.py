@@ -23,6 +23,8 @@ class Resource:
     noun: ClassVar[str]
     swallows: ClassVar[bool] = False
     """Whether every token behind the noun is a param, even one that is the name of another endpoint."""
+    steady: ClassVar[bool] = False
+    """Whether a GET answers the same request alike until a document is written, so that its reply may be remembered."""
 
     def allowed_methods(self, *params: str) -> Methods | None:
         """The HTTP methods for this number of params; None where no such path exists (404)."""

@@ -3,7 +3,8 @@
 import asyncio
 import string
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from importlib import resources
 from random import getrandbits
@@ -11,17 +12,21 @@ from typing import Final
 from urllib.parse import quote
 
 from aiohttp import web
+from multidict import CIMultiDict, istr
 
-from crossbar_appstore.crossbar.access_log import AccessLog
+from crossbar_appstore.crossbar.access_log import AccessLog, Answered
 from crossbar_appstore.crossbar.body import MAX_BODY, too_large
 from crossbar_appstore.crossbar.client_address import Networks, client_address
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.cors import cors_headers, is_cors, is_preflight
 from crossbar_appstore.crossbar.decision import DecisionOrder
 from crossbar_appstore.crossbar.errors import Refusal
-from crossbar_appstore.crossbar.paths import NOWHERE, PathParser
+from crossbar_appstore.crossbar.outcome import Outcome
+from crossbar_appstore.crossbar.paths import NOWHERE, ApiPath, PathParser
 from crossbar_appstore.crossbar.query import MalformedQuery, parse_query
-from crossbar_appstore.crossbar.rendering import HttpReply
+from crossbar_appstore.crossbar.rendering import Renderer
+from crossbar_appstore.crossbar.request_headers import DECIDING, RequestHeaders
+from crossbar_appstore.memo import Memo, Moments
 
 BODY_SECONDS: Final = 120.0
 """How long a client may take to send its body (cowboy's idle_timeout)."""
@@ -30,8 +35,14 @@ REFUSED_METHODS: Final = frozenset({"CONNECT", "TRACE"})
 """Refused before anything is looked at, as cowboy does."""
 
 _REQUEST_ID_LENGTH: Final = 256
-_SERVER: Final = "crossbar-appstore"
+_MOST_OUTCOMES: Final = 1_000
+_X_FORWARDED_FOR: Final = istr("X-Forwarded-For")
+_X_REQUEST_ID: Final = istr("X-Request-ID")
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+Question = tuple[str | None, ...]
+"""The method and target of a request without body, then the headers that count (``DECIDING``)."""
 
 
 class Handler:
@@ -39,9 +50,11 @@ class Handler:
 
     Args:
         order: the decision order.
+        renderer: makes replies of what it decides.
         parser: splits paths into nouns.
         trusted_proxies: peers whose X-Forwarded-For is believed (`crossbar` reverse_proxies).
         banner: the text for paths that name no version of the API.
+        moments: for how long an outcome that lasts may be given to whoever asks the same.
         access_log: where requests are logged; each one is, if not given.
         body_seconds: how long a client may take to send its body.
     """
@@ -49,75 +62,91 @@ class Handler:
     def __init__(
         self,
         order: DecisionOrder,
+        renderer: Renderer,
         parser: PathParser,
         trusted_proxies: Networks,
         banner: str,
+        moments: Moments,
         *,
         access_log: AccessLog | None = None,
         body_seconds: float = BODY_SECONDS,
     ) -> None:
         self._order = order
+        self._renderer = renderer
         self._parser = parser
         self._trusted = trusted_proxies
         self._banner = banner.encode()
+        self._moments = moments
+        self._outcomes: Memo[Question, Outcome] = Memo(moments, _MOST_OUTCOMES)
         self._access_log = access_log if access_log is not None else AccessLog()
         self._body_seconds = body_seconds
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
         """The aiohttp handler."""
         begun = time.perf_counter()
-        target, _, query = _origin_form(request.raw_path).partition("?")
-        context = self._context(request, target)
-        try:
-            reply = await self._reply(context, partial(self._receive, request, context, query))
-        except Exception as error:  # noqa: BLE001 - whatever happens, the client gets an envelope
-            reply = self._order.refuse(context, error)
-        return self._response(context, reply, begun)
+        headers = request.headers
+        client_ip = request.remote or ""
+        if _X_FORWARDED_FOR in headers:
+            client_ip = client_address(client_ip, headers.getall(_X_FORWARDED_FOR), self._trusted)
+        request_id = _request_id(headers.get(_X_REQUEST_ID))
+        values = tuple(map(headers.get, DECIDING))
+        question = (request.method, request.raw_path, *values)
+        outcome = None if request.body_exists else self._outcomes.get(question)
+        if outcome is None or not self._order.charge(outcome, client_ip):
+            moment = self._moments.now()
+            outcome = await self._decide(request, values, request_id, client_ip)
+            if outcome.lasts and not request.body_exists:
+                self._outcomes.put(question, outcome, moment)
+        return self._response(request, outcome, request_id, client_ip, begun)
 
     def refuse(self, request: web.BaseRequest, error: Exception) -> web.Response:
         """The response to what is no HTTP request, or could not be handled."""
         begun = time.perf_counter()
-        context = self._context(request, "/")
-        return self._response(context, self._order.refuse(context, error), begun)
+        request_id, client_ip = new_request_id(), request.remote or ""
+        context = Context(request_id, request.method, "/", RequestHeaders(), {}, client_ip)
+        return self._response(request, self._order.refuse(context, error), request_id, client_ip, begun)
 
-    def _response(self, context: Context, reply: HttpReply, begun: float) -> web.Response:
-        headers = reply.headers
-        headers["Server"] = _SERVER
-        self._access_log.write(context, reply.status, len(reply.body), begun)
-        return web.Response(status=reply.status, headers=headers, body=reply.body)
+    def _response(
+        self, request: web.BaseRequest, outcome: Outcome, request_id: str, client_ip: str, begun: float
+    ) -> web.Response:
+        headers, body = self._renderer.reply(outcome, request_id, client_ip)
+        status = outcome.status
+        if self._access_log.is_due(status):
+            seconds = time.perf_counter() - begun
+            method, target, account_id = request.method, request.raw_path, outcome.account_id
+            self._access_log.write(
+                Answered(request_id, client_ip, method, target, account_id, status, len(body), seconds)
+            )
+        return web.Response(status=status, headers=headers, body=body)
 
-    def _context(self, request: web.BaseRequest, path: str) -> Context:
-        headers = request.headers
-        peer = request.remote or ""
-        return Context(
-            request_id=_request_id(headers.get("X-Request-ID")),
-            method=request.method,
-            path=path,
-            headers=headers,
-            query={},
-            client_ip=client_address(peer, headers.getall("X-Forwarded-For"), self._trusted)
-            if "X-Forwarded-For" in headers
-            else peer,
-        )
-
-    async def _reply(self, context: Context, receive: Callable[[], Awaitable[bytes]]) -> HttpReply:
-        if context.method in REFUSED_METHODS:
-            raise Refusal(501, "not implemented")
+    async def _decide(
+        self, request: web.BaseRequest, values: Sequence[str | None], request_id: str, client_ip: str
+    ) -> Outcome:
+        target, _, query = _origin_form(request.raw_path).partition("?")
+        context = Context(request_id, request.method, target, RequestHeaders(values), {}, client_ip)
         try:
-            path = self._parser.parse(context.path)
+            if context.method in REFUSED_METHODS:
+                raise Refusal(501, "not implemented")
+            path = self._path(context)
+            if path is None:
+                return self._show_banner(context)
+            return await self._order.decide(context, path, partial(self._receive, request, context, query))
+        except Exception as error:  # noqa: BLE001 - whatever happens, the client gets an envelope
+            return self._order.refuse(context, error)
+
+    def _path(self, context: Context) -> ApiPath | None:
+        try:
+            return self._parser.parse(context.path)
         except MalformedQuery as error:
             if not is_preflight(context.method, context.headers):
                 raise Refusal(400, "malformed request target") from error
-            path = NOWHERE
-        if path is None:
-            return self._show_banner(context)
-        return await self._order.reply(context, path, receive)
+            return NOWHERE
 
-    def _show_banner(self, context: Context) -> HttpReply:
-        headers = {"Content-Type": "text/plain; charset=UTF-8"}
+    def _show_banner(self, context: Context) -> Outcome:
+        headers = CIMultiDict({"Content-Type": "text/plain; charset=UTF-8"})
         if is_cors(context.headers):
             headers.update(cors_headers(context.headers, None))
-        return HttpReply(200, headers, self._banner)
+        return replace(Outcome.of(context, 200, headers, self._banner), has_id=False)
 
     async def _receive(self, request: web.BaseRequest, context: Context, query: str) -> bytes:
         """The body; the query string goes into the context.
@@ -182,4 +211,9 @@ def _origin_form(target: str) -> str:
 def _request_id(given: str | None) -> str:
     if given and len(given) <= _REQUEST_ID_LENGTH and given.isascii() and given.isprintable():
         return given
+    return new_request_id()
+
+
+def new_request_id() -> str:
+    """The id of a request that brought none of its own."""
     return f"{getrandbits(128):032x}"

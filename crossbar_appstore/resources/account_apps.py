@@ -32,13 +32,13 @@ from crossbar_appstore.appstore.service_plans import (
     plan_references,
 )
 from crossbar_appstore.crossbar.context import PreparedJson
-from crossbar_appstore.datastore.moments import Memo
 from crossbar_appstore.datastore.replies import ViewRow
 from crossbar_appstore.datastore.snapshot import Snapshot
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import Json, JsonObject, dumps
 from crossbar_appstore.kazoo.documents import live
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
+from crossbar_appstore.memo import Memo
 
 log = logging.getLogger(__name__)
 

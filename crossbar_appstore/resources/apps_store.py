@@ -55,6 +55,7 @@ class AppsStore(Resource):
 
     noun: ClassVar[str] = "apps_store"
     swallows: ClassVar[bool] = True
+    steady: ClassVar[bool] = True
 
     def __init__(self, store: Datastore, apps: AppStore, shown: Pictures, gatekeeper: AuthGatekeeper) -> None:
         self._store = store

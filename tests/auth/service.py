@@ -9,6 +9,7 @@ from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.decision import DecisionOrder
 from crossbar_appstore.crossbar.envelope import Envelope
 from crossbar_appstore.crossbar.paths import PathParser
+from crossbar_appstore.crossbar.rendering import Renderer
 from crossbar_appstore.crossbar.resource import Methods, Resource
 from crossbar_appstore.crossbar.server import Handler, create_web_application
 from crossbar_appstore.crossbar.throttling import Throttle
@@ -49,9 +50,11 @@ class Service:
         ]
         by_noun = {resource.noun: resource for resource in resources}
         self.throttle = Throttle(clock=lambda: 0.0)
-        order = DecisionOrder(by_noun, rooms.gatekeeper, self.throttle, Envelope("node@test", "5.0"), translate)
+        renderer = Renderer(Envelope("node@test", "5.0"), self.throttle)
+        order = DecisionOrder(by_noun, rooms.gatekeeper, self.throttle, renderer, translate)
         parser = PathParser({noun: resource.swallows for noun, resource in by_noun.items()})
-        handler = Handler(order, parser, (ip_network("127.0.0.1/32"),), "banner")
+        moments = rooms.documents.store.moments
+        handler = Handler(order, renderer, parser, (ip_network("127.0.0.1/32"),), "banner", moments)
         self.client: TestClient[Any, Any] = TestClient(TestServer(create_web_application(handler)))
 
     async def ask(

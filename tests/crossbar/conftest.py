@@ -16,10 +16,12 @@ from aiohttp import web
 from crossbar_appstore.crossbar.decision import DecisionOrder
 from crossbar_appstore.crossbar.envelope import Envelope
 from crossbar_appstore.crossbar.paths import PathParser
+from crossbar_appstore.crossbar.rendering import Renderer
 from crossbar_appstore.crossbar.resource import Resource
 from crossbar_appstore.crossbar.runner import Runner
 from crossbar_appstore.crossbar.server import Handler, create_web_application, load_banner
 from crossbar_appstore.crossbar.throttling import Limits, Rates, Throttle
+from crossbar_appstore.memo import Moments
 from tests.crossbar.sample import Accounts, Everything, Logins, Notes, SampleGatekeeper, Users, translate
 from tests.crossbar.wire import Wire
 
@@ -28,19 +30,31 @@ PLENTY = Limits(1_000_000)
 Start = Callable[..., Coroutine[Any, Any, Wire]]
 
 
+class Eternity:
+    """One moment, until the test says otherwise."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def now(self) -> int:
+        return self.number
+
+
 def handler_of(
     *resources: Resource,
     limits: Limits = PLENTY,
     body_seconds: float = 30.0,
     proxies: tuple[str, ...] = (),
     rates: Rates | None = None,
+    moments: Moments | None = None,
 ) -> Handler:
     by_noun = {resource.noun: resource for resource in resources}
     throttle = Throttle(limits)
-    order = DecisionOrder(by_noun, SampleGatekeeper(), throttle, Envelope("node@host", "5.0"), translate, rates)
+    renderer = Renderer(Envelope("node@host", "5.0"), throttle)
+    order = DecisionOrder(by_noun, SampleGatekeeper(), throttle, renderer, translate, rates)
     parser = PathParser({noun: resource.swallows for noun, resource in by_noun.items()})
     trusted = tuple(ip_network(proxy) for proxy in proxies)
-    return Handler(order, parser, trusted, load_banner(), body_seconds=body_seconds)
+    return Handler(order, renderer, parser, trusted, load_banner(), moments or Eternity(), body_seconds=body_seconds)
 
 
 @pytest.fixture

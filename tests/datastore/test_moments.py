@@ -1,8 +1,9 @@
 import pytest
 
 from crossbar_appstore.datastore import moments as moments_module
-from crossbar_appstore.datastore.moments import Memo, Moments
+from crossbar_appstore.datastore.moments import Moments
 from crossbar_appstore.datastore.notices import NoticeBoard
+from crossbar_appstore.memo import Memo
 
 
 @pytest.fixture
@@ -48,6 +49,15 @@ def test_a_moment_passes(boards: tuple[NoticeBoard, NoticeBoard], monkeypatch: p
 def test_the_memory_is_bounded(boards: tuple[NoticeBoard, NoticeBoard]) -> None:
     moments = Moments(*boards)
     memo: Memo[int, int] = Memo(moments, most=2)
-    for number in (1, 2, 1, 3):
+    for number in (1, 2, 2, 3):
         memo.put(number, number, moments.now())
-    assert [memo.get(number) for number in (1, 2, 3)] == [1, None, 3]
+    assert [memo.get(number) for number in (1, 2, 3)] == [None, 2, 3]
+
+
+def test_nothing_is_kept_beyond_its_moment(boards: tuple[NoticeBoard, NoticeBoard]) -> None:
+    moments = Moments(*boards)
+    memo: Memo[int, int] = Memo(moments)
+    memo.put(1, 1, moments.now())
+    boards[0].count_up(0)
+    memo.put(2, 2, moments.now())
+    assert (memo.get(1), memo.get(2), len(memo)) == (None, 2, 1)
