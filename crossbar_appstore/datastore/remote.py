@@ -18,7 +18,7 @@ from .names import is_database_name, is_document_id
 from .pool import Timeouts
 from .replies import SaveResult, ViewRow, save_result, sequence, view_row
 from .translation import TRANSLATED, Refused, Subject, translate
-from .wire import TIMEOUTS, Wire, as_list, as_object
+from .wire import TIMEOUTS, Wire, as_list, as_object, new_revision
 
 HEARTBEAT = 0.4
 """Seconds between two signs of life that we ask of a feed."""
@@ -105,6 +105,17 @@ class Remote:
             raise
         self.on_write(written)
 
+    async def _put(self, database: str, doc: JsonObject, replaced: JsonObject | None) -> JsonObject:
+        doc_id = doc["_id"]
+        endpoint = self._document(database, doc_id).endpoint
+        saved = dict(doc)
+
+        async def put() -> None:
+            saved["_rev"] = new_revision(await self._wire.request("PUT", endpoint, json=doc))
+
+        await self._write(Written(database, doc_id, saved, replaced), put)
+        return saved
+
     async def _save_some(self, database: str, docs: Sequence[JsonObject]) -> list[SaveResult]:
         # Past aiocouch's bulk operation, which relies on an order of the results that PouchDB Server does not keep.
         endpoint = f"{self._database(database).endpoint}/_bulk_docs"
@@ -132,10 +143,6 @@ class Remote:
             return [view_row(raw) for raw in as_list(reply.get("rows")) if not _is_missing(raw)]
 
         return await self._wire.ask(subject, read)
-
-    async def _fetch(self, document: Document) -> JsonObject:
-        await document.fetch(discard_changes=True)
-        return as_object(document.data)
 
     async def _get_object(self, endpoint: str, params: dict[str, str] | None = None) -> JsonObject:
         return as_object((await self._wire.request("GET", endpoint, params=params)).json())

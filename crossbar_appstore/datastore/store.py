@@ -181,7 +181,11 @@ class Datastore:
     async def _save(self, database: str, document: JsonObject, replaces: JsonObject | None = None) -> JsonObject:
         key = (database, document["_id"])
         before = self._documents.stamp(key)
-        saved = await self.couch.save_doc(database, document, replaces=replaces)
+        saved = await (
+            self.couch.save_doc(database, document)
+            if replaces is None
+            else self.couch.replace_doc(database, document, replaces)
+        )
         if not has_inline_attachments(saved):
             self._documents.put_own(key, Known(saved), before)
         return saved

@@ -1,9 +1,10 @@
 """The requests below aiocouch: credentials, headers, timeouts, retries, and the private door.
 
 aiocouch's public surface cannot add parameters to some requests, quotes ``_all_docs`` wrongly for names with slashes,
-and reads attachments without their digest. For those few calls we use *its* base address through ``_server``, and all
-its requests go over connections of ours (``session``), in this module only; ``tests/datastore/test_private_door.py``
-fails when those names vanish. The session that aiocouch makes itself is left to the feeds, which never end.
+reads attachments without their digest, and serialises each document that it reads or saves twice more. For those calls
+we use *its* base address through ``_server``, and all its requests go over connections of ours (``session``), in this
+module only; ``tests/datastore/test_private_door.py`` fails when those names vanish. The session that aiocouch makes
+itself is left to the feeds, which never end.
 """
 
 import asyncio
@@ -192,6 +193,14 @@ def _authorization(user: str | None, password: str | None) -> str | None:
 def json_params(**params: Json) -> dict[str, str]:
     """Query parameters as CouchDB wants them: each value as JSON, those that are None left out."""
     return {name: dumps(value).decode() for name, value in params.items() if value is not None}
+
+
+def new_revision(reply: Reply) -> str:
+    """What a save is answered; BrokenReply, which leaves the outcome open, if that names no revision."""
+    revision = as_object(reply.json()).get("rev")
+    if not isinstance(revision, str):
+        raise BrokenReply("no revision")
+    return revision
 
 
 def as_list(value: Json) -> list[Json]:
