@@ -64,6 +64,7 @@ class Couch(Remote):
 
         Attachment stubs are kept where the document holds them, and may be given inline
         (``{name: {"content_type", "data": base64}}``).
+
         Returns:
             The document as given, with its new ``_rev``.
 

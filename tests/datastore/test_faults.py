@@ -136,6 +136,22 @@ async def test_a_fault_of_the_server_is_a_fault(behind: Couch, proxy: FaultProxy
         await behind.save_docs(database, [{"_id": "x"}])
 
 
+async def test_redirects_are_not_followed(behind: Couch, proxy: FaultProxy, database: str) -> None:
+    proxy.fail(Status(301))
+    with pytest.raises(Fault, match="301"):
+        await behind.open_doc(database, "x")
+    with pytest.raises(Fault, match="301"):
+        await behind.server()
+
+
+async def test_a_save_without_a_revision_leaves_the_outcome_open(
+    behind: Couch, proxy: FaultProxy, database: str
+) -> None:
+    proxy.fail(Status(201), method="PUT")
+    with pytest.raises(Unreachable):
+        await behind.save_doc(database, {"_id": "x"})
+
+
 async def test_a_made_up_conflict_is_a_conflict(behind: Couch, proxy: FaultProxy, database: str) -> None:
     proxy.fail(Status(409, "Document update conflict.", "conflict"), method="PUT", times=1)
     with pytest.raises(Conflict):
