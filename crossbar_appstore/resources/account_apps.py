@@ -10,7 +10,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 
 from crossbar_appstore.appstore import app_overrides
@@ -202,10 +202,15 @@ class AppStore:
         looking = self._looking.get(key)
         if looking is None:
             looking = self._looking[key] = asyncio.ensure_future(self._looked_at_again(account_id))
-            looking.add_done_callback(lambda _: self._looking.pop(key))
+            looking.add_done_callback(partial(self._looked, key))
         current = await asyncio.shield(looking)
         self._current.put(account_id, current, moment)
         return current
+
+    def _looked(self, key: tuple[str, int], looking: "asyncio.Task[AccountApps]") -> None:
+        del self._looking[key]
+        if not looking.cancelled():
+            looking.exception()  # looked at, even if every asker is gone
 
     async def _looked_at_again(self, account_id: str) -> AccountApps:
         """What was decided before if every document is the same as then, else what the rules say now."""
