@@ -2,7 +2,7 @@
 
 import json
 import math
-from typing import Any, Never
+from typing import Any, Final, Never
 
 import orjson
 
@@ -21,7 +21,7 @@ def loads(raw: bytes | str) -> Json:
     """
     text = raw.decode("utf-8") if isinstance(raw, bytes) else raw
     try:
-        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        value = _DECODER.decode(text)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     if "\\u" in text:
@@ -68,3 +68,7 @@ def _finite(number: str) -> float:
 
 def _refuse_constant(name: str) -> Never:
     raise ValueError(f"{name} is not JSON")
+
+
+# json.loads would make one for every text.
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)

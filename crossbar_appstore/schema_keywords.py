@@ -2,21 +2,30 @@
 
 Missing and extra properties become one failure each, with the property as the last part of its path, and lists are
 checked for uniqueness in linear time. The formats are those that KAZOO's validator knows; a ``uri`` may be anything.
+
+jsonschema makes a validator for every value that it descends to, which is most of what checking costs. Here values are
+descended to for what is wrong with them, once their keywords say that something is.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address
+from itertools import repeat
 from typing import Any, Final
 
+from jsonschema import Draft4Validator
 from jsonschema.exceptions import ValidationError
 
 from crossbar_appstore.json_codec import Json, JsonObject
 
-Keyword = Callable[[Any, Any, Json, JsonObject], Iterator[ValidationError]]
+Keyword = Callable[[Any, Any, Json, JsonObject], Iterable[ValidationError]]
 """Validator, value of the keyword, instance, schema that holds the keyword → failures."""
+
+
+_TYPES: Final[Mapping[type, str]] = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}
+"""Types that have one name; numbers have two."""
 
 
 def _required(validator: Any, names: list[str], instance: Json, schema: JsonObject) -> Iterator[ValidationError]:
@@ -25,6 +34,58 @@ def _required(validator: Any, names: list[str], instance: Json, schema: JsonObje
         for name in names:
             if name not in instance:
                 yield ValidationError(f"{name!r} is missing", path=(name,))
+
+
+def _type(validator: Any, wanted: str | list[Any], instance: Json, schema: JsonObject) -> Iterable[ValidationError]:
+    name = _TYPES.get(type(instance))
+    if name is not None and (name == wanted or (isinstance(wanted, list) and name in wanted)):
+        return ()
+    failures: Iterable[ValidationError] = Draft4Validator.VALIDATORS["type"](validator, wanted, instance, schema)
+    return failures
+
+
+def _properties(
+    validator: Any, properties: JsonObject, instance: Json, schema: JsonObject
+) -> Iterator[ValidationError]:
+    if isinstance(instance, dict):
+        for name, below in properties.items():
+            if name in instance and not _holds(validator, instance[name], below):
+                yield from validator.descend(instance[name], below, path=name, schema_path=name)
+
+
+def _pattern_properties(
+    validator: Any, patterns: JsonObject, instance: Json, schema: JsonObject
+) -> Iterator[ValidationError]:
+    if isinstance(instance, dict):
+        for pattern, below in patterns.items():
+            # Many patterns only allow names, whatever their values are.
+            for name, value in instance.items() if below else ():
+                if re.search(pattern, name) and not _holds(validator, value, below):
+                    yield from validator.descend(value, below, path=name, schema_path=pattern)
+
+
+def _items(
+    validator: Any, below: JsonObject | list[JsonObject], instance: Json, schema: JsonObject
+) -> Iterator[ValidationError]:
+    """``items`` of draft 4: one schema for all items, or one for each."""
+    if isinstance(instance, list):
+        schemas = repeat(below) if isinstance(below, dict) else below
+        for index, (item, wanted) in enumerate(zip(instance, schemas, strict=False)):
+            if not _holds(validator, item, wanted):
+                yield from validator.descend(item, wanted, path=index)
+
+
+def _holds(validator: Any, instance: Json, schema: JsonObject) -> bool:
+    """Whether the value is known to be valid without descending to it."""
+    if "$ref" in schema or "id" in schema:
+        # What references mean is decided where they stand.
+        return False
+    for keyword, wanted in schema.items():
+        check = validator.VALIDATORS.get(keyword)
+        if check is not None:
+            for _ in check(validator, wanted, instance, schema) or ():
+                return False
+    return True
 
 
 def _additional_properties(
@@ -102,4 +163,11 @@ _SHARED: Final[Mapping[str, Keyword]] = {
 }
 
 DRAFT3_KEYWORDS: Final[Mapping[str, Keyword]] = _SHARED
-DRAFT4_KEYWORDS: Final[Mapping[str, Keyword]] = {**_SHARED, "required": _required}
+DRAFT4_KEYWORDS: Final[Mapping[str, Keyword]] = {
+    **_SHARED,
+    "items": _items,
+    "patternProperties": _pattern_properties,
+    "properties": _properties,
+    "required": _required,
+    "type": _type,
+}

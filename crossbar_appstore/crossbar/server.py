@@ -168,6 +168,9 @@ class Handler:
             await request.writer.write(_CONTINUE)
             request.writer.output_size = 0
         try:
+            if request.content.is_eof():
+                # It came with the headers; a time limit would cost more than reading it.
+                return await request.read()
             async with asyncio.timeout(self._body_seconds):
                 return await request.read()
         except web.HTTPRequestEntityTooLarge as error:

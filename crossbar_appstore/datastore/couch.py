@@ -56,10 +56,8 @@ class Couch(Remote):
         """
         document = self._document(database, doc_id)
         subject = Subject(database, doc_id=doc_id)
-        if attachments or conflicts:
-            wanted = json_params(attachments=attachments or None, conflicts=conflicts or None)
-            return await self._wire.ask(subject, lambda: self._get_object(document.endpoint, wanted))
-        return await self._wire.ask(subject, lambda: self._fetch(document))
+        wanted = json_params(attachments=attachments or None, conflicts=conflicts or None)
+        return await self._wire.ask(subject, lambda: self._get_object(document.endpoint, wanted))
 
     async def save_doc(self, database: str, doc: JsonObject) -> JsonObject:
         """Save a document under its ``_id``, over the revision that its ``_rev`` names; the document is not changed.
@@ -74,11 +72,11 @@ class Couch(Remote):
             Conflict: ``_rev`` is not the newest, or is missing though the document exists.
             TimedOut, Unreachable: it may have been saved or not.
         """
-        doc_id = doc["_id"]
-        saved = dict(doc)
-        document = self._document(database, doc_id, saved)
-        await self._write(Written(database, doc_id, saved), document.save)
-        return saved
+        return await self._put(database, doc, None)
+
+    async def replace_doc(self, database: str, doc: JsonObject, replaced: JsonObject) -> JsonObject:
+        """``save_doc`` over the revision that ``replaced`` is: whoever is told of the write is told of both."""
+        return await self._put(database, doc, replaced)
 
     async def delete_doc(self, database: str, doc_id: str, rev: str) -> None:
         """Delete the revision of a document.

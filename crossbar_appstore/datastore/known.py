@@ -7,6 +7,7 @@ from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
 
 from .couch import Couch
 from .errors import DatabaseMissing, DocumentMissing, ViewMissing
+from .keyed_views import notice_row
 from .kinds import Key
 from .notices import row_of
 from .packing import pack, unpack
@@ -89,8 +90,8 @@ class RowsKind:
         self._couch = couch
 
     def row(self, key: Key) -> int:
-        """The row of the whole database: any write in it may change a view."""
-        return row_of(key[0], "")
+        """The row of those writes that may change the view."""
+        return notice_row(key[0], loads(key[1])["view"])
 
     async def fetch(self, key: Key) -> KnownRows:
         """The rows from CouchDB; a missing view is an answer."""

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -11,12 +11,14 @@ from aiocouch.design_document import DesignDocument
 
 from crossbar_appstore.json_codec import Json, JsonObject, loads
 
+from .connection import BrokenReply
 from .counters import Counters
 from .errors import DatabaseMissing, DocumentMissing
 from .names import is_database_name, is_document_id
+from .pool import Timeouts
 from .replies import SaveResult, ViewRow, save_result, sequence, view_row
 from .translation import TRANSLATED, Refused, Subject, translate
-from .wire import TIMEOUTS, BrokenReply, Timeouts, Wire, as_list, as_object
+from .wire import TIMEOUTS, Wire, as_list, as_object, new_revision
 
 HEARTBEAT = 0.4
 """Seconds between two signs of life that we ask of a feed."""
@@ -26,11 +28,15 @@ SILENCE = 1.2
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One document that was written, or may have been. ``document`` is what was to be saved; None where not known."""
+    """One document that was written, or may have been.
+
+    ``document`` is what was to be saved, ``replaced`` what it surely replaced; None where not known.
+    """
 
     database: str
     doc_id: str
     document: JsonObject | None = None
+    replaced: JsonObject | None = None
 
 
 class Remote:
@@ -93,9 +99,22 @@ class Remote:
     async def _write(self, written: Written, operation: Callable[[], Awaitable[object]]) -> None:
         try:
             await self._wire.tell(Subject(written.database, doc_id=written.doc_id), operation)
-        finally:
-            # Also after a failure: a conflict proves that what we know is old, a time-out may be a save.
-            self.on_write(written)
+        except BaseException:
+            # A conflict proves that what we know is old, a time-out may be a save.
+            self.on_write(replace(written, replaced=None))
+            raise
+        self.on_write(written)
+
+    async def _put(self, database: str, doc: JsonObject, replaced: JsonObject | None) -> JsonObject:
+        doc_id = doc["_id"]
+        endpoint = self._document(database, doc_id).endpoint
+        saved = dict(doc)
+
+        async def put() -> None:
+            saved["_rev"] = new_revision(await self._wire.request("PUT", endpoint, json=doc))
+
+        await self._write(Written(database, doc_id, saved, replaced), put)
+        return saved
 
     async def _save_some(self, database: str, docs: Sequence[JsonObject]) -> list[SaveResult]:
         # Past aiocouch's bulk operation, which relies on an order of the results that PouchDB Server does not keep.
@@ -124,10 +143,6 @@ class Remote:
             return [view_row(raw) for raw in as_list(reply.get("rows")) if not _is_missing(raw)]
 
         return await self._wire.ask(subject, read)
-
-    async def _fetch(self, document: Document) -> JsonObject:
-        await document.fetch(discard_changes=True)
-        return as_object(document.data)
 
     async def _get_object(self, endpoint: str, params: dict[str, str] | None = None) -> JsonObject:
         return as_object((await self._wire.request("GET", endpoint, params=params)).json())

@@ -1,11 +1,10 @@
 """The facade that resources and auth use: cached documents, the catalogue, and updates that lose nothing."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import Self
-from weakref import WeakValueDictionary
 
 from crossbar_appstore.json_codec import Json, JsonObject
 
@@ -13,10 +12,12 @@ from .ages import FeedAges
 from .cache import Cache, Company, Limits
 from .catalogue import Catalogue
 from .changes import Feed
+from .commits import ATTEMPTS, Change, Commits, has_inline_attachments
 from .configuration import Configuration
 from .couch import Couch
 from .errors import Conflict, DocumentMissing
 from .families import FamilyKind, KnownFamily, family_of
+from .keyed_views import KEYED_VIEWS, may_change, notice_row
 from .known import DocumentKind, Known, KnownRows, RowsKind, query_key
 from .master_account import MasterAccount
 from .moments import Moments
@@ -27,10 +28,6 @@ from .remote import Written
 from .replies import DatabaseUpdate
 from .snapshot import Check, fault_of
 
-Change = Callable[[JsonObject | None], JsonObject]
-"""From a copy of the newest document (None: there is none) to what shall be saved. It may be called again."""
-
-ATTEMPTS = 5
 _FEW = Limits(entries=5_000, packed_bytes=4_000_000, unpacked=500)
 _PAUSE = 0.01
 
@@ -50,11 +47,11 @@ class Datastore:
         self._outside = NoticeBoard.alone()
         self.moments = Moments(self._board, self._outside)
         self._feeds = feeds
-        self._writers: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._updates = Feed("database updates", self._connect, self._take, self.counters)
         self._ages = ages = FeedAges(self._updates)
         self._kind = DocumentKind(couch)
         self._documents = Cache(self._kind, self._board, self._outside, ages, self.counters)
+        self._commits = Commits(self._documents, self._save, self.counters)
         self._rows = Cache(RowsKind(couch), self._board, self._outside, ages, self.counters, _FEW)
         self._families = Cache(FamilyKind(couch), self._board, self._outside, ages, self.counters)
         self.config = Configuration(self.open)
@@ -73,6 +70,7 @@ class Datastore:
     ) -> None:
         await self._updates.stop()
         await self.catalogue.stop()
+        await self._commits.close()
         await self._documents.close()
         await self._rows.close()
         await self._families.close()
@@ -143,33 +141,21 @@ class Datastore:
 
     # Writing
 
-    async def update(self, database: str, doc_id: str, change: Change, *, attempts: int = ATTEMPTS) -> JsonObject:
+    async def update(self, database: str, doc_id: str, change: Change) -> JsonObject:
         """Apply a change to the newest document and save it; on a conflict read again and re-apply.
 
         Attachments survive unless the change gives ``_attachments`` of its own. What ``change`` raises is passed on.
+        Changes of one document that come together are saved together, in their order (``commits``).
 
         Returns:
-            What was saved, with its new ``_rev``. It is shared with the cache: never change it.
+            What was saved, with its new ``_rev``; where a later change went into the same save, what this one made,
+            with a ``_rev`` that is not the newest. It is shared with the cache: never change it.
 
         Raises:
             Conflict: other writers were faster each time.
             DatastoreError: not saved; after TimedOut and Unreachable perhaps saved all the same.
         """
-        key = (database, doc_id)
-        # One after the other: writers of this process need not find each other by conflicts.
-        async with self._writers.setdefault(key, asyncio.Lock()):
-            known = self._documents.peek(key) or await self._documents.refresh(key)
-            for attempt in range(attempts):
-                document = _revised(doc_id, known.document, change)
-                try:
-                    return await self._save(database, document)
-                except Conflict:
-                    self.counters.conflicts += 1
-                await pause(_PAUSE * 2**attempt)
-                known = await self._documents.refresh(key)
-                if known.document is not None and _is_ours(known.document, document):
-                    return known.document
-        raise Conflict(database, doc_id)
+        return await self._commits.commit((database, doc_id), change)
 
     async def create(self, database: str, document: JsonObject) -> JsonObject:
         """Save a document that does not exist yet, under its ``_id``; Conflict if it does."""
@@ -192,11 +178,15 @@ class Datastore:
                 return True
         raise Conflict(database, doc_id)
 
-    async def _save(self, database: str, document: JsonObject) -> JsonObject:
+    async def _save(self, database: str, document: JsonObject, replaces: JsonObject | None = None) -> JsonObject:
         key = (database, document["_id"])
         before = self._documents.stamp(key)
-        saved = await self.couch.save_doc(database, document)
-        if not _has_inline_attachments(saved):
+        saved = await (
+            self.couch.save_doc(database, document)
+            if replaces is None
+            else self.couch.replace_doc(database, document, replaces)
+        )
+        if not has_inline_attachments(saved):
             self._documents.put_own(key, Known(saved), before)
         return saved
 
@@ -204,6 +194,9 @@ class Datastore:
         self._board.count_up(row_of(written.database, written.doc_id))
         if written.doc_id:
             self._board.count_up(row_of(written.database, ""))
+        for view in KEYED_VIEWS:
+            if may_change(written, view):
+                self._board.count_up(notice_row(written.database, view))
         family = family_of(written.doc_id)
         if family is not None:
             self._board.count_up(row_of(written.database, family))
@@ -221,34 +214,3 @@ class Datastore:
         self._ages.proved = self._ages.proved or bool(updates)
         for update in updates:
             self._outside.count_up(row_of(update.database, ""))
-
-
-def _revised(doc_id: str, base: JsonObject | None, change: Change) -> JsonObject:
-    """The changed document, over the revision it was made from, with the attachments of that."""
-    document = dict(change(_copy(base)))
-    document["_id"] = doc_id
-    document.pop("_rev", None)
-    if base is not None:
-        document["_rev"] = base["_rev"]
-        if "_attachments" in base:
-            document.setdefault("_attachments", base["_attachments"])
-    return document
-
-
-def _is_ours(newest: JsonObject, attempted: JsonObject) -> bool:
-    """Whether the conflict was with ourselves: aiohttp repeats a PUT whose connection closed before the reply."""
-    apart = ("_rev", "_attachments")
-    return {k: v for k, v in newest.items() if k not in apart} == {k: v for k, v in attempted.items() if k not in apart}
-
-
-def _has_inline_attachments(document: JsonObject) -> bool:
-    stubs = document.get("_attachments")
-    return isinstance(stubs, dict) and not all(isinstance(stub, dict) and stub.get("stub") for stub in stubs.values())
-
-
-def _copy(value: Json) -> Json:
-    if isinstance(value, dict):
-        return {name: _copy(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_copy(item) for item in value]
-    return value

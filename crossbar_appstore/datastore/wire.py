@@ -1,15 +1,17 @@
-"""The HTTP session below aiocouch: credentials, headers, timeouts, retries, and the private door.
+"""The requests below aiocouch: credentials, headers, timeouts, retries, and the private door.
 
 aiocouch's public surface cannot add parameters to some requests, quotes ``_all_docs`` wrongly for names with slashes,
-and reads attachments without their digest. For those few calls we use *its* session and *its* base address through
-``_server``, in this module only; ``tests/datastore/test_private_door.py`` fails when those names vanish.
+reads attachments without their digest, and serialises each document that it reads or saves twice more. For those calls
+we use *its* base address through ``_server``, and all its requests go over connections of ours (``session``), in this
+module only; ``tests/datastore/test_private_door.py`` fails when those names vanish. The session that aiocouch makes
+itself is left to the feeds, which never end.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import Any, Final, TypeVar
+from urllib.parse import urlencode
 
 import aiohttp
 from aiocouch import CouchDB
@@ -17,11 +19,14 @@ from aiohttp.client_middlewares import ClientHandlerType
 from yarl import URL
 
 from crossbar_appstore import certificates
-from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
+from crossbar_appstore.json_codec import Json, JsonObject, dumps
 
+from .connection import BrokenReply, Reply
 from .counters import Counters
 from .errors import DatastoreError, Misconfigured, TimedOut, Unreachable
 from .pauses import pause
+from .pool import Pool, Timeouts
+from .session import Session
 from .translation import TRANSLATED, Refused, Subject, translate
 
 T = TypeVar("T")
@@ -29,50 +34,8 @@ T = TypeVar("T")
 READ_ATTEMPTS = 3
 LOCKOUT_PAUSE = 10.0
 """Seconds during which nothing is asked after a 401: CouchDB 3.4 locks a client out after five of them."""
-IDLE_SECONDS = 4.0
-"""Below the 5 s after which Node (PouchDB Server) closes an idle connection."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds: ``connect`` for the TCP connection, ``read`` between two pieces of a reply, ``total`` of it all."""
-
-    connect: float = 2.0
-    read: float = 10.0
-    total: float = 15.0
-
-
 TIMEOUTS = Timeouts()
-
-
-class BrokenReply(ValueError):
-    """JSON, but not of the shape that CouchDB's replies have."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A reply read whole: headers by lower-case name."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    def json(self) -> Json:
-        """The body parsed; ValueError if it is not JSON."""
-        return loads(self.body)
-
-
-class _JsonOnceResponse(aiohttp.ClientResponse):
-    """aiocouch parses each reply twice; this one remembers. PouchDB calls its JSON text/plain: no matter."""
-
-    _parsed: Json = None
-    _is_parsed = False
-
-    async def json(self, **_unused: Any) -> Json:
-        if not self._is_parsed:
-            self._parsed = loads(await self.read())
-            self._is_parsed = True
-        return self._parsed
+_JSON: Final = {"Content-Type": "application/json"}
 
 
 class Wire:
@@ -85,33 +48,36 @@ class Wire:
         self.address = str(address.with_user(None).with_path(address.path.rstrip("/"))).rstrip("/")
         self.timeouts = timeouts
         self.counters = counters
-        self._authorization = _authorization(user or address.user, password or address.password)
+        self._origin = str(URL(self.address).origin())
+        # Only PouchDB Server compresses: that costs both sides more than it saves, and holds back the lines of a feed.
+        self._headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        credentials = _authorization(user or address.user, password or address.password)
+        if credentials is not None:
+            self._headers["Authorization"] = credentials
+        self._pool = Pool(address, self._headers, timeouts)
         self._client: CouchDB | None = None
+        self._feeds: aiohttp.ClientSession | None = None
         self._locked_until = 0.0
 
     @property
     def client(self) -> CouchDB:
         """aiocouch's own object; for its public surface."""
         if self._client is None:
-            self._client = CouchDB(
-                self.address,
-                connector=aiohttp.TCPConnector(
-                    limit=64, keepalive_timeout=IDLE_SECONDS, ssl=certificates.context(self.address)
-                ),
-                timeout=aiohttp.ClientTimeout(
-                    total=self.timeouts.total, sock_connect=self.timeouts.connect, sock_read=self.timeouts.read
-                ),
-                middlewares=(self._send,),
-                response_class=_JsonOnceResponse,
-                json_serialize_bytes=_json_bytes,
-            )
+            connector = aiohttp.TCPConnector(ssl=certificates.context(self.address))
+            self._client = CouchDB(self.address, connector=connector, middlewares=(self._sign,))
+            self._feeds = self._client._server._http_session
+            # The type that aiocouch states is aiohttp's; of that it uses what ours has.
+            session: Any = Session(self._send)
+            self._client._server._http_session = session
         return self._client
 
     async def close(self) -> None:
-        """Close every connection; the next request would open a new pool."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+        """Close every connection; the next request would open new ones."""
+        self._client = None
+        feeds, self._feeds = self._feeds, None
+        if feeds is not None:
+            await feeds.close()
+        await self._pool.close()
 
     async def ask(self, subject: Subject, operation: Callable[[], Awaitable[T]]) -> T:
         """Run a read; ask again, twice at most, where the connection failed.
@@ -163,16 +129,12 @@ class Wire:
         """The private door: one request to ``endpoint`` (quoted, as aiocouch's objects give it), read whole.
 
         Raises:
-            Refused: the status is 400 or above.
+            Refused: the status is none of success.
         """
-        options: dict[str, Any] = {} if json is None else {"json": json}
-        async with self._session().request(
-            method, self._url(endpoint), params=params, headers=headers, **options
-        ) as response:
-            body = await response.read()
-            if response.status >= 400:
-                raise Refused(response.status, body)
-            return Reply(response.status, {name.lower(): value for name, value in response.headers.items()}, body)
+        reply = await self._send(method, self._url(endpoint), params=params, json=json, headers=headers)
+        if reply.status >= 300:
+            raise Refused(reply.status, reply.body)
+        return reply
 
     async def stream(self, endpoint: str, params: dict[str, str], silence: float) -> AsyncGenerator[list[bytes], None]:
         """The lines of an endless reply, as many as came together; no line at all is a heartbeat.
@@ -180,7 +142,8 @@ class Wire:
         Own line splitting, as aiohttp's refuses long lines. TimeoutError after ``silence`` seconds without a byte.
         """
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.timeouts.connect, sock_read=silence)
-        async with self._session().request("GET", self._url(endpoint), params=params, timeout=timeout) as response:
+        url = URL(self._url(endpoint), encoded=True)
+        async with self._feed_session().request("GET", url, params=params, timeout=timeout) as response:
             if response.status >= 400:
                 raise Refused(response.status, await response.read())
             rest = b""
@@ -188,37 +151,58 @@ class Wire:
                 *lines, rest = (rest + piece).split(b"\n")
                 yield [line for line in lines if line.strip()]
 
-    def _session(self) -> aiohttp.ClientSession:
-        return self.client._server._http_session
+    def _url(self, endpoint: str) -> str:
+        return f"{self.client._server._server}{endpoint}"
 
-    def _url(self, endpoint: str) -> URL:
-        return URL(f"{self.client._server._server}{endpoint}", encoded=True)
-
-    async def _send(self, request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:
-        """Client middleware: aiocouch itself can set no header, and warns when it is given a password."""
-        if self._authorization is not None:
-            request.headers["Authorization"] = self._authorization
-        request.headers["Accept"] = "application/json"
-        # Only PouchDB Server compresses: that costs both sides more than it saves, and holds back the lines of a feed.
-        request.headers["Accept-Encoding"] = "identity"
+    async def _send(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Json = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """The one way of every request but a feed's."""
         self.counters.requests += 1
-        response = await handler(request)
-        if response.status == 202:
+        target = url.removeprefix(self._origin)
+        if params:
+            target += "?" + urlencode(params)
+        if json is not None:
+            reply = await self._pool.request(method, target, dumps(json), {**_JSON, **(headers or {})})
+        else:
+            reply = await self._pool.request(method, target, b"" if method in ("PUT", "POST") else None, headers)
+        if reply.status == 202:
             self.counters.unconfirmed_saves += 1
-        return response
+        return reply
+
+    def _feed_session(self) -> aiohttp.ClientSession:
+        assert self.client is not None  # noqa: S101 - opens it
+        assert self._feeds is not None  # noqa: S101 - opened with the client
+        return self._feeds
+
+    async def _sign(self, request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:
+        """Client middleware: aiocouch itself can set no header, and warns when it is given a password."""
+        request.headers.update(self._headers)
+        self.counters.requests += 1
+        return await handler(request)
 
 
 def _authorization(user: str | None, password: str | None) -> str | None:
     return None if user is None else aiohttp.encode_basic_auth(user, password or "", "utf-8")
 
 
-def _json_bytes(value: Json) -> bytes:
-    return dumps(value)
-
-
 def json_params(**params: Json) -> dict[str, str]:
     """Query parameters as CouchDB wants them: each value as JSON, those that are None left out."""
     return {name: dumps(value).decode() for name, value in params.items() if value is not None}
+
+
+def new_revision(reply: Reply) -> str:
+    """What a save is answered; BrokenReply, which leaves the outcome open, if that names no revision."""
+    revision = as_object(reply.json()).get("rev")
+    if not isinstance(revision, str):
+        raise BrokenReply("no revision")
+    return revision
 
 
 def as_list(value: Json) -> list[Json]:

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from functools import lru_cache
 from typing import Final, TypeGuard
 
 ACCOUNT_ID_BYTES: Final = 32
@@ -38,6 +39,7 @@ def format_account_id(value: object) -> str:
     return account_id
 
 
+@lru_cache(maxsize=1_000)
 def account_db(account_id: str) -> str:
     """The name of the account's database as CouchDB lists it: ``account/aa/bb/rest``.
 

@@ -10,7 +10,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 
 from crossbar_appstore.appstore import app_overrides
@@ -59,6 +59,7 @@ class AccountApps:
     state: AccountState
     stale: bool
     _replies: PreparedReplies
+    _found: tuple[str, Sequence[AllowedApp]] = ("", ())
 
     @property
     def apps(self) -> tuple[AllowedApp, ...]:
@@ -71,10 +72,12 @@ class AccountApps:
 
     def find_all(self, app_id: str) -> Sequence[AllowedApp]:
         """All apps of that id: a vendor's, then the catalogue's."""
-        # The rules look at each app by itself: one app need not ask for the others.
-        listed = self.snapshot.by_id.get(app_id)
-        among = allowed_apps(() if listed is None else (listed,), self.state)
-        return [app for app in among if app.id == app_id]
+        if self._found[0] != app_id:
+            # The rules look at each app by itself: one app need not ask for the others.
+            listed = self.snapshot.by_id.get(app_id)
+            among = allowed_apps(() if listed is None else (listed,), self.state)
+            self._found = app_id, [app for app in among if app.id == app_id]
+        return self._found[1]
 
     @property
     def listing(self) -> Prepared:
@@ -171,6 +174,7 @@ class AppStore:
     def __init__(self, store: Datastore) -> None:
         self._store = store
         self._current: Memo[str, AccountApps] = Memo(store.moments, _MOST_ACCOUNTS)
+        self._looking: dict[tuple[str, int], asyncio.Task[AccountApps]] = {}
         self._remembered: OrderedDict[str, tuple[_Reads, AccountApps]] = OrderedDict()
         self._replies = PreparedReplies()
 
@@ -181,11 +185,24 @@ class AppStore:
             DatastoreError: CouchDB is away, and a document that decides was never read.
         """
         current = self._current.get(account_id)
-        if current is None:
-            moment = self._store.moments.now()
-            current = await self._looked_at_again(account_id)
-            self._current.put(account_id, current, moment)
+        return await self._shared(account_id) if current is None else current
+
+    async def _shared(self, account_id: str) -> AccountApps:
+        """Look once for all who ask in the same moment."""
+        moment = self._store.moments.now()
+        key = (account_id, moment)
+        looking = self._looking.get(key)
+        if looking is None:
+            looking = self._looking[key] = asyncio.ensure_future(self._looked_at_again(account_id))
+            looking.add_done_callback(partial(self._looked, key))
+        current = await asyncio.shield(looking)
+        self._current.put(account_id, current, moment)
         return current
+
+    def _looked(self, key: tuple[str, int], looking: "asyncio.Task[AccountApps]") -> None:
+        del self._looking[key]
+        if not looking.cancelled():
+            looking.exception()  # looked at, even if every asker is gone
 
     async def _looked_at_again(self, account_id: str) -> AccountApps:
         """What was decided before if every document is the same as then, else what the rules say now."""

@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from crossbar_appstore.auth.hierarchy import account_tree
+from crossbar_appstore.datastore.commits import Change
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.design_documents import DatabaseClass, ensure, names_for
 from crossbar_appstore.datastore.errors import Conflict, DatastoreError, ViewMissing
-from crossbar_appstore.datastore.store import Change, Datastore
+from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.accounts import apps_store_document
 from crossbar_appstore.kazoo.documents import is_soft_deleted, revision

@@ -6,10 +6,12 @@ from functools import partial
 
 import pytest
 
+from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.errors import DatastoreError
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.memo import Memo
 from crossbar_appstore.resources import account_apps
-from crossbar_appstore.resources.account_apps import AppStore
+from crossbar_appstore.resources.account_apps import AccountApps, AppStore
 from crossbar_appstore.resources.prepared import Prepared, PreparedReplies
 from tests.kit.apps import permission
 from tests.kit.system import System, open_couch
@@ -55,6 +57,33 @@ async def test_accounts_that_are_treated_alike_share_their_replies(system: Syste
     assert first.body(voip) is second.body(voip)
     assert third.listing.etag != first.listing.etag
     assert third.body(voip) != first.body(voip)
+
+
+async def test_who_asks_in_the_same_moment_shares_one_decision(system: System, store: Datastore) -> None:
+    apps = AppStore(store)
+    sub = await system.account("Sub", below=system.master)
+    change = {"_id": "apps_store", "apps": {system.apps["voip"]: permission("all")}}
+    for _ in range(2):
+        await store.update(sub.database, "apps_store", lambda _: change)
+        # Whoever asked first may go.
+        asking = [asyncio.ensure_future(apps.apps(sub.id)) for _ in range(5)]
+        await asyncio.sleep(0)
+        asking[0].cancel()
+        found = await asyncio.gather(*asking, return_exceptions=True)
+        assert isinstance(found[0], asyncio.CancelledError)
+        assert len(set(map(id, found[1:]))) == 1
+        assert isinstance(found[1], AccountApps)
+        assert found[1].find_all(system.apps["voip"]) is found[1].find_all(system.apps["voip"])
+
+
+async def test_what_cannot_be_decided_is_told_to_each_who_asks() -> None:
+    async with Datastore(Couch("http://127.0.0.1:9"), feeds=False) as store:
+        apps = AppStore(store)
+        asking = [asyncio.ensure_future(apps.apps("a" * 32)) for _ in range(3)]
+        await asyncio.sleep(0)
+        asking[0].cancel()
+        found = await asyncio.gather(*asking, return_exceptions=True)
+        assert [isinstance(each, DatastoreError) for each in found] == [False, True, True]
 
 
 async def test_only_so_many_accounts_are_remembered(

@@ -1,14 +1,19 @@
 """``crossbar_appstore.schema_validation``: each rule, in the words of Crossbar."""
 
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft4Validator, validators
+from jsonschema.exceptions import ValidationError
+from jsonschema.protocols import Validator
 
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.package_data import UnknownFile, schema_names
 from crossbar_appstore.schema_errors import STRICT_ITEMS, STRICT_PROPERTIES, joined_path, refused_property
+from crossbar_appstore.schema_keywords import DRAFT4_KEYWORDS, Keyword
 from crossbar_appstore.schema_validation import (
     MAX_ERROR_BYTES,
     MAX_ERRORS,
@@ -20,6 +25,70 @@ from crossbar_appstore.schema_validation import (
 from tests.json_values import json_values
 
 DRAFT3 = "http://json-schema.org/draft-03/schema#"
+
+_EVERYWHERE = {
+    name: keyword
+    for name, keyword in DRAFT4_KEYWORDS.items()
+    if name not in ("items", "patternProperties", "properties", "type")
+}
+_extend: Callable[[type[Validator], Mapping[str, Keyword]], type[Validator]] = validators.extend
+_DESCENDING = _extend(Draft4Validator, _EVERYWHERE)
+"""Descends to every value, as jsonschema does by itself."""
+_TYPE = st.sampled_from(["object", "array", "string", "boolean", "null", "integer", "number"])
+_SCHEMA: st.SearchStrategy[JsonObject] = st.recursive(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "type": _TYPE | st.lists(_TYPE, min_size=1, unique=True),
+            "enum": st.lists(json_values, min_size=1, max_size=3),
+            "minimum": st.integers(-3, 3),
+            "minLength": st.integers(0, 3),
+            "required": st.lists(st.sampled_from("ab"), max_size=2),
+            "$ref": st.just("#/definitions/text"),
+            "id": st.just("http://example.com/below"),
+        },
+    ),
+    lambda below: st.fixed_dictionaries(
+        {},
+        optional={
+            "type": _TYPE,
+            "properties": st.dictionaries(st.sampled_from("abc"), below, max_size=3),
+            "patternProperties": st.dictionaries(st.sampled_from(["^a", "b$", ""]), below, max_size=2),
+            "additionalProperties": st.booleans() | below,
+            "items": below | st.lists(below, max_size=2),
+            "additionalItems": st.booleans() | below,
+            "anyOf": st.lists(below, min_size=1, max_size=2),
+            "not": below,
+        },
+    ),
+    max_leaves=8,
+)
+_VALUE: st.SearchStrategy[Json] = st.recursive(
+    json_values,
+    lambda below: st.lists(below, max_size=3) | st.dictionaries(st.sampled_from("abc"), below, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(content=_SCHEMA, value=_VALUE)
+def test_not_descending_to_what_is_valid_changes_nothing(content: JsonObject, value: Json) -> None:
+    content = {**content, "definitions": {"text": {"type": "string"}}}
+    content.pop("id", None)
+    content.pop("$ref", None)
+    quick, whole = compile_schema(content), _DESCENDING(content)
+
+    def shown(failures: Iterable[ValidationError]) -> list[str]:
+        return sorted(
+            f"{list(each.absolute_path)} {list(each.absolute_schema_path)} {each.message}" for each in failures
+        )
+
+    try:
+        expected = shown(whole.iter_errors(value))
+    except Exception as error:  # noqa: BLE001 - a reference that leads nowhere does so in both
+        with pytest.raises(type(error)):
+            shown(quick.validator.iter_errors(value))
+    else:
+        assert shown(quick.validator.iter_errors(value)) == expected
 
 
 def errors(property_schema: JsonObject, value: Json, **top: Any) -> dict[str, dict[str, JsonObject]]:

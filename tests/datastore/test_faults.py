@@ -15,7 +15,7 @@ from crossbar_appstore.datastore.errors import (
     TimedOut,
     Unreachable,
 )
-from crossbar_appstore.datastore.wire import Timeouts
+from crossbar_appstore.datastore.pool import Timeouts
 
 from . import fault_proxy as broken
 from .conftest import QUICK
@@ -134,6 +134,22 @@ async def test_a_fault_of_the_server_is_a_fault(behind: Couch, proxy: FaultProxy
     proxy.fail(Status(500, "x"), path="_bulk_docs")
     with pytest.raises(Fault):
         await behind.save_docs(database, [{"_id": "x"}])
+
+
+async def test_redirects_are_not_followed(behind: Couch, proxy: FaultProxy, database: str) -> None:
+    proxy.fail(Status(301))
+    with pytest.raises(Fault, match="301"):
+        await behind.open_doc(database, "x")
+    with pytest.raises(Fault, match="301"):
+        await behind.server()
+
+
+async def test_a_save_without_a_revision_leaves_the_outcome_open(
+    behind: Couch, proxy: FaultProxy, database: str
+) -> None:
+    proxy.fail(Status(201), method="PUT")
+    with pytest.raises(Unreachable):
+        await behind.save_doc(database, {"_id": "x"})
 
 
 async def test_a_made_up_conflict_is_a_conflict(behind: Couch, proxy: FaultProxy, database: str) -> None:

@@ -8,8 +8,8 @@ import pytest
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import Conflict, TimedOut, Unreachable
 from crossbar_appstore.datastore.notices import NoticeBoard
+from crossbar_appstore.datastore.pool import Timeouts
 from crossbar_appstore.datastore.store import Datastore
-from crossbar_appstore.datastore.wire import Timeouts
 from crossbar_appstore.json_codec import JsonObject
 
 from .fault_proxy import Fault, FaultProxy, Status

@@ -8,6 +8,9 @@ from aiocouch.attachment import Attachment
 from aiocouch.design_document import DesignDocument
 from aiocouch.exception import RemoteResponseError
 
+from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.session import Session
+
 
 async def test_aiocouch_still_has_the_private_names_that_we_use() -> None:
     client = CouchDB("http://127.0.0.1:9")
@@ -16,6 +19,21 @@ async def test_aiocouch_still_has_the_private_names_that_we_use() -> None:
         assert client._server._server == "http://127.0.0.1:9"
     finally:
         await client.close()
+
+
+async def test_aiocouch_still_asks_through_its_session(couch: Couch, database: str) -> None:
+    # Whatever of it is used goes over our own connections, and its own session opens none.
+    requests = couch.counters.requests
+    client = couch._wire.client
+    assert (await couch.server()).version
+    assert database.replace("/", "") in "".join(await couch.databases()).replace("/", "")
+    assert await couch.security(database) is not None
+    assert couch.counters.requests >= requests + 3
+    session: object = client._server._http_session
+    assert isinstance(session, Session)
+    feeds = couch._wire._feed_session()
+    assert feeds.connector is not None
+    assert not feeds.connector._conns
 
 
 async def test_aiocouch_still_quotes_as_we_rely_on() -> None:
