@@ -16,6 +16,7 @@ from crossbar_appstore.crossbar.json_style import dress
 from crossbar_appstore.crossbar.media_types import JSON
 from crossbar_appstore.crossbar.negotiation import CSV_TYPES, choose_coding
 from crossbar_appstore.crossbar.outcome import Outcome
+from crossbar_appstore.crossbar.pieces import WORTHWHILE, Pieces
 from crossbar_appstore.crossbar.ranges import RangeNotSatisfiable, parse_range
 from crossbar_appstore.crossbar.throttling import Throttle
 
@@ -77,7 +78,7 @@ class Renderer:
         headers.update(error.headers)
         return _json(context, error.code, headers, self._envelope.error(context, error))
 
-    def reply(self, outcome: Outcome, request_id: str, client_ip: str) -> tuple[CIMultiDict[str], bytes]:
+    def reply(self, outcome: Outcome, request_id: str, client_ip: str) -> tuple[CIMultiDict[str], bytes | Pieces]:
         """Headers and body of an outcome, with what is of this one request."""
         headers = outcome.headers.copy()
         if outcome.has_id:
@@ -92,6 +93,8 @@ class Renderer:
             if coding is not None:
                 headers["Content-Encoding"] = coding
                 return headers, spliced(coding, head, form.data, form.tail)
+            if len(form.raw) > WORTHWHILE:
+                return headers, Pieces(head, form.raw, form.tail)
         body = b"".join((head, form.raw, form.tail))
         if outcome.style is not PLAIN:
             body = dress(body, outcome.style)
