@@ -5,13 +5,14 @@ the account's permissions, whitelabel, master account. Behind the first, KAZOO 5
 Each app keeps the trail of what was decided and why.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from crossbar_appstore.appstore import app_overrides
 from crossbar_appstore.appstore.apps_store_document import Permissions, User, is_authorized, mergeable
-from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.json_codec import Json, JsonObject, dumps
 from crossbar_appstore.kazoo.documents import document_id, live, revision
 from crossbar_appstore.kazoo.ids import encoded_account_db, format_account_id, is_account_id
 from crossbar_appstore.kazoo.merging import merge
@@ -110,6 +111,33 @@ def allowed_apps(
     catalogue = [_default_app(app, state.master_account_id) for app in default_apps]
     rules = _Rules.of(catalogue, state, user)
     return tuple(rules.applied(app) for app in (*_vendor_apps(state), *catalogue))
+
+
+def likeness(state: AccountState) -> bytes | None:
+    """What accounts have in common that see the same apps of one catalogue in the same way.
+
+    For two states with the same likeness ``allowed_apps`` without a user gives apps with the same documents, published
+    or not alike, in the same order, with the same permissions. Only trails, which name the account's own documents, and
+    override documents, of which no more than what counts is compared, may differ.
+
+    Returns:
+        A digest; ``None`` where a document is nested so deeply that it cannot be told.
+    """
+    permissions = Permissions.of(state.apps_store, state.account)
+    deciding = [
+        state.master_account_id,
+        state.account_id == state.master_account_id,
+        state.plan_apps,
+        [[*key, live(document)] for key, document in state.vendor_apps.items()],
+        permissions.apps,
+        sorted(permissions.blacklist),
+        _hides_port(state),
+        [[app_id, app_overrides.overriding(document)] for app_id, document in state.overrides.items()],
+    ]
+    try:
+        return hashlib.blake2b(dumps(deciding), digest_size=16).digest()
+    except ValueError:
+        return None
 
 
 def find_app(apps: Iterable[AllowedApp], app_id: str) -> AllowedApp | None:

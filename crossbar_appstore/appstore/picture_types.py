@@ -5,8 +5,6 @@ from pathlib import PurePath
 from typing import Final
 from xml.parsers import expat
 
-import puremagic
-
 SVG: Final = "image/svg+xml"
 _PIECE: Final = 4096
 
@@ -28,6 +26,8 @@ def type_by_bytes(content: bytes) -> str | None:
     # The library takes any text with the tag in it for an SVG, and some that are for something else.
     if _begins_with_svg(content):
         return SVG
+    import puremagic  # noqa: PLC0415 (a megabyte of tables, which only who stores pictures needs)
+
     try:
         matches = puremagic.magic_string(content)
     except (puremagic.PureError, ValueError):

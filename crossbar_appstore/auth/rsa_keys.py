@@ -3,9 +3,11 @@
 import math
 from typing import Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -18,6 +20,7 @@ PUBLIC_EXPONENT: Final = 2049
 PEM_TYPE: Final = "application/x-pem-file"
 
 _USUAL_EXPONENT: Final = 65537
+_PROBE: Final = b"signed by one half, checked by the other"
 
 
 def generate() -> RSAPrivateKey:
@@ -38,12 +41,25 @@ def to_pem(key: RSAPrivateKey) -> bytes:
 
 
 def from_pem(pem: bytes) -> RSAPrivateKey | None:
-    """The key, of whatever exponent; None if the bytes hold no usable RSA key."""
+    """The key, of whatever exponent; None if the bytes hold no usable RSA key.
+
+    Of its numbers only this is checked: what the private half signs is good by the public half. That they are primes is
+    not proved again at each start, which takes a hundred times as long: keys come from our own database, as the
+    passwords do.
+    """
     try:
-        key = load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+        key = load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
+        return key if isinstance(key, RSAPrivateKey) and _signs(key) else None
+    except (ValueError, TypeError, UnsupportedAlgorithm, InternalError):
         return None
-    return key if isinstance(key, RSAPrivateKey) else None
+
+
+def _signs(key: RSAPrivateKey) -> bool:
+    try:
+        key.public_key().verify(key.sign(_PROBE, PKCS1v15(), SHA256()), _PROBE, PKCS1v15(), SHA256())
+    except InvalidSignature:
+        return False
+    return True
 
 
 def _with_exponent(p: int, q: int) -> RSAPrivateKey:

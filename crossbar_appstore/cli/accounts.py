@@ -2,7 +2,7 @@
 
 import click
 
-from crossbar_appstore.cli.connection import database_verb
+from crossbar_appstore.cli.database_verbs import database_verb
 from crossbar_appstore.cli.options import dry_run_option, example
 from crossbar_appstore.cli.output import Output
 from crossbar_appstore.cli.program import DONE, REFUSED

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from crossbar_appstore.cli.connection import database_verb
+from crossbar_appstore.cli.database_verbs import database_verb
 from crossbar_appstore.cli.load_reports import picture_parts, print_change, print_remark
 from crossbar_appstore.cli.options import dry_run_option, example
 from crossbar_appstore.cli.output import Output, plain

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import click
 
 from crossbar_appstore.appstore.refresh import REFRESH_KEYS
-from crossbar_appstore.cli.connection import database_verb
+from crossbar_appstore.cli.database_verbs import database_verb
 from crossbar_appstore.cli.load_reports import print_counts, print_outcome
 from crossbar_appstore.cli.options import dry_run_option, example
 from crossbar_appstore.cli.output import Output

@@ -3,7 +3,7 @@
 import click
 
 from crossbar_appstore.appstore.allowed_apps import is_published
-from crossbar_appstore.cli.connection import database_verb
+from crossbar_appstore.cli.database_verbs import database_verb
 from crossbar_appstore.cli.options import example
 from crossbar_appstore.cli.output import Output, shown
 from crossbar_appstore.cli.program import DONE

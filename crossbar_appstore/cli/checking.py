@@ -4,7 +4,7 @@ from typing import Final
 
 import click
 
-from crossbar_appstore.cli.connection import database_verb
+from crossbar_appstore.cli.database_verbs import database_verb
 from crossbar_appstore.cli.options import example
 from crossbar_appstore.cli.output import Output, shown
 from crossbar_appstore.cli.program import DONE, REFUSED

@@ -5,7 +5,7 @@ from typing import Final
 import click
 
 from crossbar_appstore.appstore.allowed_apps import OVERRIDE
-from crossbar_appstore.cli.connection import database_verb
+from crossbar_appstore.cli.database_verbs import database_verb
 from crossbar_appstore.cli.options import example
 from crossbar_appstore.cli.output import Output, shown
 from crossbar_appstore.cli.program import DONE, REFUSED

@@ -40,7 +40,7 @@ class PathParser:
 
     def __init__(self, swallowing: Mapping[str, bool]) -> None:
         self._swallowing = dict(swallowing)
-        self._remembered = lru_cache(maxsize=4096)(self._parse)
+        self._remembered = lru_cache(maxsize=512)(self._parse)
 
     def parse(self, raw_path: str) -> ApiPath | None:
         """Parse a raw path without its query string; None if it names no version of the API.

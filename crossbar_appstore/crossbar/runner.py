@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import socket
 from functools import partial
 from typing import Any, Final
 
@@ -33,6 +34,10 @@ class Runner(web.AppRunner):
 
     def __init__(self, application: web.Application, **options: Any) -> None:
         super().__init__(application, **{"access_log": None, "auto_decompress": False, **options})
+
+    async def listen(self, listener: socket.socket, backlog: int) -> None:
+        """Answer what comes to a socket that is bound; with so many connections waiting at most."""
+        await web.SockSite(self, listener, backlog=backlog).start()
 
     async def _make_server(self) -> web.Server:
         await super()._make_server()

@@ -79,17 +79,19 @@ class Loader:
             self._stale = replace(answer, stale=True)
         return self._stale
 
-    def pack(self, answer: Snapshot) -> Snapshot:
-        """Not packed: there is only this one, always in use."""
-        return answer
+    def pack(self, answer: Snapshot) -> bytes:
+        """Nothing: there is only this one, always in use, and kept here."""
+        return b""
 
-    def unpack(self, packed: Snapshot) -> Snapshot:
-        """Itself."""
-        return packed
+    def unpack(self, packed: bytes) -> Snapshot:
+        """The last one.
 
-    def size(self, packed: Snapshot) -> int:
-        """Not weighed."""
-        return 0
+        Raises:
+            LookupError: there was none yet.
+        """
+        if self._snapshot is None:
+            raise LookupError("no snapshot was made yet")
+        return self._snapshot
 
     async def _load(self, account_id: str) -> State:
         """Read the whole. What changes meanwhile is read again by the next catch-up: ``since`` is from before."""

@@ -72,7 +72,7 @@ class _Round:
 class Commits:
     """Saves the changes of this process's callers, one save of a document at a time."""
 
-    def __init__(self, documents: Cache[Known, bytes], save: Save, counters: Counters) -> None:
+    def __init__(self, documents: Cache[Known], save: Save, counters: Counters) -> None:
         self._documents = documents
         self._save = save
         self._counters = counters

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass, replace
 
-from crossbar_appstore.json_codec import JsonObject, dumps, loads
+from crossbar_appstore.json_codec import JsonObject
 
 from .couch import Couch
 from .errors import DatabaseMissing
 from .kinds import Key
 from .notices import row_of
+from .packing import pack, unpack
 
 _DASH = "-"
 
@@ -59,16 +60,12 @@ class FamilyKind:
         return replace(answer, stale=True)
 
     def pack(self, answer: KnownFamily) -> bytes:
-        """Their JSON; nothing where there are none."""
-        return dumps(list(answer.documents)) if answer.documents else b""
+        """Their JSON, compressed; nothing where there are none."""
+        return pack(list(answer.documents)) if answer.documents else b""
 
     def unpack(self, packed: bytes) -> KnownFamily:
         """The documents parsed anew."""
-        return KnownFamily(tuple(loads(packed))) if packed else _NOBODY
-
-    def size(self, packed: bytes) -> int:
-        """The bytes themselves."""
-        return len(packed)
+        return KnownFamily(tuple(unpack(packed))) if packed else _NOBODY
 
 
 def _revisions(family: KnownFamily) -> list[tuple[str, str]]:

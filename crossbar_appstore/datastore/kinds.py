@@ -3,14 +3,13 @@
 from typing import Protocol, TypeVar
 
 A = TypeVar("A")
-P = TypeVar("P")
 
 Key = tuple[str, str]
 """Database and document id; or database and any other text, for what the whole database decides."""
 
 
-class Kind(Protocol[A, P]):
-    """How one kind of answer ``A`` is got, compared and packed (``P``)."""
+class Kind(Protocol[A]):
+    """How one kind of answer ``A`` is got, compared and packed."""
 
     def row(self, key: Key) -> int:
         """The row of the notice board that tells of writes."""
@@ -28,16 +27,12 @@ class Kind(Protocol[A, P]):
         """The answer, marked stale."""
         ...
 
-    def pack(self, answer: A) -> P:
+    def pack(self, answer: A) -> bytes:
         """The answer in little memory."""
         ...
 
-    def unpack(self, packed: P) -> A:
+    def unpack(self, packed: bytes) -> A:
         """The answer again."""
-        ...
-
-    def size(self, packed: P) -> int:
-        """How many bytes it takes packed."""
         ...
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from zlib import compress, decompress
 
 from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
 
@@ -11,11 +10,8 @@ from .errors import DatabaseMissing, DocumentMissing, ViewMissing
 from .keyed_views import notice_row
 from .kinds import Key
 from .notices import row_of
+from .packing import pack, unpack
 from .replies import ViewRow
-
-_FAST = 1
-_LARGE = 65_536
-"""Bytes of JSON above which compressing would hold up other requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +76,11 @@ class DocumentKind:
 
     def pack(self, answer: Known) -> bytes:
         """Its JSON, compressed; nothing for a missing one."""
-        return b"" if answer.document is None else _pack(answer.document)
+        return b"" if answer.document is None else pack(answer.document)
 
     def unpack(self, packed: bytes) -> Known:
         """The document parsed anew."""
-        return Known(_unpack(packed)) if packed else _MISSING
-
-    def size(self, packed: bytes) -> int:
-        """The bytes themselves."""
-        return len(packed)
+        return Known(unpack(packed)) if packed else _MISSING
 
 
 class RowsKind:
@@ -121,27 +113,13 @@ class RowsKind:
         """The rows as JSON, compressed; nothing for a missing view."""
         if answer.rows is None:
             return b""
-        return _pack([[row.id, row.key, row.value, row.doc] for row in answer.rows])
+        return pack([[row.id, row.key, row.value, row.doc] for row in answer.rows])
 
     def unpack(self, packed: bytes) -> KnownRows:
         """The rows parsed anew."""
-        return KnownRows(tuple(ViewRow(*row) for row in _unpack(packed))) if packed else KnownRows(None)
-
-    def size(self, packed: bytes) -> int:
-        """The bytes themselves."""
-        return len(packed)
+        return KnownRows(tuple(ViewRow(*row) for row in unpack(packed))) if packed else KnownRows(None)
 
 
 def query_key(database: str, view: str, **query: Json) -> Key:
     """The cache's key of a view query."""
     return database, dumps({"view": view, **query}).decode()
-
-
-def _pack(value: Json) -> bytes:
-    text = dumps(value)
-    return compress(text, _FAST) if len(text) <= _LARGE else text
-
-
-def _unpack(packed: bytes) -> Json:
-    # Compressed bytes begin with another byte than an object or an array.
-    return loads(packed if packed[:1] in b"{[" else decompress(packed))

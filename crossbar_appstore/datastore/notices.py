@@ -26,7 +26,7 @@ class NoticeBoard:
 
     __slots__ = ("_cells", "_column", "_memory", "workers")
 
-    def __init__(self, memory: bytearray | mmap.mmap, workers: int, column: int) -> None:
+    def __init__(self, memory: mmap.mmap, workers: int, column: int) -> None:
         if not 0 <= column < workers:
             raise ValueError(f"no column {column} on a board of {workers}")
         self.workers = workers
@@ -37,8 +37,9 @@ class NoticeBoard:
 
     @classmethod
     def alone(cls) -> Self:
-        """A board in this process's own memory."""
-        return cls(bytearray(size(1)), 1, 0)
+        """A board of this process's own."""
+        # Pages of it that nobody ever counts in take no memory, unlike those of a bytearray.
+        return cls(mmap.mmap(-1, size(1)), 1, 0)
 
     @classmethod
     def shared(cls, workers: int) -> Self:

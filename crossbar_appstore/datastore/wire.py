@@ -18,6 +18,7 @@ from aiocouch import CouchDB
 from aiohttp.client_middlewares import ClientHandlerType
 from yarl import URL
 
+from crossbar_appstore import certificates
 from crossbar_appstore.json_codec import Json, JsonObject, dumps
 
 from .connection import BrokenReply, Reply
@@ -62,7 +63,8 @@ class Wire:
     def client(self) -> CouchDB:
         """aiocouch's own object; for its public surface."""
         if self._client is None:
-            self._client = CouchDB(self.address, middlewares=(self._sign,))
+            connector = aiohttp.TCPConnector(ssl=certificates.context(self.address))
+            self._client = CouchDB(self.address, connector=connector, middlewares=(self._sign,))
             self._feeds = self._client._server._http_session
             # The type that aiocouch states is aiohttp's; of that it uses what ours has.
             session: Any = Session(self._send)

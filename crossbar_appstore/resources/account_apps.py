@@ -1,14 +1,14 @@
 """The apps of an account: fetches what the rules of ``appstore`` ask for, and remembers what they said.
 
-What was decided is remembered together with every document that was read for it; it holds for as long as the datastore
-gives the very same documents. So a read costs a look at each document, and nothing that may change goes unseen.
+What was read for one account is remembered; it holds for as long as the datastore gives the very same documents. So a
+read costs a look at each document, and nothing that may change goes unseen. What is said is remembered apart from that,
+once for all accounts that the rules treat alike.
 """
 
 import asyncio
-import hashlib
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, Final
@@ -19,6 +19,7 @@ from crossbar_appstore.appstore.allowed_apps import (
     AllowedApp,
     VendorKey,
     allowed_apps,
+    likeness,
     needed_vendor_apps,
 )
 from crossbar_appstore.appstore.apps_store_document import DOCUMENT_ID, User
@@ -31,50 +32,36 @@ from crossbar_appstore.appstore.service_plans import (
     merge_weights,
     plan_references,
 )
-from crossbar_appstore.crossbar.context import PreparedJson
 from crossbar_appstore.datastore.replies import ViewRow
 from crossbar_appstore.datastore.snapshot import Snapshot
 from crossbar_appstore.datastore.store import Datastore
-from crossbar_appstore.json_codec import Json, JsonObject, dumps
+from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import live
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
 from crossbar_appstore.memo import Memo
+from crossbar_appstore.resources.prepared import Prepared, PreparedReplies
 
 log = logging.getLogger(__name__)
 
 _SERVICES: Final = "services"
 _OBJECT_PLANS: Final = "services/object_plans"
-_MOST_ACCOUNTS: Final = 50
-"""Accounts whose documents need not be looked at again for a moment."""
-_MOST_APPS: Final = 2_000
-"""Apps of all the accounts that are remembered: with the replies made of it one takes some 4 kilobytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A reply's data, serialised once, with the entity tag of its bytes."""
-
-    data: PreparedJson
-    etag: str
-
-    @classmethod
-    def of(cls, value: Json) -> "Prepared":
-        """Serialise a value."""
-        raw = dumps(value)
-        return cls(PreparedJson(raw), hashlib.blake2b(raw, digest_size=16).hexdigest())
+_MOST_ACCOUNTS: Final = 200
+"""Accounts whose documents are held together; those of one take some ten kilobytes."""
+_LIST: Final = None
+"""Stands for the list where else an app's id stands."""
 
 
 @dataclass(eq=False)
 class AccountApps:
-    """What the rules say for one account, and the replies made of it; worked out when it is asked for."""
+    """What the rules say for one account; worked out when it is asked for."""
 
     snapshot: Snapshot
     state: AccountState
     stale: bool
-    _bodies: dict[str, Prepared | None] = field(default_factory=dict)
-    _found: dict[str, Sequence[AllowedApp]] = field(default_factory=dict)
+    _replies: PreparedReplies
+    _found: tuple[str, Sequence[AllowedApp]] = ("", ())
 
-    @cached_property
+    @property
     def apps(self) -> tuple[AllowedApp, ...]:
         """All apps: vendors', then the catalogue's."""
         return allowed_apps(self.snapshot.apps, self.state)
@@ -85,32 +72,37 @@ class AccountApps:
 
     def find_all(self, app_id: str) -> Sequence[AllowedApp]:
         """All apps of that id: a vendor's, then the catalogue's."""
-        found = self._found.get(app_id)
-        if found is None:
-            # The rules look at each app by itself: a change of one app need not ask for the others.
+        if self._found[0] != app_id:
+            # The rules look at each app by itself: one app need not ask for the others.
             listed = self.snapshot.by_id.get(app_id)
-            among = self.__dict__.get("apps") or allowed_apps(() if listed is None else (listed,), self.state)
-            found = [app for app in among if app.id == app_id]
-            if found:
-                self._found[app_id] = found
-        return found
+            among = allowed_apps(() if listed is None else (listed,), self.state)
+            self._found = app_id, [app for app in among if app.id == app_id]
+        return self._found[1]
 
-    @cached_property
+    @property
     def listing(self) -> Prepared:
         """The data of the list."""
+        found = self._replies.get((*self._likeness, _LIST), self._list)
+        return found if found is not None else self._list()
+
+    def body(self, app_id: str) -> Prepared | None:
+        """The data of one app; None if there is none that could be shown."""
+        return self._replies.get((*self._likeness, app_id), lambda: self._body(app_id))
+
+    @cached_property
+    def _likeness(self) -> tuple[int, Hashable]:
+        """Whoever has the same gets the same replies; nobody else's where it cannot be told."""
+        return self.snapshot.generation, likeness(self.state) or object()
+
+    def _list(self) -> Prepared:
         shown = list_entries(self.apps)
         _report(shown.skipped)
         return Prepared.of(shown.entries)
 
-    def body(self, app_id: str) -> Prepared | None:
-        """The data of one app; None if there is none that could be shown."""
-        if app_id not in self._bodies:
-            app = self.find(app_id)
-            body = None if app is None else app_body(app)
-            if body is None:
-                return None
-            self._bodies[app_id] = Prepared.of(body)
-        return self._bodies[app_id]
+    def _body(self, app_id: str) -> Prepared | None:
+        app = self.find(app_id)
+        body = None if app is None else app_body(app)
+        return None if body is None else Prepared.of(body)
 
 
 @dataclass(slots=True)
@@ -184,7 +176,7 @@ class AppStore:
         self._current: Memo[str, AccountApps] = Memo(store.moments, _MOST_ACCOUNTS)
         self._looking: dict[tuple[str, int], asyncio.Task[AccountApps]] = {}
         self._remembered: OrderedDict[str, tuple[_Reads, AccountApps]] = OrderedDict()
-        self._remembered_apps = 0
+        self._replies = PreparedReplies()
 
     async def apps(self, account_id: str) -> AccountApps:
         """The apps of an account, asked by nobody in particular.
@@ -220,17 +212,12 @@ class AppStore:
             return remembered[1]
         reads = _Reads(self._store)
         snapshot, state = await self._state(reads, account_id)
-        found = AccountApps(snapshot, state, reads.stale)
-        self._remember(account_id, reads, found)
+        found = AccountApps(snapshot, state, reads.stale, self._replies)
+        self._remembered[account_id] = reads, found
+        self._remembered.move_to_end(account_id)
+        if len(self._remembered) > _MOST_ACCOUNTS:
+            self._remembered.popitem(last=False)
         return found
-
-    def _remember(self, account_id: str, reads: _Reads, found: AccountApps) -> None:
-        old = self._remembered.pop(account_id, None)
-        self._remembered[account_id] = (reads, found)
-        self._remembered_apps += len(found.snapshot.apps) - (0 if old is None else len(old[1].snapshot.apps))
-        while self._remembered_apps > _MOST_APPS and len(self._remembered) > 1:
-            _, (_, dropped) = self._remembered.popitem(last=False)
-            self._remembered_apps -= len(dropped.snapshot.apps)
 
     async def login_apps(self, account_id: str, user_id: str | None) -> list[JsonObject]:
         """The apps that a user may use, as the reply to a login lists them (`crossbar_util:load_apps/2`)."""

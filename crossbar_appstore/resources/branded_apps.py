@@ -11,8 +11,9 @@ from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import account_db
 from crossbar_appstore.resources import prefixes
-from crossbar_appstore.resources.account_apps import AccountApps, Prepared
+from crossbar_appstore.resources.account_apps import AccountApps
 from crossbar_appstore.resources.domains import branding_account
+from crossbar_appstore.resources.prepared import Prepared
 
 
 async def viewed_account(store: Datastore, context: Context) -> str | None:

@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import DatastoreError
 from crossbar_appstore.datastore.store import Datastore
+from crossbar_appstore.memo import Memo
 from crossbar_appstore.resources import account_apps
 from crossbar_appstore.resources.account_apps import AccountApps, AppStore
+from crossbar_appstore.resources.prepared import Prepared, PreparedReplies
 from tests.kit.apps import permission
 from tests.kit.system import System, open_couch
 
@@ -43,6 +46,19 @@ async def test_it_is_decided_again_when_a_document_changes(system: System, store
     assert first.listing.etag != second.listing.etag
 
 
+async def test_accounts_that_are_treated_alike_share_their_replies(system: System, store: Datastore) -> None:
+    apps = AppStore(store)
+    voip = system.apps["voip"]
+    one, two, other = [await system.account("Sub", below=system.master) for _ in range(3)]
+    for account, allowed in ((one, "all"), (two, "all"), (other, "admins")):
+        await store.create(account.database, {"_id": "apps_store", "apps": {voip: permission(allowed)}})
+    first, second, third = [await apps.apps(account.id) for account in (one, two, other)]
+    assert first.listing is second.listing
+    assert first.body(voip) is second.body(voip)
+    assert third.listing.etag != first.listing.etag
+    assert third.body(voip) != first.body(voip)
+
+
 async def test_who_asks_in_the_same_moment_shares_one_decision(system: System, store: Datastore) -> None:
     apps = AppStore(store)
     sub = await system.account("Sub", below=system.master)
@@ -70,12 +86,12 @@ async def test_what_cannot_be_decided_is_told_to_each_who_asks() -> None:
         assert [isinstance(each, DatastoreError) for each in found] == [False, True, True]
 
 
-async def test_only_so_many_apps_are_remembered(
+async def test_only_so_many_accounts_are_remembered(
     system: System, store: Datastore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(account_apps, "_MOST_ACCOUNTS", 1)
-    monkeypatch.setattr(account_apps, "_MOST_APPS", 2 * len(system.apps))
+    monkeypatch.setattr(account_apps, "_MOST_ACCOUNTS", 2)
     apps = AppStore(store)
+    apps._current = Memo(store.moments, 1)
     ids = [(await system.account("Sub", below=system.master)).id for _ in range(3)]
     found = [await apps.apps(account_id) for account_id in ids]
     assert await apps.apps(ids[2]) is found[2]
@@ -86,11 +102,22 @@ async def test_only_so_many_apps_are_remembered(
     assert await apps.apps(ids[2]) is not found[2]
 
 
-async def test_a_single_account_is_remembered_however_many_apps_it_has(
-    system: System, store: Datastore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(account_apps, "_MOST_APPS", 1)
-    apps = AppStore(store)
-    first = await apps.apps(system.master.id)
-    await asyncio.sleep(0.3)
-    assert await apps.apps(system.master.id) is first
+def _reply(text: str) -> Prepared:
+    return Prepared.of(text)
+
+
+def test_the_bytes_of_prepared_replies_are_bounded() -> None:
+    replies = PreparedReplies(most_bytes=10)
+    made = {text: replies.get(text, partial(_reply, text)) for text in "abc"}
+    assert replies.get("a", partial(_reply, "other")) is made["a"]
+    assert replies.get("d", partial(_reply, "d")) == _reply("d")
+    assert len(replies) == 3
+    assert replies.get("b", partial(_reply, "other")) == _reply("other")
+    replies.get("e", partial(_reply, "much more than the limit"))
+    assert len(replies) == 1
+
+
+def test_that_there_is_no_reply_is_asked_again() -> None:
+    replies = PreparedReplies()
+    assert replies.get("a", lambda: None) is None
+    assert replies.get("a", partial(_reply, "a")) == _reply("a")

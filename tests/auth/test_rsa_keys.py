@@ -40,3 +40,11 @@ def test_what_is_no_rsa_key_is_none(signing_key: RSAPrivateKey) -> None:
     locked = signing_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x"))
     broken = rsa_keys.to_pem(signing_key)[:-200]
     assert [rsa_keys.from_pem(pem) for pem in (b"", b"garbage", other, locked, broken)] == [None] * 5
+
+
+def test_halves_that_do_not_fit_are_no_key(signing_key: RSAPrivateKey) -> None:
+    private = signing_key.private_numbers()
+    other = rsa.RSAPublicNumbers(65537, private.public_numbers.n)
+    numbers = (private.p, private.q, private.d, private.dmp1, private.dmq1, private.iqmp, other)
+    unfit = rsa.RSAPrivateNumbers(*numbers).private_key(unsafe_skip_rsa_key_validation=True)
+    assert rsa_keys.from_pem(rsa_keys.to_pem(unfit)) is None

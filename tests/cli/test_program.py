@@ -162,3 +162,8 @@ async def test_a_reader_that_has_seen_enough_does_not_stop_the_work(
 def test_nothing_heavy_is_imported_for_a_word_to_be_completed() -> None:
     code = "import sys; from crossbar_appstore.cli import main; sys.exit(int('aiohttp' in sys.modules))"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_serving_does_not_import_what_only_prints() -> None:
+    code = "import sys, crossbar_appstore.cli.serving; sys.exit(int('rich' in sys.modules))"
+    subprocess.run([sys.executable, "-c", code], check=True)

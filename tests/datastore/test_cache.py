@@ -1,6 +1,7 @@
 """The cache's rules, with answers that a test gives one by one."""
 
 import asyncio
+import gc
 from dataclasses import dataclass, field
 
 import pytest
@@ -55,9 +56,6 @@ class Source:
 
     def unpack(self, packed: bytes) -> Answer:
         return Answer(packed.decode())
-
-    def size(self, packed: bytes) -> int:
-        return len(packed)
 
 
 @dataclass
@@ -316,6 +314,31 @@ async def test_the_least_recently_used_are_dropped() -> None:
     await bench.cache.get(("accounts", "d"))
     assert [bench.cache.peek(("accounts", doc_id)) is not None for doc_id in "abcd"] == [True, False, True, True]
     assert len(bench.cache) == 3
+
+
+async def test_where_there_are_very_many_the_oldest_go_together() -> None:
+    bench = Bench(limits=Limits(entries=640))
+    keys = [("accounts", str(number)) for number in range(641)]
+    for key in keys[:640]:
+        await bench.cache.get(key)
+    assert bench.cache.peek(keys[0]) is not None
+    await bench.cache.get(keys[640])
+    assert len(bench.cache) == 631
+    assert [bench.cache.peek(key) is None for key in keys] == [1 <= number <= 10 for number in range(641)]
+
+
+async def test_what_is_known_is_nothing_for_the_garbage_collector_to_visit() -> None:
+    bench = Bench(limits=Limits(unpacked=10))
+    for number in range(100):
+        await bench.cache.get(("accounts", str(number)))
+    gc.collect()
+    before = len(gc.get_objects())
+    for number in range(100, 1100):
+        await bench.cache.get(("accounts", str(number)))
+    bench.source.asked.clear()
+    gc.collect()
+    assert len(bench.cache) == 1100
+    assert len(gc.get_objects()) - before < 100
 
 
 async def test_the_packed_bytes_are_bounded() -> None:

@@ -4,7 +4,7 @@ import signal
 import time
 from multiprocessing.connection import Connection
 
-from crossbar_appstore.serving import WorkerSeat
+from crossbar_appstore.supervising import WorkerSeat
 
 
 def worker_main(seat: WorkerSeat, tell: Connection) -> None:

@@ -6,15 +6,16 @@ import multiprocessing
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from crossbar_appstore import serving
+from crossbar_appstore import serving, supervising
 from crossbar_appstore.datastore.notices import NoticeBoard
 from tests.datastore.fault_proxy import Fault, FaultProxy
 from tests.kit.service import Client
@@ -74,8 +75,8 @@ async def test_told_to_stop_before_it_is_up_it_stops(kit_couchdb_url: str) -> No
 
 
 async def test_a_worker_that_does_not_stop_is_killed(kit_couchdb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "worker_main", stubborn.worker_main)
-    monkeypatch.setattr(serving, "DRAIN", -1.5)
+    monkeypatch.setattr(supervising, "worker_main", stubborn.worker_main)
+    monkeypatch.setattr(supervising, "DRAIN", -1.5)
     announced: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     chosen = settings(kit_couchdb_url, CROSSBAR_WORKERS="2")
     service = asyncio.create_task(serving.serve(chosen, announced.set_result))
@@ -86,18 +87,24 @@ async def test_a_worker_that_does_not_stop_is_killed(kit_couchdb_url: str, monke
     assert multiprocessing.active_children() == []
 
 
-async def test_a_worker_whose_supervisor_is_gone_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_worker_whose_supervisor_is_gone_stops(kit_couchdb_url: str) -> None:
     sentinel, supervisor = os.pipe()
-    monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(sentinel=sentinel))
-    stop = asyncio.Event()
-    watching = asyncio.create_task(serving._stop_when_orphaned(stop))
-    await asyncio.sleep(0.05)
-    assert not stop.is_set()
-    os.close(supervisor)  # which is what the end of the process does
+    ready = asyncio.Event()
+    working = asyncio.create_task(serving.work(settings(kit_couchdb_url), 0, ready.set, supervisor=sentinel))
     async with asyncio.timeout(PATIENCE):
-        await watching
-    assert stop.is_set()
+        await ready.wait()
+        await asyncio.sleep(0.05)
+        assert not working.done()
+        os.close(supervisor)  # which is what the end of the process does
+        await working
     os.close(sentinel)
+
+
+def test_one_worker_is_served_without_what_several_need() -> None:
+    code = "import sys, crossbar_appstore.serving; print(*sys.modules)"
+    imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "crossbar_appstore.application" in imported
+    assert not {"multiprocessing", "rich", "click", "puremagic", "crossbar_appstore.maintenance"} & set(imported)
 
 
 async def test_requests_under_way_are_answered_before_the_workers_stop(
@@ -154,7 +161,7 @@ def test_a_worker_tells_that_it_listens_and_stops_at_a_signal(kit_couchdb_url: s
     asking = threading.Thread(target=ask)
     asking.start()
     chosen = settings(kit_couchdb_url, CROSSBAR_WORKERS="2")
-    serving.worker_main(serving.WorkerSeat(chosen, port, 1, tmp_path / "board", logging.WARNING), tell)
+    supervising.worker_main(supervising.WorkerSeat(chosen, port, 1, tmp_path / "board", logging.WARNING), tell)
     asking.join()
     assert seen == [1, 200]
     assert logging.getLogger().level == logging.WARNING

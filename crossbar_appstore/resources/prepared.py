@@ -1,0 +1,53 @@
+"""Replies' data, serialised once for everybody who gets the same."""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Final
+
+from crossbar_appstore.crossbar.context import PreparedJson
+from crossbar_appstore.json_codec import Json, dumps
+
+_MOST_BYTES: Final = 8_000_000
+"""Of serialised data; what compression makes of it takes a third more at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A reply's data, serialised once, with the entity tag of its bytes."""
+
+    data: PreparedJson
+    etag: str
+
+    @classmethod
+    def of(cls, value: Json) -> "Prepared":
+        """Serialise a value."""
+        raw = dumps(value)
+        return cls(PreparedJson(raw), hashlib.blake2b(raw, digest_size=16).hexdigest())
+
+
+class PreparedReplies:
+    """Replies by what decides of them, in bounded memory; the least recently used are dropped."""
+
+    def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._replies: OrderedDict[Hashable, Prepared] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._replies)
+
+    def get(self, key: Hashable, make: Callable[[], Prepared | None]) -> Prepared | None:
+        """The reply of that key, made if it is not known; that there is none is not remembered."""
+        known = self._replies.get(key)
+        if known is not None:
+            self._replies.move_to_end(key)
+            return known
+        made = make()
+        if made is not None:
+            self._replies[key] = made
+            self._bytes += len(made.data.raw)
+            while self._bytes > self._most_bytes and len(self._replies) > 1:
+                self._bytes -= len(self._replies.popitem(last=False)[1].data.raw)
+        return made

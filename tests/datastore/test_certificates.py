@@ -1,0 +1,83 @@
+"""CouchDB over TLS: its certificate is checked against the machine's, though aiohttp was imported without them."""
+
+import asyncio
+import datetime as dt
+import ssl
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.errors import Unreachable
+
+WELCOME = b'{"couchdb":"Welcome","version":"3.3.3","vendor":{"name":"Test"}}'
+IMPORTED = """
+import os
+os.environ.pop("SSL_CERT_FILE", None)
+os.environ["SSL_CERT_DIR"] = "/somewhere"
+import crossbar_appstore.serving
+from aiohttp import connector
+print(len(connector._SSL_CONTEXT_VERIFIED.get_ca_certs()), os.environ.get("SSL_CERT_FILE"), os.environ["SSL_CERT_DIR"])
+"""
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A key and its certificate for 127.0.0.1 in one file, signed by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "couchdb")])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, SHA256())
+    )
+    path = tmp_path / "couchdb.pem"
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(secret + made.public_bytes(Encoding.PEM))
+    return path
+
+
+@asynccontextmanager
+async def couchdb_over_tls(certificate: Path) -> AsyncIterator[str]:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+        writer.write(head % len(WELCOME) + WELCOME)
+        await writer.drain()
+        writer.close()
+
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=tls) as server:
+        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_a_couchdb_that_the_machine_trusts_is_asked(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    async with couchdb_over_tls(certificate) as url, Couch(url) as couch:
+        assert (await couch.server()).version == "3.3.3"
+
+
+async def test_a_couchdb_that_nobody_vouches_for_is_not_asked(certificate: Path) -> None:
+    async with couchdb_over_tls(certificate) as url, Couch(url) as couch:
+        with pytest.raises(Unreachable):
+            await couch.server()
+
+
+def test_serving_reads_no_certificates_and_leaves_the_environment_as_it_was() -> None:
+    ran = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["0", "None", "/somewhere"]

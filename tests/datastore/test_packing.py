@@ -1,0 +1,38 @@
+import pytest
+
+from crossbar_appstore.datastore.packing import pack, unpack
+from crossbar_appstore.json_codec import Json, JsonObject, dumps
+from crossbar_appstore.kazoo.accounts import (
+    Place,
+    account_document,
+    apps_store_document,
+    services_document,
+    user_document,
+)
+from crossbar_appstore.kazoo.ids import new_id
+
+_PLACE = Place((new_id(),), new_id())
+_FIELDS = {"name": "Example", "realm": "example.com"}
+
+
+@pytest.mark.parametrize("value", [{}, [], [[]], {"_id": "\0"}, {"text": "ü" * 40_000}, {"text": "x" * 65_600}])
+def test_a_value_is_the_same_after_packing(value: Json) -> None:
+    assert unpack(pack(value)) == value
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        account_document(new_id(), _FIELDS, _PLACE),
+        services_document(new_id(), _PLACE),
+        apps_store_document(new_id()),
+        user_document(new_id(), new_id(), {"first_name": "A"}, username="a", password="b"),
+    ],
+    ids=["account", "services", "apps_store", "user"],
+)
+def test_a_document_of_an_account_takes_half_of_its_json_at_most(document: JsonObject) -> None:
+    assert len(pack(document)) < len(dumps(document)) / 2
+
+
+def test_what_is_large_is_not_compressed() -> None:
+    assert pack({"text": "x" * 70_000}) == dumps({"text": "x" * 70_000})
