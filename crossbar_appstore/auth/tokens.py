@@ -52,13 +52,13 @@ class NoSigningKey(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Signed:
-    """What an identity signature was checked against."""
+    """What an identity signature was checked against: revisions, since the documents are larger than all the rest."""
 
     signature: bytes
     database: str
     doc_id: str
-    document: JsonObject
-    settings: JsonObject
+    revision: str
+    settings: str
 
 
 @dataclass(slots=True)
@@ -199,14 +199,15 @@ class Tokens:
         expected = await self._signature_of(document, doc_id)
         if document is None or settings is None or expected is None or not _same(given, expected):
             raise TokenRefused("identity verifty failed")
-        return _Signed(expected, database, doc_id, document, settings)
+        return _Signed(expected, database, doc_id, document["_rev"], settings["_rev"])
 
     async def _is_unchanged(self, signed: _Signed) -> bool:
-        """Whether the documents behind a signature are the very ones that it was checked against."""
+        """Whether the documents behind a signature are of the revisions that it was checked against."""
         document = await self._documents.open(signed.database, signed.doc_id)
-        return document is signed.document and (
-            await self._documents.open(SYSTEM_CONFIG, AUTH_CATEGORY) is signed.settings
-        )
+        if document is None or document["_rev"] != signed.revision:
+            return False
+        settings = await self._documents.open(SYSTEM_CONFIG, AUTH_CATEGORY)
+        return settings is not None and settings["_rev"] == signed.settings
 
     async def _identity_signature(self, claims: Mapping[str, Json]) -> bytes | None:
         place = _identity_place(claims)
