@@ -72,7 +72,8 @@ def _items(
         schemas = repeat(below) if isinstance(below, dict) else below
         for index, (item, wanted) in enumerate(zip(instance, schemas, strict=False)):
             if not _holds(validator, item, wanted):
-                yield from validator.descend(item, wanted, path=index)
+                place = index if isinstance(below, list) else None
+                yield from validator.descend(item, wanted, path=index, schema_path=place)
 
 
 def _holds(validator: Any, instance: Json, schema: JsonObject) -> bool:

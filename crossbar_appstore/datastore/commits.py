@@ -159,7 +159,7 @@ def _applied(doc_id: str, base: JsonObject | None, group: Sequence[_Caller]) -> 
     for caller in group:
         if caller.answer.done():
             continue
-        before = base if done.document is None else _overtaken(done.document)
+        before = base if done.document is None else _overtaken(done.document, base)
         try:
             document = _revised(doc_id, before, caller.change)
         except Exception as error:  # noqa: BLE001 - what a change raises is its caller's
@@ -192,12 +192,12 @@ def _revised(doc_id: str, base: JsonObject | None, change: Change) -> JsonObject
     return document
 
 
-def _overtaken(document: JsonObject) -> JsonObject:
+def _overtaken(document: JsonObject, base: JsonObject | None) -> JsonObject:
     """The document under a revision of its own, which nobody will ever find stored.
 
     Whoever made it must not take it for what is saved in the end: If-Match with it has to fail.
     """
-    generation = int(str(document.get("_rev", "0")).partition("-")[0]) + 1
+    generation = 1 if base is None else int(base["_rev"].partition("-")[0]) + 1
     document["_rev"] = f"{generation}-{getrandbits(128):032x}"
     return document
 

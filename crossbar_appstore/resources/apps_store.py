@@ -191,7 +191,7 @@ class AppsStore(Resource):
             raise Forbidden(details=app_id)
         if verb != "DELETE":
             _raise_errors(permissions.validate_permission(context.data))
-        known = (await self._store.open(account_db(account_id), DOCUMENT_ID)).document
+        known = found.state.apps_store
         document = await self._newest(context, account_id, known)
         _check_installed(context, document, app_id, wanted=verb != "PUT")
         context.stored["app"] = app

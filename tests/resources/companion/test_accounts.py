@@ -640,14 +640,14 @@ class TestDeleting:
     async def test_a_deletion_that_failed_can_be_repeated(
         self, api: Api, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        save_doc = Couch.save_doc
+        replace_doc = Couch.replace_doc
 
-        async def save(couch: Couch, database: str, doc: JsonObject) -> JsonObject:
+        async def save(couch: Couch, database: str, doc: JsonObject, replaced: JsonObject) -> JsonObject:
             if database == "services":
                 raise Unreachable("gone")
-            return await save_doc(couch, database, doc)
+            return await replace_doc(couch, database, doc, replaced)
 
-        monkeypatch.setattr(Couch, "save_doc", save)
+        monkeypatch.setattr(Couch, "replace_doc", save)
         assert (await api.delete(path_of(world.sub), world.reseller)).status == 503
         monkeypatch.undo()
         assert (await api.delete(path_of(world.sub), world.reseller)).status == 200
