@@ -3,7 +3,6 @@
 From ``/proc`` on Linux, to the nanosecond where the kernel keeps ``schedstat``; from ``ps`` elsewhere.
 """
 
-import contextlib
 import os
 import subprocess
 from collections.abc import Iterable
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 _PROC: Final = Path("/proc")
-LOWEST_PRIORITY: Final = 19
 _PS: Final = ("ps", "-A", "-o", "pid=,ppid=,time=,rss=")
 
 
@@ -44,15 +42,6 @@ def usage(pid: int) -> list[Usage]:
 def cpu_seconds(pid: int) -> float:
     """Processor time of a process and its descendants so far."""
     return sum(_precise(each) for each in usage(pid))
-
-
-def lowest_priority(pid: int) -> None:
-    """Let a process and its descendants, with all threads that are known, run where nobody else wants to."""
-    for each in usage(pid):
-        threads = [int(thread.name) for thread in (_PROC / str(each.pid) / "task").glob("*")] or [each.pid]
-        for thread in threads:
-            with contextlib.suppress(ProcessLookupError):
-                os.setpriority(os.PRIO_PROCESS, thread, LOWEST_PRIORITY)
 
 
 def _precise(process: Usage) -> float:

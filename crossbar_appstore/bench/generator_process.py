@@ -1,15 +1,14 @@
 """The load generator in Python: ``python -m crossbar_appstore.bench.generator_process``, its plan on standard input.
 
-Plain sockets and ``select``: it costs little beside the server, and waits to the microsecond. With a ``rate`` requests
-are due at even intervals, whether or not earlier ones were answered, and latencies count from when a request was due;
-without one each connection sends as soon as it was answered.
+Plain sockets and ``select``: it costs little beside the server, and waits to the microsecond. Each connection is a
+client that sends, waits for the reply, and thinks for a while before it sends again.
 """
 
 import select
 import socket
 import sys
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -19,20 +18,21 @@ from crossbar_appstore.bench.wire import Request, status_of, whole_length
 from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
 
 _PIECE: Final = 1 << 18
+_REFUSED: Final = 400
 _PATIENCE: Final = 10.0
 """Seconds that the last replies are waited for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to send, to whom, how long, and how often: ``rate`` requests a second; None as many as are answered."""
+    """What to send, to whom, and how long; ``think`` is how many seconds a client lets pass after a reply."""
 
     host: str
     port: int
     request: Request
     connections: int
     seconds: float
-    rate: float | None = None
+    think: float = 0.0
 
     @classmethod
     def of(cls, given: Json) -> "Plan":
@@ -44,7 +44,8 @@ class Plan:
 class _Connection:
     socket: socket.socket
     number: int
-    due: float = 0.0
+    due: float
+    sent: float = 0.0
     received: bytes = b""
 
     def take(self) -> int | None:
@@ -62,19 +63,20 @@ class _Connection:
 
 @dataclass(slots=True)
 class Tally:
-    """What came back; latencies in seconds."""
+    """What came back; ``refused`` is of status 400 and above, latencies are in seconds."""
 
-    statuses: Counter[int] = field(default_factory=Counter)
     latencies: list[float] = field(default_factory=list)
+    refused: int = 0
     failures: int = 0
 
     def as_json(self, seconds: float) -> JsonObject:
         """As wrk's script prints it."""
         ordered = sorted(self.latencies)
         return {
-            "statuses": {str(status): number for status, number in self.statuses.items()},
-            "seconds": seconds,
+            "requests": len(ordered),
+            "refused": self.refused,
             "failures": self.failures,
+            "seconds": seconds,
             "p50": percentile(ordered, 0.5),
             "p99": percentile(ordered, 0.99),
         }
@@ -88,9 +90,10 @@ def percentile(ordered: list[float], part: float) -> float:
 def generate(plan: Plan) -> JsonObject:
     """Carry out a plan."""
     sockets = [_connect(plan) for _ in range(plan.connections)]
-    connections = [_Connection(each, each.fileno()) for each in sockets]
     tally = Tally()
     begun = time.perf_counter()
+    apart = plan.think / plan.connections
+    connections = [_Connection(each, each.fileno(), begun + place * apart) for place, each in enumerate(sockets)]
     _Generator(plan, connections, tally, begun).run()
     elapsed = time.perf_counter() - begun
     for each in sockets:
@@ -100,13 +103,12 @@ def generate(plan: Plan) -> JsonObject:
 
 class _Generator:
     def __init__(self, plan: Plan, connections: list[_Connection], tally: Tally, begun: float) -> None:
-        self._interval = 1 / plan.rate if plan.rate else 0.0
+        self._think = plan.think
+        # All think equally long, so whoever was answered first is the next to send.
         self._idle = deque(connections)
         self._busy: dict[int, _Connection] = {}
         self._tally = tally
         self._requests = _requests(plan)
-        self._begun = self._due = begun
-        self._sent = 0
         self._end = begun + plan.seconds
 
     def run(self) -> None:
@@ -119,22 +121,18 @@ class _Generator:
         self._tally.failures += len(self._busy)
 
     def _send(self, now: float) -> None:
-        """Everything that is due, as far as there are connections for it; what is not sent yet stays due."""
-        # Without a rate a request is due when a connection is free.
-        due = self._due if self._interval else now
-        while self._idle and due <= now and due < self._end:
+        """Everything that is due."""
+        while self._idle and self._idle[0].due <= now < self._end:
             connection = self._idle.popleft()
-            connection.due = due
+            connection.sent = time.perf_counter()
             connection.socket.sendall(next(self._requests))
             self._busy[connection.number] = connection
-            if self._interval:
-                self._sent += 1
-                due = self._due = self._begun + self._sent * self._interval
 
     def _pause(self, now: float) -> float:
-        if self._idle and self._interval and self._due < self._end:
-            return max(0.0, self._due - now)
-        return max(0.0, self._end - now) if now < self._end else _PATIENCE
+        if now >= self._end:
+            return _PATIENCE
+        due = self._idle[0].due if self._idle else self._end
+        return max(0.0, min(self._end, due) - now)
 
     def _receive(self, seconds: float) -> None:
         readable, _, _ = select.select(self._busy, (), (), seconds)
@@ -147,8 +145,10 @@ class _Generator:
                 self._tally.failures += 1
                 continue
             if status is not None:
-                self._tally.statuses[status] += 1
-                self._tally.latencies.append(time.perf_counter() - connection.due)
+                now = time.perf_counter()
+                self._tally.refused += status >= _REFUSED
+                self._tally.latencies.append(now - connection.sent)
+                connection.due = now + self._think
                 del self._busy[number]
                 self._idle.append(connection)
 

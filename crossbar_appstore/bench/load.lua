@@ -1,16 +1,21 @@
--- For wrk: one request over and over; writes as JSON how many replies of each status came back.
--- Arguments: method, body, number of client addresses, number of query strings, then header names and values in turn.
+-- For wrk: one request over and over; writes as JSON how many replies came back.
+-- Arguments: method, body, number of client addresses, number of query strings, milliseconds between a reply and the
+-- next request, then header names and values in turn.
 
-local threads, statuses, requests, at = {}, {}, {}, 0
-
-function setup(thread)
-   table.insert(threads, thread)
-end
+local requests, at = {}, 0
 
 function init(args)
    wrk.method = args[1]
    if args[2] ~= "" then wrk.body = args[2] end
-   for i = 5, #args, 2 do wrk.headers[args[i]] = args[i + 1] end
+   for i = 6, #args, 2 do wrk.headers[args[i]] = args[i + 1] end
+   local think = tonumber(args[5])
+   if think > 0 then
+      -- wrk waits whole milliseconds: chance makes the average.
+      delay = function()
+         local whole = math.floor(think)
+         return math.random() < think - whole and whole + 1 or whole
+      end
+   end
    local addresses, variants = tonumber(args[3]), tonumber(args[4])
    local number = math.max(addresses, variants)
    if number == 0 then return end
@@ -27,27 +32,10 @@ function init(args)
    end
 end
 
-function response(status)
-   local key = "status_" .. status
-   statuses[key] = (statuses[key] or 0) + 1
-   counts = statuses
-end
-
 function done(summary, latency)
-   local total = {}
-   for _, thread in ipairs(threads) do
-      for key, number in pairs(thread:get("counts") or {}) do
-         total[key] = (total[key] or 0) + number
-      end
-   end
-   local parts = {}
-   for key, number in pairs(total) do
-      table.insert(parts, string.format('"%s":%d', key:sub(8), number))
-   end
    local errors = summary.errors
    io.write(string.format(
-      '{"statuses":{%s},"seconds":%.6f,"bytes":%d,"failures":%d,"p50":%.6f,"p99":%.6f}\n',
-      table.concat(parts, ","), summary.duration / 1e6, summary.bytes,
-      errors.connect + errors.read + errors.write + errors.timeout,
-      latency:percentile(50) / 1e6, latency:percentile(99) / 1e6))
+      '{"requests":%d,"refused":%d,"failures":%d,"seconds":%.6f,"p50":%.6f,"p99":%.6f}\n',
+      summary.requests, errors.status, errors.connect + errors.read + errors.write + errors.timeout,
+      summary.duration / 1e6, latency:percentile(50) / 1e6, latency:percentile(99) / 1e6))
 end

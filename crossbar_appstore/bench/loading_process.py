@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-from crossbar_appstore.bench.accounting import LOWEST_PRIORITY
+from crossbar_appstore.bench.cores import give_way
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.maintenance.app_folders import find_app_folders
 from crossbar_appstore.maintenance.app_plan import LoadOptions
@@ -34,5 +34,5 @@ async def load(couchdb_url: str, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    os.nice(LOWEST_PRIORITY)
+    give_way(os.getpid())
     asyncio.run(load(sys.argv[1], Path(sys.argv[2])))

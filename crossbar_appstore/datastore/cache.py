@@ -31,8 +31,11 @@ PATIENCE = 2.5
 """Seconds that an asker waits for a slow CouchDB where an older answer is known."""
 PROBE_PAUSE = 0.5
 """Seconds between two tries while CouchDB is away and older answers are given."""
-EARLY = 0.6
-"""The part of its age limit after which an answer in use is read again in the background."""
+EARLIEST, LATEST = 0.35, 0.8
+"""The parts of its age limit between which an answer in use is read again in the background.
+
+Chance says when, or answers that were once asked for together would be asked for together for ever.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,8 @@ class Cache(Generic[A]):
         self._entries: dict[str, bytes] = {}
         self._unpacked: OrderedDict[str, A] = OrderedDict()
         self._flights: dict[str, _Flight[A]] = {}
+        self._early: dict[str, Key] = {}
+        self._reading_early: asyncio.Task[None] | None = None
         self._packed_bytes = 0
         self._away = False
         self._probe_at = 0.0
@@ -136,8 +141,8 @@ class Cache(Generic[A]):
         limit = self._ages.limit(at)
         if age > limit or self._board.writes(row) != own or self._outside.writes(database_row) != outside:
             return None
-        if age > EARLY * limit and not self._away and name not in self._flights:
-            self._start(key)
+        if age > _early(row, at) * limit and not self._away and name not in self._flights:
+            self._read_early(name, key)
         self._counters.hits += 1
         return self._answer(name, entry)
 
@@ -191,7 +196,8 @@ class Cache(Generic[A]):
 
     async def close(self) -> None:
         """End the reads under way."""
-        tasks = [flight.task for flight in self._flights.values()]
+        early = [] if self._reading_early is None else [self._reading_early]
+        tasks = [*early, *(flight.task for flight in self._flights.values())]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -210,6 +216,20 @@ class Cache(Generic[A]):
     def _stale(self, name: str, entry: bytes) -> A:
         self._counters.stale_answers += 1
         return self._kind.as_stale(self._answer(name, entry))
+
+    def _read_early(self, name: str, key: Key) -> None:
+        """Read the key in the background, one after the other: whoever waits for an answer goes first."""
+        self._early[name] = key
+        if self._reading_early is None:
+            self._reading_early = asyncio.get_running_loop().create_task(self._read_all_early())
+
+    async def _read_all_early(self) -> None:
+        while self._early:
+            name, key = next(iter(self._early.items()))
+            if name not in self._flights:
+                await asyncio.wait({self._start(key).task})
+            del self._early[name]
+        self._reading_early = None
 
     def _flight(self, key: Key, company: Company[A] | None = None) -> _Flight[A]:
         """The read under way, unless it began before a write that the asker may know of; else a new one."""
@@ -305,6 +325,11 @@ class Cache(Generic[A]):
             for name in list(islice(entries, max(1, len(entries) // _AT_A_TIME))):
                 self._packed_bytes -= len(entries.pop(name)) - _ENTRY.size
                 self._unpacked.pop(name, None)
+
+
+def _early(row: int, at: float) -> float:
+    chance = (row ^ int(at * 1000)) * 40_503 % 65_536 / 65_536
+    return EARLIEST + (LATEST - EARLIEST) * chance
 
 
 async def _nth(reading: Awaitable[Sequence[A]], place: int) -> A:

@@ -1,5 +1,6 @@
 """The catalogue in memory: the master account's apps, as numbered snapshots kept current by a feed."""
 
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -11,12 +12,15 @@ from .counters import Counters
 from .kinds import Key
 from .master_account import MasterAccount
 from .notices import NoticeBoard
+from .pauses import pause
 from .remote import Written
 from .replies import Change
 from .snapshot import Check, Snapshot, fault_of
 
 UNWATCHED_SECONDS = 1.5
 """How long a snapshot is believed while the feed is not heard of."""
+GATHERED_SECONDS = 0.2
+"""Between two readings of what the feed rang for: who loads apps one by one shall not make as many snapshots."""
 _KEY: Key = ("", "catalogue")
 
 
@@ -32,6 +36,7 @@ class Catalogue:
         self._couch = couch
         self._board = board
         self._followed = ""
+        self._taken_at = float("-inf")
         self._loader = Loader(couch, master, counters, check)
         self.feed: Feed[Change] = Feed("the catalogue", self._connect, self._take, counters, refused_pause=5.0)
         self._cache = Cache(self._loader, board, NoticeBoard.alone(), self, counters)
@@ -85,7 +90,9 @@ class Catalogue:
     async def _take(self, changes: list[Change]) -> None:
         # The feed only rings: what to read is asked from where the snapshot stands.
         if changes:
+            await pause(self._taken_at + GATHERED_SECONDS - time.monotonic())
             await self._cache.refresh(_KEY)
+            self._taken_at = time.monotonic()
 
     def limit(self, asked_at: float) -> float:
         """Seconds that a snapshot is believed: until the next whole load while the feed is heard of, else briefly."""

@@ -56,8 +56,8 @@ async def test_each_experiment_gives_its_rows(embedded_cache: Path) -> None:
 
 
 async def test_a_server_that_answers_hardly_anything_is_not_measured() -> None:
-    async def starved(*_: object) -> Load:
-        return Load({200: 3}, 1.0, 0, 0.1, 0.2)
+    async def starved(*_: object, **__: object) -> Load:
+        return Load(requests=3, refused=0, failures=0, seconds=1.0, p50=0.1, p99=0.2)
 
     case = Case("list", "GET list", None, 200, "/{x}", Request("GET", "/", {}))
     with pytest.raises(CannotMeasure, match="too busy"):

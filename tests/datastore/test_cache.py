@@ -193,7 +193,8 @@ async def test_an_old_answer_is_asked_again_and_the_same_one_kept() -> None:
 
 
 async def test_an_answer_in_use_is_read_again_before_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache_module, "EARLY", -1.0)
+    monkeypatch.setattr(cache_module, "EARLIEST", -1.0)
+    monkeypatch.setattr(cache_module, "LATEST", -1.0)
     bench = Bench()
     await bench.cache.get(KEY)
     bench.source.gate.clear()

@@ -1,0 +1,61 @@
+"""Who runs where and when, so that what is measured waits for nothing but itself."""
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from crossbar_appstore.bench.accounting import usage
+
+_LOWEST_PRIORITY: Final = 19
+
+
+def give_way(pid: int) -> None:
+    """Let a process and its descendants run when nobody else wants to."""
+    for thread in _threads(pid):
+        with contextlib.suppress(ProcessLookupError):
+            _give_way(thread)
+
+
+def _give_way(thread: int) -> None:
+    # Whoever is merely nice keeps its processor for milliseconds when another one wakes up.
+    if hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
+    else:
+        os.setpriority(os.PRIO_PROCESS, thread, _LOWEST_PRIORITY)
+
+
+@contextlib.contextmanager
+def apart(servers: Iterable[int]) -> Iterator[None]:
+    """Give servers a core that this process, what else it started, and what it starts meanwhile leave alone.
+
+    Where there is only one, or the system has no such thing, all run everywhere.
+    """
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+    if len(cores) < 2:
+        yield
+        return
+    own = {max(cores)}
+    _keep_to(os.getpid(), cores - own)
+    for pid in servers:
+        _keep_to(pid, own)
+    try:
+        yield
+    finally:
+        _keep_to(os.getpid(), cores)
+
+
+def _keep_to(pid: int, cores: set[int]) -> None:
+    for thread in _threads(pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setaffinity(thread, cores)
+
+
+def _threads(pid: int) -> list[int]:
+    """Of a process and its descendants; the processes themselves where threads have no numbers."""
+    found = []
+    for process in usage(pid):
+        tasks = Path(f"/proc/{process.pid}/task")
+        found += [int(task.name) for task in tasks.glob("*")] if tasks.exists() else [process.pid]
+    return found
