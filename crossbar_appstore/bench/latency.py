@@ -20,12 +20,12 @@ from crossbar_appstore.bench.stage import Stage
 from crossbar_appstore.bench.writers import writing
 
 _BUSY: Final = 0.7
-_CLOSE: Final = 0.04
+_CLOSE: Final = 0.02
 _SPREAD: Final = Target(most=3.0)
 _LONGER: Final = 4
 """Times as long as a turn: a percentile takes many requests."""
 _FIRST_THINK: Final = 0.002
-_TRIES: Final = 5
+_TRIES: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ async def _think(server: Server, case: Case, effort: Effort) -> float:
     """For how many seconds clients have to think after a reply, so that the server is busy as long as is wanted."""
     think = _FIRST_THINK
     for _ in range(_TRIES):
-        tried = await _measure(server, case, effort, effort.seconds, think)
+        tried = await _measure(server, case, effort, 2 * effort.seconds, think)
         if abs(tried.busy - _BUSY) < _CLOSE:
             break
         cycle = CONNECTIONS / tried.load.rate
