@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from crossbar_appstore.bench.cases import Case, list_case
-from crossbar_appstore.bench.cores import apart, give_way
+from crossbar_appstore.bench.cores import apart, give_way, in_front
 from crossbar_appstore.bench.load import CONNECTIONS, Load
 from crossbar_appstore.bench.processes import Server
 from crossbar_appstore.bench.ratios import Effort, replaying
@@ -54,6 +54,7 @@ async def latency(stage: Stage) -> AsyncGenerator[Row, None]:
         case = list_case(await stage.customer(server))
         bare = await running.enter_async_context(replaying(server, case, stage.bench.room))
         running.enter_context(apart((server.pid, bare.pid)))
+        running.enter_context(in_front())
         ours, theirs = await _rounds(server, case, effort), await _rounds(bare, case, effort)
         spread = min(each.spread for each in theirs)
         yield _row("latency", "p99 over p50 at 70 % load", ours, f"; the bare handler {spread:.2f}×")
