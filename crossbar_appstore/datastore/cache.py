@@ -228,7 +228,7 @@ class Cache(Generic[A]):
             name, key = next(iter(self._early.items()))
             if name not in self._flights:
                 await asyncio.wait({self._start(key).task})
-            del self._early[name]
+            self._early.pop(name, None)
         self._reading_early = None
 
     def _flight(self, key: Key, company: Company[A] | None = None) -> _Flight[A]:
@@ -302,6 +302,7 @@ class Cache(Generic[A]):
 
     def _store(self, key: Key, answer: A, stamp: Stamp) -> None:
         name = _name(key)
+        self._early.pop(name, None)
         old = self._entries.pop(name, None)
         if old is not None and self._unpacked.get(name) is answer:
             packed = old[_ENTRY.size :]

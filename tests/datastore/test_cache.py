@@ -206,6 +206,30 @@ async def test_an_answer_in_use_is_read_again_before_its_time(monkeypatch: pytes
     await bench.cache.close()
 
 
+async def test_answers_in_use_are_read_again_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = [("accounts", str(number)) for number in range(3)]
+    bench = Bench()
+    for key in keys:
+        await bench.cache.get(key)
+    monkeypatch.setattr(cache_module, "EARLIEST", -1.0)
+    monkeypatch.setattr(cache_module, "LATEST", -1.0)
+    bench.source.gate.clear()
+    for key in keys:
+        assert bench.cache.peek(key) is not None
+    await _settle()
+    assert bench.source.asked[3:] == keys[:1]
+    # Who waits for an answer does not stand in line for it.
+    bench.board.count_up(row_of(*keys[2]))
+    waiting = [asyncio.create_task(bench.cache.get(key)) for key in keys[2:]]
+    await _settle()
+    assert bench.source.asked[3:] == [keys[0], keys[2]]
+    bench.source.gate.set()
+    await asyncio.gather(*waiting)
+    await _settle()
+    assert bench.source.asked[3:] == [keys[0], keys[2], keys[1]]
+    await bench.cache.close()
+
+
 @pytest.mark.parametrize("trouble", [Unreachable("x"), TimedOut("x"), Misconfigured("x"), Fault("x")])
 async def test_what_is_known_is_given_marked_stale_when_couchdb_does_not_answer(trouble: Troubled) -> None:
     bench = Bench()
