@@ -87,7 +87,6 @@ async def test_a_client_thinks_before_it_asks_again(generator: Generate) -> None
         found = await generator(server, Request("GET", "/x", {}), 1.0, 2, think=0.05)
     # Two clients ask twenty times a second each, if they are answered at once.
     assert 2 <= found.requests <= 42
-    assert found.p50 < 0.05, "what is thought is not waited"
 
 
 async def test_a_server_that_hangs_up_is_a_failure() -> None:
