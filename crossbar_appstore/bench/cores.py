@@ -27,20 +27,29 @@ def _give_way(thread: int) -> None:
 
 
 @contextlib.contextmanager
-def in_front() -> Iterator[None]:
-    """Run this process, and what it starts meanwhile, as soon as it has something to do, where we are allowed to.
+def in_front(servers: Iterable[int]) -> Iterator[None]:
+    """Run servers, this process, and what it starts meanwhile as soon as they have something to do, if we may.
 
-    Where others share its core, a load generator may wait for milliseconds before it notices a reply.
+    Where others share its core, a load generator may wait for milliseconds before it notices a reply; and even on a
+    core of its own a server waits for what the kernel has to do there.
     """
+    eager = [0, *(thread for pid in servers for thread in _threads(pid))]
     try:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+        _schedule(eager, "SCHED_RR", 1)
     except (AttributeError, PermissionError):
         yield
         return
     try:
         yield
     finally:
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        _schedule(eager, "SCHED_OTHER", 0)
+
+
+def _schedule(threads: Iterable[int], policy: str, priority: int) -> None:
+    """Raises AttributeError where there are no such policies, PermissionError where we may not choose this one."""
+    for thread in threads:
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setscheduler(thread, getattr(os, policy), os.sched_param(priority))
 
 
 @contextlib.contextmanager

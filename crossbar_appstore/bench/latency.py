@@ -1,13 +1,13 @@
 """Latencies of cached reads while the server is busy 70 % of the time, alone and while others write.
 
 The server has a core of its own, and CouchDB what others leave of theirs, as it has a machine of its own in earnest.
-What else the machine does only ever makes a round worse, and each round holds all that the service does by itself. So
-the quietest round counts.
+Only rounds in which the server was as busy as is wanted count, and of those the median.
 """
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from statistics import median
 from typing import Final
 
 from crossbar_appstore.bench.cases import Case, list_case
@@ -20,12 +20,16 @@ from crossbar_appstore.bench.stage import Stage
 from crossbar_appstore.bench.writers import writing
 
 _BUSY: Final = 0.7
-_CLOSE: Final = 0.02
+_CLOSE: Final = 0.05
+"""How far off a round may be that counts."""
 _SPREAD: Final = Target(most=3.0)
 _LONGER: Final = 4
 """Times as long as a turn: a percentile takes many requests."""
 _FIRST_THINK: Final = 0.002
-_TRIES: Final = 6
+_STEP: Final = 0.5
+"""The part of what seems missing that is made up for at once: clients who wait for whole milliseconds overshoot."""
+_TRIES: Final = 4
+"""Rounds at most for each one that counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +58,9 @@ async def latency(stage: Stage) -> AsyncGenerator[Row, None]:
         case = list_case(await stage.customer(server))
         bare = await running.enter_async_context(replaying(server, case, stage.bench.room))
         running.enter_context(apart((server.pid, bare.pid)))
-        running.enter_context(in_front())
+        running.enter_context(in_front((server.pid, bare.pid)))
         ours, theirs = await _rounds(server, case, effort), await _rounds(bare, case, effort)
-        spread = min(each.spread for each in theirs)
+        spread = median(each.spread for each in theirs)
         yield _row("latency", "p99 over p50 at 70 % load", ours, f"; the bare handler {spread:.2f}×")
         await running.enter_async_context(writing(stage, server))
         ours = await _rounds(server, case, effort)
@@ -64,40 +68,54 @@ async def latency(stage: Stage) -> AsyncGenerator[Row, None]:
 
 
 async def _rounds(server: Server, case: Case, effort: Effort) -> list[_Round]:
-    think = await _think(server, case, effort)
-    return [await _measure(server, case, effort, _LONGER * effort.seconds, think) for _ in range(effort.rounds)]
-
-
-async def _think(server: Server, case: Case, effort: Effort) -> float:
-    """For how many seconds clients have to think after a reply, so that the server is busy as long as is wanted."""
+    """Rounds in which the server was as busy as is wanted; where there are none, the one that came closest."""
     think = _FIRST_THINK
-    for _ in range(_TRIES):
-        tried = await _measure(server, case, effort, 2 * effort.seconds, think)
-        if abs(tried.busy - _BUSY) < _CLOSE:
+    rounds: list[_Round] = []
+    for _ in range(_TRIES * effort.rounds):
+        each = await _measure(server, case, effort, think)
+        rounds.append(each)
+        think = adjusted(think, CONNECTIONS / each.load.rate, each.busy)
+        if sum(map(_counts, rounds)) == effort.rounds:
             break
-        cycle = CONNECTIONS / tried.load.rate
-        think = max(0.0, think + cycle * (tried.busy / _BUSY - 1))
-    return think
+    closest = min(rounds, key=lambda each: abs(each.busy - _BUSY))
+    return [each for each in rounds if _counts(each)] or [closest]
 
 
-async def _measure(server: Server, case: Case, effort: Effort, seconds: float, think: float) -> _Round:
+def adjusted(think: float, cycle: float, busy: float) -> float:
+    """For how many seconds clients should think after a reply.
+
+    Args:
+        think: for how long they did.
+        cycle: seconds from one request of a client to its next.
+        busy: the part of the time that the server worked for them.
+    """
+    return max(0.0, think + _STEP * cycle * (busy / _BUSY - 1))
+
+
+def _counts(each: _Round) -> bool:
+    return abs(each.busy - _BUSY) <= _CLOSE
+
+
+async def _measure(server: Server, case: Case, effort: Effort, think: float) -> _Round:
     before = server.cpu_seconds()
-    load = await effort.generate(server, case.request, seconds, think=think)
+    load = await effort.generate(server, case.request, _LONGER * effort.seconds, think=think)
     load.check(f"{server.name}: {case.title}", case.status)
     return _Round(load, (server.cpu_seconds() - before) / load.seconds)
 
 
 def _row(name: str, title: str, rounds: list[_Round], remark: str = "") -> Row:
-    best = min(rounds, key=lambda each: each.spread)
-    load = best.load
-    times = f"p50 {load.p50 * 1e3:.2f} ms, p99 {load.p99 * 1e3:.2f} ms"
+    p50, p99, rate, busy = (
+        median(figures)
+        for figures in zip(*((each.load.p50, each.load.p99, each.load.rate, each.busy) for each in rounds), strict=True)
+    )
+    times = f"p50 {p50 * 1e3:.2f} ms, p99 {p99 * 1e3:.2f} ms"
     return Row(
         name,
         title,
-        best.spread,
+        median(each.spread for each in rounds),
         "×",
         _SPREAD,
-        f"{times}, {load.rate:,.0f} requests a second, busy {best.busy:.0%} of the time{remark}",
+        f"{times}, {rate:,.0f} requests a second, busy {busy:.0%} of the time{remark}",
         {
             "p50": [each.load.p50 for each in rounds],
             "p99": [each.load.p99 for each in rounds],
