@@ -1,7 +1,8 @@
 """A proxy before CouchDB that makes up accounts and counts what is asked of them.
 
 A hundred thousand accounts are as many databases. Here any account whose id begins with ``PREFIX`` exists: its
-documents are made when they are asked for. Everything else is passed on to the real CouchDB.
+documents are made when they are asked for. Everything else is passed on to the real CouchDB, but for the feed of
+databases, which CouchDB has and PouchDB Server has not.
 """
 
 import asyncio
@@ -22,6 +23,9 @@ _NOT_PASSED_ON: Final = frozenset({"transfer-encoding", "connection"})
 _DRAIN: Final = 0.5
 """Seconds that feeds are waited for, which end by themselves only when they have something to say."""
 _ALL_DOCS: Final = "_all_docs"
+_UPDATES: Final = "_db_updates"
+_UPDATE: Final = b'{"db_name":"numbers","type":"updated","seq":"1-a"}\n'
+_SIGN_OF_LIFE_SECONDS: Final = 0.4
 _MISSING: Final = b'{"error":"not_found","reason":"missing"}\n'
 
 
@@ -29,10 +33,17 @@ class StandIn:
     """Listens on a free port for as long as the ``async with`` lasts.
 
     ``delay`` is how many seconds each answer for a made-up account takes.
+
+    Args:
+        couchdb_url: of the real one.
+        master_id: the parent of all made-up accounts.
+        app_ids: of its apps.
+        tells: whether the feed of databases is there: it names one database, and is alive from then on.
     """
 
-    def __init__(self, couchdb_url: str, master_id: str, app_ids: tuple[str, ...]) -> None:
+    def __init__(self, couchdb_url: str, master_id: str, app_ids: tuple[str, ...], *, tells: bool = False) -> None:
         self._target = couchdb_url
+        self._tells = tells
         self._accounts = MadeUpAccounts(master_id, app_ids)
         self._session: aiohttp.ClientSession
         self._runner: web.ServerRunner
@@ -78,6 +89,8 @@ class StandIn:
         self.most_at_once = max(self.most_at_once, self._at_once)
         try:
             database = self._accounts.database(path)
+            if path == _UPDATES and self._tells:
+                return await _tell(request)
             if database is None:
                 return await self._pass_on(request, body)
             await asyncio.sleep(self.delay)
@@ -102,6 +115,20 @@ class StandIn:
                     await response.write(piece)
                 await response.write_eof()
             return response
+
+
+async def _tell(request: web.BaseRequest) -> web.StreamResponse:
+    """The feed of databases in which nothing that is asked for ever changes."""
+    response = web.StreamResponse()
+    # Whoever hangs up has heard enough.
+    with contextlib.suppress(ConnectionError):
+        await response.prepare(request)
+        line = _UPDATE
+        while True:
+            await response.write(line)
+            await asyncio.sleep(_SIGN_OF_LIFE_SECONDS)
+            line = b"\n"
+    return response
 
 
 def _reply(database: Database, query: dict[str, str], body: bytes) -> web.Response:

@@ -6,20 +6,24 @@ given, marked stale; what was never known stays an error.
 
 Answers are kept packed, and the most recently used ones unpacked as well: parsed JSON takes ten times the memory.
 What is packed is two objects an answer, a text and bytes, neither of which the garbage collector ever has to visit.
+
+Each answer has a version, a number that another answer to the same question never had before. Whoever made something of
+several answers need not keep them to know whether they still are what they were: versions only grow, so equal sums are
+equal answers.
 """
 
 import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from struct import Struct
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from .counters import Counters
-from .errors import DatastoreError, Fault, Troubled
+from .errors import DatastoreError, Fault, Troubled, Unreachable
 from .kinds import Ages, Key, Kind
 from .notices import NoticeBoard, row_of
 
@@ -60,26 +64,33 @@ class Stamp:
 
 
 class _Entry(NamedTuple):
-    """What precedes a packed answer: the numbers of its stamp, and its rows of the two boards."""
+    """What precedes a packed answer: the numbers of its stamp, its rows of the two boards, and its version."""
 
     own: int
     outside: int
     at: float
     row: int
     database_row: int
+    version: int
 
 
-_ENTRY: Final = Struct("=QQdII")
+_ENTRY: Final = Struct("=QQdIIQ")
+_VERSION: Final = Struct("=Q")
+_VERSION_AT: Final = _ENTRY.size - _VERSION.size
 _AT_A_TIME: Final = 64
 """The part of the entries, one in so many, that goes when there are too many: finding the oldest costs a search."""
 
 
-@dataclass(frozen=True, slots=True)
-class Company(Generic[A]):
-    """Keys that will be asked for next, and how several are read at once, in their order."""
+_TOGETHER: Final = 50
+"""Answers that are read with one request at the most."""
 
-    keys: Sequence[Key]
-    fetch: Callable[[Sequence[Key]], Awaitable[Sequence[A]]]
+
+class Versioned(NamedTuple, Generic[A]):
+    """An answer as it is known, under the name that the cache has for its key."""
+
+    answer: A
+    name: str
+    version: int
 
 
 @dataclass(slots=True)
@@ -111,9 +122,10 @@ class Cache(Generic[A]):
         self._entries: dict[str, bytes] = {}
         self._unpacked: OrderedDict[str, A] = OrderedDict()
         self._flights: dict[str, _Flight[A]] = {}
-        self._early: dict[str, Key] = {}
+        self._early: dict[str, None] = {}
         self._reading_early: asyncio.Task[None] | None = None
         self._packed_bytes = 0
+        self._versions = count(1)
         self._away = False
         self._probe_at = 0.0
 
@@ -134,22 +146,39 @@ class Cache(Generic[A]):
         """The answer if it can be trusted now, without waiting; else None."""
         name = _name(key)
         entry = self._entries.get(name)
-        if entry is None:
+        if entry is None or not self._is_trusted(name, entry):
             return None
-        own, outside, at, row, database_row = _ENTRY.unpack_from(entry)
-        age = time.monotonic() - at
-        limit = self._ages.limit(at)
-        if age > limit or self._board.writes(row) != own or self._outside.writes(database_row) != outside:
-            return None
-        if age > _early(row, at) * limit and not self._away and name not in self._flights:
-            self._read_early(name, key)
         self._counters.hits += 1
         return self._answer(name, entry)
 
-    async def get(self, key: Key, company: Company[A] | None = None) -> A:
+    def version(self, names: Iterable[str]) -> int | None:
+        """The sum of the versions of some answers; None if one of them cannot be trusted now."""
+        total = 0
+        entries = self._entries
+        for name in names:
+            entry = entries.get(name)
+            if entry is None or not self._is_trusted(name, entry):
+                return None
+            self._touch(name, entry)
+            self._counters.hits += 1
+            total += _VERSION.unpack_from(entry, _VERSION_AT)[0]
+        return total
+
+    def versioned(self, key: Key) -> Versioned[A] | None:
+        """The answer that is known, however old it may be, with its version."""
+        name = _name(key)
+        entry = self._entries.get(name)
+        if entry is None:
+            return None
+        return Versioned(self._answer(name, entry), name, _VERSION.unpack_from(entry, _VERSION_AT)[0])
+
+    async def get(self, key: Key, along: Sequence[Key] = ()) -> A:
         """The answer: the known one if it can be trusted, else CouchDB's, else the known one marked stale.
 
-        Where nothing is known of it, what is not known of its company either is read with it.
+        Args:
+            key: what is asked.
+            along: keys of the same database that will be asked for next. Where CouchDB has to be asked for the first
+                one, it is asked for these in the same request, as far as they cannot be trusted either.
 
         Raises:
             DatastoreError: nothing is known, and CouchDB does not answer.
@@ -160,14 +189,14 @@ class Cache(Generic[A]):
         name = _name(key)
         entry = self._entries.get(name)
         if entry is None:
-            return await asyncio.shield(self._flight(key, company).task)
+            return await asyncio.shield(self._flight(key, along).task)
         if self._away:
             # Somebody else's read finds out when CouchDB is back; nobody waits for that.
             if time.monotonic() >= self._probe_at:
                 self._probe_at = time.monotonic() + PROBE_PAUSE
                 self._flight(key)
             return self._stale(name, entry)
-        task = self._flight(key).task
+        task = self._flight(key, along).task
         await asyncio.wait({task}, timeout=PATIENCE)
         if not task.done():
             self._found_away("slow")
@@ -177,9 +206,25 @@ class Cache(Generic[A]):
         except Troubled:
             return self._stale(name, entry)
 
+    async def ask_again(self, names: Iterable[str]) -> None:
+        """Ask for those answers that cannot be trusted, those of one database together.
+
+        Raises:
+            DatastoreError: of one of them nothing is known, and CouchDB does not answer.
+        """
+        alone: list[Key] = []
+        together: dict[str, list[Key]] = {}
+        for name in names:
+            entry = self._entries.get(name)
+            if entry is None or not self._is_trusted(name, entry):
+                key = _key(name)
+                (alone if name in self._flights else together.setdefault(key[0], [])).append(key)
+        asking = [self.get(key) for key in alone] + [self.get(first, others) for first, *others in together.values()]
+        await asyncio.gather(*asking)
+
     async def refresh(self, key: Key) -> A:
         """CouchDB's answer from now, whatever is known; DatastoreError if there is none."""
-        return await asyncio.shield(self._start(key).task)
+        return await asyncio.shield(self._start([key])[0].task)
 
     def stamp(self, key: Key) -> Stamp:
         """What the boards say of the key now: take it before a write, give it to ``put_own``."""
@@ -202,9 +247,29 @@ class Cache(Generic[A]):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _answer(self, name: str, entry: bytes) -> A:
+    def _is_trusted(self, name: str, entry: bytes) -> bool:
+        """Whether an answer need not be asked for again; one that is in use and no longer young is, in time."""
+        own, outside, at, row, database_row, _ = _ENTRY.unpack_from(entry)
+        age = time.monotonic() - at
+        limit = self._ages.limit(at)
+        if age > limit or self._board.writes(row) != own or self._outside.writes(database_row) != outside:
+            return False
+        if age > EARLIEST * limit and age > _early(row, at) * limit and not self._away and name not in self._flights:
+            self._read_early(name)
+        return True
+
+    def _is_doubtful(self, name: str) -> bool:
+        """Whether there is no answer that can be trusted, and none on its way."""
+        entry = self._entries.get(name)
+        return name not in self._flights and (entry is None or not self._is_trusted(name, entry))
+
+    def _touch(self, name: str, entry: bytes) -> None:
+        """It was used just now."""
         del self._entries[name]
         self._entries[name] = entry
+
+    def _answer(self, name: str, entry: bytes) -> A:
+        self._touch(name, entry)
         answer = self._unpacked.get(name)
         if answer is None:
             answer = self._kind.unpack(entry[_ENTRY.size :])
@@ -217,42 +282,53 @@ class Cache(Generic[A]):
         self._counters.stale_answers += 1
         return self._kind.as_stale(self._answer(name, entry))
 
-    def _read_early(self, name: str, key: Key) -> None:
-        """Read the key in the background, one after the other: whoever waits for an answer goes first."""
-        self._early[name] = key
+    def _read_early(self, name: str) -> None:
+        """Read the key in the background, one database after the other: whoever waits for an answer goes first."""
+        self._early[name] = None
         if self._reading_early is None:
             self._reading_early = asyncio.get_running_loop().create_task(self._read_all_early())
 
     async def _read_all_early(self) -> None:
         while self._early:
-            name, key = next(iter(self._early.items()))
-            if name not in self._flights:
-                await asyncio.wait({self._start(key).task})
-            self._early.pop(name, None)
+            names = self._next_early()
+            keys = [_key(name) for name in names if name not in self._flights]
+            if keys:
+                await asyncio.wait({flight.task for flight in self._start(keys)})
+            for name in names:
+                self._early.pop(name, None)
         self._reading_early = None
 
-    def _flight(self, key: Key, company: Company[A] | None = None) -> _Flight[A]:
+    def _next_early(self) -> list[str]:
+        """Those that are to be read next: all of one database."""
+        database = next(iter(self._early)).partition("\n")[0] + "\n"
+        return list(islice((name for name in self._early if name.startswith(database)), _TOGETHER))
+
+    def _flight(self, key: Key, along: Sequence[Key] = ()) -> _Flight[A]:
         """The read under way, unless it began before a write that the asker may know of; else a new one."""
         flight = self._flights.get(_name(key))
         if flight is not None and flight.stamp.own == self._board.writes(self._kind.row(key)):
             return flight
-        others = () if company is None else self._unknown(company.keys)
-        if company is None or not others:
-            return self._start(key)
-        keys = (key, *others)
-        reading = asyncio.ensure_future(company.fetch(keys))
-        flights = [self._start(each, _nth(reading, place)) for place, each in enumerate(keys)]
-        return flights[0]
+        others = [each for each in along if self._is_doubtful(_name(each))]
+        return self._start([key, *others[: _TOGETHER - 1]])[0]
 
-    def _unknown(self, keys: Sequence[Key]) -> list[Key]:
-        """Those of which nothing is known, and which nobody is reading."""
-        return [key for key in keys if (name := _name(key)) not in self._entries and name not in self._flights]
+    def _start(self, keys: Sequence[Key]) -> list[_Flight[A]]:
+        """Read keys of one database, with one request."""
+        if len(keys) == 1:
+            return [self._depart(keys[0], self._kind.fetch(keys[0]))]
+        reading = asyncio.ensure_future(self._kind.fetch_many(keys))
+        return [self._depart(key, self._of_many(reading, place, key)) for place, key in enumerate(keys)]
 
-    def _start(self, key: Key, answer: Awaitable[A] | None = None) -> _Flight[A]:
-        """Read the key; ``answer`` brings what is read, where it is not the kind that fetches it."""
+    async def _of_many(self, reading: Awaitable[Sequence[A]], place: int, key: Key) -> A:
+        try:
+            return (await reading)[place]
+        except (Fault, Unreachable):
+            # It may be that a single one could not be read.
+            return await self._kind.fetch(key)
+
+    def _depart(self, key: Key, fetched: Awaitable[A]) -> _Flight[A]:
         name = _name(key)
         stamp = self.stamp(key)
-        task = asyncio.get_running_loop().create_task(self._read(key, stamp, answer))
+        task = asyncio.get_running_loop().create_task(self._read(key, stamp, fetched))
         flight = self._flights[name] = _Flight(stamp, task)
         task.add_done_callback(lambda _: self._landed(name, flight))
         return flight
@@ -263,14 +339,14 @@ class Cache(Generic[A]):
         if not flight.task.cancelled():
             flight.task.exception()  # looked at, even if every asker is gone
 
-    async def _read(self, key: Key, stamp: Stamp, fetched: Awaitable[A] | None = None) -> A:
+    async def _read(self, key: Key, stamp: Stamp, fetched: Awaitable[A]) -> A:
         name = _name(key)
         if name in self._entries:
             self._counters.refetches += 1
         else:
             self._counters.reads += 1
         try:
-            answer = await (self._kind.fetch(key) if fetched is None else fetched)
+            answer = await fetched
         except DatastoreError as error:
             # A fault may be of this one document only.
             if isinstance(error, Troubled) and not isinstance(error, Fault):
@@ -303,13 +379,15 @@ class Cache(Generic[A]):
     def _store(self, key: Key, answer: A, stamp: Stamp) -> None:
         name = _name(key)
         self._early.pop(name, None)
-        old = self._entries.pop(name, None)
-        if old is not None and self._unpacked.get(name) is answer:
-            packed = old[_ENTRY.size :]
+        old, known = self._entries.pop(name, None), self._unpacked.get(name)
+        before = None if old is None else old[_ENTRY.size :]
+        packed = before if before is not None and known is answer else self._kind.pack(answer)
+        if old is not None and (known is answer or (known is None and packed == before)):
+            version = _VERSION.unpack_from(old, _VERSION_AT)[0]
         else:
-            packed = self._kind.pack(answer)
+            version = next(self._versions)
         rows = self._kind.row(key), row_of(key[0], "")
-        self._entries[name] = _ENTRY.pack(stamp.own, stamp.outside, stamp.at, *rows) + packed
+        self._entries[name] = _ENTRY.pack(stamp.own, stamp.outside, stamp.at, *rows, version) + packed
         self._packed_bytes += len(packed) - (0 if old is None else len(old) - _ENTRY.size)
         self._keep_unpacked(name, answer)
         self._drop_oldest()
@@ -333,11 +411,12 @@ def _early(row: int, at: float) -> float:
     return EARLIEST + (LATEST - EARLIEST) * chance
 
 
-async def _nth(reading: Awaitable[Sequence[A]], place: int) -> A:
-    return (await reading)[place]
-
-
 def _name(key: Key) -> str:
     database, what = key
     # No database has a line break in its name; what asks for one anyway is kept apart from those that exist.
     return f"{database.replace(chr(10), ' ')}\n{what}"
+
+
+def _key(name: str) -> Key:
+    database, _, what = name.partition("\n")
+    return database, what

@@ -7,7 +7,7 @@ view is missing the apps are searched for. Nothing is ever written.
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from crossbar_appstore.json_codec import Json, JsonObject
@@ -68,6 +68,10 @@ class Loader:
                 new = await self._catch_up(old)
             self.state = new or await self._load(account_id)
             return self._published(self.state)
+
+    async def fetch_many(self, keys: Sequence[Key]) -> list[Snapshot]:
+        """The newest snapshot: there is no other key."""
+        return [await self.fetch(key) for key in keys]
 
     def is_same(self, old: Snapshot, new: Snapshot) -> bool:
         """Whether no app changed."""

@@ -1,5 +1,6 @@
 """Families: the documents of a database whose ids begin alike, up to the first dash, read and cached as one answer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from crossbar_appstore.json_codec import JsonObject
@@ -50,6 +51,10 @@ class FamilyKind:
         except DatabaseMissing:
             return _NOBODY
         return KnownFamily(tuple(documents)) if documents else _NOBODY
+
+    async def fetch_many(self, keys: Sequence[Key]) -> list[KnownFamily]:
+        """Several families, one after the other."""
+        return [await self.fetch(key) for key in keys]
 
     def is_same(self, old: KnownFamily, new: KnownFamily) -> bool:
         """Whether the revisions are the same."""

@@ -1,5 +1,6 @@
 """What a cache must be told of the answers that it keeps."""
 
+from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 A = TypeVar("A")
@@ -17,6 +18,10 @@ class Kind(Protocol[A]):
 
     async def fetch(self, key: Key) -> A:
         """Ask CouchDB; what is missing is an answer, too. Raises DatastoreError."""
+        ...
+
+    async def fetch_many(self, keys: Sequence[Key]) -> Sequence[A]:
+        """The answers of several keys of one database, in their order, in one request where there is such."""
         ...
 
     def is_same(self, old: A, new: A) -> bool:

@@ -101,6 +101,10 @@ class RowsKind:
         except (ViewMissing, DatabaseMissing):
             return KnownRows(None)
 
+    async def fetch_many(self, keys: Sequence[Key]) -> list[KnownRows]:
+        """The rows of several views, one after the other."""
+        return [await self.fetch(key) for key in keys]
+
     def is_same(self, old: KnownRows, new: KnownRows) -> bool:
         """Whether all rows are equal."""
         return old.rows == new.rows

@@ -9,7 +9,7 @@ from typing import Self
 from crossbar_appstore.json_codec import Json, JsonObject
 
 from .ages import FeedAges
-from .cache import Cache, Company, Limits
+from .cache import Cache, Limits
 from .catalogue import Catalogue
 from .changes import Feed
 from .commits import ATTEMPTS, Change, Commits, has_inline_attachments
@@ -24,6 +24,7 @@ from .moments import Moments
 from .names import is_document_id
 from .notices import NoticeBoard, row_of
 from .pauses import pause
+from .reading import Reading, Sources
 from .remote import Written
 from .replies import DatabaseUpdate
 from .snapshot import Check, fault_of
@@ -49,11 +50,10 @@ class Datastore:
         self._feeds = feeds
         self._updates = Feed("database updates", self._connect, self._take, self.counters)
         self._ages = ages = FeedAges(self._updates)
-        self._kind = DocumentKind(couch)
-        self._documents = Cache(self._kind, self._board, self._outside, ages, self.counters)
-        self._commits = Commits(self._documents, self._save, self.counters)
-        self._rows = Cache(RowsKind(couch), self._board, self._outside, ages, self.counters, _FEW)
-        self._families = Cache(FamilyKind(couch), self._board, self._outside, ages, self.counters)
+        self.documents = Cache(DocumentKind(couch), self._board, self._outside, ages, self.counters)
+        self._commits = Commits(self.documents, self._save, self.counters)
+        self.views = Cache(RowsKind(couch), self._board, self._outside, ages, self.counters, _FEW)
+        self.families = Cache(FamilyKind(couch), self._board, self._outside, ages, self.counters)
         self.config = Configuration(self.open)
         self.master = MasterAccount(couch, self.config)
         self.catalogue = Catalogue(couch, self.master, self._board, self.counters, check)
@@ -71,15 +71,15 @@ class Datastore:
         await self._updates.stop()
         await self.catalogue.stop()
         await self._commits.close()
-        await self._documents.close()
-        await self._rows.close()
-        await self._families.close()
+        await self.documents.close()
+        await self.views.close()
+        await self.families.close()
         await self.couch.close()
 
     @property
     def away(self) -> bool:
         """Whether CouchDB was away when a document was last asked for."""
-        return self._documents.away
+        return self.documents.away
 
     # Reading
 
@@ -89,31 +89,30 @@ class Datastore:
         Args:
             database: where it is.
             doc_id: its id.
-            along: ids of documents of the same database that will be asked for next. Where nothing is known of the
-                document, those of which nothing is known either are read with it, in one request.
+            along: ids of documents of the same database that will be asked for next. Where CouchDB has to be asked
+                for the document, it is asked for those of them that it would be asked for in the same request.
 
         Raises:
             DatastoreError: CouchDB is away, and the document was never read. A missing one is no error.
         """
         key = (database, doc_id)
-        known = self._documents.peek(key)
+        known = self.documents.peek(key)
         if known is not None:
             return known
         others = [(database, each) for each in dict.fromkeys(along) if each != doc_id and is_document_id(each)]
-        company = Company(others, self._kind.fetch_many) if others and is_document_id(doc_id) else None
-        return await self._documents.get(key, company)
+        return await self.documents.get(key, others if is_document_id(doc_id) else ())
 
     def peek(self, database: str, doc_id: str) -> Known | None:
         """The document, if it can be trusted without asking CouchDB."""
-        return self._documents.peek((database, doc_id))
+        return self.documents.peek((database, doc_id))
 
     async def open_many(self, wanted: Iterable[tuple[str, str]]) -> list[Known]:
         """Several documents (database, id), asked for in parallel, in their order; errors as ``open``."""
         keys = list(wanted)
-        known = [self._documents.peek(key) for key in keys]
+        known = [self.documents.peek(key) for key in keys]
         fetched = iter(
             await asyncio.gather(
-                *(self._documents.get(key) for key, answer in zip(keys, known, strict=True) if answer is None)
+                *(self.documents.get(key) for key, answer in zip(keys, known, strict=True) if answer is None)
             )
         )
         return [next(fetched) if answer is None else answer for answer in known]
@@ -124,7 +123,7 @@ class Datastore:
         Raises:
             DatastoreError: CouchDB is away, and this was never asked. A missing view is no error.
         """
-        return await self._rows.get(query_key(database, view, **query))
+        return await self.views.get(query_key(database, view, **query))
 
     async def family(self, database: str, prefix: str) -> KnownFamily:
         """The documents whose ids begin with ``prefix``, which ends with the first dash of the ids.
@@ -133,7 +132,37 @@ class Datastore:
             DatastoreError: CouchDB is away, and this was never asked. A missing database is no error.
         """
         key = (database, prefix)
-        return self._families.peek(key) or await self._families.get(key)
+        return self.families.peek(key) or await self.families.get(key)
+
+    def reading(self) -> Reading:
+        """Reads of documents, views and the catalogue, of which it can be told later whether they still hold."""
+        return Reading(self)
+
+    def holds(self, sources: Sources) -> bool:
+        """Whether everything is known to be as it was, without asking CouchDB."""
+        snapshot = self.catalogue.peek()
+        if snapshot is None or snapshot.generation != sources.generation:
+            return False
+        documents = self.documents.version(sources.documents)
+        rows = self.views.version(sources.rows)
+        families = self.families.version(sources.families)
+        if documents is None or rows is None or families is None:
+            return False
+        return documents + rows + families == sources.version
+
+    async def still_holds(self, sources: Sources) -> bool:
+        """Whether everything is as it was; CouchDB is asked for what cannot be trusted without.
+
+        Raises:
+            DatastoreError: as ``open``.
+        """
+        await asyncio.gather(
+            self.catalogue.snapshot(),
+            self.documents.ask_again(sources.documents),
+            self.views.ask_again(sources.rows),
+            self.families.ask_again(sources.families),
+        )
+        return self.holds(sources)
 
     async def ping(self) -> None:
         """Ask CouchDB whether it is there; DatastoreError if not."""
@@ -164,7 +193,7 @@ class Datastore:
     async def remove(self, database: str, doc_id: str, *, attempts: int = ATTEMPTS) -> bool:
         """Delete the newest revision of a document, whatever it holds; False if there is none."""
         for attempt in range(attempts):
-            known = await self._documents.refresh((database, doc_id))
+            known = await self.documents.refresh((database, doc_id))
             if known.document is None:
                 return False
             try:
@@ -180,14 +209,14 @@ class Datastore:
 
     async def _save(self, database: str, document: JsonObject, replaces: JsonObject | None = None) -> JsonObject:
         key = (database, document["_id"])
-        before = self._documents.stamp(key)
+        before = self.documents.stamp(key)
         saved = await (
             self.couch.save_doc(database, document)
             if replaces is None
             else self.couch.replace_doc(database, document, replaces)
         )
         if not has_inline_attachments(saved):
-            self._documents.put_own(key, Known(saved), before)
+            self.documents.put_own(key, Known(saved), before)
         return saved
 
     def _wrote(self, written: Written) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from crossbar_appstore.appstore.allowed_apps import AccountState
 from crossbar_appstore.appstore.app_pictures import (
     ICON,
     Holder,
@@ -136,9 +135,9 @@ class AppPictures(Resource):
         except DatastoreError:
             # Better the catalogue's picture than none, but for no longer than it takes.
             return replace(await self._in_catalogue(app_id), stale=True, cache_control=REVALIDATED)
-        if not _is_own(found.state, app_id):
+        if app_id not in found.own:
             return replace(_catalogues(found.snapshot, app_id), stale=found.stale)
-        apps = found.find_all(app_id)
+        apps = await found.find_all(app_id)
         if not apps:
             return _Seen(None, found.stale)
         branded = apps[0].override is not None
@@ -152,11 +151,6 @@ def _catalogues(snapshot: Snapshot, app_id: str) -> _Seen:
     """What everybody sees."""
     app = snapshot.by_id.get(app_id)
     return _Seen(None if app is None else pictures_of(app, snapshot.master_account_id), snapshot.stale)
-
-
-def _is_own(state: AccountState, app_id: str) -> bool:
-    """Whether the account may see other pictures of the app than everybody; permissions do not change any."""
-    return app_id in state.overrides or any(app_id == key[1] for key in state.vendor_apps)
 
 
 def _asked(params: Sequence[str]) -> tuple[str, str, str | None]:

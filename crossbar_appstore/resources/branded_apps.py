@@ -45,8 +45,8 @@ async def body(
     Whoever may not address that account does not learn who uses the app there.
     """
     if await _may_address(store, identity, account_id):
-        return found.body(app_id)
-    app = found.find(app_id)
+        return await found.body(app_id)
+    app = await found.find(app_id)
     shown = None if app is None else app_body_for_others(app)
     return None if shown is None else Prepared.of(shown)
 

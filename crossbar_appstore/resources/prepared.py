@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,16 +38,17 @@ class PreparedReplies:
     def __len__(self) -> int:
         return len(self._replies)
 
-    def get(self, key: Hashable, make: Callable[[], Prepared | None]) -> Prepared | None:
-        """The reply of that key, made if it is not known; that there is none is not remembered."""
+    def get(self, key: Hashable) -> Prepared | None:
+        """The reply of that key, if it is known."""
         known = self._replies.get(key)
         if known is not None:
             self._replies.move_to_end(key)
-            return known
-        made = make()
-        if made is not None:
-            self._replies[key] = made
-            self._bytes += len(made.data.raw)
-            while self._bytes > self._most_bytes and len(self._replies) > 1:
-                self._bytes -= len(self._replies.popitem(last=False)[1].data.raw)
-        return made
+        return known
+
+    def put(self, key: Hashable, reply: Prepared) -> None:
+        """Remember a reply."""
+        old = self._replies.pop(key, None)
+        self._replies[key] = reply
+        self._bytes += len(reply.data.raw) - (0 if old is None else len(old.data.raw))
+        while self._bytes > self._most_bytes and len(self._replies) > 1:
+            self._bytes -= len(self._replies.popitem(last=False)[1].data.raw)

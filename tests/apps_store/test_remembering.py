@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from functools import partial
 
 import pytest
 
+from crossbar_appstore.appstore.allowed_apps import AccountState, likeness
+from crossbar_appstore.datastore import ages
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import DatastoreError
 from crossbar_appstore.datastore.store import Datastore
@@ -23,15 +24,49 @@ async def store(system: System, kit_couchdb_url: str) -> AsyncIterator[Datastore
         yield made
 
 
-async def test_it_is_decided_once_and_serialised_once(system: System, store: Datastore) -> None:
+@pytest.fixture
+def decided(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The accounts that were decided about, in that order."""
+    accounts: list[str] = []
+
+    def noted(state: AccountState) -> bytes | None:
+        accounts.append(state.account_id)
+        return likeness(state)
+
+    monkeypatch.setattr(account_apps, "likeness", noted)
+    return accounts
+
+
+async def test_it_is_decided_once_and_serialised_once(system: System, store: Datastore, decided: list[str]) -> None:
     apps = AppStore(store)
     first = await apps.apps(system.master.id)
-    listing = first.listing
-    await asyncio.sleep(0.3)  # until the documents are looked at again
+    assert decided == [system.master.id]
+    listing, body = await first.listing(), await first.body(system.apps["voip"])
     assert await apps.apps(system.master.id) is first
-    assert first.listing is listing
-    assert first.body(system.apps["voip"]) is first.body(system.apps["voip"])
-    assert first.body("nothing") is None
+    decided.clear()
+    await asyncio.sleep(0.3)  # until the documents are looked at again
+    second = await apps.apps(system.master.id)
+    assert second is not first
+    assert await second.listing() is listing
+    assert await second.body(system.apps["voip"]) is body
+    assert await second.body("nothing") is None
+    assert decided == []
+
+
+async def test_it_still_holds_when_documents_are_too_old_to_be_trusted(
+    system: System, store: Datastore, decided: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apps = AppStore(store)
+    sub = await system.account("Sub", below=system.master)
+    listing = await (await apps.apps(sub.id)).listing()
+    await store.catalogue.snapshot()
+    decided.clear()
+    monkeypatch.setattr(ages, "UNWATCHED_SECONDS", 0.2)
+    await asyncio.sleep(0.3)
+    before = store.counters.refetches
+    assert await (await apps.apps(sub.id)).listing() is listing
+    assert store.counters.refetches > before
+    assert decided == []
 
 
 async def test_it_is_decided_again_when_a_document_changes(system: System, store: Datastore) -> None:
@@ -42,8 +77,8 @@ async def test_it_is_decided_again_when_a_document_changes(system: System, store
     await store.update(sub.database, "apps_store", lambda _: change)
     second = await apps.apps(sub.id)
     assert second is not first
-    assert first.body(system.apps["port"]) == second.body(system.apps["port"])
-    assert first.listing.etag != second.listing.etag
+    assert await first.body(system.apps["port"]) == await second.body(system.apps["port"])
+    assert (await first.listing()).etag != (await second.listing()).etag
 
 
 async def test_accounts_that_are_treated_alike_share_their_replies(system: System, store: Datastore) -> None:
@@ -53,10 +88,11 @@ async def test_accounts_that_are_treated_alike_share_their_replies(system: Syste
     for account, allowed in ((one, "all"), (two, "all"), (other, "admins")):
         await store.create(account.database, {"_id": "apps_store", "apps": {voip: permission(allowed)}})
     first, second, third = [await apps.apps(account.id) for account in (one, two, other)]
-    assert first.listing is second.listing
-    assert first.body(voip) is second.body(voip)
-    assert third.listing.etag != first.listing.etag
-    assert third.body(voip) != first.body(voip)
+    listing, body = await first.listing(), await first.body(voip)
+    assert await second.listing() is listing
+    assert await second.body(voip) is body
+    assert (await third.listing()).etag != listing.etag
+    assert await third.body(voip) != body
 
 
 async def test_who_asks_in_the_same_moment_shares_one_decision(system: System, store: Datastore) -> None:
@@ -73,7 +109,7 @@ async def test_who_asks_in_the_same_moment_shares_one_decision(system: System, s
         assert isinstance(found[0], asyncio.CancelledError)
         assert len(set(map(id, found[1:]))) == 1
         assert isinstance(found[1], AccountApps)
-        assert found[1].find_all(system.apps["voip"]) is found[1].find_all(system.apps["voip"])
+        assert await found[1].find_all(system.apps["voip"]) is await found[1].find_all(system.apps["voip"])
 
 
 async def test_what_cannot_be_decided_is_told_to_each_who_asks() -> None:
@@ -87,19 +123,32 @@ async def test_what_cannot_be_decided_is_told_to_each_who_asks() -> None:
 
 
 async def test_only_so_many_accounts_are_remembered(
-    system: System, store: Datastore, monkeypatch: pytest.MonkeyPatch
+    system: System, store: Datastore, decided: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(account_apps, "_MOST_ACCOUNTS", 2)
     apps = AppStore(store)
     apps._current = Memo(store.moments, 1)
-    ids = [(await system.account("Sub", below=system.master)).id for _ in range(3)]
-    found = [await apps.apps(account_id) for account_id in ids]
-    assert await apps.apps(ids[2]) is found[2]
-    assert await apps.apps(ids[1]) is found[1]
-    assert await apps.apps(ids[0]) is not found[0]
-    # Now the second is the one that was asked for last but one, and the third is forgotten.
-    assert await apps.apps(ids[1]) is found[1]
-    assert await apps.apps(ids[2]) is not found[2]
+    one, two, three = [(await system.account("Sub", below=system.master)).id for _ in range(3)]
+    for account_id in (one, two, three, two, three, one, three, two):
+        await apps.apps(account_id)
+    # With the first one again, the second is forgotten, which was asked for before the third.
+    assert decided == [one, two, three, one, two]
+
+
+async def test_what_was_read_anew_counts_and_not_what_was_said_before(system: System, store: Datastore) -> None:
+    apps = AppStore(store)
+    sub = await system.account("Sub", below=system.master)
+    voip = system.apps["voip"]
+    await apps.apps(sub.id)
+    await asyncio.sleep(0.3)
+    before = await apps.apps(sub.id)
+    await store.update(sub.database, "apps_store", lambda _: {"_id": "apps_store", "apps": {voip: permission("all")}})
+    # Nobody has asked for it yet, so the documents are read again, which have changed since.
+    body = await before.body(voip)
+    assert body is not None
+    assert body.data.value["allowed_users"] == "all"
+    assert await (await apps.apps(sub.id)).body(voip) is body
+    assert await before.body(voip) is not body
 
 
 def _reply(text: str) -> Prepared:
@@ -108,16 +157,14 @@ def _reply(text: str) -> Prepared:
 
 def test_the_bytes_of_prepared_replies_are_bounded() -> None:
     replies = PreparedReplies(most_bytes=10)
-    made = {text: replies.get(text, partial(_reply, text)) for text in "abc"}
-    assert replies.get("a", partial(_reply, "other")) is made["a"]
-    assert replies.get("d", partial(_reply, "d")) == _reply("d")
+    made = {text: _reply(text) for text in "abc"}
+    for text, reply in made.items():
+        replies.put(text, reply)
+    assert replies.get("a") is made["a"]
+    replies.put("d", _reply("d"))
     assert len(replies) == 3
-    assert replies.get("b", partial(_reply, "other")) == _reply("other")
-    replies.get("e", partial(_reply, "much more than the limit"))
+    assert replies.get("b") is None
+    replies.put("d", _reply("e"))
+    assert [replies.get(text) for text in "acd"] == [made["a"], made["c"], _reply("e")]
+    replies.put("e", _reply("much more than the limit"))
     assert len(replies) == 1
-
-
-def test_that_there_is_no_reply_is_asked_again() -> None:
-    replies = PreparedReplies()
-    assert replies.get("a", lambda: None) is None
-    assert replies.get("a", partial(_reply, "a")) == _reply("a")

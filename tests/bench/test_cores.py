@@ -52,7 +52,7 @@ def test_on_one_core_all_stay_where_they_are(child: int, monkeypatch: pytest.Mon
 
 def test_who_is_in_front_goes_back_afterwards() -> None:
     before = os.sched_getscheduler(0)
-    with in_front():
+    with in_front(()):
         assert os.sched_getscheduler(0) in (os.SCHED_RR, before)
     assert os.sched_getscheduler(0) == before
 
@@ -62,5 +62,5 @@ def test_who_may_not_be_in_front_is_not(monkeypatch: pytest.MonkeyPatch) -> None
         raise PermissionError
 
     monkeypatch.setattr(os, "sched_setscheduler", refuse)
-    with in_front():
+    with in_front(()):
         assert os.sched_getscheduler(0) == os.SCHED_OTHER

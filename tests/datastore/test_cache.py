@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -29,6 +30,7 @@ class Source:
     text: str = "one"
     trouble: Troubled | None = None
     asked: list[Key] = field(default_factory=list)
+    together: list[list[str]] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -44,6 +46,10 @@ class Source:
         if trouble is not None:
             raise trouble
         return Answer(text)
+
+    async def fetch_many(self, keys: Sequence[Key]) -> list[Answer]:
+        self.together.append([what for _, what in keys])
+        return [await self.fetch(key) for key in keys]
 
     def is_same(self, old: Answer, new: Answer) -> bool:
         return old.text == new.text
@@ -207,7 +213,7 @@ async def test_an_answer_in_use_is_read_again_before_its_time(monkeypatch: pytes
 
 
 async def test_answers_in_use_are_read_again_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    keys = [("accounts", str(number)) for number in range(3)]
+    keys = [(f"database-{number}", "x") for number in range(3)]
     bench = Bench()
     for key in keys:
         await bench.cache.get(key)
@@ -228,6 +234,118 @@ async def test_answers_in_use_are_read_again_one_after_the_other(monkeypatch: py
     await _settle()
     assert bench.source.asked[3:] == [keys[0], keys[2], keys[1]]
     await bench.cache.close()
+
+
+async def test_answers_of_one_database_are_read_again_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = [("accounts", "0"), ("services", "1"), ("accounts", "2"), ("accounts", "3")]
+    bench = Bench()
+    for key in keys:
+        await bench.cache.get(key)
+    monkeypatch.setattr(cache_module, "EARLIEST", -1.0)
+    monkeypatch.setattr(cache_module, "LATEST", -1.0)
+    monkeypatch.setattr(cache_module, "_TOGETHER", 2)
+    for key in keys:
+        assert bench.cache.peek(key) is not None
+    for _ in range(3):
+        await _settle()
+    assert bench.source.together == [["0", "2"]]
+    assert bench.source.asked[4:] == [keys[0], keys[2], keys[1], keys[3]]
+    await bench.cache.close()
+
+
+async def test_one_answer_that_is_at_fault_does_not_spoil_those_that_were_read_with_it() -> None:
+    class Spoiled(Source):
+        async def fetch_many(self, keys: Sequence[Key]) -> list[Answer]:
+            raise Fault("one of them")
+
+    bench = Bench(Spoiled())
+    assert (await bench.cache.get(KEY, [("accounts", "y")])).text == "one"
+    assert bench.cache.peek(("accounts", "y")) == Answer("one")
+    assert bench.source.asked == [KEY, ("accounts", "y")]
+
+
+async def test_a_version_stays_as_long_as_the_answer_does() -> None:
+    bench = Bench(limits=Limits(unpacked=1))
+    name = await named(bench, KEY)
+    version = bench.cache.version([name])
+    await bench.cache.refresh(KEY)
+    assert bench.cache.version([name]) == version
+    # Another one is in use, so this one is no longer unpacked.
+    await bench.cache.get(("accounts", "y"))
+    await bench.cache.refresh(KEY)
+    assert bench.cache.version([name]) == version
+    bench.write("two")
+    assert bench.cache.version([name]) is None
+    await bench.cache.get(KEY)
+    changed = bench.cache.version([name])
+    assert changed is not None
+    assert version is not None
+    assert changed > version
+    # The same as before is another answer than the one in between.
+    bench.write("one")
+    await bench.cache.get(KEY)
+    assert (bench.cache.version([name]) or 0) > changed
+
+
+async def test_what_was_dropped_never_has_its_old_version_again() -> None:
+    bench = Bench(limits=Limits(entries=1))
+    name = await named(bench, KEY)
+    version = bench.cache.version([name])
+    await bench.cache.get(("accounts", "y"))
+    assert bench.cache.version([name]) is None
+    assert bench.cache.versioned(KEY) is None
+    await bench.cache.get(KEY)
+    assert bench.cache.version([name]) != version
+
+
+async def test_versions_of_several_answers_are_added_up() -> None:
+    bench = Bench()
+    names = [await named(bench, key) for key in (KEY, ("accounts", "y"), ("services", "x"))]
+    versions = [bench.cache.version([name]) or 0 for name in names]
+    assert len(set(versions)) == 3
+    assert bench.cache.version(names) == sum(versions)
+    assert bench.cache.version([]) == 0
+    bench.write("two")
+    assert bench.cache.version(names) is None
+
+
+async def test_what_is_doubtful_is_asked_again_database_by_database() -> None:
+    bench = Bench()
+    keys = [KEY, ("accounts", "y"), ("services", "x"), ("accounts", "z")]
+    names = [await named(bench, key) for key in keys]
+    bench.source.asked.clear()
+    await bench.cache.ask_again(names)
+    assert bench.source.asked == []
+    for key in keys[1:]:
+        bench.board.count_up(row_of(*key))
+    await bench.cache.ask_again(names)
+    assert bench.source.together == [["y", "z"]]
+    assert sorted(bench.source.asked) == sorted(keys[1:])
+    assert bench.cache.version(names) is not None
+
+
+async def test_who_asks_again_waits_for_what_is_being_read() -> None:
+    bench = Bench()
+    name = await named(bench, KEY)
+    bench.write("two")
+    bench.source.gate.clear()
+    reading = asyncio.ensure_future(bench.cache.get(KEY))
+    await _settle()
+    asking = asyncio.ensure_future(bench.cache.ask_again([name]))
+    await _settle()
+    bench.source.gate.set()
+    await asking
+    assert (await reading).text == "two"
+    assert bench.cache.version([name]) is not None
+    assert bench.source.asked == [KEY, KEY]
+
+
+async def named(bench: Bench, key: Key) -> str:
+    """The cache's name of a key, whose answer is known from now on."""
+    await bench.cache.get(key)
+    found = bench.cache.versioned(key)
+    assert found is not None
+    return found.name
 
 
 @pytest.mark.parametrize("trouble", [Unreachable("x"), TimedOut("x"), Misconfigured("x"), Fault("x")])

@@ -121,7 +121,7 @@ async def test_a_family_is_the_same_object_until_one_of_it_changes(store: Datast
 async def test_a_family_read_again_is_the_same_object_if_nothing_changed(store: Datastore, database: str) -> None:
     await save(store, database, "a-1")
     first = await store.family(database, "a-")
-    store._board.count_up(store._families._kind.row((database, "a-")))
+    store._board.count_up(store.families._kind.row((database, "a-")))
     assert (await store.family(database, "a-")).documents is first.documents
     assert store.counters.unchanged == 1
 
@@ -140,10 +140,10 @@ async def test_another_worker_hears_of_a_change_at_once(couchdb_url: str, databa
 async def test_a_family_survives_being_packed(store: Datastore, database: str) -> None:
     await save(store, database, "a-1")
     first = await store.family(database, "a-")
-    store._families._unpacked.clear()
+    store.families._unpacked.clear()
     assert (await store.family(database, "a-")).documents == first.documents
     assert (await store.family(database, "b-")).documents == ()
-    store._families._unpacked.clear()
+    store.families._unpacked.clear()
     assert (await store.family(database, "b-")).documents == ()
 
 
@@ -206,6 +206,9 @@ async def test_a_row_that_could_not_be_read_is_not_taken_for_a_missing_document(
 
     async with FaultProxy(couchdb_url) as proxy, Datastore(Couch(proxy.url), feeds=False) as behind:
         proxy.scripts[f"/{database}/_all_docs"] = unreadable
+        proxy.fail(Status(500), path="/two")
+        # Each is asked for alone then, which one of them cannot be either.
+        assert (await behind.open(database, "one", along=("two",))).document is None
         with pytest.raises(DatastoreError):
-            await behind.open(database, "one", along=("two",))
+            await behind.open(database, "two")
         assert behind.peek(database, "two") is None

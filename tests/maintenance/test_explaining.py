@@ -244,7 +244,7 @@ async def test_the_service_gives_the_same_answer(sub: Sub) -> None:
         blacklist=[ids[4]],
     )
     async with Datastore(Couch(sub.couch.address), feeds=False) as store:
-        served = (await AppStore(store).apps(sub.id)).apps
+        served = await (await AppStore(store).apps(sub.id)).apps()
     explanation: Explanation = await explain(sub.couch, sub.id)
     assert [(app.app_id, app.visible) for app in explanation.apps] == [(app.id, app.published) for app in served]
     assert [app.reasons[-1].authority for app in explanation.apps] == [app.authority for app in served]
