@@ -1,7 +1,7 @@
 """The headers of a request as far as a decision may depend on them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, TypeVar, cast, overload
+from typing import Final, TypeVar, overload
 
 from multidict import istr
 
@@ -30,7 +30,7 @@ DECIDING: Final = tuple(
 )
 """Whatever else a request carries, it is answered alike; its id and its sender are told apart from its headers."""
 
-_PLACES: Final = {str(name): place for place, name in enumerate(DECIDING)}
+_PLACES: Final[dict[object, int]] = {str(name): place for place, name in enumerate(DECIDING)}
 
 
 class RequestHeaders(Mapping[str, str]):
@@ -68,10 +68,10 @@ class RequestHeaders(Mapping[str, str]):
         return value
 
     def __contains__(self, name: object) -> bool:
-        return self._values[_PLACES[cast("str", name)]] is not None
+        return self._values[_PLACES[name]] is not None
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name, place in _PLACES.items() if self._values[place] is not None)
+        return (str(name) for name, value in zip(DECIDING, self._values, strict=True) if value is not None)
 
     def __len__(self) -> int:
         return len(self._values) - self._values.count(None)

@@ -16,11 +16,11 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 from struct import Struct
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from .counters import Counters
 from .errors import DatastoreError, Fault, Troubled, Unreachable
@@ -46,7 +46,7 @@ Chance says when, or answers that were once asked for together would be asked fo
 class Limits:
     """Bounds of a cache: keys, their packed bytes, and how many answers are kept unpacked as well."""
 
-    entries: int = 20_000
+    entries: int = 50_000
     packed_bytes: int = 16_000_000
     unpacked: int = 500
 
@@ -122,7 +122,8 @@ class Cache(Generic[A]):
         self._entries: dict[str, bytes] = {}
         self._unpacked: OrderedDict[str, A] = OrderedDict()
         self._flights: dict[str, _Flight[A]] = {}
-        self._early: dict[str, None] = {}
+        # By database: what is read again early.
+        self._early: dict[str, dict[str, None]] = {}
         self._reading_early: asyncio.Task[None] | None = None
         self._packed_bytes = 0
         self._versions = count(1)
@@ -206,11 +207,10 @@ class Cache(Generic[A]):
         except Troubled:
             return self._stale(name, entry)
 
-    async def ask_again(self, names: Iterable[str]) -> None:
-        """Ask for those answers that cannot be trusted, those of one database together.
+    def asking(self, names: Iterable[str]) -> list[Coroutine[Any, Any, A]]:
+        """What to wait for until all these answers can be trusted; those of one database are asked for together.
 
-        Raises:
-            DatastoreError: of one of them nothing is known, and CouchDB does not answer.
+        Waiting raises ``DatastoreError`` as ``get`` does.
         """
         alone: list[Key] = []
         together: dict[str, list[Key]] = {}
@@ -219,8 +219,7 @@ class Cache(Generic[A]):
             if entry is None or not self._is_trusted(name, entry):
                 key = _key(name)
                 (alone if name in self._flights else together.setdefault(key[0], [])).append(key)
-        asking = [self.get(key) for key in alone] + [self.get(first, others) for first, *others in together.values()]
-        await asyncio.gather(*asking)
+        return [self.get(key) for key in alone] + [self.get(first, others) for first, *others in together.values()]
 
     async def refresh(self, key: Key) -> A:
         """CouchDB's answer from now, whatever is known; DatastoreError if there is none."""
@@ -284,24 +283,22 @@ class Cache(Generic[A]):
 
     def _read_early(self, name: str) -> None:
         """Read the key in the background, one database after the other: whoever waits for an answer goes first."""
-        self._early[name] = None
+        self._early.setdefault(_key(name)[0], {})[name] = None
         if self._reading_early is None:
             self._reading_early = asyncio.get_running_loop().create_task(self._read_all_early())
 
     async def _read_all_early(self) -> None:
         while self._early:
-            names = self._next_early()
-            keys = [_key(name) for name in names if name not in self._flights]
+            database, names = next(iter(self._early.items()))
+            together = list(islice(names, _TOGETHER))
+            keys = [_key(name) for name in together if name not in self._flights]
             if keys:
                 await asyncio.wait({flight.task for flight in self._start(keys)})
-            for name in names:
-                self._early.pop(name, None)
+            for name in together:
+                names.pop(name, None)
+            if not names:
+                del self._early[database]
         self._reading_early = None
-
-    def _next_early(self) -> list[str]:
-        """Those that are to be read next: all of one database."""
-        database = next(iter(self._early)).partition("\n")[0] + "\n"
-        return list(islice((name for name in self._early if name.startswith(database)), _TOGETHER))
 
     def _flight(self, key: Key, along: Sequence[Key] = ()) -> _Flight[A]:
         """The read under way, unless it began before a write that the asker may know of; else a new one."""
@@ -378,7 +375,7 @@ class Cache(Generic[A]):
 
     def _store(self, key: Key, answer: A, stamp: Stamp) -> None:
         name = _name(key)
-        self._early.pop(name, None)
+        self._early.get(key[0], {}).pop(name, None)
         old, known = self._entries.pop(name, None), self._unpacked.get(name)
         before = None if old is None else old[_ENTRY.size :]
         packed = before if before is not None and known is answer else self._kind.pack(answer)

@@ -7,13 +7,15 @@ dictionary (RFC 1951, preset) it takes a third of what it takes alone.
 import zlib
 from typing import Final
 
-from crossbar_appstore.json_codec import Json, dumps, loads
+from crossbar_appstore.json_codec import Json, dumps, dumps_exactly, loads, loads_trusted
 
 _LEVEL: Final = 1
 _LARGE: Final = 65_536
 """Bytes of JSON above which compressing would hold up other requests."""
 _COMPRESSED: Final = b"\0"
-"""What is compressed begins with this byte; no JSON does."""
+"""What is compressed begins with this byte, or the next one; no JSON does."""
+_EXACTLY: Final = b"\1"
+"""What is compressed, and was made by ``dumps_exactly``."""
 
 # What is common comes last: the nearer the shorter. Only ever used within one process, so it may change at any time.
 _DICTIONARY: Final = (
@@ -40,15 +42,18 @@ _DICTIONARY: Final = (
 
 def pack(value: Json) -> bytes:
     """An object or array as bytes."""
-    text = dumps(value)
+    exactly = dumps_exactly(value)
+    text = exactly if exactly is not None else dumps(value)
     if len(text) > _LARGE:
         return text
     compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS, zdict=_DICTIONARY)
-    return _COMPRESSED + compressor.compress(text) + compressor.flush()
+    return (_COMPRESSED if exactly is None else _EXACTLY) + compressor.compress(text) + compressor.flush()
 
 
 def unpack(packed: bytes) -> Json:
     """The same value, parsed anew."""
-    if not packed.startswith(_COMPRESSED):
+    form = packed[:1]
+    if form not in (_COMPRESSED, _EXACTLY):
         return loads(packed)
-    return loads(zlib.decompressobj(-zlib.MAX_WBITS, zdict=_DICTIONARY).decompress(packed[1:]))
+    text = zlib.decompressobj(-zlib.MAX_WBITS, zdict=_DICTIONARY).decompress(packed[1:])
+    return loads_trusted(text) if form == _EXACTLY else loads(text)

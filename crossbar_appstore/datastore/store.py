@@ -29,7 +29,7 @@ from .remote import Written
 from .replies import DatabaseUpdate
 from .snapshot import Check, fault_of
 
-_FEW = Limits(entries=5_000, packed_bytes=4_000_000, unpacked=500)
+_FEW = Limits(entries=20_000, packed_bytes=4_000_000, unpacked=500)
 _PAUSE = 0.01
 
 
@@ -156,11 +156,11 @@ class Datastore:
         Raises:
             DatastoreError: as ``open``.
         """
+        await self.catalogue.snapshot()
         await asyncio.gather(
-            self.catalogue.snapshot(),
-            self.documents.ask_again(sources.documents),
-            self.views.ask_again(sources.rows),
-            self.families.ask_again(sources.families),
+            *self.documents.asking(sources.documents),
+            *self.views.asking(sources.rows),
+            *self.families.asking(sources.families),
         )
         return self.holds(sources)
 

@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 _SERVICES: Final = "services"
 _OBJECT_PLANS: Final = "services/object_plans"
-_MOST_ACCOUNTS: Final = 5_000
+_MOST_ACCOUNTS: Final = 10_000
 """Accounts that are remembered; one takes half a kilobyte."""
 _MOST_AT_A_TIME: Final = 200
 """Accounts looked at in one moment whose documents may be held together; those of one take some ten kilobytes."""

@@ -249,7 +249,7 @@ async def test_answers_of_one_database_are_read_again_together(monkeypatch: pyte
     for _ in range(3):
         await _settle()
     assert bench.source.together == [["0", "2"]]
-    assert bench.source.asked[4:] == [keys[0], keys[2], keys[1], keys[3]]
+    assert bench.source.asked[4:] == [keys[0], keys[2], keys[3], keys[1]]
     await bench.cache.close()
 
 
@@ -314,11 +314,11 @@ async def test_what_is_doubtful_is_asked_again_database_by_database() -> None:
     keys = [KEY, ("accounts", "y"), ("services", "x"), ("accounts", "z")]
     names = [await named(bench, key) for key in keys]
     bench.source.asked.clear()
-    await bench.cache.ask_again(names)
+    await asyncio.gather(*bench.cache.asking(names))
     assert bench.source.asked == []
     for key in keys[1:]:
         bench.board.count_up(row_of(*key))
-    await bench.cache.ask_again(names)
+    await asyncio.gather(*bench.cache.asking(names))
     assert bench.source.together == [["y", "z"]]
     assert sorted(bench.source.asked) == sorted(keys[1:])
     assert bench.cache.version(names) is not None
@@ -331,7 +331,7 @@ async def test_who_asks_again_waits_for_what_is_being_read() -> None:
     bench.source.gate.clear()
     reading = asyncio.ensure_future(bench.cache.get(KEY))
     await _settle()
-    asking = asyncio.ensure_future(bench.cache.ask_again([name]))
+    asking = asyncio.gather(*bench.cache.asking([name]))
     await _settle()
     bench.source.gate.set()
     await asking
