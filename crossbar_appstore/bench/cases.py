@@ -115,7 +115,7 @@ async def request_cases(server: Server, client: Client) -> list[Case]:
             None,
             200,
             _ROUTE,
-            replace(client.get(store), variants=VARIANTS),
+            replace(client.get(f"{store}?variant=%d"), variants=VARIANTS),
         ),
         Case("list-gzip", "GET list, gzip", None, 200, _ROUTE, client.get(store, Accept_Encoding="gzip")),
         *await constant_cases(server, client),
@@ -134,6 +134,12 @@ def list_case(client: Client) -> Case:
 def logged_case(client: Client) -> Case:
     """The list, of a service that writes a line for each request."""
     return replace(list_case(client), name=LOGGED, title="GET list, each logged", target=None)
+
+
+def list_in_turn_case(client: Client, pattern: str, accounts: int) -> Case:
+    """The lists of so many accounts, one after the other; ``pattern`` has a place for the number of an account."""
+    request = replace(client.get(f"/v2/accounts/{pattern}/apps_store"), variants=accounts)
+    return Case("list-in-turn", f"GET list, {accounts:,} accounts in turn", None, 200, _ROUTE, request)
 
 
 async def constant_cases(server: Server, client: Client) -> list[Case]:

@@ -4,11 +4,11 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
-from crossbar_appstore.bench.cases import Case, Client, constant_cases, list_case, log_in
+from crossbar_appstore.bench.cases import Case, Client, constant_cases, list_case, list_in_turn_case, log_in
 from crossbar_appstore.bench.cold import app_of, list_of
 from crossbar_appstore.bench.exchange import visit
 from crossbar_appstore.bench.load import CONNECTIONS
-from crossbar_appstore.bench.made_up import made_up_id
+from crossbar_appstore.bench.made_up import PATTERN, made_up_id
 from crossbar_appstore.bench.processes import Server
 from crossbar_appstore.bench.ratios import beside_bare_handler, in_turns
 from crossbar_appstore.bench.rows import Row, Target
@@ -52,17 +52,20 @@ async def apps(stage: Stage) -> AsyncGenerator[Row, None]:
 
 
 async def accounts(stage: Stage) -> AsyncGenerator[Row, None]:
-    """The cost with many known accounts against few, and what an account takes of memory.
+    """The cost with many known accounts against few, and of many in turn; and what an account takes of memory.
 
-    The accounts are made up by a proxy before CouchDB; the service gets to know each by a request for its list.
+    The accounts are made up by a proxy before CouchDB; the service gets to know each by a request for its list. The
+    proxy has a feed of databases, as CouchDB has it.
 
     Raises:
         CannotMeasure: the service answers otherwise than it should.
     """
     system = stage.system
-    few, many = stage.bench.scale.accounts
+    bench = stage.bench
+    few, many = bench.scale.accounts
     async with AsyncExitStack() as running:
-        couchdb = await running.enter_async_context(StandIn(stage.couchdb_url, system.master_id, system.app_ids))
+        stand_in = StandIn(stage.couchdb_url, system.master_id, system.app_ids, tells=True)
+        couchdb = await running.enter_async_context(stand_in)
         ends: list[tuple[Server, Client]] = []
         for _ in range(2):
             server = await running.enter_async_context(stage.serve(couchdb_url=couchdb.url))
@@ -75,6 +78,9 @@ async def accounts(stage: Stage) -> AsyncGenerator[Row, None]:
         for one, other in zip(*cases, strict=True):
             title = f"{one.title}: {many:,} known accounts against {few:,}"
             yield await _same_cost(stage, f"{one.name}-accounts", title, ((small, one), (large, other)))
+        await _get_known(small, client, range(bench.scale.in_turn))
+        in_turn = list_in_turn_case(client, PATTERN, bench.scale.in_turn)
+        yield await beside_bare_handler(small, in_turn, bench.effort, bench.room)
 
 
 async def _get_known(server: Server, client: Client, numbers: range, request: Asking = list_of) -> None:

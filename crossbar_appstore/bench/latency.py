@@ -4,7 +4,7 @@ The server has a core of its own, and CouchDB what others leave of theirs, as it
 Only rounds in which the server was as busy as is wanted count, and of those the median.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from statistics import median
@@ -28,12 +28,12 @@ _LONGER: Final = 4
 _FIRST_THINK: Final = 0.002
 _STEP: Final = 0.5
 """The part of what seems missing that is made up for at once: clients who wait for whole milliseconds overshoot."""
-_TRIES: Final = 4
+TRIES: Final = 4
 """Rounds at most for each one that counts."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Round:
+class Round:
     """What clients saw, and the part of the time that the server was busy with them."""
 
     load: Load
@@ -59,19 +59,19 @@ async def latency(stage: Stage) -> AsyncGenerator[Row, None]:
         bare = await running.enter_async_context(replaying(server, case, stage.bench.room))
         running.enter_context(apart((server.pid, bare.pid)))
         running.enter_context(in_front((server.pid, bare.pid)))
-        ours, theirs = await _rounds(server, case, effort), await _rounds(bare, case, effort)
+        ours, theirs = await in_rounds(server, case, effort), await in_rounds(bare, case, effort)
         spread = median(each.spread for each in theirs)
-        yield _row("latency", "p99 over p50 at 70 % load", ours, f"; the bare handler {spread:.2f}×")
+        yield row_of("latency", "p99 over p50 at 70 % load", ours, f"; the bare handler {spread:.2f}×")
         await running.enter_async_context(writing(stage, server))
-        ours = await _rounds(server, case, effort)
-        yield _row("latency-writes", "the same while apps and accounts are written", ours)
+        ours = await in_rounds(server, case, effort)
+        yield row_of("latency-writes", "the same while apps and accounts are written", ours)
 
 
-async def _rounds(server: Server, case: Case, effort: Effort) -> list[_Round]:
+async def in_rounds(server: Server, case: Case, effort: Effort) -> list[Round]:
     """Rounds in which the server was as busy as is wanted; where there are none, the one that came closest."""
     think = _FIRST_THINK
-    rounds: list[_Round] = []
-    for _ in range(_TRIES * effort.rounds):
+    rounds: list[Round] = []
+    for _ in range(TRIES * effort.rounds):
         each = await _measure(server, case, effort, think)
         rounds.append(each)
         think = adjusted(think, CONNECTIONS / each.load.rate, each.busy)
@@ -92,18 +92,19 @@ def adjusted(think: float, cycle: float, busy: float) -> float:
     return max(0.0, think + _STEP * cycle * (busy / _BUSY - 1))
 
 
-def _counts(each: _Round) -> bool:
+def _counts(each: Round) -> bool:
     return abs(each.busy - _BUSY) <= _CLOSE
 
 
-async def _measure(server: Server, case: Case, effort: Effort, think: float) -> _Round:
+async def _measure(server: Server, case: Case, effort: Effort, think: float) -> Round:
     before = server.cpu_seconds()
     load = await effort.generate(server, case.request, _LONGER * effort.seconds, think=think)
     load.check(f"{server.name}: {case.title}", case.status)
-    return _Round(load, (server.cpu_seconds() - before) / load.seconds)
+    return Round(load, (server.cpu_seconds() - before) / load.seconds)
 
 
-def _row(name: str, title: str, rounds: list[_Round], remark: str = "") -> Row:
+def row_of(name: str, title: str, rounds: Sequence[Round], remark: str = "") -> Row:
+    """The medians of the rounds."""
     p50, p99, rate, busy = (
         median(figures)
         for figures in zip(*((each.load.p50, each.load.p99, each.load.rate, each.busy) for each in rounds), strict=True)

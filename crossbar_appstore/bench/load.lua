@@ -1,5 +1,5 @@
 -- For wrk: one request over and over; writes as JSON how many replies came back.
--- Arguments: method, body, number of client addresses, number of query strings, milliseconds between a reply and the
+-- Arguments: method, body, number of client addresses, number of paths, milliseconds between a reply and the
 -- next request, then header names and values in turn.
 
 local requests, at = {}, 0
@@ -24,7 +24,7 @@ function init(args)
          local from = i % addresses
          wrk.headers["X-Forwarded-For"] = string.format("10.%d.%d.%d", from / 65536, from / 256 % 256, from % 256)
       end
-      requests[i] = wrk.format(nil, variants > 0 and wrk.path .. "?variant=" .. i % variants or nil)
+      requests[i] = wrk.format(nil, variants > 0 and string.format(wrk.path, i % variants) or nil)
    end
    request = function()
       at = (at + 1) % number

@@ -12,9 +12,13 @@ _INSTALLED: Final = 5
 _SHARED: Final = ("accounts", "services")
 
 
+PATTERN: Final = f"{PREFIX}%024x"
+"""Of their ids."""
+
+
 def made_up_id(number: int) -> str:
     """The id of an account."""
-    return f"{PREFIX}{number:024x}"
+    return PATTERN % number
 
 
 @dataclass(frozen=True, slots=True)

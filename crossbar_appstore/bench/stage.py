@@ -22,10 +22,14 @@ _numbers = count(1)
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much there is of what grows: apps in the catalogue, known accounts, clients at the same moment."""
+    """How much there is of what grows.
+
+    Apps in the catalogue, known accounts, accounts that are asked about in turn, clients at the same moment.
+    """
 
     apps: tuple[int, ...] = (25, 250, 2_500)
     accounts: tuple[int, int] = (10, 100_000)
+    in_turn: int = 1_000
     clients: int = 1_000
 
 

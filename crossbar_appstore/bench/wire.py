@@ -18,8 +18,7 @@ class Request:
     """One request. ``addresses`` is how many client addresses it is sent from in turn, in ``X-Forwarded-For``.
 
     Callers without a valid token draw from a bucket of 100 requests for their address, refilled by 10 a second.
-    ``variants`` is how many query strings it is sent with in turn, which change nothing but that no two requests within
-    that number are the same.
+    ``variants`` is how many paths it is sent to in turn: ``path`` then has a place for the number, ``%d`` for instance.
     """
 
     method: str
@@ -37,7 +36,7 @@ class Request:
             headers["X-Forwarded-For"] = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
         if body:
             headers["Content-Length"] = str(len(body))
-        path = f"{self.path}?variant={number % self.variants}" if self.variants else self.path
+        path = self.path % (number % self.variants) if self.variants else self.path
         lines = [f"{self.method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         return "\r\n".join([*lines, "", ""]).encode() + body
 

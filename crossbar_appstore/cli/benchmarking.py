@@ -21,7 +21,7 @@ from crossbar_appstore.json_codec import JsonObject, dumps_pretty
 from crossbar_appstore.settings import Settings
 
 _STYLES: Final = {True: "green", False: "bold red", None: ""}
-_QUICK: Final = Scale(apps=(25, 250), accounts=(10, 2_000))
+_QUICK: Final = Scale(apps=(25, 250), accounts=(10, 2_000), in_turn=200)
 _QUICK_ROUNDS: Final = 3
 _PROFILE_SECONDS: Final = 10
 _PROFILE_LINES: Final = 40

@@ -16,11 +16,11 @@ from crossbar_appstore.bench.stage import Scale
 from crossbar_appstore.bench.wire import Request
 
 EFFORT = Effort(load.python, rounds=1, seconds=0.3, warm_up=0.1)
-SCALE = Scale(apps=(2, 3), accounts=(1, 3), clients=5)
+SCALE = Scale(apps=(2, 3), accounts=(1, 3), in_turn=5, clients=5)
 ROWS = (
     *("workers", "latency", "latency-writes"),
     *("one-apps", "list-304-apps", "icon-304-apps", "icon-apps", "list-2", "list-3"),
-    *("memory-account", "one-accounts", "list-304-accounts", "icon-304-accounts", "icon-accounts"),
+    *("memory-account", "one-accounts", "list-304-accounts", "icon-304-accounts", "icon-accounts", "list-in-turn"),
     *("cold", "cold-clients", "memory", "ready"),
 )
 pytestmark = pytest.mark.timeout(240)

@@ -71,6 +71,22 @@ async def test_requests_come_from_many_addresses_in_turn(generator: Generate) ->
     assert max(addresses.values()) - min(addresses.values()) <= 2
 
 
+@pytest.mark.parametrize("generator", GENERATORS)
+async def test_paths_are_asked_for_in_turn(generator: Generate) -> None:
+    paths: Counter[str] = Counter()
+
+    async def answer(request: web.Request) -> web.Response:
+        paths[request.raw_path] += 1
+        return web.Response()
+
+    application = web.Application()
+    application.router.add_route("GET", "/{path}", answer)
+    async with serving(application) as server:
+        await generator(server, Request("GET", "/ab%03x?n=1", {}, variants=12), 1.0, 2)
+    assert set(paths) == {f"/ab{number:03x}?n=1" for number in range(12)}
+    assert max(paths.values()) - min(paths.values()) <= 2
+
+
 async def test_a_plan_without_a_rate_is_answered_as_often_as_it_asks() -> None:
     counting = Counting()
     async with serving(counting.application()) as server:

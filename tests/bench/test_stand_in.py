@@ -6,7 +6,7 @@ import pytest
 from crossbar_appstore.bench.made_up import made_up_id
 from crossbar_appstore.bench.stand_in import StandIn
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.errors import DocumentMissing
+from crossbar_appstore.datastore.errors import DatastoreError, DocumentMissing
 from crossbar_appstore.kazoo.ids import account_db
 
 ID = made_up_id(5)
@@ -65,3 +65,17 @@ async def test_requests_for_a_watched_account_are_counted_however_they_name_it(s
     assert (stand_in.count, stand_in.most_at_once) == (2, 2)
     await couch.all_docs("_users", keys=[ID])
     assert (stand_in.count, stand_in.most_at_once) == (3, 2)
+
+
+async def test_its_feed_of_databases_lives_and_names_nothing_that_is_asked_for(couchdb_url: str) -> None:
+    async with StandIn(couchdb_url, "a" * 32, (), tells=True) as stand_in, Couch(stand_in.url) as couch:
+        feed = couch.db_updates(since="now")
+        first, sign_of_life = await anext(feed), await anext(feed)
+        await feed.aclose()
+    assert [update.database for update in first] == ["numbers"]
+    assert sign_of_life == []
+
+
+async def test_without_a_feed_of_its_own_it_has_what_the_real_couchdb_has(couch: Couch) -> None:
+    with pytest.raises(DatastoreError):
+        await anext(couch.db_updates(since="now"))

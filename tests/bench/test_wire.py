@@ -21,6 +21,13 @@ def test_a_request_comes_from_as_many_addresses_as_are_asked_for() -> None:
     assert b"X-Forwarded-For" not in Request("GET", "/", {}).encode("h", 5)
 
 
+def test_a_request_goes_to_as_many_paths_as_are_asked_for() -> None:
+    request = Request("GET", "/v2/%04x", {}, variants=300)
+    assert request.encode("h", 17).startswith(b"GET /v2/0011 HTTP/1.1\r\n")
+    assert request.encode("h", 317) == request.encode("h", 17)
+    assert Request("GET", "/v2/%2F", {}).encode("h").startswith(b"GET /v2/%2F ")
+
+
 def test_a_request_survives_json() -> None:
     request = Request("GET", "/", {"A": "b"}, addresses=3)
     assert Request(**request.as_json()) == request
