@@ -1,8 +1,10 @@
 """``bench``: what the service costs on this machine, and whether that is what was promised."""
 
 import asyncio
+import signal
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -19,6 +21,8 @@ from crossbar_appstore.cli.output import Output
 from crossbar_appstore.cli.program import DONE, REFUSED
 from crossbar_appstore.json_codec import JsonObject, dumps_pretty
 from crossbar_appstore.settings import Settings
+
+T = TypeVar("T")
 
 _STYLES: Final = {True: "green", False: "bold red", None: ""}
 _QUICK: Final = Scale(apps=(25, 250), accounts=(10, 2_000), in_turn=200)
@@ -69,7 +73,7 @@ def bench(
     effort = Effort(generate, min(rounds, _QUICK_ROUNDS) if quick else rounds)
     try:
         if profiled is not None:
-            _print_profile(output, asyncio.run(profile(settings.cache_dir, effort, profiled, _PROFILE_SECONDS)))
+            _print_profile(output, _run(profile(settings.cache_dir, effort, profiled, _PROFILE_SECONDS)))
         else:
             _measure(output, settings.cache_dir, effort, _QUICK if quick else Scale(), only, load, file)
     except CannotMeasure as error:
@@ -90,13 +94,23 @@ def _measure(
         _print_row(output, row)
 
     try:
-        asyncio.run(measure(cache, effort, scale, only, found))
+        _run(measure(cache, effort, scale, only, found))
     finally:
         # Figures that were paid for are not thrown away because of one that could not be had.
         if file is not None:
             file.write_bytes(dumps_pretty(_report(described, effort, rows)) + b"\n")
     missed = [row.name for row in rows if row.holds is False]
     output.line((f"outside: {', '.join(missed)}" if missed else "every figure is inside its target", "bold"))
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end; SIGTERM is as good as Ctrl-C, so that nothing that was started stays behind."""
+
+    async def interruptible() -> T:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
+        return await work
+
+    return asyncio.run(interruptible())
 
 
 def _print_machine(output: Output, described: JsonObject) -> None:

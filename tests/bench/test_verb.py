@@ -1,10 +1,16 @@
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from crossbar_appstore.bench import load
+from crossbar_appstore.bench.accounting import usage
 from crossbar_appstore.bench.processes import CannotMeasure
 from crossbar_appstore.bench.profiling import Share
 from crossbar_appstore.bench.ratios import Effort
@@ -71,6 +77,38 @@ def test_a_profile_lists_functions(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     monkeypatch.setattr(benchmarking, "profile", profile)
     assert main(["bench", "--profile", "list"]) == 0
     assert " 25.0%   50.0%  dumps (json_codec.py)" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="this system has no /proc")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_whoever_ends_it_leaves_nothing_running(number: signal.Signals, embedded_cache: Path) -> None:
+    words = ["bench", "--only", "list", "--rounds", "60", "--load", "python"]
+    words += ["--crossbar-cache-dir", str(embedded_cache)]
+    with subprocess.Popen([sys.executable, "-m", "crossbar_appstore", *words], stdout=subprocess.DEVNULL) as bench:
+        # The bench, Node, the service, the bare handler, and whoever asks them.
+        started = _until(lambda: [each.pid for each in usage(bench.pid)], lambda pids: len(pids) >= 5)
+        bench.send_signal(number)
+        assert bench.wait(30) == 130
+    left = _until(lambda: [pid for pid in started if _runs(pid)], lambda pids: not pids)
+    assert left == []
+
+
+def _until(look: Callable[[], list[int]], wanted: Callable[[list[int]], bool]) -> list[int]:
+    """What is seen as soon as it is as wanted, or after a while."""
+    end = time.monotonic() + 40
+    seen = look()
+    while not wanted(seen) and time.monotonic() < end:
+        time.sleep(0.05)
+        seen = look()
+    return seen
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_unknown_names_are_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
