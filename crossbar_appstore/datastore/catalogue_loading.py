@@ -7,7 +7,7 @@ view is missing the apps are searched for. Nothing is ever written.
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from crossbar_appstore.json_codec import Json, JsonObject
@@ -16,7 +16,7 @@ from crossbar_appstore.kazoo.ids import account_db
 from .couch import Couch
 from .counters import Counters
 from .errors import ViewMissing
-from .kinds import Key
+from .kinds import Key, Kind
 from .master_account import MasterAccount
 from .notices import NoticeBoard
 from .snapshot import Check, Snapshot, in_view_order, is_app, make_snapshot, owned
@@ -41,7 +41,7 @@ class State:
     apps: tuple[JsonObject, ...] = ()
 
 
-class Loader:
+class Loader(Kind[Snapshot]):
     """The catalogue as a kind of cached answer, of which there is one."""
 
     def __init__(self, couch: Couch, master: MasterAccount, counters: Counters, check: Check) -> None:
@@ -68,10 +68,6 @@ class Loader:
                 new = await self._catch_up(old)
             self.state = new or await self._load(account_id)
             return self._published(self.state)
-
-    async def fetch_many(self, keys: Sequence[Key]) -> list[Snapshot]:
-        """The newest snapshot: there is no other key."""
-        return [await self.fetch(key) for key in keys]
 
     def is_same(self, old: Snapshot, new: Snapshot) -> bool:
         """Whether no app changed."""

@@ -1,13 +1,12 @@
 """Families: the documents of a database whose ids begin alike, up to the first dash, read and cached as one answer."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from crossbar_appstore.json_codec import JsonObject
 
 from .couch import Couch
 from .errors import DatabaseMissing
-from .kinds import Key
+from .kinds import Key, Kind
 from .notices import row_of
 from .packing import pack, unpack
 
@@ -34,7 +33,7 @@ def family_of(doc_id: str) -> str | None:
     return name + dash if name and dash else None
 
 
-class FamilyKind:
+class FamilyKind(Kind[KnownFamily]):
     """How families are cached; the key's second part is what the ids begin with."""
 
     def __init__(self, couch: Couch) -> None:
@@ -51,10 +50,6 @@ class FamilyKind:
         except DatabaseMissing:
             return _NOBODY
         return KnownFamily(tuple(documents)) if documents else _NOBODY
-
-    async def fetch_many(self, keys: Sequence[Key]) -> list[KnownFamily]:
-        """Several families, one after the other."""
-        return [await self.fetch(key) for key in keys]
 
     def is_same(self, old: KnownFamily, new: KnownFamily) -> bool:
         """Whether the revisions are the same."""

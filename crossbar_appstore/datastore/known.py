@@ -8,7 +8,7 @@ from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
 from .couch import Couch
 from .errors import DatabaseMissing, DocumentMissing, ViewMissing
 from .keyed_views import notice_row
-from .kinds import Key
+from .kinds import Key, Kind
 from .notices import row_of
 from .packing import pack, unpack
 from .replies import ViewRow
@@ -83,7 +83,7 @@ class DocumentKind:
         return Known(unpack(packed)) if packed else _MISSING
 
 
-class RowsKind:
+class RowsKind(Kind[KnownRows]):
     """How views are cached; the key's second part is the query, as ``query_key`` makes it."""
 
     def __init__(self, couch: Couch) -> None:
@@ -100,10 +100,6 @@ class RowsKind:
             return KnownRows(tuple(await self._couch.view(key[0], query.pop("view"), **query)))
         except (ViewMissing, DatabaseMissing):
             return KnownRows(None)
-
-    async def fetch_many(self, keys: Sequence[Key]) -> list[KnownRows]:
-        """The rows of several views, one after the other."""
-        return [await self.fetch(key) for key in keys]
 
     def is_same(self, old: KnownRows, new: KnownRows) -> bool:
         """Whether all rows are equal."""

@@ -11,7 +11,7 @@ from crossbar_appstore.datastore import cache as cache_module
 from crossbar_appstore.datastore.cache import Cache, Limits
 from crossbar_appstore.datastore.counters import Counters
 from crossbar_appstore.datastore.errors import Fault, Misconfigured, TimedOut, Troubled, Unreachable
-from crossbar_appstore.datastore.kinds import Key
+from crossbar_appstore.datastore.kinds import Key, Kind
 from crossbar_appstore.datastore.notices import NoticeBoard, row_of
 
 KEY: Key = ("accounts", "x")
@@ -24,7 +24,7 @@ class Answer:
 
 
 @dataclass
-class Source:
+class Source(Kind[Answer]):
     """Answers what it is told to; counts the questions; waits while ``gate`` is closed."""
 
     text: str = "one"
@@ -47,9 +47,9 @@ class Source:
             raise trouble
         return Answer(text)
 
-    async def fetch_many(self, keys: Sequence[Key]) -> list[Answer]:
+    async def fetch_many(self, keys: Sequence[Key]) -> Sequence[Answer]:
         self.together.append([what for _, what in keys])
-        return [await self.fetch(key) for key in keys]
+        return await super().fetch_many(keys)
 
     def is_same(self, old: Answer, new: Answer) -> bool:
         return old.text == new.text
