@@ -1,9 +1,11 @@
 """Structured logs: one JSON object a line on standard error."""
 
+import json
 import logging
 import sys
 
-from pythonjsonlogger.json import JsonFormatter
+from pythonjsonlogger.core import LogData
+from pythonjsonlogger.orjson import OrjsonFormatter
 
 _FIELDS = "%(levelname)s %(name)s %(message)s"
 _RENAMED = {"levelname": "level", "name": "logger"}
@@ -12,8 +14,19 @@ _RENAMED = {"levelname": "level", "name": "logger"}
 def set_up_logging(level: int = logging.INFO) -> None:
     """Send the records of every logger to standard error; what they carry in ``extra`` become members."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter(_FIELDS, rename_fields=_RENAMED, timestamp=True))
+    handler.setFormatter(_Formatter(_FIELDS, rename_fields=_RENAMED, timestamp=True))
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    # Who logs a request for each of them need not find out threads and processes, which no line shows.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     # aiocouch and aiohttp log requests with their headers; those hold credentials.
     for noisy in ("aiocouch", "aiohttp.client"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+
+
+class _Formatter(OrjsonFormatter):
+    def jsonify_log_record(self, log_data: LogData) -> str:
+        try:
+            return super().jsonify_log_record(log_data)
+        except TypeError:
+            # A request may hold bytes that are no UTF-8, for which orjson has no form.
+            return json.dumps(log_data, default=str)

@@ -18,6 +18,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count, islice
 from struct import Struct
 from typing import Any, Final, Generic, NamedTuple, TypeVar
@@ -408,7 +409,9 @@ def _early(row: int, at: float) -> float:
     return EARLIEST + (LATEST - EARLIEST) * chance
 
 
+@lru_cache(maxsize=250)
 def _name(key: Key) -> str:
+    """The same text each time for keys in use, so that who remembers it shares it with us."""
     database, what = key
     # No database has a line break in its name; what asks for one anyway is kept apart from those that exist.
     return f"{database.replace(chr(10), ' ')}\n{what}"

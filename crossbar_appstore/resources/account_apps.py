@@ -50,6 +50,8 @@ _MOST_ACCOUNTS: Final = 10_000
 """Accounts that are remembered; one takes half a kilobyte."""
 _MOST_AT_A_TIME: Final = 200
 """Accounts looked at in one moment whose documents may be held together; those of one take some ten kilobytes."""
+_NO_APPS: Final[frozenset[str]] = frozenset()
+"""Shared by all accounts without apps of their own."""
 _LIST: Final = None
 """Stands for the list where else an app's id stands."""
 
@@ -210,7 +212,7 @@ class AppStore:
                 return as_before
         reading = self._store.reading()
         snapshot, state = await self._state(reading, account_id)
-        own = frozenset(state.overrides).union(app_id for _, app_id in state.vendor_apps)
+        own = frozenset([*state.overrides, *(app_id for _, app_id in state.vendor_apps)]) or _NO_APPS
         alike, sources = likeness(state), reading.sources()
         if sources is not None:
             self._remember(account_id, _Remembered(sources, alike, own))

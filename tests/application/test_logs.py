@@ -36,6 +36,15 @@ def test_a_record_is_one_line_with_what_it_carries(capsys: pytest.CaptureFixture
     }
 
 
+def test_what_is_no_text_is_logged_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging()
+    logging.getLogger("some.room").info("request", extra={"path": "/v2/\udcff", "target": {1: object}})
+    (line,) = capsys.readouterr().err.splitlines()
+    record = json.loads(line)
+    assert record["path"] == "/v2/\udcff"
+    assert datetime.fromisoformat(record["timestamp"]).tzinfo is not None
+
+
 def test_an_exception_stands_in_its_record(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logging()
     try:
