@@ -28,14 +28,30 @@ A = TypeVar("A", bound=_Answer)
 class Sources:
     """What an answer was made of, in little memory: the caches' names of it, and the sum of its versions.
 
-    ``generation`` is the catalogue's.
+    ``names`` are those of documents, then of views, from ``views_at`` on, then of families. ``generation`` is the
+    catalogue's.
     """
 
-    documents: tuple[str, ...]
-    rows: tuple[str, ...]
-    families: tuple[str, ...]
+    names: tuple[str, ...]
+    views_at: int
+    families_at: int
     version: int
     generation: int
+
+    @property
+    def documents(self) -> tuple[str, ...]:
+        """The names of documents."""
+        return self.names[: self.views_at]
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The names of views."""
+        return self.names[self.views_at : self.families_at]
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """The names of families."""
+        return self.names[self.families_at :]
 
 
 class Reading:
@@ -44,7 +60,7 @@ class Reading:
     def __init__(self, store: "Datastore") -> None:
         self._store = store
         self._documents: dict[str, int] = {}
-        self._rows: dict[str, int] = {}
+        self._views: dict[str, int] = {}
         self._families: dict[str, int] = {}
         self._snapshot: Snapshot | None = None
         self._lasts = True
@@ -59,7 +75,7 @@ class Reading:
     async def rows(self, database: str, view: str) -> Sequence[ViewRow] | None:
         """The rows of a small view, None if there is no such view."""
         known = await self._store.rows(database, view)
-        return self._noted(self._store.views, self._rows, query_key(database, view), known).rows
+        return self._noted(self._store.views, self._views, query_key(database, view), known).rows
 
     async def family(self, database: str, prefix: str) -> Sequence[JsonObject]:
         """The documents whose ids begin alike."""
@@ -78,9 +94,10 @@ class Reading:
         """What was read; None if it cannot be told later whether it has changed."""
         if self._snapshot is None or self.stale or not self._lasts:
             return None
-        documents, rows, families = self._documents, self._rows, self._families
-        version = sum(sum(versions.values()) for versions in (documents, rows, families))
-        return Sources(tuple(documents), tuple(rows), tuple(families), version, self._snapshot.generation)
+        documents, views, families = self._documents, self._views, self._families
+        version = sum(sum(versions.values()) for versions in (documents, views, families))
+        views_at, families_at = len(documents), len(documents) + len(views)
+        return Sources((*documents, *views, *families), views_at, families_at, version, self._snapshot.generation)
 
     def _noted(self, cache: Cache[A], versions: dict[str, int], key: Key, answer: A) -> A:
         """The answer whose version is noted: who waited may be given one that has been replaced meanwhile."""

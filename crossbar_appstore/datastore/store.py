@@ -144,11 +144,11 @@ class Datastore:
         if snapshot is None or snapshot.generation != sources.generation:
             return False
         documents = self.documents.version(sources.documents)
-        rows = self.views.version(sources.rows)
+        views = self.views.version(sources.views)
         families = self.families.version(sources.families)
-        if documents is None or rows is None or families is None:
+        if documents is None or views is None or families is None:
             return False
-        return documents + rows + families == sources.version
+        return documents + views + families == sources.version
 
     async def still_holds(self, sources: Sources) -> bool:
         """Whether everything is as it was; CouchDB is asked for what cannot be trusted without.
@@ -159,7 +159,7 @@ class Datastore:
         await self.catalogue.snapshot()
         await asyncio.gather(
             *self.documents.asking(sources.documents),
-            *self.views.asking(sources.rows),
+            *self.views.asking(sources.views),
             *self.families.asking(sources.families),
         )
         return self.holds(sources)

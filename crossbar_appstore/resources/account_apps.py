@@ -8,10 +8,10 @@ them: for a reply that nobody else has asked for, or a change.
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Final
 
 from crossbar_appstore.appstore import app_overrides
@@ -50,6 +50,8 @@ _MOST_ACCOUNTS: Final = 10_000
 """Accounts that are remembered; one takes half a kilobyte."""
 _MOST_AT_A_TIME: Final = 200
 """Accounts looked at in one moment whose documents may be held together; those of one take some ten kilobytes."""
+_AT_A_TIME: Final = 64
+"""The part of the accounts, one in so many, that is forgotten when there are too many."""
 _NO_APPS: Final[frozenset[str]] = frozenset()
 """Shared by all accounts without apps of their own."""
 _LIST: Final = None
@@ -164,7 +166,8 @@ class AppStore:
         self._store = store
         self._current: Memo[str, AccountApps] = Memo(store.moments, _MOST_AT_A_TIME)
         self._looking: dict[tuple[str, int], asyncio.Task[AccountApps]] = {}
-        self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
+        # The least recently used come first; an OrderedDict would take more memory for that.
+        self._remembered: dict[str, _Remembered] = {}
         self._replies = PreparedReplies()
 
     async def apps(self, account_id: str) -> AccountApps:
@@ -185,7 +188,7 @@ class AppStore:
         remembered, snapshot = self._remembered.get(account_id), self._store.catalogue.peek()
         if remembered is None or snapshot is None or not self._store.holds(remembered.sources):
             return None
-        self._remembered.move_to_end(account_id)
+        self._remember(account_id, remembered)
         load = partial(self._load, account_id)
         return AccountApps(snapshot, remembered.likeness, remembered.own, self._replies, load)
 
@@ -220,10 +223,13 @@ class AppStore:
         return AccountApps(snapshot, alike, own, self._replies, load, stale=reading.stale, state=state)
 
     def _remember(self, account_id: str, decided: _Remembered) -> None:
-        self._remembered[account_id] = decided
-        self._remembered.move_to_end(account_id)
-        if len(self._remembered) > _MOST_ACCOUNTS:
-            self._remembered.popitem(last=False)
+        remembered = self._remembered
+        remembered.pop(account_id, None)
+        remembered[account_id] = decided
+        if len(remembered) > _MOST_ACCOUNTS:
+            # Finding the oldest costs a search, so some go at a time.
+            for oldest in list(islice(remembered, max(1, _MOST_ACCOUNTS // _AT_A_TIME))):
+                del remembered[oldest]
 
     async def _load(self, account_id: str) -> AccountState:
         _, state = await self._state(self._store.reading(), account_id)
