@@ -1,19 +1,19 @@
 """Reading what an answer is made of, so that it can be told later whether all of it still is as it was."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from crossbar_appstore.json_codec import JsonObject
 
 from .cache import Cache
+from .catalogue import Catalogue
+from .families import KnownFamily
 from .kinds import Key
-from .known import query_key
+from .known import Known, KnownRows, query_key
 from .replies import ViewRow
 from .snapshot import Snapshot
-
-if TYPE_CHECKING:
-    from .store import Datastore
 
 
 class _Answer(Protocol):
@@ -54,11 +54,54 @@ class Sources:
         return self.names[self.families_at :]
 
 
-class Reading:
-    """Reads for one answer, by ``Datastore.reading``; errors as its own methods have them."""
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Begins readings, and tells whether what was read before still holds."""
 
-    def __init__(self, store: "Datastore") -> None:
-        self._store = store
+    documents: Cache[Known]
+    views: Cache[KnownRows]
+    families: Cache[KnownFamily]
+    catalogue: Catalogue
+
+    def begin(self) -> "Reading":
+        """A reading of which nothing was read yet."""
+        return Reading(self)
+
+    def hold(self, sources: Sources) -> bool:
+        """Whether everything is known to be as it was, without asking CouchDB."""
+        snapshot = self.catalogue.peek()
+        if snapshot is None or snapshot.generation != sources.generation:
+            return False
+        documents = self.documents.version(sources.documents)
+        views = self.views.version(sources.views)
+        families = self.families.version(sources.families)
+        if documents is None or views is None or families is None:
+            return False
+        return documents + views + families == sources.version
+
+    async def still_hold(self, sources: Sources) -> bool:
+        """Whether everything is as it was; CouchDB is asked for what cannot be trusted without.
+
+        Raises:
+            DatastoreError: something was forgotten meanwhile, and CouchDB is away.
+        """
+        await self.catalogue.snapshot()
+        await asyncio.gather(
+            *self.documents.asking(sources.documents),
+            *self.views.asking(sources.views),
+            *self.families.asking(sources.families),
+        )
+        return self.hold(sources)
+
+
+class Reading:
+    """Reads what one answer is made of.
+
+    Each read raises ``DatastoreError`` where CouchDB is away, and nothing is known from before.
+    """
+
+    def __init__(self, readings: Readings) -> None:
+        self._from = readings
         self._documents: dict[str, int] = {}
         self._views: dict[str, int] = {}
         self._families: dict[str, int] = {}
@@ -69,22 +112,19 @@ class Reading:
 
     async def document(self, database: str, doc_id: str) -> JsonObject | None:
         """A document, None if there is none."""
-        known = await self._store.open(database, doc_id)
-        return self._noted(self._store.documents, self._documents, (database, doc_id), known).document
+        return (await self._read(self._from.documents, self._documents, (database, doc_id))).document
 
     async def rows(self, database: str, view: str) -> Sequence[ViewRow] | None:
         """The rows of a small view, None if there is no such view."""
-        known = await self._store.rows(database, view)
-        return self._noted(self._store.views, self._views, query_key(database, view), known).rows
+        return (await self._read(self._from.views, self._views, query_key(database, view))).rows
 
     async def family(self, database: str, prefix: str) -> Sequence[JsonObject]:
-        """The documents whose ids begin alike."""
-        known = await self._store.family(database, prefix)
-        return self._noted(self._store.families, self._families, (database, prefix), known).documents
+        """The documents whose ids begin alike, up to the first dash."""
+        return (await self._read(self._from.families, self._families, (database, prefix))).documents
 
     async def catalogue(self) -> Snapshot:
         """The apps of the master account."""
-        snapshot = await self._store.catalogue.snapshot()
+        snapshot = await self._from.catalogue.snapshot()
         self.stale = self.stale or snapshot.stale
         self._lasts = self._lasts and (self._snapshot is None or snapshot.generation == self._snapshot.generation)
         self._snapshot = snapshot
@@ -99,8 +139,9 @@ class Reading:
         views_at, families_at = len(documents), len(documents) + len(views)
         return Sources((*documents, *views, *families), views_at, families_at, version, self._snapshot.generation)
 
-    def _noted(self, cache: Cache[A], versions: dict[str, int], key: Key, answer: A) -> A:
+    async def _read(self, cache: Cache[A], versions: dict[str, int], key: Key) -> A:
         """The answer whose version is noted: who waited may be given one that has been replaced meanwhile."""
+        answer = await cache.get(key)
         self.stale = self.stale or answer.stale
         found = None if answer.stale else cache.versioned(key)
         if found is None:

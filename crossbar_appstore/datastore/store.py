@@ -16,7 +16,7 @@ from .commits import ATTEMPTS, Change, Commits, has_inline_attachments
 from .configuration import Configuration
 from .couch import Couch
 from .errors import Conflict, DocumentMissing
-from .families import FamilyKind, KnownFamily, family_of
+from .families import FamilyKind, family_of
 from .keyed_views import KEYED_VIEWS, may_change, notice_row
 from .known import DocumentKind, Known, KnownRows, RowsKind, query_key
 from .master_account import MasterAccount
@@ -24,7 +24,7 @@ from .moments import Moments
 from .names import is_document_id
 from .notices import NoticeBoard, row_of
 from .pauses import pause
-from .reading import Reading, Sources
+from .reading import Readings
 from .remote import Written
 from .replies import DatabaseUpdate
 from .snapshot import Check, fault_of
@@ -50,13 +50,14 @@ class Datastore:
         self._feeds = feeds
         self._updates = Feed("database updates", self._connect, self._take, self.counters)
         self._ages = ages = FeedAges(self._updates)
-        self.documents = Cache(DocumentKind(couch), self._board, self._outside, ages, self.counters)
-        self._commits = Commits(self.documents, self._save, self.counters)
-        self.views = Cache(RowsKind(couch), self._board, self._outside, ages, self.counters, _FEW)
-        self.families = Cache(FamilyKind(couch), self._board, self._outside, ages, self.counters)
+        self._documents = Cache(DocumentKind(couch), self._board, self._outside, ages, self.counters)
+        self._commits = Commits(self._documents, self._save, self.counters)
+        self._rows = Cache(RowsKind(couch), self._board, self._outside, ages, self.counters, _FEW)
+        self._families = Cache(FamilyKind(couch), self._board, self._outside, ages, self.counters)
         self.config = Configuration(self.open)
         self.master = MasterAccount(couch, self.config)
         self.catalogue = Catalogue(couch, self.master, self._board, self.counters, check)
+        self.readings = Readings(self._documents, self._rows, self._families, self.catalogue)
         couch.on_write = self._wrote
 
     async def __aenter__(self) -> Self:
@@ -71,15 +72,15 @@ class Datastore:
         await self._updates.stop()
         await self.catalogue.stop()
         await self._commits.close()
-        await self.documents.close()
-        await self.views.close()
-        await self.families.close()
+        await self._documents.close()
+        await self._rows.close()
+        await self._families.close()
         await self.couch.close()
 
     @property
     def away(self) -> bool:
         """Whether CouchDB was away when a document was last asked for."""
-        return self.documents.away
+        return self._documents.away
 
     # Reading
 
@@ -96,23 +97,23 @@ class Datastore:
             DatastoreError: CouchDB is away, and the document was never read. A missing one is no error.
         """
         key = (database, doc_id)
-        known = self.documents.peek(key)
+        known = self._documents.peek(key)
         if known is not None:
             return known
         others = [(database, each) for each in dict.fromkeys(along) if each != doc_id and is_document_id(each)]
-        return await self.documents.get(key, others if is_document_id(doc_id) else ())
+        return await self._documents.get(key, others if is_document_id(doc_id) else ())
 
     def peek(self, database: str, doc_id: str) -> Known | None:
         """The document, if it can be trusted without asking CouchDB."""
-        return self.documents.peek((database, doc_id))
+        return self._documents.peek((database, doc_id))
 
     async def open_many(self, wanted: Iterable[tuple[str, str]]) -> list[Known]:
         """Several documents (database, id), asked for in parallel, in their order; errors as ``open``."""
         keys = list(wanted)
-        known = [self.documents.peek(key) for key in keys]
+        known = [self._documents.peek(key) for key in keys]
         fetched = iter(
             await asyncio.gather(
-                *(self.documents.get(key) for key, answer in zip(keys, known, strict=True) if answer is None)
+                *(self._documents.get(key) for key, answer in zip(keys, known, strict=True) if answer is None)
             )
         )
         return [next(fetched) if answer is None else answer for answer in known]
@@ -123,46 +124,7 @@ class Datastore:
         Raises:
             DatastoreError: CouchDB is away, and this was never asked. A missing view is no error.
         """
-        return await self.views.get(query_key(database, view, **query))
-
-    async def family(self, database: str, prefix: str) -> KnownFamily:
-        """The documents whose ids begin with ``prefix``, which ends with the first dash of the ids.
-
-        Raises:
-            DatastoreError: CouchDB is away, and this was never asked. A missing database is no error.
-        """
-        key = (database, prefix)
-        return self.families.peek(key) or await self.families.get(key)
-
-    def reading(self) -> Reading:
-        """Reads of documents, views and the catalogue, of which it can be told later whether they still hold."""
-        return Reading(self)
-
-    def holds(self, sources: Sources) -> bool:
-        """Whether everything is known to be as it was, without asking CouchDB."""
-        snapshot = self.catalogue.peek()
-        if snapshot is None or snapshot.generation != sources.generation:
-            return False
-        documents = self.documents.version(sources.documents)
-        views = self.views.version(sources.views)
-        families = self.families.version(sources.families)
-        if documents is None or views is None or families is None:
-            return False
-        return documents + views + families == sources.version
-
-    async def still_holds(self, sources: Sources) -> bool:
-        """Whether everything is as it was; CouchDB is asked for what cannot be trusted without.
-
-        Raises:
-            DatastoreError: as ``open``.
-        """
-        await self.catalogue.snapshot()
-        await asyncio.gather(
-            *self.documents.asking(sources.documents),
-            *self.views.asking(sources.views),
-            *self.families.asking(sources.families),
-        )
-        return self.holds(sources)
+        return await self._rows.get(query_key(database, view, **query))
 
     async def ping(self) -> None:
         """Ask CouchDB whether it is there; DatastoreError if not."""
@@ -193,7 +155,7 @@ class Datastore:
     async def remove(self, database: str, doc_id: str, *, attempts: int = ATTEMPTS) -> bool:
         """Delete the newest revision of a document, whatever it holds; False if there is none."""
         for attempt in range(attempts):
-            known = await self.documents.refresh((database, doc_id))
+            known = await self._documents.refresh((database, doc_id))
             if known.document is None:
                 return False
             try:
@@ -209,14 +171,14 @@ class Datastore:
 
     async def _save(self, database: str, document: JsonObject, replaces: JsonObject | None = None) -> JsonObject:
         key = (database, document["_id"])
-        before = self.documents.stamp(key)
+        before = self._documents.stamp(key)
         saved = await (
             self.couch.save_doc(database, document)
             if replaces is None
             else self.couch.replace_doc(database, document, replaces)
         )
         if not has_inline_attachments(saved):
-            self.documents.put_own(key, Known(saved), before)
+            self._documents.put_own(key, Known(saved), before)
         return saved
 
     def _wrote(self, written: Written) -> None:

@@ -186,7 +186,7 @@ class AppStore:
     def _as_before(self, account_id: str) -> AccountApps | None:
         """What was decided before, if everything is known to be as it was."""
         remembered, snapshot = self._remembered.get(account_id), self._store.catalogue.peek()
-        if remembered is None or snapshot is None or not self._store.holds(remembered.sources):
+        if remembered is None or snapshot is None or not self._store.readings.hold(remembered.sources):
             return None
         self._remember(account_id, remembered)
         load = partial(self._load, account_id)
@@ -209,11 +209,11 @@ class AppStore:
     async def _looked_at_again(self, account_id: str) -> AccountApps:
         """What was decided before if everything is as it was, else what the rules say now."""
         remembered = self._remembered.get(account_id)
-        if remembered is not None and await self._store.still_holds(remembered.sources):
+        if remembered is not None and await self._store.readings.still_hold(remembered.sources):
             as_before = self._as_before(account_id)
             if as_before is not None:
                 return as_before
-        reading = self._store.reading()
+        reading = self._store.readings.begin()
         snapshot, state = await self._state(reading, account_id)
         own = frozenset([*state.overrides, *(app_id for _, app_id in state.vendor_apps)]) or _NO_APPS
         alike, sources = likeness(state), reading.sources()
@@ -232,12 +232,12 @@ class AppStore:
                 del remembered[oldest]
 
     async def _load(self, account_id: str) -> AccountState:
-        _, state = await self._state(self._store.reading(), account_id)
+        _, state = await self._state(self._store.readings.begin(), account_id)
         return state
 
     async def login_apps(self, account_id: str, user_id: str | None) -> list[JsonObject]:
         """The apps that a user may use, as the reply to a login lists them (`crossbar_util:load_apps/2`)."""
-        reading = self._store.reading()
+        reading = self._store.readings.begin()
         snapshot, state = await self._state(reading, account_id)
         document = None if user_id is None else await _in_account(reading, account_id, user_id)
         user = None if user_id is None else User(user_id, document)
