@@ -177,10 +177,15 @@ class AppStore:
             DatastoreError: CouchDB is away, and a document that decides was never read.
         """
         current = self._current.get(account_id)
+        if current is not None:
+            return current
+        moment = self._store.moments.now()
+        looking = self._looking.get((account_id, moment))
+        # Where somebody is looking, it was found out already that it is not as before.
+        current = self._as_before(account_id) if looking is None else None
         if current is None:
-            moment = self._store.moments.now()
-            current = self._as_before(account_id) or await self._shared(account_id, moment)
-            self._current.put(account_id, current, moment)
+            current = await asyncio.shield(looking or self._look(account_id, moment))
+        self._current.put(account_id, current, moment)
         return current
 
     def _as_before(self, account_id: str) -> AccountApps | None:
@@ -192,14 +197,12 @@ class AppStore:
         load = partial(self._load, account_id)
         return AccountApps(snapshot, remembered.likeness, remembered.own, self._replies, load)
 
-    async def _shared(self, account_id: str, moment: int) -> AccountApps:
+    def _look(self, account_id: str, moment: int) -> "asyncio.Task[AccountApps]":
         """Look once for all who ask in the same moment."""
         key = (account_id, moment)
-        looking = self._looking.get(key)
-        if looking is None:
-            looking = self._looking[key] = asyncio.ensure_future(self._looked_at_again(account_id))
-            looking.add_done_callback(partial(self._looked, key))
-        return await asyncio.shield(looking)
+        looking = self._looking[key] = asyncio.ensure_future(self._looked_at_again(account_id))
+        looking.add_done_callback(partial(self._looked, key))
+        return looking
 
     def _looked(self, key: tuple[str, int], looking: "asyncio.Task[AccountApps]") -> None:
         del self._looking[key]
