@@ -67,20 +67,20 @@ class Readings:
         """A reading of which nothing was read yet."""
         return Reading(self)
 
-    def hold(self, sources: Sources) -> bool:
-        """Whether everything is known to be as it was, without asking CouchDB."""
+    def hold(self, sources: Sources) -> Snapshot | None:
+        """The catalogue, if that and all else is known to be as it was, without asking CouchDB."""
         snapshot = self.catalogue.peek()
         if snapshot is None or snapshot.generation != sources.generation:
-            return False
+            return None
         documents = self.documents.version(sources.documents)
         views = self.views.version(sources.views)
         families = self.families.version(sources.families)
         if documents is None or views is None or families is None:
-            return False
-        return documents + views + families == sources.version
+            return None
+        return snapshot if documents + views + families == sources.version else None
 
-    async def still_hold(self, sources: Sources) -> bool:
-        """Whether everything is as it was; CouchDB is asked for what cannot be trusted without.
+    async def still_hold(self, sources: Sources) -> Snapshot | None:
+        """The catalogue, if everything is as it was; CouchDB is asked for what cannot be trusted without.
 
         Raises:
             DatastoreError: something was forgotten meanwhile, and CouchDB is away.

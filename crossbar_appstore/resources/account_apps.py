@@ -48,7 +48,7 @@ _SERVICES: Final = "services"
 _OBJECT_PLANS: Final = "services/object_plans"
 _MOST_ACCOUNTS: Final = 10_000
 """Accounts that are remembered; one takes half a kilobyte."""
-_MOST_AT_A_TIME: Final = 200
+_MOST_IN_A_MOMENT: Final = 200
 """Accounts looked at in one moment whose documents may be held together; those of one take some ten kilobytes."""
 _AT_A_TIME: Final = 64
 """The part of the accounts, one in so many, that is forgotten when there are too many."""
@@ -164,7 +164,7 @@ class AppStore:
 
     def __init__(self, store: Datastore) -> None:
         self._store = store
-        self._current: Memo[str, AccountApps] = Memo(store.moments, _MOST_AT_A_TIME)
+        self._current: Memo[str, AccountApps] = Memo(store.moments, _MOST_IN_A_MOMENT)
         self._looking: dict[tuple[str, int], asyncio.Task[AccountApps]] = {}
         # The least recently used come first; an OrderedDict would take more memory for that.
         self._remembered: dict[str, _Remembered] = {}
@@ -190,9 +190,11 @@ class AppStore:
 
     def _as_before(self, account_id: str) -> AccountApps | None:
         """What was decided before, if everything is known to be as it was."""
-        remembered, snapshot = self._remembered.get(account_id), self._store.catalogue.peek()
-        if remembered is None or snapshot is None or not self._store.readings.hold(remembered.sources):
-            return None
+        remembered = self._remembered.get(account_id)
+        snapshot = None if remembered is None else self._store.readings.hold(remembered.sources)
+        return None if remembered is None or snapshot is None else self._again(account_id, remembered, snapshot)
+
+    def _again(self, account_id: str, remembered: _Remembered, snapshot: Snapshot) -> AccountApps:
         self._remember(account_id, remembered)
         load = partial(self._load, account_id)
         return AccountApps(snapshot, remembered.likeness, remembered.own, self._replies, load)
@@ -212,10 +214,10 @@ class AppStore:
     async def _looked_at_again(self, account_id: str) -> AccountApps:
         """What was decided before if everything is as it was, else what the rules say now."""
         remembered = self._remembered.get(account_id)
-        if remembered is not None and await self._store.readings.still_hold(remembered.sources):
-            as_before = self._as_before(account_id)
-            if as_before is not None:
-                return as_before
+        if remembered is not None:
+            held = await self._store.readings.still_hold(remembered.sources)
+            if held is not None:
+                return self._again(account_id, remembered, held)
         reading = self._store.readings.begin()
         snapshot, state = await self._state(reading, account_id)
         own = frozenset([*state.overrides, *(app_id for _, app_id in state.vendor_apps)]) or _NO_APPS
