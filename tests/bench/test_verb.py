@@ -1,5 +1,4 @@
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from crossbar_appstore.bench.ratios import Effort
 from crossbar_appstore.bench.rows import Row, Target
 from crossbar_appstore.bench.stage import Scale
 from crossbar_appstore.cli import benchmarking, main
+from tests.kit.processes import gone
 
 FOUND = [
     Row("list", "GET list", 1.5, "×", Target(most=1.6), "150 µs"),
@@ -87,9 +87,10 @@ def test_whoever_ends_it_leaves_nothing_running(number: signal.Signals, embedded
     with subprocess.Popen([sys.executable, "-m", "crossbar_appstore", *words], stdout=subprocess.DEVNULL) as bench:
         # The bench, Node, the service, the bare handler, and whoever asks them.
         started = _until(lambda: [each.pid for each in usage(bench.pid)], lambda pids: len(pids) >= 5)
+        assert len(started) >= 5
         bench.send_signal(number)
         assert bench.wait(30) == 130
-    left = _until(lambda: [pid for pid in started if _runs(pid)], lambda pids: not pids)
+    left = _until(lambda: [pid for pid in started if not gone(pid)], lambda pids: not pids)
     assert left == []
 
 
@@ -101,14 +102,6 @@ def _until(look: Callable[[], list[int]], wanted: Callable[[list[int]], bool]) -
         time.sleep(0.05)
         seen = look()
     return seen
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_unknown_names_are_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:

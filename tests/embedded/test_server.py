@@ -11,6 +11,7 @@ import pytest
 
 from crossbar_appstore.embedded import DataDirectoryInUse, EmbeddedCouchDB, PortTaken, StartFailed, server
 from crossbar_appstore.embedded.install import installation
+from tests.kit.processes import gone
 
 JSON = {"Accept": "application/json"}
 
@@ -23,14 +24,6 @@ async def put(url: str, body: object = None) -> int:
 async def get(url: str) -> tuple[int, str]:
     async with aiohttp.ClientSession(headers=JSON) as session, session.get(url) as reply:
         return reply.status, await reply.text()
-
-
-def gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 async def until_refused(url: str) -> None:
