@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from crossbar_appstore.appstore import resellers
+from crossbar_appstore.appstore import apps_store_document, resellers
 from crossbar_appstore.datastore.errors import NoMasterAccount
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
@@ -15,7 +15,9 @@ SERVICES: Final = "services"
 TOKEN_RESTRICTIONS: Final = "token_restrictions"
 """The id of the document that restricts what an account's tokens open."""
 WHITELABEL: Final = "whitelabel"
-"""The id of an account's own look, which nearly every request for an account asks for after the account itself."""
+"""The id of an account's own look."""
+ASKED_NEXT: Final = (WHITELABEL, apps_store_document.DOCUMENT_ID)
+"""The ids of what nearly every request for an account asks for after the account itself."""
 
 
 class Documents:
@@ -40,7 +42,7 @@ class Documents:
         """An account's document; a soft-deleted one still counts (``kzd_accounts:fetch/1``)."""
         if not is_account_id(account_id):
             return None
-        return (await self.store.open(account_db(account_id), account_id, along=(WHITELABEL,))).document
+        return (await self.store.open(account_db(account_id), account_id, along=ASKED_NEXT)).document
 
     async def in_account(self, account_id: str, doc_id: str) -> JsonObject | None:
         """A document of an account's database, a user for instance; None for a soft-deleted one."""

@@ -17,7 +17,7 @@ from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
 
 from . import jws
-from .documents import TOKEN_RESTRICTIONS, WHITELABEL, Documents
+from .documents import ASKED_NEXT, TOKEN_RESTRICTIONS, Documents
 from .keys import KeyRing
 from .settings import Settings
 
@@ -193,7 +193,7 @@ class Tokens:
             raise TokenRefused("identity verifty failed")
         database, doc_id = place
         # Whoever has a good token is looked at further: its account, and what restricts its tokens.
-        next_ones = (claims["account_id"], TOKEN_RESTRICTIONS, WHITELABEL)
+        next_ones = (claims["account_id"], TOKEN_RESTRICTIONS, *ASKED_NEXT)
         document = await self._documents.open_live(database, doc_id, along=next_ones)
         settings = await self._documents.open_live(SYSTEM_CONFIG, AUTH_CATEGORY)
         expected = await self._signature_of(document, doc_id)

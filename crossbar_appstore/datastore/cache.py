@@ -146,12 +146,8 @@ class Cache(Generic[A]):
 
     def peek(self, key: Key) -> A | None:
         """The answer if it can be trusted now, without waiting; else None."""
-        name = _name(key)
-        entry = self._entries.get(name)
-        if entry is None or not self._is_trusted(name, entry):
-            return None
-        self._counters.hits += 1
-        return self._answer(name, entry)
+        found = self.peek_versioned(key)
+        return None if found is None else found.answer
 
     def version(self, names: Iterable[str]) -> int | None:
         """The sum of the versions of some answers; None if one of them cannot be trusted now."""
@@ -168,11 +164,18 @@ class Cache(Generic[A]):
 
     def versioned(self, key: Key) -> Versioned[A] | None:
         """The answer that is known, however old it may be, with its version."""
-        name = _name(key)
+        name = name_of(key)
         entry = self._entries.get(name)
-        if entry is None:
+        return None if entry is None else self._versioned(name, entry)
+
+    def peek_versioned(self, key: Key) -> Versioned[A] | None:
+        """The answer if it can be trusted now, with its version, without waiting; else None."""
+        name = name_of(key)
+        entry = self._entries.get(name)
+        if entry is None or not self._is_trusted(name, entry):
             return None
-        return Versioned(self._answer(name, entry), name, _VERSION.unpack_from(entry, _VERSION_AT)[0])
+        self._counters.hits += 1
+        return self._versioned(name, entry)
 
     async def get(self, key: Key, along: Sequence[Key] = ()) -> A:
         """The answer: the known one if it can be trusted, else CouchDB's, else the known one marked stale.
@@ -188,7 +191,7 @@ class Cache(Generic[A]):
         answer = self.peek(key)
         if answer is not None:
             return answer
-        name = _name(key)
+        name = name_of(key)
         entry = self._entries.get(name)
         if entry is None:
             return await asyncio.shield(self._flight(key, along).task)
@@ -215,12 +218,13 @@ class Cache(Generic[A]):
         """
         alone: list[Key] = []
         together: dict[str, list[Key]] = {}
-        for name in names:
+        for name in dict.fromkeys(names):
             entry = self._entries.get(name)
             if entry is None or not self._is_trusted(name, entry):
                 key = _key(name)
                 (alone if name in self._flights else together.setdefault(key[0], [])).append(key)
-        return [self.get(key) for key in alone] + [self.get(first, others) for first, *others in together.values()]
+        requests = [keys[at : at + _TOGETHER] for keys in together.values() for at in range(0, len(keys), _TOGETHER)]
+        return [self.get(key) for key in alone] + [self.get(first, others) for first, *others in requests]
 
     async def refresh(self, key: Key) -> A:
         """CouchDB's answer from now, whatever is known; DatastoreError if there is none."""
@@ -268,6 +272,9 @@ class Cache(Generic[A]):
         del self._entries[name]
         self._entries[name] = entry
 
+    def _versioned(self, name: str, entry: bytes) -> Versioned[A]:
+        return Versioned(self._answer(name, entry), name, _VERSION.unpack_from(entry, _VERSION_AT)[0])
+
     def _answer(self, name: str, entry: bytes) -> A:
         self._touch(name, entry)
         answer = self._unpacked.get(name)
@@ -303,10 +310,10 @@ class Cache(Generic[A]):
 
     def _flight(self, key: Key, along: Sequence[Key] = ()) -> _Flight[A]:
         """The read under way, unless it began before a write that the asker may know of; else a new one."""
-        flight = self._flights.get(_name(key))
+        flight = self._flights.get(name_of(key))
         if flight is not None and flight.stamp.own == self._board.writes(self._kind.row(key)):
             return flight
-        others = [each for each in along if self._is_doubtful(_name(each))]
+        others = [each for each in along if self._is_doubtful(name_of(each))]
         return self._start([key, *others[: _TOGETHER - 1]])[0]
 
     def _start(self, keys: Sequence[Key]) -> list[_Flight[A]]:
@@ -324,7 +331,7 @@ class Cache(Generic[A]):
             return await self._kind.fetch(key)
 
     def _depart(self, key: Key, fetched: Awaitable[A]) -> _Flight[A]:
-        name = _name(key)
+        name = name_of(key)
         stamp = self.stamp(key)
         task = asyncio.get_running_loop().create_task(self._read(key, stamp, fetched))
         flight = self._flights[name] = _Flight(stamp, task)
@@ -338,7 +345,7 @@ class Cache(Generic[A]):
             flight.task.exception()  # looked at, even if every asker is gone
 
     async def _read(self, key: Key, stamp: Stamp, fetched: Awaitable[A]) -> A:
-        name = _name(key)
+        name = name_of(key)
         if name in self._entries:
             self._counters.refetches += 1
         else:
@@ -375,7 +382,7 @@ class Cache(Generic[A]):
         self._away = False
 
     def _store(self, key: Key, answer: A, stamp: Stamp) -> None:
-        name = _name(key)
+        name = name_of(key)
         self._early.get(key[0], {}).pop(name, None)
         old, known = self._entries.pop(name, None), self._unpacked.get(name)
         before = None if old is None else old[_ENTRY.size :]
@@ -410,7 +417,7 @@ def _early(row: int, at: float) -> float:
 
 
 @lru_cache(maxsize=250)
-def _name(key: Key) -> str:
+def name_of(key: Key) -> str:
     """The same text each time for keys in use, so that who remembers it shares it with us."""
     database, what = key
     # No database has a line break in its name; what asks for one anyway is kept apart from those that exist.

@@ -69,6 +69,37 @@ class _Round:
             caller.tell(saved if outcome is self.document else outcome)
 
 
+@dataclass(eq=False, slots=True)
+class _Queue:
+    """Those who wait for the next save of a document."""
+
+    callers: list[_Caller] = field(default_factory=list)
+    _enough: int = 0
+    _gathered: "asyncio.Future[None] | None" = None
+
+    def join(self, caller: _Caller) -> None:
+        """The last one whose change goes into the next save, if there is room."""
+        self.callers.append(caller)
+        if self._gathered is not None and len(self.callers) >= self._enough:
+            self._end()
+
+    async def gather(self, newcomers: int, longest: float) -> None:
+        """Wait until as many have come as may be expected, at the longest for some seconds."""
+        loop = asyncio.get_running_loop()
+        self._enough = min(_MOST, len(self.callers) + newcomers)
+        self._gathered = loop.create_future()
+        timer = loop.call_later(longest, self._end)
+        try:
+            await self._gathered
+        finally:
+            timer.cancel()
+            self._gathered = None
+
+    def _end(self) -> None:
+        if self._gathered is not None and not self._gathered.done():
+            self._gathered.set_result(None)
+
+
 class Commits:
     """Saves the changes of this process's callers, one save of a document at a time."""
 
@@ -76,18 +107,18 @@ class Commits:
         self._documents = documents
         self._save = save
         self._counters = counters
-        self._waiting: dict[Key, list[_Caller]] = {}
+        self._queues: dict[Key, _Queue] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def commit(self, key: Key, change: Change) -> JsonObject:
         """Apply a change to the newest document and save it; raises and returns as ``Datastore.update``."""
         loop = asyncio.get_running_loop()
         caller = _Caller(change, loop.create_future())
-        waiting = self._waiting.get(key)
-        if waiting is not None:
-            waiting.append(caller)
+        queue = self._queues.get(key)
+        if queue is not None:
+            queue.join(caller)
         else:
-            self._waiting[key] = [caller]
+            self._queues[key] = _Queue([caller])
             # A task of its own: whoever came first may go, the others' changes are saved all the same.
             task = loop.create_task(self._work(key))
             self._tasks.add(task)
@@ -103,7 +134,8 @@ class Commits:
 
     async def _work(self, key: Key) -> None:
         """Save until nobody waits any more."""
-        loop, waiting = asyncio.get_running_loop(), self._waiting[key]
+        loop, queue = asyncio.get_running_loop(), self._queues[key]
+        waiting = queue.callers
         group: list[_Caller] = []
         try:
             while waiting:
@@ -115,9 +147,9 @@ class Commits:
                 waiting[:0] = [caller for caller in group if not caller.answer.done()]
                 if len(group) > 1:
                     # Who was answered just now may come again: a short wait saves a save.
-                    await asyncio.sleep(min(_LONGEST_GATHERING, (loop.time() - begun) / 3))
+                    await queue.gather(len(group), min(_LONGEST_GATHERING, loop.time() - begun))
         finally:
-            del self._waiting[key]
+            del self._queues[key]
             for caller in (*group, *waiting):
                 caller.answer.cancel()
 

@@ -9,6 +9,7 @@ from .couch import Couch
 from .errors import DatabaseMissing, DocumentMissing, ViewMissing
 from .keyed_views import notice_row
 from .kinds import Key, Kind
+from .names import is_document_id
 from .notices import row_of
 from .packing import pack, unpack
 from .replies import ViewRow
@@ -56,13 +57,16 @@ class DocumentKind:
 
     async def fetch_many(self, keys: Sequence[Key]) -> list[Known]:
         """Documents of one database in one read, in the order of the keys."""
-        wanted = [doc_id for _, doc_id in keys]
+        wanted = [doc_id for _, doc_id in keys if _is_listed(doc_id)]
         try:
             rows = await self._couch.all_docs(keys[0][0], keys=wanted, include_docs=True)
         except DatabaseMissing:
-            return [_MISSING for _ in keys]
+            rows = []
         found = {row.key: Known(row.doc) for row in rows if row.doc is not None}
-        return [found.get(doc_id, _MISSING) for doc_id in wanted]
+        return [
+            found.get(doc_id, _MISSING) if _is_listed(doc_id) else await self.fetch((database, doc_id))
+            for database, doc_id in keys
+        ]
 
     def is_same(self, old: Known, new: Known) -> bool:
         """Whether both are of the same revision."""
@@ -81,6 +85,11 @@ class DocumentKind:
     def unpack(self, packed: bytes) -> Known:
         """The document parsed anew."""
         return Known(unpack(packed)) if packed else _MISSING
+
+
+def _is_listed(doc_id: str) -> bool:
+    """Whether CouchDB's ``_all_docs`` would tell of a document of that id."""
+    return is_document_id(doc_id) and not doc_id.startswith("_local/")
 
 
 class RowsKind(Kind[KnownRows]):

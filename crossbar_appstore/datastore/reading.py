@@ -1,13 +1,13 @@
 """Reading what an answer is made of, so that it can be told later whether all of it still is as it was."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from crossbar_appstore.json_codec import JsonObject
 
-from .cache import Cache
+from .cache import Cache, name_of
 from .catalogue import Catalogue
 from .families import KnownFamily
 from .kinds import Key
@@ -86,12 +86,15 @@ class Readings:
             DatastoreError: something was forgotten meanwhile, and CouchDB is away.
         """
         await self.catalogue.snapshot()
-        await asyncio.gather(
-            *self.documents.asking(sources.documents),
-            *self.views.asking(sources.views),
-            *self.families.asking(sources.families),
-        )
+        await self.ask(sources.documents, sources.views, sources.families)
         return self.hold(sources)
+
+    async def ask(self, documents: Iterable[str], views: Iterable[str], families: Iterable[str]) -> None:
+        """Ask CouchDB for what cannot be trusted without, all at once; errors as ``still_hold``."""
+        asking = [*self.documents.asking(documents), *self.views.asking(views), *self.families.asking(families)]
+        # Nearly always everything is known, and a task costs more than all of the reading.
+        if asking:
+            await asyncio.gather(*asking)
 
 
 class Reading:
@@ -109,6 +112,27 @@ class Reading:
         self._lasts = True
         self.stale = False
         """Whether anything that was read may be old, since CouchDB is away."""
+
+    async def ahead(
+        self, *, documents: Iterable[Key] = (), views: Iterable[Key] = (), families: Iterable[Key] = ()
+    ) -> None:
+        """Have at hand what will be read next: what is not known is asked for together, not one after the other.
+
+        Args:
+            documents: databases and ids.
+            views: databases and names.
+            families: databases and prefixes.
+        """
+        await self._from.ask(
+            [name_of(key) for key in documents],
+            [name_of(query_key(*key)) for key in views],
+            [name_of(key) for key in families],
+        )
+
+    async def documents(self, keys: Sequence[Key]) -> list[JsonObject | None]:
+        """Documents, by database and id, in the order of the keys; None for those that there are not."""
+        await self.ahead(documents=keys)
+        return [await self.document(*key) for key in keys]
 
     async def document(self, database: str, doc_id: str) -> JsonObject | None:
         """A document, None if there is none."""
@@ -141,12 +165,14 @@ class Reading:
 
     async def _read(self, cache: Cache[A], versions: dict[str, int], key: Key) -> A:
         """The answer whose version is noted: who waited may be given one that has been replaced meanwhile."""
-        answer = await cache.get(key)
-        self.stale = self.stale or answer.stale
-        found = None if answer.stale else cache.versioned(key)
+        found = cache.peek_versioned(key)
         if found is None:
-            self._lasts = False
-            return answer
+            answer = await cache.get(key)
+            self.stale = self.stale or answer.stale
+            found = None if answer.stale else cache.versioned(key)
+            if found is None:
+                self._lasts = False
+                return answer
         # Asked twice, it may have been another one the first time.
         self._lasts = self._lasts and versions.setdefault(found.name, found.version) == found.version
         return found.answer

@@ -21,7 +21,6 @@ from .keyed_views import KEYED_VIEWS, may_change, notice_row
 from .known import DocumentKind, Known, KnownRows, RowsKind, query_key
 from .master_account import MasterAccount
 from .moments import Moments
-from .names import is_document_id
 from .notices import NoticeBoard, row_of
 from .pauses import pause
 from .reading import Readings
@@ -100,8 +99,7 @@ class Datastore:
         known = self._documents.peek(key)
         if known is not None:
             return known
-        others = [(database, each) for each in dict.fromkeys(along) if each != doc_id and is_document_id(each)]
-        return await self._documents.get(key, others if is_document_id(doc_id) else ())
+        return await self._documents.get(key, [(database, each) for each in dict.fromkeys(along) if each != doc_id])
 
     def peek(self, database: str, doc_id: str) -> Known | None:
         """The document, if it can be trusted without asking CouchDB."""

@@ -1,4 +1,4 @@
-"""The apps of an account: fetches what the rules of ``appstore`` ask for, and remembers what they said.
+"""The apps of an account, and what is remembered of them.
 
 What was decided for an account holds for as long as everything that was read for it is as it was, which the datastore
 tells without unpacking any of it. What is remembered is what accounts have in common that the rules treat alike: the
@@ -8,44 +8,27 @@ them: for a reply that nobody else has asked for, or a change.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Final
 
-from crossbar_appstore.appstore import app_overrides
-from crossbar_appstore.appstore.allowed_apps import (
-    AccountState,
-    AllowedApp,
-    VendorKey,
-    allowed_apps,
-    likeness,
-    needed_vendor_apps,
-)
-from crossbar_appstore.appstore.apps_store_document import DOCUMENT_ID, User
+from crossbar_appstore.appstore.allowed_apps import AccountState, AllowedApp, allowed_apps, likeness
+from crossbar_appstore.appstore.apps_store_document import User
 from crossbar_appstore.appstore.listing import Skipped, app_body, label_languages, list_entries, login_apps
-from crossbar_appstore.appstore.resellers import ancestors, invented_services, is_reseller
-from crossbar_appstore.appstore.service_plans import (
-    PlanKey,
-    applications,
-    fallback_account,
-    merge_weights,
-    plan_references,
-)
-from crossbar_appstore.datastore.reading import Reading, Sources
+from crossbar_appstore.datastore.reading import Sources
 from crossbar_appstore.datastore.snapshot import Snapshot
 from crossbar_appstore.datastore.store import Datastore
-from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.documents import live
-from crossbar_appstore.kazoo.ids import account_db, is_account_id
+from crossbar_appstore.kazoo.ids import account_db
 from crossbar_appstore.memo import Memo
+from crossbar_appstore.resources.account_state import account_state
 from crossbar_appstore.resources.prepared import Prepared, PreparedReplies
 
 log = logging.getLogger(__name__)
 
-_SERVICES: Final = "services"
-_OBJECT_PLANS: Final = "services/object_plans"
 _MOST_ACCOUNTS: Final = 10_000
 """Accounts that are remembered; one takes half a kilobyte."""
 _MOST_IN_A_MOMENT: Final = 200
@@ -219,7 +202,7 @@ class AppStore:
             if held is not None:
                 return self._again(account_id, remembered, held)
         reading = self._store.readings.begin()
-        snapshot, state = await self._state(reading, account_id)
+        snapshot, state = await account_state(reading, account_id)
         own = frozenset([*state.overrides, *(app_id for _, app_id in state.vendor_apps)]) or _NO_APPS
         alike, sources = likeness(state), reading.sources()
         if sources is not None:
@@ -237,99 +220,20 @@ class AppStore:
                 del remembered[oldest]
 
     async def _load(self, account_id: str) -> AccountState:
-        _, state = await self._state(self._store.readings.begin(), account_id)
+        _, state = await account_state(self._store.readings.begin(), account_id)
         return state
 
     async def login_apps(self, account_id: str, user_id: str | None) -> list[JsonObject]:
         """The apps that a user may use, as the reply to a login lists them (`crossbar_util:load_apps/2`)."""
         reading = self._store.readings.begin()
-        snapshot, state = await self._state(reading, account_id)
-        document = None if user_id is None else await _in_account(reading, account_id, user_id)
+        snapshot, state = await account_state(reading, account_id)
+        document = None if user_id is None else await reading.document(account_db(account_id), user_id)
         user = None if user_id is None else User(user_id, document)
         language = await self._store.config.get("crossbar", "default_language")
         languages = label_languages(live(document), state.account, *([language] if isinstance(language, str) else []))
         shown = login_apps(allowed_apps(snapshot.apps, state, user), languages)
         _report(shown.skipped)
         return shown.entries
-
-    async def _state(self, reading: Reading, account_id: str) -> tuple[Snapshot, AccountState]:
-        """Everything that the rules need, asked in parallel as far as one answer does not lead to the next."""
-        own = asyncio.gather(
-            _in_account(reading, account_id, DOCUMENT_ID),
-            _in_account(reading, account_id, account_id),
-            _in_account(reading, account_id, "whitelabel"),
-            reading.family(account_db(account_id), app_overrides.PREFIX),
-        )
-        others = asyncio.gather(
-            reading.catalogue(), reading.document(_SERVICES, account_id), self._object_plans(reading, account_id)
-        )
-        (apps_store, account, whitelabel, overrides), (snapshot, services, attached) = await asyncio.gather(own, others)
-        master = snapshot.master_account_id
-        services = await self._services(reading, services, account, master)
-        plan_apps = await self._plan_apps(reading, services, attached)
-        fallback = fallback_account(plan_apps, services)
-        if fallback is not None and fallback != account_id:
-            plan_apps = await self._reseller_apps(reading, fallback, master)
-        state = AccountState(
-            account_id=account_id,
-            master_account_id=master,
-            plan_apps=plan_apps,
-            vendor_apps=await self._vendor_apps(reading, needed_vendor_apps(plan_apps, master)),
-            apps_store=apps_store,
-            account=account,
-            whitelabel=whitelabel,
-            is_reseller=is_reseller(services),
-            overrides=app_overrides.by_app(overrides),
-        )
-        return snapshot, state
-
-    async def _reseller_apps(self, reading: Reading, reseller_id: str, master: str) -> JsonObject:
-        services, account, attached = await asyncio.gather(
-            reading.document(_SERVICES, reseller_id),
-            _in_account(reading, reseller_id, reseller_id),
-            self._object_plans(reading, reseller_id),
-        )
-        return await self._plan_apps(reading, await self._services(reading, services, account, master), attached)
-
-    async def _services(
-        self, reading: Reading, services: JsonObject | None, account: JsonObject | None, master: str
-    ) -> JsonObject | None:
-        """The services document, or the one that KAZOO makes up where there is none."""
-        if live(services) is not None or account is None:
-            return services
-        lineage = ancestors(account)
-        documents = await asyncio.gather(*(reading.document(_SERVICES, ancestor) for ancestor in lineage))
-        return invented_services(account, dict(zip(lineage, documents, strict=True)), master)
-
-    async def _object_plans(self, reading: Reading, account_id: str) -> Sequence[tuple[str, Json]]:
-        # KAZOO registers the view for every account or for none, so the master account's tells whether to ask.
-        master = (await self._store.catalogue.snapshot()).master_account_id
-        rows = await reading.rows(account_db(master), _OBJECT_PLANS)
-        if rows is not None and account_id != master:
-            rows = await reading.rows(account_db(account_id), _OBJECT_PLANS)
-        return [(row.id, row.value) for row in rows or () if row.id is not None]
-
-    async def _plan_apps(
-        self, reading: Reading, services: JsonObject | None, attached: Iterable[tuple[str, Json]]
-    ) -> JsonObject:
-        references = plan_references(services, attached)
-        if not references:
-            return {}
-        keys: list[PlanKey] = list(dict.fromkeys(reference.key for reference in references))
-        config, *plans = await asyncio.gather(
-            reading.document("system_config", "services"),
-            *(_in_account(reading, vendor_id, plan_id) for vendor_id, plan_id in keys),
-        )
-        return applications(references, dict(zip(keys, plans, strict=True)), merge_weights(config))
-
-    async def _vendor_apps(self, reading: Reading, keys: Sequence[VendorKey]) -> Mapping[VendorKey, JsonObject | None]:
-        usable = [key for key in dict.fromkeys(keys) if is_account_id(key[0])]
-        documents = await asyncio.gather(*(_in_account(reading, *key) for key in usable))
-        return dict(zip(usable, documents, strict=True))
-
-
-async def _in_account(reading: Reading, account_id: str, doc_id: str) -> JsonObject | None:
-    return await reading.document(account_db(account_id), doc_id)
 
 
 def _report(skipped: Iterable[Skipped]) -> None:

@@ -80,6 +80,21 @@ async def test_those_that_come_meanwhile_take_the_next_one(
     assert (await couch.open_doc(database, "x"))["seen"] == list(range(9))
 
 
+async def test_who_was_answered_and_comes_again_takes_the_next_one_with_all_others(
+    proxy: FaultProxy, couch: Couch, store: Datastore, database: str
+) -> None:
+    async def change_twice(number: int) -> None:
+        await store.update(database, "x", adding(number))
+        # The others come a little later than the first one: nobody is to go without them.
+        for _ in range(number):
+            await asyncio.sleep(0)
+        await store.update(database, "x", adding(number + 100))
+
+    await asyncio.gather(*map(change_twice, range(20)))
+    assert proxy.count("PUT") == 2
+    assert (await couch.open_doc(database, "x"))["seen"] == [*range(20), *range(100, 120)]
+
+
 async def test_only_the_last_one_is_told_the_stored_revision(
     couch: Couch, store: Datastore, database: str, together: Together
 ) -> None:

@@ -69,6 +69,45 @@ async def test_it_holds_while_nothing_changes(store: Datastore, master: str, mon
     assert store.counters.requests == requests + 3
 
 
+async def test_what_is_read_next_is_asked_for_at_once(store: Datastore, master: str) -> None:
+    await store.catalogue.snapshot()
+    async with Datastore(store.couch, feeds=False) as fresh:
+        reading = fresh.readings.begin()
+        requests = fresh.counters.requests
+        await reading.ahead(
+            documents=[(master, "one"), (master, "nothing"), (master, "one")],
+            views=[(master, VIEW)],
+            families=[(master, "a-")],
+        )
+        assert fresh.counters.requests == requests + 3
+        assert reading.sources() is None
+        assert (await reading.document(master, "one") or {})["n"] == 1
+        assert await reading.document(master, "nothing") is None
+        assert await reading.rows(master, VIEW) == ()
+        assert [document["_id"] for document in await reading.family(master, "a-")] == ["a-1"]
+        await reading.ahead(documents=[(master, "one")], views=[(master, VIEW)], families=[(master, "a-")])
+        assert fresh.counters.requests == requests + 3
+
+
+async def test_many_documents_take_few_requests(store: Datastore, master: str) -> None:
+    keys = [(master, f"none-{number}") for number in range(120)]
+    reading, requests = store.readings.begin(), store.counters.requests
+    documents = await reading.documents([*keys, (master, "one"), keys[0]])
+    assert [document is None for document in documents] == [*[True] * 120, False, True]
+    assert store.counters.requests == requests + 3
+
+
+async def test_where_couchdb_is_away_nothing_unknown_is_read_ahead(
+    store: Datastore, master: str, proxy: FaultProxy
+) -> None:
+    reading = await read_all(store, master)
+    proxy.fail(Status(503))
+    with pytest.raises(DatastoreError):
+        await reading.ahead(documents=[(master, "one"), (master, "unknown")])
+    await reading.ahead(documents=[(master, "one")])
+    assert (await reading.document(master, "one") or {})["n"] == 1
+
+
 CHANGES: dict[str, Callable[[Datastore, str], Awaitable[object]]] = {
     "a document": lambda store, database: store.update(database, "one", lambda _: {"_id": "one", "n": 2}),
     "a document that was missing": lambda store, database: store.create(database, {"_id": "nothing"}),

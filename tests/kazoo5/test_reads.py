@@ -28,7 +28,7 @@ def asked_of(proxy: FaultProxy, account: Account) -> list[str]:
 
 @pytest.mark.parametrize("clients", [1, 50])
 @pytest.mark.parametrize("own_token", [False, True])
-async def test_a_cold_account_costs_five_reads_however_many_ask(
+async def test_a_cold_account_costs_four_reads_however_many_ask(
     system: System, new_service: NewService, proxy: FaultProxy, own_token: bool, clients: int
 ) -> None:
     # Where KAZOO's view is installed, an account is asked for it as well.
@@ -39,7 +39,7 @@ async def test_a_cold_account_costs_five_reads_however_many_ask(
     proxy.requests.clear()
     await asyncio.gather(*(service.names(sub, sub if own_token else system.master) for _ in range(clients)))
     asked = asked_of(proxy, sub)
-    assert len(asked) == 5, asked
+    assert len(asked) == 4, asked
     assert sum(FAMILY in path for path in asked) == 1
 
 
@@ -182,6 +182,17 @@ async def test_what_came_along_is_what_a_read_of_its_own_gives(store: Datastore,
             documents += [(await fresh.open(database, doc_id)).document for doc_id in ("two", "gone")]
     assert documents[:2] == documents[2:]
     assert documents[1] is None
+
+
+async def test_what_has_no_place_in_a_list_of_documents_is_read_as_it_is_alone(store: Datastore, database: str) -> None:
+    await save(store, database, "one", "_local/mine", "_design/own")
+    for doc_id, is_there in (("_local/mine", True), ("_design/own", True), ("_all_docs", False), ("", False)):
+        for wanted in (("one", doc_id), (doc_id, "one"), (doc_id,)):
+            async with Datastore(store.couch, feeds=False) as fresh:
+                first, *along = wanted
+                await fresh.open(database, first, along=along)
+                known = [(await fresh.open(database, each)).document is not None for each in (doc_id, "one")]
+                assert known == [is_there, True], wanted
 
 
 async def test_in_a_database_that_is_not_there_nothing_comes_along(store: Datastore) -> None:
