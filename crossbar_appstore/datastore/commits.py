@@ -84,9 +84,11 @@ class _Queue:
             self._end()
 
     async def gather(self, newcomers: int, longest: float) -> None:
-        """Wait until as many have come as may be expected, at the longest for some seconds."""
+        """Wait until so many have come, or there are enough for a save; at the longest for some seconds."""
         loop = asyncio.get_running_loop()
         self._enough = min(_MOST, len(self.callers) + newcomers)
+        if len(self.callers) >= self._enough:
+            return
         self._gathered = loop.create_future()
         timer = loop.call_later(longest, self._end)
         try:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from crossbar_appstore.datastore.commits import Change
+from crossbar_appstore.datastore.commits import Change, _Caller, _Queue
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import Conflict, Fault, TimedOut, Unreachable
 from crossbar_appstore.datastore.store import Datastore
@@ -237,6 +237,22 @@ async def test_a_group_is_bounded(
     await together(*map(adding, range(20)))
     assert proxy.count("PUT") == 3
     assert (await couch.open_doc(database, "x"))["seen"] == list(range(20))
+
+
+@pytest.mark.parametrize(("waiting", "coming"), [(0, 3), (6, 3), (8, 3), (20, 0)])
+async def test_nobody_is_waited_for_once_there_are_enough(
+    waiting: int, coming: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crossbar_appstore.datastore.commits._MOST", 8)
+    callers = [_Caller(adding(number), asyncio.get_running_loop().create_future()) for number in range(23)]
+    queue = _Queue(callers[:waiting])
+    gathering = asyncio.ensure_future(queue.gather(3, 3_600))
+    await asyncio.sleep(0)
+    for caller in callers[waiting : waiting + coming]:
+        queue.join(caller)
+    async with asyncio.timeout(60):
+        await gathering
+    assert queue.callers == callers[: waiting + coming]
 
 
 async def test_documents_do_not_wait_for_each_other(proxy: FaultProxy, store: Datastore, database: str) -> None:
