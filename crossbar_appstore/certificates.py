@@ -18,9 +18,9 @@ _PLACES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """Where OpenSSL looks for certificates, if it is not to look where it would by itself."""
 
 
-def context(url: str) -> ssl.SSLContext | bool:
-    """What aiohttp wants to be given for requests to this address: its own context where that is not used."""
-    return ssl.create_default_context() if url.startswith("https:") else True
+def context(url: str) -> ssl.SSLContext | None:
+    """What requests to this address trust; None where it is not asked over TLS."""
+    return ssl.create_default_context() if url.startswith("https:") else None
 
 
 @contextmanager

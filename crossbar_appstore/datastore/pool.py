@@ -36,12 +36,15 @@ class Pool:
         address: ``http[s]://host:port``; a path is no part of it.
         headers: of every request.
         timeouts: of every request.
+        tls: what is trusted over ``https``; what the machine trusts, where nothing is said.
     """
 
-    def __init__(self, address: URL, headers: Mapping[str, str], timeouts: Timeouts) -> None:
+    def __init__(
+        self, address: URL, headers: Mapping[str, str], timeouts: Timeouts, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._host = address.host or ""
         self._port = address.port or 80
-        self._tls = ssl.create_default_context() if address.scheme == "https" else None
+        self._tls = (tls or ssl.create_default_context()) if address.scheme == "https" else None
         self._timeouts = timeouts
         host = f"[{self._host}]" if ":" in self._host else self._host
         named = host if address.is_default_port() else f"{host}:{self._port}"

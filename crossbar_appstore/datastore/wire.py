@@ -54,7 +54,8 @@ class Wire:
         credentials = _authorization(user or address.user, password or address.password)
         if credentials is not None:
             self._headers["Authorization"] = credentials
-        self._pool = Pool(address, self._headers, timeouts)
+        self._tls = certificates.context(self.address)
+        self._pool = Pool(address, self._headers, timeouts, self._tls)
         self._client: CouchDB | None = None
         self._feeds: aiohttp.ClientSession | None = None
         self._locked_until = 0.0
@@ -63,7 +64,7 @@ class Wire:
     def client(self) -> CouchDB:
         """aiocouch's own object; for its public surface."""
         if self._client is None:
-            connector = aiohttp.TCPConnector(ssl=certificates.context(self.address))
+            connector = aiohttp.TCPConnector(ssl=self._tls or True)
             self._client = CouchDB(self.address, connector=connector, middlewares=(self._sign,))
             self._feeds = self._client._server._http_session
             # The type that aiocouch states is aiohttp's; of that it uses what ours has.
