@@ -36,19 +36,17 @@ def in_front(servers: Iterable[int]) -> Iterator[None]:
     eager = [0, *(thread for pid in servers for thread in _threads(pid))]
     try:
         _schedule(eager, "SCHED_RR", 1)
-    except (AttributeError, PermissionError):
-        yield
-        return
-    try:
         yield
     finally:
         _schedule(eager, "SCHED_OTHER", 0)
 
 
 def _schedule(threads: Iterable[int], policy: str, priority: int) -> None:
-    """Raises AttributeError where there are no such policies, PermissionError where we may not choose this one."""
+    """Where there are no such policies, or we may not choose this one, all stays as it is."""
+    if not hasattr(os, policy):
+        return
     for thread in threads:
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.sched_setscheduler(thread, getattr(os, policy), os.sched_param(priority))
 
 

@@ -57,10 +57,25 @@ def test_who_is_in_front_goes_back_afterwards() -> None:
     assert os.sched_getscheduler(0) == before
 
 
-def test_who_may_not_be_in_front_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise PermissionError
+def test_who_may_not_be_in_front_is_not_and_leaves_nobody_else_there(
+    child: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, schedule = os.sched_getscheduler(0), os.sched_setscheduler
+    theirs = os.sched_getscheduler(child)
 
-    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    def refuse_the_child(thread: int, policy: int, param: os.sched_param) -> None:
+        if thread == child:
+            raise PermissionError
+        schedule(thread, policy, param)
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse_the_child)
+    with in_front([child]):
+        assert os.sched_getscheduler(child) == theirs
+    assert os.sched_getscheduler(0) == before
+
+
+def test_without_such_policies_all_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = os.sched_getscheduler(0)
+    monkeypatch.delattr(os, "SCHED_RR")
     with in_front(()):
-        assert os.sched_getscheduler(0) == os.SCHED_OTHER
+        assert os.sched_getscheduler(0) == before
