@@ -74,6 +74,15 @@ async def test_leaving_the_context_ends_the_process(tmp_path: Path, embedded_cac
         _ = couch.pid
 
 
+async def test_what_was_made_just_before_the_end_is_there_afterwards(tmp_path: Path, embedded_cache: Path) -> None:
+    couch = EmbeddedCouchDB(data_dir=tmp_path / "data", cache=embedded_cache)
+    for number in range(5):
+        async with couch:
+            assert await put(f"{couch.url}/made-{number}") == 201
+    async with couch:
+        assert [(await get(f"{couch.url}/made-{number}"))[0] for number in range(5)] == [200] * 5
+
+
 KILLED = """
 import asyncio, sys
 from pathlib import Path

@@ -12,6 +12,7 @@ const { createRequire } = require('node:module');
 
 const [installation, port, host, databases, ...options] = process.argv.slice(2);
 const portTaken = 98;
+const longestFarewell = 2000; // milliseconds
 
 // PouchDB Server logs a failed listen and stays; its caller needs to know.
 const listen = http.Server.prototype.listen;
@@ -27,8 +28,14 @@ http.Server.prototype.listen = function (...options) {
 // After that line nobody reads standard output, and a full pipe would stop the server. Its log goes to a file.
 process.stdout.write = () => true;
 
-process.stdin.on('end', () => process.exit(0));
-process.stdin.on('error', () => process.exit(0));
+// A new database is answered for before it is written down in the list of databases; whoever ends between the two has
+// lost it. What asks for the list is answered after all that was to be written there.
+const end = () => {
+  setTimeout(() => process.exit(0), longestFarewell);
+  http.get({ host, port, path: '/_all_dbs' }, () => process.exit(0)).on('error', () => process.exit(0));
+};
+process.stdin.once('end', end);
+process.stdin.once('error', end);
 process.stdin.resume();
 
 process.argv.splice(2, process.argv.length, '--port', port, '--host', host, '--dir', databases, ...options);
