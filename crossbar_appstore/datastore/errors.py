@@ -55,6 +55,13 @@ class NoMasterAccount(DatastoreError):
     """No master account is configured, and there is no account at all that could be it."""
 
 
+class Closed(DatastoreError):
+    """Our connections were closed, as the service ends: nothing is asked any more."""
+
+    def __init__(self) -> None:
+        super().__init__("the connections to CouchDB were closed")
+
+
 class Troubled(DatastoreError):
     """CouchDB gave no answer that tells anything about the document."""
 

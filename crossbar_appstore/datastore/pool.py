@@ -10,6 +10,7 @@ from typing import Final
 from yarl import URL
 
 from .connection import Connection, NoReply, Reply
+from .errors import Closed
 
 MOST_CONNECTIONS: Final = 64
 IDLE_SECONDS: Final = 4.0
@@ -52,6 +53,7 @@ class Pool:
         self._idle: list[Connection] = []
         self._all: set[Connection] = set()
         self._places = asyncio.Semaphore(MOST_CONNECTIONS)
+        self._is_closed = False
 
     async def request(
         self, method: str, target: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
@@ -65,6 +67,7 @@ class Pool:
             headers: in addition to those of every request.
 
         Raises:
+            Closed: the pool was closed.
             OSError: no connection, or it broke (TimeoutError: too slow).
             BrokenReply: that was no HTTP.
         """
@@ -86,6 +89,7 @@ class Pool:
             self._places.release()
 
     async def _exchange(self, method: str, data: bytes, deadline: float) -> Reply:
+        self._refuse_if_closed()
         is_head = method == "HEAD"
         used = self._take()
         if used is not None:
@@ -119,7 +123,14 @@ class Pool:
                 lambda: Connection(timeouts.read, IDLE_SECONDS, self._forget), self._host, self._port, ssl=self._tls
             )
         self._all.add(connection)
+        if self._is_closed:
+            connection.close()
+        self._refuse_if_closed()
         return connection
+
+    def _refuse_if_closed(self) -> None:
+        if self._is_closed:
+            raise Closed
 
     def _forget(self, connection: Connection) -> None:
         self._all.discard(connection)
@@ -127,7 +138,8 @@ class Pool:
             self._idle.remove(connection)
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, and open none any more."""
+        self._is_closed = True
         for connection in list(self._all):
             connection.close()
         # The transports close at the loop's next turn.

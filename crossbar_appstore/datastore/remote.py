@@ -65,6 +65,7 @@ class Remote:
         return self._wire.address
 
     async def __aenter__(self) -> Self:
+        self.open()
         return self
 
     async def __aexit__(
@@ -72,8 +73,12 @@ class Remote:
     ) -> None:
         await self.close()
 
+    def open(self) -> None:
+        """Allow requests after a ``close``; before one they are allowed anyway."""
+        self._wire.open()
+
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; requests raise Closed then."""
         await self._wire.close()
 
     def _client(self, database: str) -> CouchDB:

@@ -60,6 +60,7 @@ class Datastore:
         couch.on_write = self._wrote
 
     async def __aenter__(self) -> Self:
+        self.couch.open()
         if self._feeds:
             self._updates.start()
             self.catalogue.start()

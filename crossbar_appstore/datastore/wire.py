@@ -10,6 +10,7 @@ itself is left to the feeds, which never end.
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
@@ -23,7 +24,7 @@ from crossbar_appstore.json_codec import Json, JsonObject, dumps
 
 from .connection import BrokenReply, Reply
 from .counters import Counters
-from .errors import DatastoreError, Misconfigured, TimedOut, Unreachable
+from .errors import Closed, DatastoreError, Misconfigured, TimedOut, Unreachable
 from .pauses import pause
 from .pool import Pool, Timeouts
 from .session import Session
@@ -39,7 +40,11 @@ _JSON: Final = {"Content-Type": "application/json"}
 
 
 class Wire:
-    """One connection pool to one CouchDB. Opened by the first request, inside the running loop."""
+    """One connection pool to one CouchDB. Opened by the first request, inside the running loop.
+
+    Once closed it stays closed until ``open``: whoever still works while the service ends shall not connect anew, as
+    nobody would close that.
+    """
 
     def __init__(
         self, url: str, user: str | None, password: str | None, timeouts: Timeouts, counters: Counters
@@ -55,14 +60,18 @@ class Wire:
         if credentials is not None:
             self._headers["Authorization"] = credentials
         self._tls = certificates.context(self.address)
-        self._pool = Pool(address, self._headers, timeouts, self._tls)
+        self._new_pool = partial(Pool, address, self._headers, timeouts, self._tls)
+        self._pool = self._new_pool()
         self._client: CouchDB | None = None
         self._feeds: aiohttp.ClientSession | None = None
         self._locked_until = 0.0
+        self._is_closed = False
 
     @property
     def client(self) -> CouchDB:
-        """aiocouch's own object; for its public surface."""
+        """aiocouch's own object; for its public surface. Raises Closed."""
+        if self._is_closed:
+            raise Closed
         if self._client is None:
             connector = aiohttp.TCPConnector(ssl=self._tls or True)
             self._client = CouchDB(self.address, connector=connector, middlewares=(self._sign,))
@@ -72,8 +81,15 @@ class Wire:
             self._client._server._http_session = session
         return self._client
 
+    def open(self) -> None:
+        """Allow requests, after a ``close`` too."""
+        if self._is_closed:
+            self._pool = self._new_pool()
+        self._is_closed = False
+
     async def close(self) -> None:
-        """Close every connection; the next request would open new ones."""
+        """Close every connection; from now on every request raises Closed."""
+        self._is_closed = True
         self._client = None
         feeds, self._feeds = self._feeds, None
         if feeds is not None:

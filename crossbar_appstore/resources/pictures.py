@@ -68,8 +68,13 @@ class Pictures:
         task = self._loading.get(key)
         if task is None:
             task = self._loading[key] = asyncio.create_task(self._load(key))
-            task.add_done_callback(lambda _: self._loading.pop(key, None))
+            task.add_done_callback(partial(self._loaded, key))
         return await asyncio.shield(task)
+
+    def _loaded(self, key: Key, task: "asyncio.Task[bytes]") -> None:
+        del self._loading[key]
+        if not task.cancelled():
+            task.exception()  # looked at, even if every asker is gone
 
     async def _load(self, key: Key) -> bytes:
         database, doc_id, name, digest = key

@@ -8,6 +8,7 @@ from crossbar_appstore.crossbar.errors import (
     DatastoreUnreachable,
 )
 from crossbar_appstore.datastore.errors import (
+    Closed,
     Conflict,
     DatabaseMissing,
     DatastoreError,
@@ -35,7 +36,7 @@ def translate(error: Exception) -> CrossbarError | None:
             return BadIdentifier(cause=error.doc_id)
         case Conflict():
             return DatastoreConflict()
-        case Unreachable() | TimedOut():
+        case Unreachable() | TimedOut() | Closed():
             return DatastoreUnreachable()
         case Misconfigured():
             return DatastoreUnreachable(retry_after=_MISCONFIGURED_RETRY)

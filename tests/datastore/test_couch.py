@@ -7,6 +7,7 @@ import pytest
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import (
     AttachmentMissing,
+    Closed,
     Conflict,
     DatabaseMissing,
     DocumentMissing,
@@ -257,11 +258,13 @@ async def test_every_write_is_told_of_before_the_caller_hears(couch: Couch, data
     ]
 
 
-async def test_a_closed_client_opens_again(couchdb_url: str, database: str) -> None:
+async def test_a_closed_client_asks_nothing_until_it_is_opened_again(couchdb_url: str, database: str) -> None:
     client = Couch(couchdb_url + "/")
-    await client.close()
     assert not client.address.endswith("/")
-    async with client:
-        assert await client.database_exists(database)
     assert await client.database_exists(database)
     await client.close()
+    for ask in (lambda: client.database_exists(database), client.server, lambda: client.open_doc(database, "x")):
+        with pytest.raises(Closed):
+            await ask()
+    async with client:
+        assert await client.database_exists(database)

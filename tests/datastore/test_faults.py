@@ -7,6 +7,7 @@ import pytest
 
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import (
+    Closed,
     Conflict,
     DatabaseMissing,
     DatastoreError,
@@ -74,6 +75,26 @@ async def test_a_silent_server_times_out(behind: Couch, proxy: FaultProxy, datab
         await behind.open_doc(database, "x")
     with pytest.raises(TimedOut):
         await behind.save_doc(database, {"_id": "x"})
+    assert len(proxy.requests) == 2
+
+
+async def test_what_is_under_way_when_the_client_is_closed_does_not_connect_again(
+    proxy: FaultProxy, database: str
+) -> None:
+    proxy.fail(broken.Fault.STALL)
+    client = Couch(proxy.url, timeouts=QUICK)
+    reading = asyncio.ensure_future(client.open_doc(database, "x"))
+    saving = asyncio.ensure_future(client.save_doc(database, {"_id": "x"}))
+    async with asyncio.timeout(5):
+        while len(proxy.requests) < 2:
+            await asyncio.sleep(0.01)
+    await client.close()
+    with pytest.raises(Closed):
+        await reading
+    # It may have been saved.
+    with pytest.raises(Unreachable):
+        await saving
+    assert (client._wire._client, client._wire._feeds) == (None, None)
     assert len(proxy.requests) == 2
 
 

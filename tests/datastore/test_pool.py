@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from yarl import URL
 
 from crossbar_appstore.datastore.connection import BrokenReply, NoReply
+from crossbar_appstore.datastore.errors import Closed
 from crossbar_appstore.datastore.pool import Pool, Timeouts
 
 QUICK = Timeouts(connect=0.5, read=0.3, total=0.8)
@@ -336,6 +337,23 @@ async def test_a_long_request_is_no_silence() -> None:
 
     async with pooled(slow, Timeouts(connect=1, read=0.3, total=20)) as (_, pool):
         assert (await pool.request("PUT", "/x", b"x" * length)).status == 200
+
+
+# Closing
+
+
+async def test_whoever_waits_while_it_is_closed_leaves_nothing_open() -> None:
+    async with pooled(always(OK)) as (server, pool):
+        asking = asyncio.ensure_future(pool.request("GET", "/x"))
+        await asyncio.sleep(0)  # it connects now
+        await pool.close()
+        with pytest.raises(Closed):
+            await asking
+        with pytest.raises(Closed):
+            await pool.request("GET", "/x")
+        await asyncio.sleep(0.05)
+        assert not pool._all
+        assert not server.heads
 
 
 # Addresses
