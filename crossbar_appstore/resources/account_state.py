@@ -30,13 +30,14 @@ async def account_state(reading: Reading, account_id: str) -> tuple[Snapshot, Ac
     snapshot = await reading.catalogue()
     master = snapshot.master_account_id
     database = account_db(account_id)
+    plan_views = await _plan_views(reading, account_id, master)
     await reading.ahead(
         documents=[(database, DOCUMENT_ID), (database, WHITELABEL), *_of_services(account_id)],
-        views=await _plan_views(reading, account_id, master),
+        views=plan_views,
         families=[(database, app_overrides.PREFIX)],
     )
     services = await _services(reading, account_id, master)
-    plan_apps = await _plan_apps(reading, account_id, services, master)
+    plan_apps = await _plan_apps(reading, services, plan_views)
     fallback = fallback_account(plan_apps, services)
     if fallback is not None and fallback != account_id:
         plan_apps = await _reseller_apps(reading, fallback, master)
@@ -55,9 +56,9 @@ async def account_state(reading: Reading, account_id: str) -> tuple[Snapshot, Ac
 
 
 async def _reseller_apps(reading: Reading, reseller_id: str, master: str) -> JsonObject:
-    views = await _plan_views(reading, reseller_id, master)
-    await reading.ahead(documents=_of_services(reseller_id), views=views)
-    return await _plan_apps(reading, reseller_id, await _services(reading, reseller_id, master), master)
+    plan_views = await _plan_views(reading, reseller_id, master)
+    await reading.ahead(documents=_of_services(reseller_id), views=plan_views)
+    return await _plan_apps(reading, await _services(reading, reseller_id, master), plan_views)
 
 
 def _of_services(account_id: str) -> tuple[tuple[str, str], tuple[str, str]]:
@@ -82,9 +83,11 @@ async def _plan_views(reading: Reading, account_id: str, master: str) -> list[tu
     return [] if known is None else [(account_db(account_id), _OBJECT_PLANS)]
 
 
-async def _plan_apps(reading: Reading, account_id: str, services: JsonObject | None, master: str) -> JsonObject:
+async def _plan_apps(
+    reading: Reading, services: JsonObject | None, plan_views: Sequence[tuple[str, str]]
+) -> JsonObject:
     attached: list[tuple[str, Json]] = []
-    for view in await _plan_views(reading, account_id, master):
+    for view in plan_views:
         attached += [(row.id, row.value) for row in await reading.rows(*view) or () if row.id is not None]
     references = plan_references(services, attached)
     if not references:
