@@ -89,7 +89,7 @@ class Pool:
             self._places.release()
 
     async def _exchange(self, method: str, data: bytes, deadline: float) -> Reply:
-        self._refuse_if_closed()
+        self.refuse_if_closed()
         is_head = method == "HEAD"
         used = self._take()
         if used is not None:
@@ -125,10 +125,11 @@ class Pool:
         self._all.add(connection)
         if self._is_closed:
             connection.close()
-        self._refuse_if_closed()
+        self.refuse_if_closed()
         return connection
 
-    def _refuse_if_closed(self) -> None:
+    def refuse_if_closed(self) -> None:
+        """Raises Closed."""
         if self._is_closed:
             raise Closed
 
@@ -136,6 +137,10 @@ class Pool:
         self._all.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
+
+    def open(self) -> None:
+        """Allow requests, after a ``close`` too."""
+        self._is_closed = False
 
     async def close(self) -> None:
         """Close every connection, and open none any more."""

@@ -10,7 +10,6 @@ itself is left to the feeds, which never end.
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from functools import partial
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
@@ -24,7 +23,7 @@ from crossbar_appstore.json_codec import Json, JsonObject, dumps
 
 from .connection import BrokenReply, Reply
 from .counters import Counters
-from .errors import Closed, DatastoreError, Misconfigured, TimedOut, Unreachable
+from .errors import DatastoreError, Misconfigured, TimedOut, Unreachable
 from .pauses import pause
 from .pool import Pool, Timeouts
 from .session import Session
@@ -60,18 +59,15 @@ class Wire:
         if credentials is not None:
             self._headers["Authorization"] = credentials
         self._tls = certificates.context(self.address)
-        self._new_pool = partial(Pool, address, self._headers, timeouts, self._tls)
-        self._pool = self._new_pool()
+        self._pool = Pool(address, self._headers, timeouts, self._tls)
         self._client: CouchDB | None = None
         self._feeds: aiohttp.ClientSession | None = None
         self._locked_until = 0.0
-        self._is_closed = False
 
     @property
     def client(self) -> CouchDB:
         """aiocouch's own object; for its public surface. Raises Closed."""
-        if self._is_closed:
-            raise Closed
+        self._pool.refuse_if_closed()
         if self._client is None:
             connector = aiohttp.TCPConnector(ssl=self._tls or True)
             self._client = CouchDB(self.address, connector=connector, middlewares=(self._sign,))
@@ -83,18 +79,16 @@ class Wire:
 
     def open(self) -> None:
         """Allow requests, after a ``close`` too."""
-        if self._is_closed:
-            self._pool = self._new_pool()
-        self._is_closed = False
+        self._pool.open()
 
     async def close(self) -> None:
         """Close every connection; from now on every request raises Closed."""
-        self._is_closed = True
         self._client = None
         feeds, self._feeds = self._feeds, None
+        # First, as from then on nobody can connect anew.
+        await self._pool.close()
         if feeds is not None:
             await feeds.close()
-        await self._pool.close()
 
     async def ask(self, subject: Subject, operation: Callable[[], Awaitable[T]]) -> T:
         """Run a read; ask again, twice at most, where the connection failed.
