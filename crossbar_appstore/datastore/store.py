@@ -9,7 +9,7 @@ from typing import Self
 from crossbar_appstore.json_codec import Json, JsonObject
 
 from .ages import FeedAges
-from .cache import Cache, Limits
+from .cache import Cache, Limits, name_of
 from .catalogue import Catalogue
 from .changes import Feed
 from .commits import ATTEMPTS, Change, Commits, has_inline_attachments
@@ -107,15 +107,10 @@ class Datastore:
         return self._documents.peek((database, doc_id))
 
     async def open_many(self, wanted: Iterable[tuple[str, str]]) -> list[Known]:
-        """Several documents (database, id), asked for in parallel, in their order; errors as ``open``."""
+        """Several documents (database, id), asked for together, in their order; errors as ``open``."""
         keys = list(wanted)
-        known = [self._documents.peek(key) for key in keys]
-        fetched = iter(
-            await asyncio.gather(
-                *(self._documents.get(key) for key, answer in zip(keys, known, strict=True) if answer is None)
-            )
-        )
-        return [next(fetched) if answer is None else answer for answer in known]
+        await asyncio.gather(*self._documents.asking(map(name_of, keys)))
+        return [await self._documents.get(key) for key in keys]
 
     async def rows(self, database: str, view: str, **query: Json) -> KnownRows:
         """The rows of a small view, cached as documents are; ``query`` as ``Couch.view`` takes it.
