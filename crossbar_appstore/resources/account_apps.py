@@ -6,7 +6,6 @@ replies are kept apart from that, once for all of them. The documents themselves
 them: for a reply that nobody else has asked for, or a change.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from crossbar_appstore.kazoo.ids import account_db
 from crossbar_appstore.memo import Memo
 from crossbar_appstore.resources.account_state import account_state
 from crossbar_appstore.resources.prepared import Prepared, PreparedReplies
+from crossbar_appstore.resources.shared_work import SharedWork
 
 log = logging.getLogger(__name__)
 
@@ -148,7 +148,7 @@ class AppStore:
     def __init__(self, store: Datastore) -> None:
         self._store = store
         self._current: Memo[str, AccountApps] = Memo(store.moments, _MOST_IN_A_MOMENT)
-        self._looking: dict[tuple[str, int], asyncio.Task[AccountApps]] = {}
+        self._looking: SharedWork[tuple[str, int], AccountApps] = SharedWork()
         # The least recently used come first; an OrderedDict would take more memory for that.
         self._remembered: dict[str, _Remembered] = {}
         self._replies = PreparedReplies()
@@ -163,11 +163,11 @@ class AppStore:
         if current is not None:
             return current
         moment = self._store.moments.now()
-        looking = self._looking.get((account_id, moment))
+        key = (account_id, moment)
         # Where somebody is looking, it was found out already that it is not as before.
-        current = self._as_before(account_id) if looking is None else None
+        current = None if key in self._looking else self._as_before(account_id)
         if current is None:
-            current = await asyncio.shield(looking or self._look(account_id, moment))
+            current = await self._looking.result(key, partial(self._look, account_id))
         self._current.put(account_id, current, moment)
         return current
 
@@ -182,19 +182,7 @@ class AppStore:
         load = partial(self._load, account_id)
         return AccountApps(snapshot, remembered.likeness, remembered.own, self._replies, load)
 
-    def _look(self, account_id: str, moment: int) -> "asyncio.Task[AccountApps]":
-        """Look once for all who ask in the same moment."""
-        key = (account_id, moment)
-        looking = self._looking[key] = asyncio.ensure_future(self._looked_at_again(account_id))
-        looking.add_done_callback(partial(self._looked, key))
-        return looking
-
-    def _looked(self, key: tuple[str, int], looking: "asyncio.Task[AccountApps]") -> None:
-        del self._looking[key]
-        if not looking.cancelled():
-            looking.exception()  # looked at, even if every asker is gone
-
-    async def _looked_at_again(self, account_id: str) -> AccountApps:
+    async def _look(self, account_id: str) -> AccountApps:
         """What was decided before if everything is as it was, else what the rules say now."""
         remembered = self._remembered.get(account_id)
         if remembered is not None:

@@ -1,6 +1,5 @@
 """Attachments that are shown: what their documents say of them, and their bytes."""
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from crossbar_appstore.crossbar.context import Binary
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import account_db
+from crossbar_appstore.resources.shared_work import SharedWork
 
 CACHE_CONTROL: Final = "public, max-age=86400, stale-while-revalidate=604800"
 _UNTYPED: Final = "application/octet-stream"
@@ -53,7 +53,7 @@ class Pictures:
         self._most_bytes = most_bytes
         self._bytes = 0
         self._bodies: OrderedDict[Key, bytes] = OrderedDict()
-        self._loading: dict[Key, asyncio.Task[bytes]] = {}
+        self._loading: SharedWork[Key, bytes] = SharedWork()
 
     def reply(self, account_id: str, document: JsonObject, attached: Attached) -> Binary:
         """The picture as a reply; its bytes are loaded when they are needed."""
@@ -65,16 +65,7 @@ class Pictures:
         if body is not None:
             self._bodies.move_to_end(key)
             return body
-        task = self._loading.get(key)
-        if task is None:
-            task = self._loading[key] = asyncio.create_task(self._load(key))
-            task.add_done_callback(partial(self._loaded, key))
-        return await asyncio.shield(task)
-
-    def _loaded(self, key: Key, task: "asyncio.Task[bytes]") -> None:
-        del self._loading[key]
-        if not task.cancelled():
-            task.exception()  # looked at, even if every asker is gone
+        return await self._loading.result(key, partial(self._load, key))
 
     async def _load(self, key: Key) -> bytes:
         database, doc_id, name, digest = key
