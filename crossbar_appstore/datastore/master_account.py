@@ -16,8 +16,8 @@ from .replies import ViewRow
 class Settings(Protocol):
     """``system_config``, as ``configuration.Configuration`` reads it."""
 
-    async def get(self, category: str, key: str, default: Json = None) -> Json:
-        """The value of a key of a category."""
+    async def get(self, category: str, key: str, default: Json = None, *, newest: bool = False) -> Json:
+        """The value of a key of a category, perhaps of a moment ago if it need not be the newest."""
         ...
 
 
@@ -36,17 +36,26 @@ class MasterAccount:
             NoMasterAccount: no account exists.
             DatastoreError: CouchDB does not say.
         """
-        configured = await self._settings.get("accounts", "master_account_id")
-        if isinstance(configured, str) and is_account_id(configured):
+        configured = await self._configured()
+        if configured is not None:
             return configured
-        # An account, once the oldest, stays the oldest.
         if self._oldest is None:
-            self._oldest = await self._find_oldest()
+            oldest = await self._find_oldest()
+            # Once more, after the accounts: what was known of the configuration may be older than they are.
+            configured = await self._configured(newest=True)
+            if configured is not None:
+                return configured
+            # An account, once the oldest, stays the oldest.
+            self._oldest = oldest
         return self._oldest
 
     async def database(self) -> str:
         """The master account's database, unencoded."""
         return account_db(await self.id())
+
+    async def _configured(self, *, newest: bool = False) -> str | None:
+        value = await self._settings.get("accounts", "master_account_id", newest=newest)
+        return value if isinstance(value, str) and is_account_id(value) else None
 
     async def _find_oldest(self) -> str:
         try:

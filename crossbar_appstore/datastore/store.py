@@ -53,7 +53,7 @@ class Datastore:
         self._commits = Commits(self._documents, self._save, self.counters)
         self._rows = Cache(RowsKind(couch), self._board, self._outside, ages, self.counters, _FEW)
         self._families = Cache(FamilyKind(couch), self._board, self._outside, ages, self.counters)
-        self.config = Configuration(self.open)
+        self.config = Configuration(self.open, self._open_newest)
         self.master = MasterAccount(couch, self.config)
         self.catalogue = Catalogue(couch, self.master, self._board, self.counters, check)
         self.readings = Readings(self._documents, self._rows, self._families, self.catalogue)
@@ -111,6 +111,9 @@ class Datastore:
         keys = list(wanted)
         await asyncio.gather(*self._documents.asking(map(name_of, keys)))
         return [await self._documents.get(key) for key in keys]
+
+    async def _open_newest(self, database: str, doc_id: str) -> Known:
+        return await self._documents.refresh((database, doc_id))
 
     async def rows(self, database: str, view: str, **query: Json) -> KnownRows:
         """The rows of a small view, cached as documents are; ``query`` as ``Couch.view`` takes it.

@@ -119,4 +119,4 @@ def configuration(couch: Couch) -> Configuration:
         except (DocumentMissing, DatabaseMissing):
             return Known(None)
 
-    return Configuration(open_document)
+    return Configuration(open_document, open_document)

@@ -57,3 +57,16 @@ async def test_the_master_account_is_configured_or_else_the_oldest(alone: Couch)
         assert await store.master.id() == "d" * 32
         await store.update("system_config", "accounts", lambda _: {"default": {"master_account_id": "no id"}})
         assert await store.master.id() == "b" * 32
+
+
+async def test_no_other_account_is_the_master_account_while_the_configuration_is_news(alone: Couch) -> None:
+    async with Datastore(Couch(alone.address), feeds=False) as store:
+        with pytest.raises(NoMasterAccount):
+            await store.master.id()
+        # Somebody else makes two accounts in the same second, and says which is which.
+        await alone.create_database("accounts")
+        await ensure(alone, "accounts", ["accounts"])
+        await alone.save_docs("accounts", [account("a", pvt_created=20), account("b", pvt_created=20)])
+        await alone.create_database("system_config")
+        await alone.save_doc("system_config", {"_id": "accounts", "default": {"master_account_id": "b" * 32}})
+        assert await store.master.id() == "b" * 32
