@@ -14,7 +14,7 @@ from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.embedded import EmbeddedCouchDB
 from tests.browser.page_server import page_served
 from tests.browser.service import Service
-from tests.browser.system import Customer, System, make_system
+from tests.browser.system import Customer, Person, System, make_system
 from tests.browser.tab import PATIENCE, Tab
 from tests.conftest import Need
 
@@ -54,7 +54,15 @@ async def couch(couchdb: EmbeddedCouchDB) -> AsyncIterator[Couch]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def service(couchdb: EmbeddedCouchDB, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+async def operator(couch: Couch) -> Person:
+    """The master account's administrator, on a system that is complete before a service runs: none may be behind."""
+    return await make_system(couch)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def service(
+    couchdb: EmbeddedCouchDB, operator: Person, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Service]:
     """Two workers: whichever of them a connection of the browser ends at, the page has to be right."""
     log = tmp_path_factory.mktemp("browser-service") / "service.log"
     async with Service(couchdb.url, log, workers=2) as running:
@@ -62,8 +70,7 @@ async def service(couchdb: EmbeddedCouchDB, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def system(couch: Couch, service: Service) -> AsyncIterator[System]:
-    operator = await make_system(couch)
+async def system(couch: Couch, operator: Person, service: Service) -> AsyncIterator[System]:
     async with aiohttp.ClientSession() as client:
         made = System(couch, service.api, operator, client)
         await made.log_in()
