@@ -47,5 +47,5 @@ def _version(package: str) -> str | None:
 
 def _wrk_version() -> str:
     command = shutil.which("wrk") or "wrk"
-    shown = subprocess.run([command, "-v"], capture_output=True, text=True, check=False).stdout  # noqa: S603
+    shown = subprocess.run([command, "-v"], capture_output=True, text=True, check=False).stdout  # noqa: S603 (fixed words)
     return " ".join(shown.split("Copyright")[0].split())
