@@ -7,25 +7,23 @@ from crossbar_appstore.json_codec import Json
 from .known import Known
 
 DATABASE = "system_config"
-Open = Callable[[str, str], Awaitable[Known]]
 
 
 class Configuration:
     """Reads the ``default`` section, which holds for every node and zone; overrides for single nodes are not ours."""
 
-    def __init__(self, open_document: Open, open_newest: Open) -> None:
+    def __init__(self, open_document: Callable[[str, str], Awaitable[Known]]) -> None:
         self._open = open_document
-        self._open_newest = open_newest
 
-    async def get(self, category: str, key: str, default: Json = None, *, newest: bool = False) -> Json:
-        """The value of ``key`` in the document ``category``; ``newest`` as CouchDB has it now, whatever is known.
+    async def get(self, category: str, key: str, default: Json = None) -> Json:
+        """The value of ``key`` in the document ``category``.
 
         A key that is missing, null or an empty string counts as missing, as in ``kapps_config``: ``default`` then.
 
         Raises:
-            DatastoreError: CouchDB is away, and the category was never read, or is to be the newest.
+            DatastoreError: CouchDB is away, and the category was never read.
         """
-        document = (await (self._open_newest if newest else self._open)(DATABASE, category)).document
+        document = (await self._open(DATABASE, category)).document
         section = (document or {}).get("default")
         value = section.get(key) if isinstance(section, dict) else None
         return default if value is None or value == "" else value

@@ -53,8 +53,8 @@ class Datastore:
         self._commits = Commits(self._documents, self._save, self.counters)
         self._rows = Cache(RowsKind(couch), self._board, self._outside, ages, self.counters, _FEW)
         self._families = Cache(FamilyKind(couch), self._board, self._outside, ages, self.counters)
-        self.config = Configuration(self.open, self._open_newest)
-        self.master = MasterAccount(couch, self.config)
+        self.config = Configuration(self.open)
+        self.master = MasterAccount(couch, self.config, Configuration(self._open_newest))
         self.catalogue = Catalogue(couch, self.master, self._board, self.counters, check)
         self.readings = Readings(self._documents, self._rows, self._families, self.catalogue)
         couch.on_write = self._wrote

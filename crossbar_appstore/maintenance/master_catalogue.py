@@ -8,12 +8,13 @@ from typing import Final, Self
 from crossbar_appstore.datastore.catalogue_loading import VIEW
 from crossbar_appstore.datastore.configuration import Configuration
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.errors import DatabaseMissing, DocumentMissing, ViewMissing
+from crossbar_appstore.datastore.errors import DocumentMissing, ViewMissing
 from crossbar_appstore.datastore.known import Known
 from crossbar_appstore.datastore.master_account import MasterAccount
 from crossbar_appstore.datastore.snapshot import in_view_order, is_app
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import account_db
+from crossbar_appstore.maintenance.reading import stored
 
 APP_TYPE: Final = "app"
 
@@ -114,9 +115,6 @@ def configuration(couch: Couch) -> Configuration:
     """``system_config``, read from CouchDB each time."""
 
     async def open_document(database: str, doc_id: str) -> Known:
-        try:
-            return Known(await couch.open_doc(database, doc_id))
-        except (DocumentMissing, DatabaseMissing):
-            return Known(None)
+        return Known(await stored(couch, database, doc_id))
 
-    return Configuration(open_document, open_document)
+    return Configuration(open_document)

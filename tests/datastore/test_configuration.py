@@ -9,7 +9,7 @@ def configured(document: JsonObject | None) -> Configuration:
     async def open_document(database: str, category: str) -> Known:
         return Known(document if (database, category) == ("system_config", "crossbar") else None)
 
-    return Configuration(open_document, open_document)
+    return Configuration(open_document)
 
 
 @pytest.mark.parametrize("value", [False, 0, [], {}, "x", 7])
