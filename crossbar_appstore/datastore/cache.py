@@ -1,429 +1,313 @@
-"""A bounded memory of what CouchDB last answered, that knows how far to trust itself.
+"""A bounded cache of parsed values, read once for all who ask at the same time.
 
-An answer is given without asking CouchDB only while it is young (``ages``), no worker wrote to its row of the notice
-board, and no feed named its database. Askers of one key share one read. While CouchDB is away the last answer is
-given, marked stale; what was never known stays an error.
-
-Answers are kept packed, and the most recently used ones unpacked as well: parsed JSON takes ten times the memory.
-What is packed is two objects an answer, a text and bytes, neither of which the garbage collector ever has to visit.
-
-Each answer has a version, a number that another answer to the same question never had before. Whoever made something of
-several answers need not keep them to know whether they still are what they were: versions only grow, so equal sums are
-equal answers.
+A cached value is used without asking CouchDB as long as ``Freshness`` says that it may be. While CouchDB does not
+answer, the value read last is used and marked stale; what was never read is an error.
 """
 
 import asyncio
-import logging
 import time
-from collections import OrderedDict
-from collections.abc import Awaitable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from itertools import count, islice
-from struct import Struct
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
+from functools import partial
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
-from .counters import Counters
-from .errors import DatastoreError, Fault, Troubled, Unreachable
-from .kinds import Ages, Key, Kind
-from .notices import NoticeBoard, row_of
+from cachetools import LRUCache
 
-logger = logging.getLogger(__name__)
+from .client import Availability, Statistics
+from .errors import DatastoreError, Fault, MalformedReply, Troubled
+from .freshness import Freshness, Stamp, row_of
 
-A = TypeVar("A")
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
 
-PATIENCE = 2.5
-"""Seconds that an asker waits for a slow CouchDB where an older answer is known."""
-PROBE_PAUSE = 0.5
-"""Seconds between two tries while CouchDB is away and older answers are given."""
-EARLIEST, LATEST = 0.35, 0.8
-"""The parts of its age limit between which an answer in use is read again in the background.
+MAX_ENTRIES: Final = 20_000
+PATIENCE: Final = 2.5
+"""Seconds that a request waits for a slow CouchDB where an older value is cached."""
+RETRY_SECONDS: Final = 0.5
+"""Seconds after a failed read in which the cached value is used, marked stale, without another try."""
 
-Chance says when, or answers that were once asked for together would be asked for together for ever.
-"""
+Key = tuple[str, str, str]
+"""Kind of value, database, and what of it: a document id, for example."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of a cache: keys, their packed bytes, and how many answers are kept unpacked as well."""
+class SingleFlight(Generic[K, V]):
+    """Runs one piece of work for all who ask for the same key meanwhile; it goes on if those who asked are gone."""
 
-    entries: int = 50_000
-    packed_bytes: int = 16_000_000
-    unpacked: int = 500
+    def __init__(self) -> None:
+        self._tasks: dict[K, asyncio.Task[V]] = {}
 
+    async def run(self, key: K, work: Callable[[], Coroutine[Any, Any, V]]) -> V:
+        """Return or raise what the running work of that key does; where there is none, that of ``work``."""
+        return await asyncio.shield(self._tasks.get(key) or self.start([key], work()))
 
-LIMITS = Limits()
+    def running(self, key: K) -> "asyncio.Task[V] | None":
+        """The task of that key, None if there is none."""
+        return self._tasks.get(key)
 
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """How many writes the two boards knew of at one moment, and when (monotonic) that was."""
-
-    own: int
-    outside: int
-    at: float
-
-
-class _Entry(NamedTuple):
-    """What precedes a packed answer: the numbers of its stamp, its rows of the two boards, and its version."""
-
-    own: int
-    outside: int
-    at: float
-    row: int
-    database_row: int
-    version: int
-
-
-_ENTRY: Final = Struct("=QQdIIQ")
-_VERSION: Final = Struct("=Q")
-_VERSION_AT: Final = _ENTRY.size - _VERSION.size
-_AT_A_TIME: Final = 64
-"""The part of the entries, one in so many, that goes when there are too many: finding the oldest costs a search."""
-
-
-_TOGETHER: Final = 50
-"""Answers that are read with one request at the most."""
-
-
-class Versioned(NamedTuple, Generic[A]):
-    """An answer as it is known, under the name that the cache has for its key."""
-
-    answer: A
-    name: str
-    version: int
-
-
-@dataclass(slots=True)
-class _Flight(Generic[A]):
-    stamp: Stamp
-    task: "asyncio.Task[A]"
-
-
-class Cache(Generic[A]):
-    """Answers by key; the least recently used are dropped."""
-
-    def __init__(
-        self,
-        kind: Kind[A],
-        board: NoticeBoard,
-        outside: NoticeBoard,
-        ages: Ages,
-        counters: Counters,
-        limits: Limits = LIMITS,
-    ) -> None:
-        self._kind = kind
-        self._board = board
-        self._outside = outside
-        self._ages = ages
-        self._counters = counters
-        self._limits = limits
-        # By one text a key: two texts and a tuple would take half as much again as what is packed. The least recently
-        # used come first; an OrderedDict would take twice the memory for that.
-        self._entries: dict[str, bytes] = {}
-        self._unpacked: OrderedDict[str, A] = OrderedDict()
-        self._flights: dict[str, _Flight[A]] = {}
-        # By database: what is read again early.
-        self._early: dict[str, dict[str, None]] = {}
-        self._reading_early: asyncio.Task[None] | None = None
-        self._packed_bytes = 0
-        self._versions = count(1)
-        self._away = False
-        self._probe_at = 0.0
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    @property
-    def packed_bytes(self) -> int:
-        """Bytes of all packed answers."""
-        return self._packed_bytes
-
-    @property
-    def away(self) -> bool:
-        """Whether the last read found CouchDB away."""
-        return self._away
-
-    def peek(self, key: Key) -> A | None:
-        """The answer if it can be trusted now, without waiting; else None."""
-        found = self.peek_versioned(key)
-        return None if found is None else found.answer
-
-    def version(self, names: Iterable[str]) -> int | None:
-        """The sum of the versions of some answers; None if one of them cannot be trusted now."""
-        total = 0
-        entries = self._entries
-        for name in names:
-            entry = entries.get(name)
-            if entry is None or not self._is_trusted(name, entry):
-                return None
-            self._touch(name, entry)
-            self._counters.hits += 1
-            total += _VERSION.unpack_from(entry, _VERSION_AT)[0]
-        return total
-
-    def versioned(self, key: Key) -> Versioned[A] | None:
-        """The answer that is known, however old it may be, with its version."""
-        name = name_of(key)
-        entry = self._entries.get(name)
-        return None if entry is None else self._versioned(name, entry)
-
-    def peek_versioned(self, key: Key) -> Versioned[A] | None:
-        """The answer if it can be trusted now, with its version, without waiting; else None."""
-        name = name_of(key)
-        entry = self._entries.get(name)
-        if entry is None or not self._is_trusted(name, entry):
-            return None
-        self._counters.hits += 1
-        return self._versioned(name, entry)
-
-    async def get(self, key: Key, along: Sequence[Key] = ()) -> A:
-        """The answer: the known one if it can be trusted, else CouchDB's, else the known one marked stale.
-
-        Args:
-            key: what is asked.
-            along: keys of the same database that will be asked for next. Where CouchDB has to be asked for the first
-                one, it is asked for these in the same request, as far as they cannot be trusted either.
-
-        Raises:
-            DatastoreError: nothing is known, and CouchDB does not answer.
-        """
-        answer = self.peek(key)
-        if answer is not None:
-            return answer
-        name = name_of(key)
-        entry = self._entries.get(name)
-        if entry is None:
-            return await asyncio.shield(self._flight(key, along).task)
-        if self._away:
-            # Somebody else's read finds out when CouchDB is back; nobody waits for that.
-            if time.monotonic() >= self._probe_at:
-                self._probe_at = time.monotonic() + PROBE_PAUSE
-                self._flight(key)
-            return self._stale(name, entry)
-        task = self._flight(key, along).task
-        await asyncio.wait({task}, timeout=PATIENCE)
-        if not task.done():
-            self._found_away("slow")
-            return self._stale(name, entry)
-        try:
-            return task.result()
-        except Troubled:
-            return self._stale(name, entry)
-
-    def asking(self, names: Iterable[str]) -> list[Coroutine[Any, Any, A]]:
-        """What to wait for until all these answers can be trusted; those of one database are asked for together.
-
-        Waiting raises ``DatastoreError`` as ``get`` does.
-        """
-        alone: list[Key] = []
-        together: dict[str, list[Key]] = {}
-        for name in dict.fromkeys(names):
-            entry = self._entries.get(name)
-            if entry is None or not self._is_trusted(name, entry):
-                key = _key(name)
-                (alone if name in self._flights else together.setdefault(key[0], [])).append(key)
-        requests = [keys[at : at + _TOGETHER] for keys in together.values() for at in range(0, len(keys), _TOGETHER)]
-        return [self.get(key) for key in alone] + [self.get(first, others) for first, *others in requests]
-
-    async def refresh(self, key: Key) -> A:
-        """CouchDB's answer from now, whatever is known; DatastoreError if there is none."""
-        return await asyncio.shield(self._start([key])[0].task)
-
-    def stamp(self, key: Key) -> Stamp:
-        """What the boards say of the key now: take it before a write, give it to ``put_own``."""
-        return Stamp(
-            self._board.writes(self._kind.row(key)), self._outside.writes(row_of(key[0], "")), time.monotonic()
-        )
-
-    def put_own(self, key: Key, answer: A, before: Stamp) -> None:
-        """Remember what we just wrote and told of, once.
-
-        ``before`` was taken before the write: if anybody else wrote since, the numbers differ, and it is not believed.
-        """
-        self._store(key, answer, Stamp(before.own + 1, before.outside, before.at))
+    def start(self, keys: Sequence[K], work: Coroutine[Any, Any, V]) -> "asyncio.Task[V]":
+        """Start work for some keys; who asks for one of them from now on gets this."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.update(dict.fromkeys(keys, task))
+        task.add_done_callback(partial(self._done, keys))
+        return task
 
     async def close(self) -> None:
-        """End the reads under way."""
-        early = [] if self._reading_early is None else [self._reading_early]
-        tasks = [*early, *(flight.task for flight in self._flights.values())]
+        """Cancel what is running."""
+        tasks = set(self._tasks.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _is_trusted(self, name: str, entry: bytes) -> bool:
-        """Whether an answer need not be asked for again; one that is in use and no longer young is, in time."""
-        own, outside, at, row, database_row, _ = _ENTRY.unpack_from(entry)
-        age = time.monotonic() - at
-        limit = self._ages.limit(at)
-        if age > limit or self._board.writes(row) != own or self._outside.writes(database_row) != outside:
-            return False
-        if age > EARLIEST * limit and age > _early(row, at) * limit and not self._away and name not in self._flights:
-            self._read_early(name)
+    def _done(self, keys: Sequence[K], task: "asyncio.Task[V]") -> None:
+        for key in keys:
+            if self._tasks.get(key) is task:
+                del self._tasks[key]
+        if not task.cancelled():
+            task.exception()  # retrieved, or asyncio would log it where nobody waits any more
+
+
+class Entry:
+    """One cached value, with the state of its rows of the write counters from before it was read.
+
+    An entry is updated in place when its value was read again and had not changed, and never current again after it
+    had. So who keeps entries can tell with ``Cache.are_current`` whether what was made of their values still holds.
+    """
+
+    __slots__ = ("database_row", "key", "outside", "own", "read_at", "retry_at", "row", "value")
+
+    def __init__(self, key: Key, value: Any, row: int, database_row: int, stamp: Stamp) -> None:
+        self.key = key
+        self.value = value
+        self.row = row
+        self.database_row = database_row
+        self.retry_at = 0.0
+        self.own, self.outside, self.read_at = stamp
+
+
+class Answer(NamedTuple):
+    """An entry, and whether its value may be outdated since CouchDB did not answer."""
+
+    entry: Entry
+    stale: bool
+
+
+Found = dict[Key, Entry | DatastoreError]
+"""What became of the keys that were read together."""
+
+
+class Source(Protocol):
+    """Where the values of a cache are read from."""
+
+    def row(self, key: Key) -> int:
+        """The row of the write counters that is incremented when the value may have changed."""
+        ...
+
+    def batches(self, keys: Iterable[Key]) -> list[list[Key]]:
+        """The same keys in groups that can be read together."""
+        ...
+
+    async def read(self, keys: Sequence[Key]) -> Sequence[Any]:
+        """Read the values of one group of keys; what does not exist is a value, too. Raises DatastoreError."""
+        ...
+
+    def is_same(self, key: Key, old: Any, new: Any) -> bool:
+        """Whether the value has not changed."""
+        ...
+
+
+class Cache:
+    """Values by key; the least recently used are dropped.
+
+    Args:
+        source: reads values.
+        freshness: tells how long they may be used.
+        availability: tells whether CouchDB answers at all.
+        statistics: counts what happens.
+        max_entries: how many values are kept.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        freshness: Freshness,
+        availability: Availability,
+        statistics: Statistics,
+        max_entries: int = MAX_ENTRIES,
+    ) -> None:
+        self._source = source
+        self._freshness = freshness
+        self._availability = availability
+        self._statistics = statistics
+        self._entries: LRUCache[Key, Entry] = LRUCache(max_entries)
+        # By key and the number of writes of its row: nobody joins a read that began before a write.
+        self._reads: SingleFlight[tuple[Key, int], Found] = SingleFlight()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def peek(self, key: Key) -> Entry | None:
+        """The entry if it may be used without asking CouchDB, else None."""
+        entry = self._entries.get(key)
+        if entry is None or not self.are_current((entry,)):
+            return None
+        self._statistics.hits += 1
+        return entry
+
+    def are_current(self, entries: Iterable[Entry]) -> bool:
+        """Whether all these entries may be used without asking CouchDB.
+
+        Those that are past half of their maximum age are read again in the background, so that no request waits.
+        """
+        counters, outside = self._freshness.counters, self._freshness.outside
+        oldest, aging = self._freshness.limits()
+        aged = []
+        for entry in entries:
+            if (
+                entry.read_at < oldest
+                or counters.read(entry.row) != entry.own
+                or outside.read(entry.database_row) != entry.outside
+            ):
+                return False
+            if entry.read_at < aging:
+                aged.append(entry.key)
+        if aged and not self._availability.away:
+            for batch in self._source.batches(aged):
+                self._join(batch)
         return True
 
-    def _is_doubtful(self, name: str) -> bool:
-        """Whether there is no answer that can be trusted, and none on its way."""
-        entry = self._entries.get(name)
-        return name not in self._flights and (entry is None or not self._is_trusted(name, entry))
+    async def get(self, key: Key) -> Answer:
+        """The cached value if it may be used, else CouchDB's, else the cached one marked stale.
 
-    def _touch(self, name: str, entry: bytes) -> None:
-        """It was used just now."""
-        del self._entries[name]
-        self._entries[name] = entry
+        Raises:
+            DatastoreError: nothing is cached, and CouchDB does not answer.
+        """
+        entry = self._entries.get(key)
+        if entry is None:
+            # Joins a read that is running, or starts one.
+            (task,) = self._join([key])
+            return Answer(await _result(task, key), stale=False)
+        if self.are_current((entry,)):
+            self._statistics.hits += 1
+            return Answer(entry, stale=False)
+        if self._may_read(entry):
+            (task,) = self._join([key])
+            await asyncio.wait({task}, timeout=PATIENCE)
+            if task.done():
+                try:
+                    return Answer(await _result(task, key), stale=False)
+                except Troubled:
+                    pass  # _load has seen to it
+            else:
+                self._failed([key])
+        self._statistics.stale_answers += 1
+        return Answer(entry, stale=True)
 
-    def _versioned(self, name: str, entry: bytes) -> Versioned[A]:
-        return Versioned(self._answer(name, entry), name, _VERSION.unpack_from(entry, _VERSION_AT)[0])
+    async def newest(self, key: Key) -> Entry:
+        """CouchDB's value from now, whatever is cached or being read. Raises DatastoreError."""
+        return await _result(self._start([key]), key)
 
-    def _answer(self, name: str, entry: bytes) -> A:
-        self._touch(name, entry)
-        answer = self._unpacked.get(name)
-        if answer is None:
-            answer = self._kind.unpack(entry[_ENTRY.size :])
-            self._keep_unpacked(name, answer)
-        else:
-            self._unpacked.move_to_end(name)
-        return answer
+    async def prefetch(self, keys: Iterable[Key]) -> None:
+        """Read what will have to be read when these values are asked for, all at once and few requests.
 
-    def _stale(self, name: str, entry: bytes) -> A:
-        self._counters.stale_answers += 1
-        return self._kind.as_stale(self._answer(name, entry))
+        Raises:
+            DatastoreError: CouchDB does not answer, and some of them are not cached.
+        """
+        missing = [key for key in dict.fromkeys(keys) if self.peek(key) is None]
+        wanted = [key for key in missing if (entry := self._entries.get(key)) is None or self._may_read(entry)]
+        # Nearly always everything is cached.
+        if not wanted:
+            return
+        tasks = {task for batch in self._source.batches(wanted) for task in self._join(batch)}
+        _, slow = await asyncio.wait(tasks, timeout=PATIENCE)
+        if slow:
+            self._failed(key for key in wanted if self.peek(key) is None)
+        for task in tasks - slow:
+            error = task.exception()
+            if error is not None and not all(key in self._entries for key in wanted):
+                raise error
 
-    def _read_early(self, name: str) -> None:
-        """Read the key in the background, one database after the other: whoever waits for an answer goes first."""
-        self._early.setdefault(_key(name)[0], {})[name] = None
-        if self._reading_early is None:
-            self._reading_early = asyncio.get_running_loop().create_task(self._read_all_early())
+    def stamp(self, key: Key) -> Stamp:
+        """The state of the key's rows now; take it before a write, for ``put``."""
+        freshness = self._freshness
+        own = freshness.counters.read(self._source.row(key))
+        return Stamp(own, freshness.outside.read(row_of(key[1], "")), time.monotonic())
 
-    async def _read_all_early(self) -> None:
-        while self._early:
-            database, names = next(iter(self._early.items()))
-            together = list(islice(names, _TOGETHER))
-            keys = [_key(name) for name in together if name not in self._flights]
-            if keys:
-                await asyncio.wait({flight.task for flight in self._start(keys)})
-            for name in together:
-                names.pop(name, None)
-            if not names:
-                del self._early[database]
-        self._reading_early = None
+    def put(self, key: Key, value: Any, before: Stamp) -> None:
+        """Keep what this process just wrote, and counted once.
 
-    def _flight(self, key: Key, along: Sequence[Key] = ()) -> _Flight[A]:
-        """The read under way, unless it began before a write that the asker may know of; else a new one."""
-        flight = self._flights.get(name_of(key))
-        if flight is not None and flight.stamp.own == self._board.writes(self._kind.row(key)):
-            return flight
-        others = [each for each in along if self._is_doubtful(name_of(each))]
-        return self._start([key, *others[: _TOGETHER - 1]])[0]
+        ``before`` is from before the write: if anybody else wrote since, the counters differ, and it is not used.
+        """
+        self._store(key, value, before._replace(own=before.own + 1))
 
-    def _start(self, keys: Sequence[Key]) -> list[_Flight[A]]:
-        """Read keys of one database, with one request."""
-        if len(keys) == 1:
-            return [self._depart(keys[0], self._kind.fetch(keys[0]))]
-        reading = asyncio.ensure_future(self._kind.fetch_many(keys))
-        return [self._depart(key, self._of_many(reading, place, key)) for place, key in enumerate(keys)]
+    async def close(self) -> None:
+        """Cancel the reads that are running."""
+        await self._reads.close()
 
-    async def _of_many(self, reading: Awaitable[Sequence[A]], place: int, key: Key) -> A:
+    def _may_read(self, entry: Entry) -> bool:
+        """Whether to ask CouchDB where an older value is cached: not while it is unavailable, or has just failed."""
+        return not self._availability.away and time.monotonic() >= entry.retry_at
+
+    def _join(self, batch: Sequence[Key]) -> "set[asyncio.Task[Found]]":
+        """The reads of these keys: those that are running, and one for all others."""
+        counters, source = self._freshness.counters, self._source
+        found = {key: self._reads.running((key, counters.read(source.row(key)))) for key in batch}
+        tasks = {task for task in found.values() if task is not None}
+        new = [key for key, task in found.items() if task is None]
+        return tasks | {self._start(new)} if new else tasks
+
+    def _start(self, batch: Sequence[Key]) -> "asyncio.Task[Found]":
+        stamps = {key: self.stamp(key) for key in batch}
+        return self._reads.start([(key, stamp.own) for key, stamp in stamps.items()], self._load(stamps))
+
+    async def _load(self, stamps: dict[Key, Stamp]) -> Found:
+        """Read a batch and keep what was read."""
+        cached = sum(key in self._entries for key in stamps)
+        self._statistics.refetches += cached
+        self._statistics.reads += len(stamps) - cached
         try:
-            return (await reading)[place]
-        except (Fault, Unreachable):
-            # It may be that a single one could not be read.
-            return await self._kind.fetch(key)
-
-    def _depart(self, key: Key, fetched: Awaitable[A]) -> _Flight[A]:
-        name = name_of(key)
-        stamp = self.stamp(key)
-        task = asyncio.get_running_loop().create_task(self._read(key, stamp, fetched))
-        flight = self._flights[name] = _Flight(stamp, task)
-        task.add_done_callback(lambda _: self._landed(name, flight))
-        return flight
-
-    def _landed(self, name: str, flight: _Flight[A]) -> None:
-        if self._flights.get(name) is flight:
-            del self._flights[name]
-        if not flight.task.cancelled():
-            flight.task.exception()  # looked at, even if every asker is gone
-
-    async def _read(self, key: Key, stamp: Stamp, fetched: Awaitable[A]) -> A:
-        name = name_of(key)
-        if name in self._entries:
-            self._counters.refetches += 1
-        else:
-            self._counters.reads += 1
-        try:
-            answer = await fetched
-        except DatastoreError as error:
-            # A fault may be of this one document only.
-            if isinstance(error, Troubled) and not isinstance(error, Fault):
-                self._found_away(error.reason)
+            values = await self._source.read(list(stamps))
+        except Troubled as error:
+            if len(stamps) > 1 and isinstance(error, Fault | MalformedReply):
+                # One of them may be unreadable: the others are not to suffer from it.
+                return await self._load_singly(stamps)
+            self._failed(stamps)
             raise
-        self._found_back()
-        known = self._unpacked.get(name)
-        if known is not None and self._kind.is_same(known, answer):
-            self._counters.unchanged += 1
-            answer = known
-        entry = self._entries.get(name)
-        if entry is not None:
-            found = _Entry._make(_ENTRY.unpack_from(entry))
-            if (found.own, found.at) > (stamp.own, stamp.at):
-                return answer  # what was read or written since this read began is newer
-        self._store(key, answer, stamp)
-        return answer
+        return {key: self._store(key, value, stamps[key]) for key, value in zip(stamps, values, strict=True)}
 
-    def _found_away(self, reason: str) -> None:
-        if not self._away:
-            logger.warning("CouchDB is away, what is known is served", extra={"reason": reason})
-        self._away = True
-        self._probe_at = time.monotonic() + PROBE_PAUSE
+    async def _load_singly(self, stamps: dict[Key, Stamp]) -> Found:
+        found: Found = {}
+        for key, stamp in stamps.items():
+            try:
+                found |= await self._load({key: stamp})
+            except DatastoreError as error:
+                found[key] = error
+        return found
 
-    def _found_back(self) -> None:
-        if self._away:
-            logger.warning("CouchDB is back")
-        self._away = False
+    def _failed(self, keys: Iterable[Key]) -> None:
+        """Use the cached values of keys for a moment, and find out whether all of CouchDB is unavailable."""
+        until = time.monotonic() + RETRY_SECONDS
+        for key in keys:
+            entry = self._entries.get(key)
+            if entry is not None:
+                entry.retry_at = until
+        self._availability.suspect()
 
-    def _store(self, key: Key, answer: A, stamp: Stamp) -> None:
-        name = name_of(key)
-        self._early.get(key[0], {}).pop(name, None)
-        old, known = self._entries.pop(name, None), self._unpacked.get(name)
-        before = None if old is None else old[_ENTRY.size :]
-        packed = before if before is not None and known is answer else self._kind.pack(answer)
-        if old is not None and (known is answer or (known is None and packed == before)):
-            version = _VERSION.unpack_from(old, _VERSION_AT)[0]
-        else:
-            version = next(self._versions)
-        rows = self._kind.row(key), row_of(key[0], "")
-        self._entries[name] = _ENTRY.pack(stamp.own, stamp.outside, stamp.at, *rows, version) + packed
-        self._packed_bytes += len(packed) - (0 if old is None else len(old) - _ENTRY.size)
-        self._keep_unpacked(name, answer)
-        self._drop_oldest()
-
-    def _keep_unpacked(self, name: str, answer: A) -> None:
-        self._unpacked[name] = answer
-        self._unpacked.move_to_end(name)
-        if len(self._unpacked) > self._limits.unpacked:
-            self._unpacked.popitem(last=False)
-
-    def _drop_oldest(self) -> None:
-        limits, entries = self._limits, self._entries
-        while len(entries) > limits.entries or (self._packed_bytes > limits.packed_bytes and len(entries) > 1):
-            for name in list(islice(entries, max(1, len(entries) // _AT_A_TIME))):
-                self._packed_bytes -= len(entries.pop(name)) - _ENTRY.size
-                self._unpacked.pop(name, None)
+    def _store(self, key: Key, value: Any, stamp: Stamp) -> Entry:
+        old = self._entries.get(key)
+        if old is not None:
+            if (old.own, old.read_at) > (stamp.own, stamp.read_at):
+                return old  # what was read or written since this read began is newer
+            if self._source.is_same(key, old.value, value):
+                self._statistics.unchanged += 1
+                old.own, old.outside, old.read_at = stamp
+                return old
+            old.read_at = float("-inf")
+        entry = Entry(key, value, self._source.row(key), row_of(key[1], ""), stamp)
+        self._entries[key] = entry
+        return entry
 
 
-def _early(row: int, at: float) -> float:
-    chance = (row ^ int(at * 1000)) * 40_503 % 65_536 / 65_536
-    return EARLIEST + (LATEST - EARLIEST) * chance
-
-
-@lru_cache(maxsize=250)
-def name_of(key: Key) -> str:
-    """The same text each time for keys in use, so that who remembers it shares it with us."""
-    database, what = key
-    # No database has a line break in its name; what asks for one anyway is kept apart from those that exist.
-    return f"{database.replace(chr(10), ' ')}\n{what}"
-
-
-def _key(name: str) -> Key:
-    database, _, what = name.partition("\n")
-    return database, what
+async def _result(task: "asyncio.Task[Found]", key: Key) -> Entry:
+    found = (await asyncio.shield(task))[key]
+    if isinstance(found, DatastoreError):
+        raise found
+    return found

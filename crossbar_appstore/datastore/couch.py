@@ -1,24 +1,35 @@
-"""CouchDB as the rest of the service knows it: documents, views, attachments and feeds of named databases.
+"""CouchDB as the rest of the service uses it: documents, views, attachments and feeds of named databases.
 
 Databases are named as they are (``account/aa/bb/…``, ``accounts``); quoting is done here. Works the same on Apache
-CouchDB 2 and 3 and on PouchDB Server 4.2. Every method raises ``DatastoreError`` and nothing else; every one that
-reads asks again where the connection failed, none that writes does.
+CouchDB 2 and 3 and on PouchDB Server 4.2. Every method raises ``DatastoreError`` and nothing else. Reads are repeated
+where the connection failed, writes never.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
-from urllib.parse import quote
+from types import TracebackType
+from typing import Any, Final, Self
 
+from aiocouch import Database, Document
 from aiocouch.attachment import Attachment as RemoteAttachment
-from aiocouch.exception import PreconditionFailedError
+from aiocouch.design_document import DesignDocument
+from aiocouch.exception import NotFoundError, PreconditionFailedError
 
-from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.json_codec import Json, JsonObject, loads
 
-from .errors import AttachmentMissing, Conflict, DatabaseMissing, DocumentMissing
-from .names import is_attachment_name
-from .remote import Remote, Written
+from .client import CouchClient, Statistics, Timeouts, json_params
+from .errors import (
+    TRANSLATED,
+    AttachmentMissing,
+    Conflict,
+    DatabaseMissing,
+    DocumentMissing,
+    MalformedReply,
+    Subject,
+    translate,
+)
 from .replies import (
     Attachment,
     Change,
@@ -26,19 +37,74 @@ from .replies import (
     SaveResult,
     ServerInfo,
     ViewRow,
-    change_line,
+    is_attachment_name,
+    is_database_name,
+    is_document_id,
     sequence,
-    update_line,
+    view_rows,
 )
-from .translation import Subject
-from .wire import json_params
 
-_BULK = 200
-_FIND_PAGE = 1000
+HEARTBEAT: Final = 0.4
+"""Seconds between two heartbeats that are asked of a feed."""
+SILENCE: Final = 1.2
+"""Seconds without any after which a feed is given up: a half-open connection must not hide a change for 2 s."""
+TIMEOUTS: Final = Timeouts()
+_BULK: Final = 200
+_FIND_PAGE: Final = 1000
 
 
-class Couch(Remote):
-    """What one CouchDB server can be asked for."""
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One document that was written, or may have been; ``document`` is what was to be saved, None if not known.
+
+    An empty ``doc_id`` stands for the whole database.
+    """
+
+    database: str
+    doc_id: str
+    document: JsonObject | None = None
+
+
+class Couch:
+    """One CouchDB server.
+
+    ``on_write`` is called after each acknowledged write, and after each whose outcome is not known, before the caller
+    gets the result.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        user: str | None = None,
+        password: str | None = None,
+        timeouts: Timeouts = TIMEOUTS,
+    ) -> None:
+        self.statistics = Statistics()
+        self.on_write: Callable[[Written], None] = _ignore
+        self._client = CouchClient(url, user, password, timeouts, self.statistics)
+
+    @property
+    def address(self) -> str:
+        """The server's URL, without user and password."""
+        return self._client.address
+
+    async def __aenter__(self) -> Self:
+        self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def open(self) -> None:
+        """Allow requests again after ``close``."""
+        self._client.open()
+
+    async def close(self) -> None:
+        """Close the connections; requests raise Closed then."""
+        await self._client.close()
 
     # Documents
 
@@ -51,13 +117,24 @@ class Couch(Remote):
         ``_conflicts`` where other branches are stored.
 
         Raises:
-            DocumentMissing: never there, or deleted.
+            DocumentMissing: it never existed, or was deleted.
             DatabaseMissing: no such database.
         """
         document = self._document(database, doc_id)
-        subject = Subject(database, doc_id=doc_id)
-        wanted = json_params(attachments=attachments or None, conflicts=conflicts or None)
-        return await self._wire.ask(subject, lambda: self._get_object(document.endpoint, wanted))
+
+        async def fetch() -> JsonObject:
+            if attachments or conflicts:
+                # aiocouch takes no parameters here.
+                params = json_params(attachments=attachments or None, conflicts=conflicts or None)
+                found: Json = (await self._client.request("GET", document.endpoint, params=params)).object()
+            else:
+                await document.fetch(discard_changes=True)
+                found = document.data
+            if not isinstance(found, dict) or found.get("_id") != doc_id or not isinstance(found.get("_rev"), str):
+                raise MalformedReply("the reply is not the document")
+            return found
+
+        return await self._client.read(Subject(database, doc_id=doc_id), fetch)
 
     async def save_doc(self, database: str, doc: JsonObject) -> JsonObject:
         """Save a document under its ``_id``, over the revision that its ``_rev`` names; the document is not changed.
@@ -72,11 +149,18 @@ class Couch(Remote):
             Conflict: ``_rev`` is not the newest, or is missing though the document exists.
             TimedOut, Unreachable: it may have been saved or not.
         """
-        return await self._put(database, doc, None)
+        doc_id, saved = doc["_id"], dict(doc)
+        document = self._document(database, doc_id, saved)
 
-    async def replace_doc(self, database: str, doc: JsonObject, replaced: JsonObject) -> JsonObject:
-        """``save_doc`` over the revision that ``replaced`` is: whoever is told of the write is told of both."""
-        return await self._put(database, doc, replaced)
+        async def put() -> None:
+            response = await document.save()
+            if saved.get("_rev") == doc.get("_rev") or not isinstance(saved["_rev"], str):
+                raise MalformedReply("the reply names no revision")
+            if response is not None and response.status == 202:
+                self.statistics.unconfirmed_saves += 1
+
+        await self._write(Written(database, doc_id, saved), put)
+        return saved
 
     async def delete_doc(self, database: str, doc_id: str, rev: str) -> None:
         """Delete the revision of a document.
@@ -100,36 +184,41 @@ class Couch(Remote):
             results += await self._save_some(database, docs[start : start + _BULK])
         return results
 
-    async def revision(self, database: str, doc_id: str) -> str:
-        """The newest ``_rev``. Read from the document: PouchDB's ETag is another thing."""
-        return str((await self.open_doc(database, doc_id))["_rev"])
+    async def _save_some(self, database: str, docs: Sequence[JsonObject]) -> list[SaveResult]:
+        # aiocouch's bulk operation relies on an order of the results that PouchDB Server does not keep.
+        endpoint = f"{self._database(database).endpoint}/_bulk_docs"
 
-    async def copy_doc(self, database: str, doc_id: str, new_id: str, *, over_rev: str | None = None) -> None:
-        """Copy a document on the server, over the revision ``over_rev`` of ``new_id`` where that exists.
+        async def save() -> list[SaveResult]:
+            reply = await self._client.request("POST", endpoint, json={"docs": list(docs)})
+            results = {
+                raw.get("id"): SaveResult(str(raw.get("id")), raw.get("rev"), raw.get("error"), raw.get("reason"))
+                for raw in loads(reply.body)
+            }
+            return [results.get(doc["_id"], SaveResult(doc["_id"], None, "no reply")) for doc in docs]
 
-        PouchDB Server cannot copy design documents (DocumentMissing).
-        """
-        source = self._document(database, doc_id)
-        self._document(database, new_id)
-        destination = quote(new_id, safe="/") + (f"?rev={over_rev}" if over_rev else "")
-        await self._write(Written(database, new_id), lambda: source.copy(destination))
+        try:
+            return await self._client.once(Subject(database), save)
+        finally:
+            for doc in docs:
+                self.on_write(Written(database, doc["_id"], doc))
 
     async def open_attachment(self, database: str, doc_id: str, name: str) -> Attachment:
         """One attachment whole, with its type and digest.
 
         Raises:
-            AttachmentMissing: the document, or the attachment in it, is not there.
+            AttachmentMissing: the document, or the attachment in it, does not exist.
         """
         document = self._document(database, doc_id)
         if not is_attachment_name(name):
             raise AttachmentMissing(database, doc_id, name)
+        # aiocouch gives the bytes without their digest.
         endpoint = RemoteAttachment(document, name).endpoint
-        reply = await self._wire.ask(
-            Subject(database, doc_id=doc_id, attachment=name), lambda: self._wire.request("GET", endpoint)
+        reply = await self._client.read(
+            Subject(database, doc_id=doc_id, attachment=name), lambda: self._client.request("GET", endpoint)
         )
-        content_type = reply.headers.get("content-type", "application/octet-stream")
+        content_type = reply.headers.get("Content-Type", "application/octet-stream")
         # The ETag is the base64 of the MD5 on CouchDB and on PouchDB; the stub writes it "md5-…".
-        digest = "md5-" + reply.headers.get("etag", "").removeprefix("W/").strip('"')
+        digest = "md5-" + reply.headers.get("ETag", "").removeprefix("W/").strip('"')
         return Attachment(name, content_type, digest, reply.body)
 
     # Views and lists
@@ -145,33 +234,39 @@ class Couch(Remote):
         endkey: Json = None,
         descending: bool = False,
         limit: int | None = None,
-        skip: int | None = None,
         include_docs: bool = False,
-        reduce: bool | None = None,
-        group: bool | None = None,
-        inclusive_end: bool | None = None,
+        group: bool = False,
     ) -> list[ViewRow]:
         """The rows of ``"design/view"``; None means that a parameter is not given.
+
+        ``group`` asks for the rows of the view's reduce function, one a key; without it they are not reduced.
 
         Raises:
             ViewMissing: the design document, or the view in it.
             DatabaseMissing: no such database.
         """
         design, _, name = view.partition("/")
-        endpoint = self._database(database).view(design, name).endpoint
+        remote = self._database(database).view(design, name)
         params = json_params(
             key=key,
             startkey=startkey,
             endkey=endkey,
             descending=descending or None,
             limit=limit,
-            skip=skip,
             include_docs=include_docs or None,
-            reduce=reduce,
-            group=group,
-            inclusive_end=inclusive_end,
+            reduce=None if group else False,
+            group=group or None,
         )
-        return await self._rows(Subject(database, view=view), endpoint, keys, params)
+
+        async def read() -> list[ViewRow]:
+            if group:
+                # aiocouch fails on reduced rows, which come without a total.
+                reply = (await self._client.request("GET", remote.endpoint, params=params)).object()
+                return view_rows(reply.get("rows"))
+            response = await (remote.get(**params) if keys is None else remote.post(list(keys), **params))
+            return view_rows(response.rows)
+
+        return await self._client.read(Subject(database, view=view), read)
 
     async def all_docs(
         self,
@@ -190,79 +285,88 @@ class Couch(Remote):
         # aiocouch leaves the slashes of the database's name unquoted here.
         endpoint = f"{self._database(database).endpoint}/_all_docs"
         params = json_params(startkey=startkey, endkey=endkey, include_docs=include_docs or None, limit=limit)
-        return await self._rows(Subject(database), endpoint, keys, params)
+        method, query = ("GET", None) if keys is None else ("POST", {"keys": list(keys)})
 
-    async def family(self, database: str, prefix: str) -> list[JsonObject]:
+        async def read() -> list[ViewRow]:
+            reply = await self._client.request(method, endpoint, params=params, json=query)
+            return view_rows(reply.object().get("rows"))
+
+        return await self._client.read(Subject(database), read)
+
+    async def docs_by_prefix(self, database: str, prefix: str) -> list[JsonObject]:
         """The documents whose ids begin with a prefix (at least one ASCII character), in the order of their ids."""
         after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
         rows = await self.all_docs(database, startkey=prefix, endkey=after, include_docs=True)
         return [row.doc for row in rows if row.doc is not None and row.doc["_id"].startswith(prefix)]
 
     async def find(
-        self,
-        database: str,
-        selector: JsonObject,
-        *,
-        limit: int | None = None,
-        fields: Sequence[str] | None = None,
+        self, database: str, selector: JsonObject, *, fields: Sequence[str] | None = None
     ) -> list[JsonObject]:
-        """Documents that match a Mango selector, read by scanning the database: for when a view is missing."""
+        """All documents that match a Mango selector, read by scanning the database: for when a view is missing."""
+        # aiocouch relies on bookmarks, which PouchDB Server does not send.
         endpoint = f"{self._database(database).endpoint}/_find"
-        query: JsonObject = {"selector": selector, "limit": limit if limit is not None else _FIND_PAGE}
+        query: JsonObject = {"selector": selector, "limit": _FIND_PAGE}
         if fields is not None:
             query["fields"] = list(fields)
         found: list[JsonObject] = []
         while True:
-            page = await self._wire.ask(Subject(database), partial(self._post_object, endpoint, query))
+            page = await self._client.read(Subject(database), partial(self._find_page, endpoint, query))
             docs = page.get("docs") or []
             found += docs
-            if limit is not None or len(docs) < _FIND_PAGE:
+            if len(docs) < _FIND_PAGE:
                 return found
-            # PouchDB has no bookmarks, but skips; CouchDB's bookmark is the cheaper way.
+            # CouchDB's bookmark is the cheaper way.
             bookmark = page.get("bookmark")
             query = query | ({"bookmark": bookmark} if bookmark else {"skip": len(found)})
+
+    async def _find_page(self, endpoint: str, query: JsonObject) -> JsonObject:
+        return (await self._client.request("POST", endpoint, json=query)).object()
 
     # Databases and the server
 
     async def create_database(self, database: str, *, q: int | None = None) -> bool:
         """Create a database, of ``q`` shards where the server has shards; False if it exists."""
-        client = self._client(database)
+        self._database(database)
         options: dict[str, Any] = {} if q is None else {"q": q}
 
         async def create() -> bool:
             try:
-                await client.create(database, **options)
+                await self._client.server.create(database, **options)
             except PreconditionFailedError:
                 return False
             return True
 
-        return await self._wire.tell(Subject(database), create)
+        return await self._client.once(Subject(database), create)
 
     async def delete_database(self, database: str) -> None:
         """Delete a database with all that is in it; DatabaseMissing if there is none."""
         await self._write(Written(database, ""), self._database(database).delete)
 
     async def database_exists(self, database: str) -> bool:
-        """Whether the database is there."""
-        try:
-            endpoint = self._database(database).endpoint
-            await self._wire.ask(Subject(database), lambda: self._wire.request("HEAD", endpoint))
-        except DatabaseMissing:
-            return False
-        return True
+        """Whether the database exists."""
+        self._database(database)
+
+        async def look() -> bool:
+            try:
+                await self._client.server[database]
+            except NotFoundError:
+                return False
+            return True
+
+        return await self._client.read(Subject(database), look)
 
     async def databases(self) -> list[str]:
         """The databases' names as the server lists them; PouchDB Server drops slashes from them."""
-        return await self._wire.ask(Subject(), self._wire.client.keys)
+        return await self._client.read(Subject(), self._client.server.keys)
 
     async def update_seq(self, database: str) -> Json:
         """Where the database's ``_changes`` stand now, to be given as ``since``."""
-        info = await self._wire.ask(Subject(database), lambda: self._database(database).info())
+        info = await self._client.read(Subject(database), lambda: self._database(database).info())
         return info["update_seq"]
 
     async def server(self) -> ServerInfo:
-        """Who answers, and in which version."""
-        info = await self._wire.ask(Subject(), self._wire.client.info)
+        """The server's vendor and version."""
+        info = await self._client.read(Subject(), self._client.server.info)
         vendor = info.get("vendor")
         name = vendor.get("name") if isinstance(vendor, dict) else None
         vendor_name = "PouchDB" if "express-pouchdb" in info else str(name or "unknown")
@@ -270,26 +374,33 @@ class Couch(Remote):
 
     async def security(self, database: str) -> JsonObject:
         """The database's security object; {} where none was set."""
-        document = await self._wire.ask(Subject(database), self._database(database).security)
+        document = await self._client.read(Subject(database), lambda: self._database(database).security())
         return dict(document.items())
 
     # Feeds
 
     async def changes_since(self, database: str, since: Json) -> tuple[list[Change], Json]:
         """What changed after ``since``, each document once, and the sequence that the next call starts from."""
+        # aiocouch does not tell the last sequence.
         endpoint = f"{self._database(database).endpoint}/_changes"
-        reply = await self._wire.ask(Subject(database), lambda: self._get_object(endpoint, {"since": sequence(since)}))
-        return [change_line(raw) for raw in reply["results"]], reply["last_seq"]
+
+        async def read() -> tuple[list[Change], Json]:
+            reply = (await self._client.request("GET", endpoint, params={"since": sequence(since)})).object()
+            if not isinstance(reply.get("results"), list):
+                raise MalformedReply("no list of changes")
+            return [_change(raw) for raw in reply["results"]], reply.get("last_seq")
+
+        return await self._client.read(Subject(database), read)
 
     async def changes(self, database: str, *, since: Json) -> AsyncGenerator[list[Change], None]:
-        """One connection to the continuous feed, ids only; an empty list for each sign of life.
+        """One connection to the continuous feed, ids only; an empty list is a heartbeat.
 
-        Ends when the server ends it; raises when it breaks or falls silent. Reconnecting is ``changes.Feed``'s task.
+        Ends when the server ends it; raises when it breaks or falls silent. ``freshness.ChangeFeed`` reconnects.
         """
         endpoint = f"{self._database(database).endpoint}/_changes"
         async with aclosing(self._lines(Subject(database), endpoint, since)) as lines:
             async for batch in lines:
-                yield [change_line(raw) for raw in batch if "id" in raw]
+                yield [_change(raw) for raw in batch if "id" in raw]
 
     async def db_updates(self, *, since: Json) -> AsyncGenerator[list[DatabaseUpdate], None]:
         """The continuous feed of databases that changed, as ``changes``; CouchDB 2 and newer.
@@ -299,4 +410,54 @@ class Couch(Remote):
         """
         async with aclosing(self._lines(Subject("_db_updates"), "/_db_updates", since)) as lines:
             async for batch in lines:
-                yield [update_line(raw) for raw in batch if "db_name" in raw]
+                named = [raw for raw in batch if "db_name" in raw]
+                yield [DatabaseUpdate(raw.get("seq"), raw["db_name"], str(raw.get("type", "updated"))) for raw in named]
+
+    async def _lines(self, subject: Subject, endpoint: str, since: Json) -> AsyncGenerator[list[JsonObject], None]:
+        """The lines of a continuous feed as objects, as many as came together."""
+        self._client.check_credentials_pause()
+        params = {"feed": "continuous", "heartbeat": str(int(HEARTBEAT * 1000)), "since": sequence(since)}
+        try:
+            async with aclosing(self._client.stream(endpoint, params, SILENCE)) as lines:
+                async for batch in lines:
+                    objects = [loads(line) for line in batch]
+                    if not all(isinstance(each, dict) for each in objects):
+                        raise MalformedReply("a line is no object")
+                    yield objects
+            return
+        except TRANSLATED as error:
+            trouble = translate(error, subject)
+        # Outside of the handler, as the original's text may hold a header.
+        raise trouble
+
+    def _database(self, database: str) -> Database:
+        if not is_database_name(database):
+            raise DatabaseMissing(database)
+        return Database(self._client.server, database)
+
+    def _document(self, database: str, doc_id: str, data: JsonObject | None = None) -> Document:
+        remote = self._database(database)
+        if not is_document_id(doc_id):
+            raise DocumentMissing(database, doc_id)
+        if not doc_id.startswith("_design/"):
+            return Document(remote, doc_id, data=data)
+        content: JsonObject = data if data is not None else {}
+        design = DesignDocument(remote, doc_id.removeprefix("_design/"), data=content)
+        # aiocouch puts the bare name there, and PouchDB Server believes the body more than the address.
+        content["_id"] = doc_id
+        return design
+
+    async def _write(self, written: Written, operation: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await self._client.once(Subject(written.database, doc_id=written.doc_id), operation)
+        finally:
+            # Also after an error: a conflict proves that what is cached is old, a time-out may be a save.
+            self.on_write(written)
+
+
+def _ignore(written: Written) -> None:
+    """Nothing has to be told of writes."""
+
+
+def _change(raw: JsonObject) -> Change:
+    return Change(raw.get("seq"), raw["id"], raw.get("deleted") is True)

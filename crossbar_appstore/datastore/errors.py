@@ -1,7 +1,37 @@
-"""What can go wrong between us and CouchDB, as one small tree; nothing else leaves this room.
+"""What can go wrong between this service and CouchDB, as one tree of exceptions; no other error leaves this package.
 
-No message holds a credential: reasons are CouchDB's own words or the kind of trouble on the connection.
+DatastoreError
+├── DocumentMissing, AttachmentMissing, DatabaseMissing, ViewMissing    404
+├── Conflict                                                            409, nothing was saved
+├── NoMasterAccount                                                     there is no account
+├── Closed                                                              the client was closed
+└── Troubled                                                            no answer about the document
+    ├── Unreachable                                                     no connection, 429, 502, 503, 504
+    │   └── MalformedReply                                              the reply has not the form that it must have
+    ├── TimedOut                                                        a write may have happened
+    ├── Misconfigured                                                   401, or the user is locked out
+    ├── AccessDenied                                                    403 for one database
+    └── Fault                                                           any other answer
+
+``translate`` is the one boundary between the errors of aiocouch and aiohttp and these. No message holds a credential:
+reasons are CouchDB's own words, or the type of the connection error.
 """
+
+import json
+from dataclasses import dataclass
+
+import aiohttp
+from aiocouch.exception import (
+    BadRequestError,
+    ConflictError,
+    ExpectationFailedError,
+    ForbiddenError,
+    NotFoundError,
+    PreconditionFailedError,
+    RemoteResponseError,
+    UnauthorizedError,
+    UnsupportedMediaTypeError,
+)
 
 
 class DatastoreError(Exception):
@@ -56,7 +86,7 @@ class NoMasterAccount(DatastoreError):
 
 
 class Closed(DatastoreError):
-    """Our connections were closed, as the service ends: nothing is asked any more."""
+    """The client was closed, as the service ends: no request is made any more."""
 
     def __init__(self) -> None:
         super().__init__("the connections to CouchDB were closed")
@@ -71,7 +101,11 @@ class Troubled(DatastoreError):
 
 
 class Unreachable(Troubled):
-    """No connection, a connection that broke, 429, 502, 503, 504, or a reply that is not whole."""
+    """No connection, a connection that broke, 429, 502, 503 or 504."""
+
+
+class MalformedReply(Unreachable):
+    """A reply that is not whole, no JSON, or JSON of another form than was asked for."""
 
 
 class TimedOut(Troubled):
@@ -79,8 +113,134 @@ class TimedOut(Troubled):
 
 
 class Misconfigured(Troubled):
-    """CouchDB refuses our name and password (401, 403): asking again would only lock us out."""
+    """CouchDB refuses the user and password (401), or has locked the user out: more tries would prolong that."""
+
+
+class AccessDenied(Troubled):
+    """CouchDB refuses this request (403): the database's ``_security``, or a ``validate_doc_update``."""
 
 
 class Fault(Troubled):
     """Any other answer that CouchDB should not have given."""
+
+
+class Refused(Exception):
+    """An HTTP status of 300 or above on a request that was not made through aiocouch."""
+
+    def __init__(self, status: int, body: bytes = b"") -> None:
+        super().__init__(status)
+        self.status = status
+        self.reason = _reason(body)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a request is about, for the error that it may end in."""
+
+    database: str = ""
+    doc_id: str = ""
+    view: str = ""
+    attachment: str = ""
+
+
+TRANSLATED = (
+    aiohttp.ClientError,
+    OSError,  # TimeoutError and PermissionError (aiocouch's 401, 403) are among its kinds
+    ValueError,  # a reply that is no JSON; aiocouch's 400, 412, 415
+    NotFoundError,
+    ConflictError,
+    Refused,
+    RuntimeError,  # a session that was closed meanwhile
+    AssertionError,  # aiocouch's, about a reply of another form
+    AttributeError,
+    TypeError,
+)
+"""Everything that a call through aiocouch or aiohttp can raise."""
+
+_AIOCOUCH_STATUS: dict[type[Exception], int] = {
+    BadRequestError: 400,
+    UnauthorizedError: 401,
+    ForbiddenError: 403,
+    NotFoundError: 404,
+    ConflictError: 409,
+    PreconditionFailedError: 412,
+    UnsupportedMediaTypeError: 415,
+    ExpectationFailedError: 417,
+}
+# CouchDB 2 and newer; BigCouch, CouchDB 1 and PouchDB.
+_DATABASE_REASONS = ("Database does not exist", "no_db_file", "Database not found")
+_LOCKED_OUT = "temporarily locked"
+"""CouchDB 3.4 and newer, after five wrong passwords: "Account is temporarily locked due to multiple …"."""
+
+
+def translate(error: Exception, subject: Subject) -> DatastoreError:
+    """The error of the tree above that says the same as an error of ``TRANSLATED``."""
+    status, reason = _status(error)
+    if status is not None:
+        return from_status(status, reason, subject)
+    if isinstance(error, TimeoutError):
+        return TimedOut("no reply in time")
+    if isinstance(error, aiohttp.ContentTypeError):
+        return MalformedReply("the reply is no JSON")
+    if isinstance(error, aiohttp.ClientError | OSError):
+        # Only the type: the text may hold headers, or an address with a password.
+        return Unreachable(f"connection failed: {type(error).__name__}")
+    if isinstance(error, ValueError | TypeError | AssertionError | AttributeError):
+        return MalformedReply("the reply has not the expected form")
+    return Fault(type(error).__name__)
+
+
+def from_status(status: int, reason: str, subject: Subject) -> DatastoreError:
+    """The error for an HTTP status with CouchDB's ``reason``."""
+    if status == 404:
+        return _missing(reason, subject)
+    if status == 409:
+        return Conflict(subject.database, subject.doc_id)
+    if status == 401 or (status == 403 and _LOCKED_OUT in reason):
+        return Misconfigured(reason or f"CouchDB answered {status}")
+    if status == 403:
+        return AccessDenied(reason or "CouchDB answered 403")
+    if status == 400 and "Illegal database name" in reason:
+        return DatabaseMissing(subject.database)
+    if status == 408 or (status == 500 and _is_timeout(reason)):
+        return TimedOut(reason or "CouchDB answered 408")
+    if status in (429, 502, 503, 504) or (status == 500 and reason == "all_dbs_active"):
+        return Unreachable(reason or f"CouchDB answered {status}")
+    return Fault(f"{status} {reason}".strip())
+
+
+def _missing(reason: str, subject: Subject) -> DatastoreError:
+    if reason.startswith(_DATABASE_REASONS):
+        return DatabaseMissing(subject.database)
+    if subject.view:
+        return ViewMissing(subject.database, subject.view)
+    if subject.attachment:
+        return AttachmentMissing(subject.database, subject.doc_id, subject.attachment)
+    if subject.doc_id:
+        return DocumentMissing(subject.database, subject.doc_id)
+    return DatabaseMissing(subject.database)
+
+
+def _status(error: Exception) -> tuple[int | None, str]:
+    if isinstance(error, Refused):
+        return error.status, error.reason
+    # aiocouch keeps CouchDB's status and reason in the cause of what it raises.
+    response = error if isinstance(error, RemoteResponseError) else error.__cause__
+    if isinstance(response, RemoteResponseError):
+        return response.status, response.reason if isinstance(response.reason, str) else ""
+    return next((status for kind, status in _AIOCOUCH_STATUS.items() if isinstance(error, kind)), None), ""
+
+
+def _is_timeout(reason: str) -> bool:
+    return reason == "timeout" or "reasonable amount of time" in reason
+
+
+def _reason(body: bytes) -> str:
+    try:
+        reply = json.loads(body)
+    except ValueError:
+        return ""
+    if not isinstance(reply, dict):
+        return ""
+    reason = reply.get("reason") or reply.get("error")
+    return reason if isinstance(reason, str) else ""

@@ -1,11 +1,9 @@
-"""Which account is the master account (``kapps_util:get_master_account_id/0``), read-only.
+"""``system_config``, and which account is the master account; both read-only."""
 
-KAZOO writes the answer of its search to ``system_config``; we only read it.
-"""
+from collections.abc import Awaitable, Callable
+from typing import Final
 
-from typing import Protocol
-
-from crossbar_appstore.json_codec import Json
+from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.accounts import ACCOUNTS_CONFIG, MASTER_ACCOUNT_ID
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
 
@@ -13,28 +11,49 @@ from .couch import Couch
 from .errors import DatabaseMissing, NoMasterAccount, ViewMissing
 from .replies import ViewRow
 
+SYSTEM_CONFIG: Final = "system_config"
 
-class Settings(Protocol):
-    """``system_config``, as ``configuration.Configuration`` reads it."""
+Reader = Callable[[str, str], Awaitable[JsonObject | None]]
+"""Reads a document of a database; None where there is none."""
+
+
+class Configuration:
+    """KAZOO's configuration documents, one a category (``kapps_config``).
+
+    Reads the ``default`` section, which holds for every node and zone; overrides for single nodes are not ours.
+    """
+
+    def __init__(self, read: Reader) -> None:
+        self._read = read
 
     async def get(self, category: str, key: str, default: Json = None) -> Json:
-        """The value of a key of a category."""
-        ...
+        """The value of ``key`` in the document ``category``.
+
+        A key that is missing, null or an empty string counts as missing: ``default`` then.
+
+        Raises:
+            DatastoreError: CouchDB does not answer, and the category is not cached.
+        """
+        section = (await self._read(SYSTEM_CONFIG, category) or {}).get("default")
+        value = section.get(key) if isinstance(section, dict) else None
+        return default if value is None or value == "" else value
 
 
 class MasterAccount:
-    """Finds the master account's id: as configured, else the oldest account.
+    """Finds the master account: as configured, else the oldest account (``kapps_util:get_master_account_id/0``).
+
+    KAZOO writes the answer of its search to ``system_config``; we only read it.
 
     Args:
         couch: where the accounts are.
-        settings: as they were a moment ago, perhaps.
-        newest: the same as they are now; ``settings`` themselves if those are.
+        config: the configuration, perhaps cached.
+        newest: the same as it is in CouchDB now; ``config`` itself if that is.
     """
 
-    def __init__(self, couch: Couch, settings: Settings, newest: Settings | None = None) -> None:
+    def __init__(self, couch: Couch, config: Configuration, newest: Configuration | None = None) -> None:
         self._couch = couch
-        self._settings = settings
-        self._newest = newest or settings
+        self._config = config
+        self._newest = newest or config
         self._oldest: str | None = None
 
     async def id(self) -> str:
@@ -42,14 +61,15 @@ class MasterAccount:
 
         Raises:
             NoMasterAccount: no account exists.
-            DatastoreError: CouchDB does not say.
+            DatastoreError: CouchDB does not answer.
         """
-        configured = await _configured(self._settings)
+        configured = await _configured(self._config)
         if configured is not None:
             return configured
         if self._oldest is None:
             oldest = await self._find_oldest()
-            # Once more, after the accounts: what was known of the configuration may be older than they are.
+            # Read again, after the accounts: the cached configuration may be older than they are, and then another
+            # account of the same second could be taken for the master account.
             configured = await _configured(self._newest)
             if configured is not None:
                 return configured
@@ -72,8 +92,8 @@ class MasterAccount:
         return str(min(rows, key=_created).id)
 
 
-async def _configured(settings: Settings) -> str | None:
-    value = await settings.get(ACCOUNTS_CONFIG, MASTER_ACCOUNT_ID)
+async def _configured(config: Configuration) -> str | None:
+    value = await config.get(ACCOUNTS_CONFIG, MASTER_ACCOUNT_ID)
     return value if isinstance(value, str) and is_account_id(value) else None
 
 

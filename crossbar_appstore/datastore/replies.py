@@ -1,8 +1,47 @@
-"""What CouchDB answers, as values."""
+"""What CouchDB accepts as names, and what it replies, as values."""
 
+import re
 from dataclasses import dataclass
 
 from crossbar_appstore.json_codec import Json, JsonObject, dumps
+
+from .errors import MalformedReply
+
+# https://docs.couchdb.org/en/stable/api/database/common.html#put--db, and the system databases.
+_DATABASE = re.compile(r"[a-z][a-z0-9_$()+/-]*|_[a-z_]+")
+_MAX_ID_LENGTH = 2000
+
+
+def is_database_name(name: str) -> bool:
+    """Whether CouchDB could have a database of this name."""
+    return _DATABASE.fullmatch(name) is not None
+
+
+def is_document_id(doc_id: str) -> bool:
+    """Whether the id names a document, a design document or a local document.
+
+    An id from a client's URL must never reach ``/db/_all_docs``, ``/db/`` or ``/db/..``: CouchDB would answer with
+    something that is no document.
+    """
+    if doc_id.startswith("_"):
+        kind, slash, rest = doc_id.partition("/")
+        return bool(slash) and kind in ("_design", "_local") and _is_plain(rest)
+    return _is_plain(doc_id)
+
+
+def is_attachment_name(name: str) -> bool:
+    """Whether an attachment could have this name."""
+    return not name.startswith("_") and _is_plain(name)
+
+
+def _is_plain(text: str) -> bool:
+    if not text or len(text) > _MAX_ID_LENGTH or text in (".", ".."):
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a lone surrogate cannot be part of a URL
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +79,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """Who answers: ``vendor`` in its own words, lower-case."""
+    """The server's vendor, in its own words in lower case, and its version."""
 
     vendor: str
     version: str
@@ -64,25 +103,23 @@ class DatabaseUpdate:
     kind: str
 
 
-def view_row(raw: JsonObject) -> ViewRow:
-    """One row as CouchDB sends it → ViewRow; a row of a missing document has value None."""
-    doc = raw.get("doc")
-    return ViewRow(raw.get("id"), raw.get("key"), raw.get("value"), doc if isinstance(doc, dict) else None)
+def view_rows(rows: Json) -> list[ViewRow]:
+    """The ``rows`` member of a view's reply as rows, without those that say that their key was not found.
 
-
-def save_result(raw: JsonObject) -> SaveResult:
-    """One line of a ``_bulk_docs`` reply → SaveResult."""
-    return SaveResult(str(raw.get("id", "")), raw.get("rev"), raw.get("error"), raw.get("reason"))
-
-
-def change_line(raw: JsonObject) -> Change:
-    """One line of ``_changes`` → Change."""
-    return Change(raw.get("seq"), raw["id"], raw.get("deleted") is True)
-
-
-def update_line(raw: JsonObject) -> DatabaseUpdate:
-    """One line of ``_db_updates`` → DatabaseUpdate."""
-    return DatabaseUpdate(raw.get("seq"), raw["db_name"], str(raw.get("type", "updated")))
+    Raises:
+        MalformedReply: it is no list of rows, or a row could not be read.
+    """
+    if not isinstance(rows, list):
+        raise MalformedReply("no list of rows")
+    found = []
+    for raw in rows:
+        error = raw.get("error")
+        if error not in (None, "not_found"):
+            raise MalformedReply(f"a row could not be read: {error}")
+        if error is None:
+            doc = raw.get("doc") if isinstance(raw.get("doc"), dict) else None
+            found.append(ViewRow(raw.get("id"), raw.get("key"), raw.get("value"), doc))
+    return found
 
 
 def sequence(since: Json) -> str:

@@ -13,7 +13,7 @@ Check = Callable[[JsonObject], str | None]
 """Looks at an app document and says why it must be left out, or None."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """The master account's apps; the same ``generation`` means the same apps, within one process.
 
@@ -46,7 +46,7 @@ def make_snapshot(generation: int, account_id: str, apps: Sequence[JsonObject], 
 
 
 def is_app(document: JsonObject) -> bool:
-    """Whether the view would emit it: ``pvt_type`` is ``app`` and ``pvt_deleted`` not true-ish, as JavaScript says."""
+    """Whether the view would emit it: ``pvt_type`` is ``app`` and ``pvt_deleted`` not truthy in JavaScript."""
     return document.get("pvt_type") == "app" and document.get("pvt_deleted") in (None, False, 0, "")
 
 

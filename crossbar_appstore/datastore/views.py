@@ -1,7 +1,7 @@
 """Our design documents (``couchdb_views/``): which databases they belong to, and how they get there.
 
-They have the names of KAZOO's and emit what KAZOO's emit, in our own code, for systems without KAZOO. Whatever exists
-in a database is queried as it is: nothing here ever overwrites it.
+They have the names of KAZOO's and emit what KAZOO's emit, in our own code, for systems without KAZOO. What exists in a
+database is queried as it is: nothing here ever overwrites it.
 """
 
 from collections.abc import Iterable
@@ -59,13 +59,13 @@ async def ensure(couch: Couch, database: str, names: Iterable[str]) -> list[str]
         try:
             await couch.save_doc(database, design_document(name))
         except Conflict:
-            continue  # somebody else was faster
+            continue  # another process was faster
         installed.append(name)
     return installed
 
 
 async def standing_alone(couch: Couch) -> bool:
-    """Whether no KAZOO cluster lives on this CouchDB: every one keeps its views in ``system_data``."""
+    """Whether no KAZOO cluster uses this CouchDB: every one keeps its views in ``system_data``."""
     return not await couch.database_exists(_CLUSTER_DATABASE)
 
 

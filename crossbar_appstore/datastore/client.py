@@ -1,0 +1,331 @@
+"""The connections to one CouchDB, and how each request is made: credentials, deadlines, retries, errors.
+
+aiocouch serves databases, documents, design documents, views and the security object. What it has no call for goes
+through an ``aiohttp.ClientSession`` on the same connections: feeds, ``_all_docs`` of a database with slashes in its
+name, ``_find`` on a server without bookmarks, reduced views, ``_bulk_docs`` without an order of results, attachments
+with their digest.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import aiohttp
+from aiocouch import CouchDB
+from aiohttp.client_middlewares import ClientHandlerType
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
+
+from .errors import (
+    TRANSLATED,
+    Closed,
+    DatastoreError,
+    MalformedReply,
+    Misconfigured,
+    Refused,
+    Subject,
+    TimedOut,
+    Unreachable,
+    translate,
+)
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+READ_ATTEMPTS: Final = 3
+LOCKOUT_PAUSE: Final = 10.0
+"""Seconds without requests after a rejected password: CouchDB 3.4 locks a user out after five of them."""
+CONNECTIONS: Final = 64
+_KEEPALIVE: Final = 4.0
+"""Seconds; below the 5 s after which Node (PouchDB Server) closes an idle connection."""
+_RETRY_PAUSE: Final = 0.05
+_PROBE_SECONDS: Final = 0.5
+_PROBE_TIMEOUT: Final = 1.0
+
+_random = random.SystemRandom()
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds: ``connect`` for the TCP connection, ``read`` between two pieces of a reply, ``total`` of it all."""
+
+    connect: float = 2.0
+    read: float = 10.0
+    total: float = 15.0
+
+
+@dataclass(slots=True)
+class Statistics:
+    """What the datastore of one process did, as numbers that only grow; for metrics and tests."""
+
+    requests: int = 0
+    """HTTP requests to CouchDB, feeds included."""
+    retries: int = 0
+    """Reads repeated after a failed connection."""
+    unconfirmed_saves: int = 0
+    """Writes answered 202: acknowledged, but by fewer copies than the quorum."""
+    hits: int = 0
+    """Cached values that were used without a read."""
+    reads: int = 0
+    """Values read that were not cached."""
+    refetches: int = 0
+    """Values read again because of their age or a write."""
+    unchanged: int = 0
+    """Values read again that had not changed."""
+    stale_answers: int = 0
+    """Cached values used because CouchDB did not answer."""
+    conflicts: int = 0
+    """Saves that met another writer's revision, and were applied again or refused."""
+    skipped_apps: int = 0
+    """Malformed app documents left out of the catalogue, each time one was read."""
+    catalogue_loads: int = 0
+    """Times the whole catalogue was read."""
+    feed_restarts: int = 0
+    """Times a change feed was connected again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply with a status of success, read whole."""
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes
+
+    def object(self) -> JsonObject:
+        """The body as a JSON object; MalformedReply if it is anything else."""
+        value = loads(self.body)
+        if not isinstance(value, dict):
+            raise MalformedReply("the reply is no JSON object")
+        return value
+
+
+class CouchClient:
+    """One CouchDB server: aiocouch and one session over one pool of connections, opened by the first request.
+
+    Args:
+        url: ``http[s]://[user:password@]host[:port]``.
+        user: instead of the URL's.
+        password: instead of the URL's.
+        timeouts: of every request but a feed's.
+        statistics: counts requests and retries.
+    """
+
+    def __init__(
+        self, url: str, user: str | None, password: str | None, timeouts: Timeouts, statistics: Statistics
+    ) -> None:
+        address = URL(url)
+        self.address = str(address.with_user(None).with_path(address.path.rstrip("/"))).rstrip("/")
+        self.timeouts = timeouts
+        self.statistics = statistics
+        # Only PouchDB Server compresses: that costs both sides more than it saves, and delays the lines of a feed.
+        self._headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        name, secret = user or address.user, password or address.password or ""
+        if name is not None:
+            self._headers["Authorization"] = aiohttp.encode_basic_auth(name, secret, "utf-8")
+        self._server: CouchDB | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._rejected_until = 0.0
+        self._is_closed = False
+
+    @property
+    def server(self) -> CouchDB:
+        """aiocouch's client. Raises Closed."""
+        if self._is_closed:
+            raise Closed
+        if self._server is None:
+            self._connect()
+        assert self._server is not None  # noqa: S101 - made by _connect
+        return self._server
+
+    def _connect(self) -> None:
+        timeouts = self.timeouts
+        timeout = aiohttp.ClientTimeout(timeouts.total, sock_connect=timeouts.connect, sock_read=timeouts.read)
+        connector = aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=_KEEPALIVE)
+        # aiocouch sets no header but a cookie, and warns when it is given a password: a middleware sets them.
+        middlewares = (self._sign,)
+        self._session = aiohttp.ClientSession(
+            connector=connector, timeout=timeout, middlewares=middlewares, json_serialize_bytes=dumps
+        )
+        self._server = CouchDB(
+            self.address,
+            connector=connector,
+            connector_owner=False,
+            timeout=timeout,
+            middlewares=middlewares,
+            json_serialize_bytes=dumps,
+        )
+
+    def open(self) -> None:
+        """Allow requests again after ``close``; before it they are allowed anyway."""
+        self._is_closed = False
+
+    async def close(self) -> None:
+        """Close every connection; from now on every request raises Closed."""
+        self._is_closed = True
+        server, session = self._server, self._session
+        self._server = self._session = None
+        if server is not None and session is not None:
+            await server.close()
+            await session.close()
+
+    async def read(self, subject: Subject, operation: Callable[[], Awaitable[T]]) -> T:
+        """Run an operation that reads; repeat it, twice at most, where the connection failed.
+
+        All tries share one deadline (``timeouts.total``).
+
+        Raises:
+            DatastoreError: as ``translate`` says.
+        """
+        try:
+            async with asyncio.timeout(self.timeouts.total):
+                for attempt in range(1, READ_ATTEMPTS):
+                    try:
+                        return await self.once(subject, operation)
+                    except Unreachable:
+                        self.statistics.retries += 1
+                    await backoff(_RETRY_PAUSE * attempt)
+                return await self.once(subject, operation)
+        except TimeoutError:
+            raise TimedOut("no reply in time") from None
+
+    async def once(self, subject: Subject, operation: Callable[[], Awaitable[T]]) -> T:
+        """Run an operation once, a write for instance; errors as ``read``."""
+        self.check_credentials_pause()
+        try:
+            return await operation()
+        except TRANSLATED as error:
+            trouble: DatastoreError = translate(error, subject)
+        # Raised outside of the handler: the text of the original may hold the Authorization header.
+        if self._is_closed and isinstance(trouble, Unreachable):
+            raise Closed
+        if isinstance(trouble, Misconfigured):
+            self._rejected_until = time.monotonic() + LOCKOUT_PAUSE
+        raise trouble
+
+    def check_credentials_pause(self) -> None:
+        """Raise Misconfigured for ``LOCKOUT_PAUSE`` seconds after CouchDB rejected user and password."""
+        if time.monotonic() < self._rejected_until:
+            raise Misconfigured("CouchDB rejected the user and password a moment ago")
+
+    async def request(
+        self, method: str, endpoint: str, *, params: dict[str, str] | None = None, json: Json = None
+    ) -> Reply:
+        """Send one request through the session and read the reply whole.
+
+        Args:
+            method: in capitals.
+            endpoint: path, quoted, as aiocouch's objects give it.
+            params: of the query string.
+            json: the body, None for none.
+
+        Raises:
+            Refused: the status is none of success.
+        """
+        url = URL(f"{self.address}{endpoint}", encoded=True)
+        async with self._http().request(method, url, params=params, json=json) as response:
+            body = await response.read()
+            if response.status >= 400:
+                raise Refused(response.status, body)
+            return Reply(response.status, response.headers, body)
+
+    async def stream(self, endpoint: str, params: dict[str, str], silence: float) -> AsyncGenerator[list[bytes], None]:
+        """The lines of an endless reply, as many as came together; an empty list is a heartbeat.
+
+        Lines are split here since aiohttp's reader refuses long ones. TimeoutError after ``silence`` seconds without
+        a byte.
+        """
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.timeouts.connect, sock_read=silence)
+        url = URL(f"{self.address}{endpoint}", encoded=True)
+        async with self._http().get(url, params=params, timeout=timeout) as response:
+            if response.status >= 400:
+                raise Refused(response.status, await response.read())
+            rest = b""
+            async for piece in response.content.iter_any():
+                *lines, rest = (rest + piece).split(b"\n")
+                yield [line for line in lines if line.strip()]
+
+    def _http(self) -> aiohttp.ClientSession:
+        if self._is_closed:
+            raise Closed
+        if self._session is None:
+            self._connect()
+        assert self._session is not None  # noqa: S101 - made by _connect
+        return self._session
+
+    async def _sign(self, request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:
+        """Client middleware of both sessions: credentials, counting, and no redirects, which could lead elsewhere."""
+        request.headers.update(self._headers)
+        self.statistics.requests += 1
+        response = await handler(request)
+        if 300 <= response.status < 400:
+            response.release()
+            raise Refused(response.status)
+        return response
+
+
+class Availability:
+    """Whether CouchDB as a whole answers, found out by asking the server itself for a moment's answer.
+
+    A read that fails or is slow says nothing about other documents, so it only makes us ask.
+
+    Args:
+        ask: asks CouchDB anything; raises ``DatastoreError``.
+    """
+
+    def __init__(self, ask: Callable[[], Awaitable[object]]) -> None:
+        self._ask = ask
+        self._task: asyncio.Task[None] | None = None
+        self.away = False
+        """Whether CouchDB did not answer when last asked."""
+
+    def suspect(self) -> None:
+        """Ask CouchDB in the background, again and again until it answers."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._probe())
+
+    async def close(self) -> None:
+        """End asking."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _probe(self) -> None:
+        try:
+            answers = await self._answers()
+            while not answers:
+                await asyncio.sleep(_PROBE_SECONDS)
+                answers = await self._answers()
+        finally:
+            self._task = None
+
+    async def _answers(self) -> bool:
+        try:
+            async with asyncio.timeout(_PROBE_TIMEOUT):
+                await self._ask()
+        except (DatastoreError, TimeoutError) as error:
+            if not self.away:
+                logger.warning("CouchDB is unavailable, cached data is served", extra={"reason": str(error)})
+            self.away = True
+            return False
+        if self.away:
+            logger.warning("CouchDB is available again")
+        self.away = False
+        return True
+
+
+def json_params(**params: Json) -> dict[str, str]:
+    """Query parameters as CouchDB wants them: each value as JSON, those that are None left out."""
+    return {name: dumps(value).decode() for name, value in params.items() if value is not None}
+
+
+async def backoff(seconds: float) -> None:
+    """Sleep for half to one and a half times as long, so that clients that failed together retry apart."""
+    await asyncio.sleep(seconds * _random.uniform(0.5, 1.5))

@@ -1,0 +1,184 @@
+"""What is cached of CouchDB: documents, the rows of small views, and the documents whose ids have a common prefix."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from crossbar_appstore.json_codec import JsonObject
+
+from .cache import Cache, Entry, Key
+from .catalogue import Catalogue
+from .couch import Couch, Written
+from .errors import DatabaseMissing, DocumentMissing, ViewMissing
+from .freshness import WriteCounters, row_of
+from .replies import ViewRow, is_document_id
+from .snapshot import Snapshot
+
+DOCUMENT: Final = "document"
+VIEW: Final = "view"
+PREFIX: Final = "prefix"
+"""The kinds of cached values: the last part of the key is a document id, a view, or a prefix up to the first dash."""
+
+_BATCH: Final = 50
+"""Documents read with one request at most."""
+_ALL_VIEWS: Final = "/views"
+"""The name of the row of a database that counts the writes that may change its views; no document has this id."""
+_IN_NO_VIEW: Final = "apps_store"
+"""The document that is written most: no view that we read has a row of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CachedDocument:
+    """A document as last read; None where there is none (or no such database).
+
+    ``stale``: CouchDB did not answer, this is what it said before. The document is shared: never change it. The same
+    object is given as long as the revision is the same.
+    """
+
+    document: JsonObject | None
+    stale: bool = False
+
+
+class CouchSource:
+    """Reads what is cached: ``document | None``, ``tuple[ViewRow, …] | None``, ``tuple[document, …]``."""
+
+    def __init__(self, couch: Couch) -> None:
+        self._couch = couch
+
+    def row(self, key: Key) -> int:
+        """The row of the document, of all views of the database, or of the prefix."""
+        kind, database, name = key
+        return row_of(database, _ALL_VIEWS if kind == VIEW else name)
+
+    def batches(self, keys: Iterable[Key]) -> list[list[Key]]:
+        """Documents of one database together, by fifties; anything else by itself."""
+        batches: list[list[Key]] = []
+        by_database: dict[str, list[Key]] = {}
+        for key in keys:
+            kind, database, name = key
+            if kind != DOCUMENT or not is_document_id(name) or name.startswith("_local/"):
+                batches.append([key])
+                continue
+            if len(by_database.get(database, ())) % _BATCH == 0:
+                by_database[database] = []
+                batches.append(by_database[database])
+            by_database[database].append(key)
+        return batches
+
+    async def read(self, keys: Sequence[Key]) -> Sequence[Any]:
+        """Read one value, or the documents of one database."""
+        kind, database, name = keys[0]
+        try:
+            if len(keys) > 1:
+                rows = await self._couch.all_docs(database, keys=[each[2] for each in keys], include_docs=True)
+                found = {row.key: row.doc for row in rows}
+                return [found.get(each[2]) for each in keys]
+            if kind == VIEW:
+                return [tuple(await self._couch.view(database, name))]
+            if kind == PREFIX:
+                return [tuple(await self._couch.docs_by_prefix(database, name))]
+            return [await self._couch.open_doc(database, name)]
+        except (DocumentMissing, DatabaseMissing, ViewMissing):
+            return [() if kind == PREFIX else None] * len(keys)
+
+    def is_same(self, key: Key, old: Any, new: Any) -> bool:
+        """Whether the revisions, or the rows, are the same."""
+        kind = key[0]
+        if kind == VIEW or old is None or new is None:
+            return bool(old == new)
+        if kind == PREFIX:
+            return [_version(document) for document in old] == [_version(document) for document in new]
+        return _version(old) == _version(new)
+
+
+def _version(document: JsonObject) -> tuple[str, str]:
+    return document["_id"], document["_rev"]
+
+
+def count_write(counters: WriteCounters, written: Written) -> None:
+    """Tell every worker of a write: in the rows of the document, its prefix, and the views that it may be in."""
+    database, doc_id = written.database, written.doc_id
+    counters.increment(row_of(database, doc_id))
+    if doc_id != _IN_NO_VIEW:
+        counters.increment(row_of(database, _ALL_VIEWS))
+    prefix, dash, _ = doc_id.partition("-")
+    if prefix and dash:
+        counters.increment(row_of(database, prefix + dash))
+
+
+class Reading:
+    """Reads what an answer is made of, and can tell later whether all of it is still the same.
+
+    Each read raises ``DatastoreError`` where CouchDB does not answer and nothing is cached.
+    """
+
+    __slots__ = ("_cache", "_catalogue", "_consistent", "_entries", "_snapshot", "stale")
+
+    def __init__(self, cache: Cache, catalogue: Catalogue) -> None:
+        self._cache = cache
+        self._catalogue = catalogue
+        self._entries: dict[Key, Entry] = {}
+        self._snapshot: Snapshot | None = None
+        self._consistent = True
+        # Whether anything that was read may be outdated, since CouchDB did not answer.
+        self.stale = False
+
+    async def prefetch(
+        self,
+        *,
+        documents: Iterable[tuple[str, str]] = (),
+        views: Iterable[tuple[str, str]] = (),
+        prefixes: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """Read together what will be asked for next, each given as database and id, view or prefix."""
+        keys: list[Key] = [(DOCUMENT, *each) for each in documents]
+        keys += [(VIEW, *each) for each in views]
+        keys += [(PREFIX, *each) for each in prefixes]
+        await self._cache.prefetch(keys)
+
+    async def documents(self, wanted: Sequence[tuple[str, str]]) -> list[JsonObject | None]:
+        """Documents, by database and id, in that order; None for those that do not exist."""
+        await self.prefetch(documents=wanted)
+        return [await self.document(*each) for each in wanted]
+
+    async def document(self, database: str, doc_id: str) -> JsonObject | None:
+        """A document, None if there is none."""
+        found: JsonObject | None = await self._read((DOCUMENT, database, doc_id))
+        return found
+
+    async def rows(self, database: str, view: str) -> Sequence[ViewRow] | None:
+        """All rows of a small view, None if there is no such view."""
+        found: Sequence[ViewRow] | None = await self._read((VIEW, database, view))
+        return found
+
+    async def by_prefix(self, database: str, prefix: str) -> Sequence[JsonObject]:
+        """The documents whose ids begin with a prefix that ends with their first dash."""
+        found: Sequence[JsonObject] = await self._read((PREFIX, database, prefix))
+        return found
+
+    async def catalogue(self) -> Snapshot:
+        """The apps of the master account."""
+        snapshot = await self._catalogue.snapshot()
+        self.stale = self.stale or snapshot.stale
+        self._consistent = self._consistent and self._snapshot in (None, snapshot)
+        self._snapshot = snapshot
+        return snapshot
+
+    async def _read(self, key: Key) -> Any:
+        entry, stale = await self._cache.get(key)
+        self.stale = self.stale or stale
+        # Read twice, it may have been replaced in between.
+        self._consistent = self._consistent and self._entries.setdefault(key, entry) is entry
+        return entry.value
+
+    def is_current(self) -> bool:
+        """Whether everything that was read is still the newest known, without asking CouchDB."""
+        if self.stale or not self._consistent:
+            return False
+        if self._snapshot is not None and self._catalogue.peek() is not self._snapshot:
+            return False
+        return self._cache.are_current(self._entries.values())
+
+    def sources(self) -> tuple[object, ...]:
+        """What was read, for comparing: equal sources are the same values."""
+        return self._consistent, self._snapshot, *self._entries.values()
