@@ -28,7 +28,7 @@ from crossbar_appstore.crossbar.resource import Resource
 from crossbar_appstore.crossbar.server import Handler, create_web_application, load_banner
 from crossbar_appstore.crossbar.throttling import Throttle
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.notices import NoticeBoard
+from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.resources.about import About
 from crossbar_appstore.resources.account_apps import AppStore
@@ -54,18 +54,18 @@ TRUSTED_PROXIES: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 """Peers whose X-Forwarded-For is believed (`crossbar` reverse_proxies)."""
 
 
-def create_application(settings: Settings, board: NoticeBoard | None = None) -> web.Application:
+def create_application(settings: Settings, counters: WriteCounters | None = None) -> web.Application:
     """The whole service as one aiohttp application; it connects when it starts and disconnects when it is cleaned up.
 
     Args:
         settings: ``settings.couchdb`` must be set.
-        board: the notice board that this worker shares with others.
+        counters: the write counters that this worker shares with others.
 
     Raises:
         SettingsError: no CouchDB was named.
     """
     address = settings.require_couchdb()
-    store = Datastore(Couch(address.url, user=address.user, password=address.password), board=board)
+    store = Datastore(Couch(address.url, user=address.user, password=address.password), counters=counters)
     documents = Documents(store)
     config = AuthSettings(documents, store.config)
     tokens = Tokens(documents, config, KeyRing(documents))
@@ -103,7 +103,7 @@ def create_application(settings: Settings, board: NoticeBoard | None = None) -> 
     parser = PathParser({noun: resource.swallows for noun, resource in resources.items()})
     log = AccessLog(settings.access_log)
     application = create_web_application(
-        Handler(order, renderer, parser, TRUSTED_PROXIES, load_banner(), store.moments, access_log=log)
+        Handler(order, renderer, parser, TRUSTED_PROXIES, load_banner(), access_log=log)
     )
     application[STORE] = store
     application.cleanup_ctx.append(_connected)

@@ -12,7 +12,7 @@ from typing import Final
 import crossbar_appstore.certificates  # noqa: F401 (before all others: see there)
 from crossbar_appstore.application import create_application
 from crossbar_appstore.crossbar.runner import Runner
-from crossbar_appstore.datastore.notices import NoticeBoard
+from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.settings import Settings
 
 DRAIN: Final = 10.0
@@ -71,7 +71,7 @@ async def work(
     settings: Settings,
     port: int,
     ready: Callable[[], None],
-    board: NoticeBoard | None = None,
+    board: WriteCounters | None = None,
     supervisor: int | None = None,
 ) -> None:
     """One worker: answer requests until a signal says stop, then let those under way finish.

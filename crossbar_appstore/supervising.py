@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
-from crossbar_appstore.datastore.notices import NoticeBoard
+from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.logs import set_up_logging
 from crossbar_appstore.serving import DRAIN, readable, run, stop_signal, work
 from crossbar_appstore.settings import Settings
@@ -37,7 +37,7 @@ async def supervise(settings: Settings, port: int, ready: Callable[[], None]) ->
     stop = stop_signal()
     with tempfile.TemporaryDirectory(prefix="crossbar-appstore-") as directory:
         board, level = Path(directory) / "notices", logging.getLogger().getEffectiveLevel()
-        NoticeBoard.in_file(board, settings.workers)
+        WriteCounters.in_file(board, settings.workers)
         up = [asyncio.Event() for _ in range(settings.workers)]
         announcing = asyncio.create_task(_announce(up, ready))
         try:
@@ -100,7 +100,7 @@ async def _heard(listening: Connection, number: int, up: asyncio.Event) -> None:
 def worker_main(seat: WorkerSeat, tell: Connection) -> None:
     """The main function of a worker process; something is sent through ``tell`` once it listens."""
     set_up_logging(seat.log_level)
-    board = NoticeBoard.in_file(seat.board, seat.settings.workers).for_worker(seat.number)
+    board = WriteCounters.in_file(seat.board, seat.settings.workers).for_worker(seat.number)
     parent = multiprocessing.parent_process()
     supervisor = None if parent is None else parent.sentinel
     run(work(seat.settings, seat.port, lambda: tell.send(seat.number), board, supervisor))

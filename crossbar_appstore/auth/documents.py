@@ -34,15 +34,15 @@ class Documents:
         """A document, soft-deleted or not."""
         return (await self.store.open(database, doc_id)).document
 
-    async def open_live(self, database: str, doc_id: str, *, along: Sequence[str] = ()) -> JsonObject | None:
-        """A document that is not soft-deleted (``kz_datamgr:open_cache_doc/2``); ``along`` as ``Datastore.open``."""
-        return live((await self.store.open(database, doc_id, along=along)).document)
+    async def open_live(self, database: str, doc_id: str, *, prefetch: Sequence[str] = ()) -> JsonObject | None:
+        """A document that is not soft-deleted (``kz_datamgr:open_cache_doc/2``); ``prefetch`` as ``Datastore.open``."""
+        return live((await self.store.open(database, doc_id, prefetch=prefetch)).document)
 
     async def account(self, account_id: str) -> JsonObject | None:
         """An account's document; a soft-deleted one still counts (``kzd_accounts:fetch/1``)."""
         if not is_account_id(account_id):
             return None
-        return (await self.store.open(account_db(account_id), account_id, along=ASKED_NEXT)).document
+        return (await self.store.open(account_db(account_id), account_id, prefetch=ASKED_NEXT)).document
 
     async def in_account(self, account_id: str, doc_id: str) -> JsonObject | None:
         """A document of an account's database, a user for instance; None for a soft-deleted one."""

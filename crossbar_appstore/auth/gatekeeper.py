@@ -7,7 +7,6 @@ from crossbar_appstore.crossbar.errors import BadIdentifier, ExpiredToken
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import live
 from crossbar_appstore.kazoo.values import MISSING, get
-from crossbar_appstore.memo import Memo
 
 from . import hierarchy
 from .account_checks import refuse_ended_trial
@@ -46,10 +45,6 @@ class AuthGatekeeper:
         self._basic = basic
         self._restrictions = restrictions
         self._writes_need_admin = writes_need_admin
-        moments = documents.store.moments
-        self._moments = moments
-        self._identities: Memo[tuple[str, str | None], Identity] = Memo(moments)
-        self._accounts: Memo[str, JsonObject] = Memo(moments)
 
     async def early(self, context: Context) -> None:
         """Check a JWT; a bad one leaves the caller unknown.
@@ -61,14 +56,7 @@ class AuthGatekeeper:
         """
         token = context.auth_token
         if context.auth_scheme == X_AUTH_TOKEN and token and token != _UNDEFINED:
-            key = (token, context.headers.get("X-Auth-Account-ID"))
-            identity = self._identities.get(key)
-            if identity is None:
-                moment = self._moments.now()
-                identity = await self._by_jwt(context, token)
-                if identity is not None:
-                    self._identities.put(key, identity, moment)
-            context.identity = identity
+            context.identity = await self._by_jwt(context, token)
 
     async def account(self, context: Context) -> None:
         """Load the account that the path names, soft-deleted or not.
@@ -80,13 +68,9 @@ class AuthGatekeeper:
         account_id = context.account_id
         if account_id is None:
             return
-        account = self._accounts.get(account_id)
+        account = await self._documents.account(account_id)
         if account is None:
-            moment = self._moments.now()
-            account = await self._documents.account(account_id)
-            if account is None:
-                raise BadIdentifier(cause=account_id)
-            self._accounts.put(account_id, account, moment)
+            raise BadIdentifier(cause=account_id)
         context.account = account
 
     async def authenticate(self, context: Context) -> None:

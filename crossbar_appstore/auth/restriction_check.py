@@ -7,7 +7,6 @@ from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import Forbidden
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.values import get
-from crossbar_appstore.memo import Memo
 
 from . import hierarchy, restrictions
 from .documents import TOKEN_RESTRICTIONS, Documents
@@ -29,8 +28,6 @@ class RestrictionCheck:
     def __init__(self, documents: Documents, settings: Settings) -> None:
         self._documents = documents
         self._settings = settings
-        self._moments = documents.store.moments
-        self._known: Memo[tuple[str, str | None, str | None], _Restrictions] = Memo(self._moments)
 
     async def check(self, identity: Identity, context: Context) -> None:
         """Nothing if the request passes; superduper admins always do.
@@ -54,17 +51,10 @@ class RestrictionCheck:
 
     async def _of(self, identity: Identity) -> JsonObject | None:
         """What restricts the caller, by endpoint; None if nothing does."""
-        key = (identity.account_id, identity.owner_id, identity.method)
-        known = self._known.get(key)
-        if known is None:
-            moment = self._moments.now()
-            by_level = await self._of_method(identity)
-            found = None
-            if by_level is not None:
-                found = restrictions.of_priv_level(by_level, await self._priv_level(identity))
-            known = _Restrictions(found)
-            self._known.put(key, known, moment)
-        return known.by_endpoint
+        by_level = await self._of_method(identity)
+        if by_level is None:
+            return None
+        return restrictions.of_priv_level(by_level, await self._priv_level(identity))
 
     async def _of_method(self, identity: Identity) -> JsonObject | None:
         stored = await self._documents.in_account(identity.account_id, TOKEN_RESTRICTIONS)

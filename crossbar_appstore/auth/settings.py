@@ -3,7 +3,7 @@
 from typing import Final
 
 from crossbar_appstore.appstore import resellers
-from crossbar_appstore.datastore.configuration import Configuration
+from crossbar_appstore.datastore.master_account import Configuration
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.merging import merge_recursive
 from crossbar_appstore.kazoo.values import as_integer, as_text, nonempty_text_at, object_at

@@ -194,7 +194,7 @@ class Tokens:
         database, doc_id = place
         # Whoever has a good token is looked at further: its account, and what restricts its tokens.
         next_ones = (claims["account_id"], TOKEN_RESTRICTIONS, *ASKED_NEXT)
-        document = await self._documents.open_live(database, doc_id, along=next_ones)
+        document = await self._documents.open_live(database, doc_id, prefetch=next_ones)
         settings = await self._documents.open_live(SYSTEM_CONFIG, AUTH_CATEGORY)
         expected = await self._signature_of(document, doc_id)
         if document is None or settings is None or expected is None or not _same(given, expected):

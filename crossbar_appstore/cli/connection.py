@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from crossbar_appstore.datastore.client import Timeouts
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.pool import Timeouts
 from crossbar_appstore.settings import Settings
 
 PATIENT: Final = Timeouts(connect=5.0, read=60.0, total=120.0)

@@ -26,7 +26,6 @@ from crossbar_appstore.crossbar.paths import NOWHERE, ApiPath, PathParser
 from crossbar_appstore.crossbar.query import MalformedQuery, parse_query
 from crossbar_appstore.crossbar.rendering import Renderer
 from crossbar_appstore.crossbar.request_headers import DECIDING, RequestHeaders
-from crossbar_appstore.memo import Memo, Moments
 
 BODY_SECONDS: Final = 120.0
 """How long a client may take to send its body (cowboy's idle_timeout)."""
@@ -54,7 +53,6 @@ class Handler:
         parser: splits paths into nouns.
         trusted_proxies: peers whose X-Forwarded-For is believed (`crossbar` reverse_proxies).
         banner: the text for paths that name no version of the API.
-        moments: for how long an outcome that lasts may be given to whoever asks the same.
         access_log: where requests are logged; each one is, if not given.
         body_seconds: how long a client may take to send its body.
     """
@@ -66,7 +64,6 @@ class Handler:
         parser: PathParser,
         trusted_proxies: Networks,
         banner: str,
-        moments: Moments,
         *,
         access_log: AccessLog | None = None,
         body_seconds: float = BODY_SECONDS,
@@ -76,8 +73,6 @@ class Handler:
         self._parser = parser
         self._trusted = trusted_proxies
         self._banner = banner.encode()
-        self._moments = moments
-        self._outcomes: Memo[Question, Outcome] = Memo(moments, _MOST_OUTCOMES)
         self._access_log = access_log if access_log is not None else AccessLog()
         self._body_seconds = body_seconds
 
@@ -90,13 +85,7 @@ class Handler:
             client_ip = client_address(client_ip, headers.getall(_X_FORWARDED_FOR), self._trusted)
         request_id = _request_id(headers.get(_X_REQUEST_ID))
         values = tuple(map(headers.get, DECIDING))
-        question = (request.method, request.raw_path, *values)
-        outcome = None if request.body_exists else self._outcomes.get(question)
-        if outcome is None or not self._order.charge(outcome, client_ip):
-            moment = self._moments.now()
-            outcome = await self._decide(request, values, request_id, client_ip)
-            if outcome.lasts and not request.body_exists:
-                self._outcomes.put(question, outcome, moment)
+        outcome = await self._decide(request, values, request_id, client_ip)
         return self._response(request, outcome, request_id, client_ip, begun)
 
     def refuse(self, request: web.BaseRequest, error: Exception) -> web.Response:

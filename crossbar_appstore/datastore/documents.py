@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from crossbar_appstore.json_codec import JsonObject
+from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
 
 from .cache import Cache, Entry, Key
 from .catalogue import Catalogue
@@ -17,7 +17,8 @@ from .snapshot import Snapshot
 DOCUMENT: Final = "document"
 VIEW: Final = "view"
 PREFIX: Final = "prefix"
-"""The kinds of cached values: the last part of the key is a document id, a view, or a prefix up to the first dash."""
+"""The kinds of cached values: the last part of the key is a document id, the JSON of a view query, or a prefix of ids
+that ends with their first dash."""
 
 _BATCH: Final = 50
 """Documents read with one request at most."""
@@ -37,6 +38,19 @@ class CachedDocument:
 
     document: JsonObject | None
     stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CachedRows:
+    """The rows of a view as last read; None where there is no such view (or database)."""
+
+    rows: tuple[ViewRow, ...] | None
+    stale: bool = False
+
+
+def view_key(database: str, view: str, **query: Json) -> Key:
+    """The key of a view query; ``query`` as ``Couch.view`` takes it."""
+    return VIEW, database, dumps({"view": view, **query}).decode()
 
 
 class CouchSource:
@@ -74,7 +88,7 @@ class CouchSource:
                 found = {row.key: row.doc for row in rows}
                 return [found.get(each[2]) for each in keys]
             if kind == VIEW:
-                return [tuple(await self._couch.view(database, name))]
+                return [tuple(await self._couch.view(database, **loads(name)))]
             if kind == PREFIX:
                 return [tuple(await self._couch.docs_by_prefix(database, name))]
             return [await self._couch.open_doc(database, name)]
@@ -132,7 +146,7 @@ class Reading:
     ) -> None:
         """Read together what will be asked for next, each given as database and id, view or prefix."""
         keys: list[Key] = [(DOCUMENT, *each) for each in documents]
-        keys += [(VIEW, *each) for each in views]
+        keys += [view_key(*each) for each in views]
         keys += [(PREFIX, *each) for each in prefixes]
         await self._cache.prefetch(keys)
 
@@ -148,7 +162,7 @@ class Reading:
 
     async def rows(self, database: str, view: str) -> Sequence[ViewRow] | None:
         """All rows of a small view, None if there is no such view."""
-        found: Sequence[ViewRow] | None = await self._read((VIEW, database, view))
+        found: Sequence[ViewRow] | None = await self._read(view_key(database, view))
         return found
 
     async def by_prefix(self, database: str, prefix: str) -> Sequence[JsonObject]:

@@ -5,13 +5,13 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Self
 
-from crossbar_appstore.json_codec import JsonObject
+from crossbar_appstore.json_codec import Json, JsonObject
 
 from .cache import Cache
 from .catalogue import Catalogue
 from .client import Availability
 from .couch import Couch, Written
-from .documents import DOCUMENT, CachedDocument, CouchSource, Reading, count_write
+from .documents import DOCUMENT, CachedDocument, CachedRows, CouchSource, Reading, count_write, view_key
 from .freshness import ChangeFeed, Freshness, WriteCounters, row_of
 from .master_account import Configuration, MasterAccount
 from .replies import DatabaseUpdate
@@ -108,6 +108,15 @@ class Datastore:
     async def open_newest(self, database: str, doc_id: str) -> CachedDocument:
         """A document as it is in CouchDB now, whatever is cached. Raises DatastoreError."""
         return CachedDocument((await self._cache.newest((DOCUMENT, database, doc_id))).value)
+
+    async def rows(self, database: str, view: str, **query: Json) -> CachedRows:
+        """The rows of a small view; ``query`` as ``Couch.view`` takes it.
+
+        Raises:
+            DatastoreError: CouchDB does not answer, and they are not cached. A missing view is no error.
+        """
+        entry, stale = await self._cache.get(view_key(database, view, **query))
+        return CachedRows(entry.value, stale)
 
     def read(self) -> Reading:
         """Begin to read what an answer is made of."""

@@ -9,8 +9,8 @@ from typing import Final
 from crossbar_appstore.appstore.apps_store_document import DOCUMENT_ID
 from crossbar_appstore.auth.bootstrap import ensure_system_auth
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.design_documents import standing_alone
 from crossbar_appstore.datastore.errors import Conflict, DatabaseMissing, DocumentMissing, ViewMissing
+from crossbar_appstore.datastore.views import standing_alone
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import account_db
 from crossbar_appstore.kazoo.values import string_at

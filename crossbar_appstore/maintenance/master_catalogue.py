@@ -3,14 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Self
 
-from crossbar_appstore.datastore.catalogue_loading import VIEW
-from crossbar_appstore.datastore.configuration import Configuration
+from crossbar_appstore.datastore.catalogue import VIEW
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import DocumentMissing, ViewMissing
-from crossbar_appstore.datastore.known import Known
-from crossbar_appstore.datastore.master_account import MasterAccount
+from crossbar_appstore.datastore.master_account import Configuration, MasterAccount
 from crossbar_appstore.datastore.snapshot import in_view_order, is_app
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import account_db
@@ -113,8 +112,4 @@ class MasterCatalogue:
 
 def configuration(couch: Couch) -> Configuration:
     """``system_config``, read from CouchDB each time."""
-
-    async def open_document(database: str, doc_id: str) -> Known:
-        return Known(await stored(couch, database, doc_id))
-
-    return Configuration(open_document)
+    return Configuration(partial(stored, couch))

@@ -8,9 +8,9 @@ from typing import Final
 
 from crossbar_appstore.auth.bootstrap import ensure_system_auth
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.design_documents import DatabaseClass, ensure, names_for, standing_alone
 from crossbar_appstore.datastore.errors import NoMasterAccount
 from crossbar_appstore.datastore.master_account import MasterAccount
+from crossbar_appstore.datastore.views import DatabaseClass, ensure, names_for, standing_alone
 from crossbar_appstore.kazoo.ids import account_db
 from crossbar_appstore.maintenance.master_catalogue import configuration
 

@@ -5,12 +5,12 @@ from typing import Final
 
 from crossbar_appstore.auth.keys import ATTACHMENT
 from crossbar_appstore.auth.tokens import AUTH_CATEGORY, SYSTEM_KEY
-from crossbar_appstore.datastore.catalogue_loading import VIEW
+from crossbar_appstore.datastore.catalogue import VIEW
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.design_documents import DatabaseClass, design_document, names_for, standing_alone
 from crossbar_appstore.datastore.errors import ViewMissing
 from crossbar_appstore.datastore.replies import ViewRow
 from crossbar_appstore.datastore.snapshot import is_app
+from crossbar_appstore.datastore.views import DatabaseClass, design_document, names_for, standing_alone
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.accounts import ACCOUNTS_CONFIG, MASTER_ACCOUNT_ID
 from crossbar_appstore.kazoo.ids import account_db, is_account_id

@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import Final
 
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.design_documents import DatabaseClass, design_document, names_for
 from crossbar_appstore.datastore.errors import Conflict, DocumentMissing, TimedOut
+from crossbar_appstore.datastore.views import DatabaseClass, design_document, names_for
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import account_db
 from crossbar_appstore.kazoo.values import object_at
@@ -113,7 +113,7 @@ async def _build(couch: Couch, database: str, view: str) -> None:
     """Ask a view until it answers: CouchDB goes on building while a request that waits for it times out."""
     while True:
         try:
-            await couch.view(database, view, limit=1, reduce=None)
+            await couch.view(database, view, limit=1)
         except TimedOut:
             await asyncio.sleep(_PAUSE)
         else:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from crossbar_appstore.auth.credentials import Directory
-from crossbar_appstore.datastore.configuration import Configuration
+from crossbar_appstore.datastore.master_account import Configuration
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.values import is_true, nonempty_text_at
 from crossbar_appstore.resources import account_rules

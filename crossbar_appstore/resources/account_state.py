@@ -1,4 +1,4 @@
-"""Fetches what the rules of ``appstore`` ask for: what can be asked for at once is, the rest is read as it comes."""
+"""Reads what the rules of ``appstore`` ask for: together what is known to be needed, the rest as it turns out."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -15,7 +15,7 @@ from crossbar_appstore.appstore.service_plans import (
     plan_references,
 )
 from crossbar_appstore.auth.documents import SERVICES, WHITELABEL
-from crossbar_appstore.datastore.reading import Reading
+from crossbar_appstore.datastore.documents import Reading
 from crossbar_appstore.datastore.snapshot import Snapshot
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import live
@@ -31,10 +31,10 @@ async def account_state(reading: Reading, account_id: str) -> tuple[Snapshot, Ac
     master = snapshot.master_account_id
     database = account_db(account_id)
     plan_views = await _plan_views(reading, account_id, master)
-    await reading.ahead(
+    await reading.prefetch(
         documents=[(database, DOCUMENT_ID), (database, WHITELABEL), *_of_services(account_id)],
         views=plan_views,
-        families=[(database, app_overrides.PREFIX)],
+        prefixes=[(database, app_overrides.PREFIX)],
     )
     services = await _services(reading, account_id, master)
     plan_apps = await _plan_apps(reading, services, plan_views)
@@ -50,14 +50,14 @@ async def account_state(reading: Reading, account_id: str) -> tuple[Snapshot, Ac
         account=await reading.document(database, account_id),
         whitelabel=await reading.document(database, WHITELABEL),
         is_reseller=is_reseller(services),
-        overrides=app_overrides.by_app(await reading.family(database, app_overrides.PREFIX)),
+        overrides=app_overrides.by_app(await reading.by_prefix(database, app_overrides.PREFIX)),
     )
     return snapshot, state
 
 
 async def _reseller_apps(reading: Reading, reseller_id: str, master: str) -> JsonObject:
     plan_views = await _plan_views(reading, reseller_id, master)
-    await reading.ahead(documents=_of_services(reseller_id), views=plan_views)
+    await reading.prefetch(documents=_of_services(reseller_id), views=plan_views)
     return await _plan_apps(reading, await _services(reading, reseller_id, master), plan_views)
 
 

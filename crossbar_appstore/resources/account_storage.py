@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from crossbar_appstore.auth.hierarchy import account_tree
-from crossbar_appstore.datastore.commits import Change
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.design_documents import DatabaseClass, ensure, names_for
 from crossbar_appstore.datastore.errors import Conflict, DatastoreError, ViewMissing
 from crossbar_appstore.datastore.store import Datastore
+from crossbar_appstore.datastore.updates import Change
+from crossbar_appstore.datastore.views import DatabaseClass, ensure, names_for
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.accounts import apps_store_document
 from crossbar_appstore.kazoo.documents import is_soft_deleted, revision
@@ -133,7 +133,7 @@ class AccountStorage:
 async def descendants(couch: Couch, account_id: str) -> int:
     """How many accounts are below an account, as CouchDB knows it now."""
     try:
-        rows = await couch.view(ACCOUNTS, _COUNTS, key=account_id, reduce=True, group=True)
+        rows = await couch.view(ACCOUNTS, _COUNTS, key=account_id, group=True)
     except ViewMissing:
         return len(await accounts_below(couch, account_id))
     value = rows[0].value if rows else 0

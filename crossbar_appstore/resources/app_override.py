@@ -70,5 +70,5 @@ class AppOverride(Resource):
 
     async def _check_app(self, context: Context, app_id: str) -> None:
         found = await self._apps.apps(account_of(context))
-        if await found.find(app_id) is None:
+        if found.find(app_id) is None:
             raise BadIdentifier(details=app_id)

@@ -137,7 +137,7 @@ class AppPictures(Resource):
             return replace(await self._in_catalogue(app_id), stale=True, cache_control=REVALIDATED)
         if app_id not in found.own:
             return replace(_catalogues(found.snapshot, app_id), stale=found.stale)
-        apps = await found.find_all(app_id)
+        apps = found.find_all(app_id)
         if not apps:
             return _Seen(None, found.stale)
         branded = apps[0].override is not None

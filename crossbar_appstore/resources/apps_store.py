@@ -171,12 +171,12 @@ class AppsStore(Resource):
 
     async def _list(self, context: Context, account_id: str) -> None:
         found = await self._apps.apps(account_id)
-        listing, reply = await found.listing(), context.reply
+        listing, reply = found.listing(), context.reply
         reply.data, reply.etag, reply.stale = listing.data, listing.etag, found.stale
 
     async def _read(self, context: Context, account_id: str, app_id: str) -> None:
         found = await self._apps.apps(account_id)
-        body = await found.body(app_id)
+        body = found.body(app_id)
         if body is not None and account_id != context.account_id:
             body = await branded_apps.body(self._store, context.identity, found, account_id, app_id)
         if body is None:
@@ -186,17 +186,17 @@ class AppsStore(Resource):
 
     async def _validate_change(self, context: Context, account_id: str, app_id: str, verb: str) -> None:
         found = await self._apps.apps(account_id)
-        app = await found.find(app_id)
+        app = found.find(app_id)
         if app is None:
             raise Forbidden(details=app_id)
         if verb != "DELETE":
             _raise_errors(permissions.validate_permission(context.data))
-        known = (await found.state()).apps_store
+        known = found.state.apps_store
         document = await self._newest(context, account_id, known)
         _check_installed(context, document, app_id, wanted=verb != "PUT")
         context.stored["app"] = app
         # The app's own entity tag costs its body, so it is made for those who ask.
-        body = await found.body(app_id) if "If-Match" in context.headers and _rev(known) == _rev(document) else None
+        body = found.body(app_id) if "If-Match" in context.headers and _rev(known) == _rev(document) else None
         self._identify(context, document, () if body is None else (body.etag,))
 
     async def _validate_blacklist(self, context: Context, account_id: str, verb: str) -> None:

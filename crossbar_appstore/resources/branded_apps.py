@@ -11,9 +11,8 @@ from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import account_db
 from crossbar_appstore.resources import prefixes
-from crossbar_appstore.resources.account_apps import AccountApps
+from crossbar_appstore.resources.account_apps import AccountApps, Serialized
 from crossbar_appstore.resources.domains import branding_account
-from crossbar_appstore.resources.prepared import Prepared
 
 
 async def viewed_account(store: Datastore, context: Context) -> str | None:
@@ -39,16 +38,16 @@ async def may_look(store: Datastore, context: Context) -> bool:
 
 async def body(
     store: Datastore, identity: Identity, found: AccountApps, account_id: str, app_id: str
-) -> Prepared | None:
+) -> Serialized | None:
     """The data of an app of another account than the path names; None if there is none that could be shown.
 
     Whoever may not address that account does not learn who uses the app there.
     """
     if await _may_address(store, identity, account_id):
-        return await found.body(app_id)
-    app = await found.find(app_id)
+        return found.body(app_id)
+    app = found.find(app_id)
     shown = None if app is None else app_body_for_others(app)
-    return None if shown is None else Prepared.of(shown)
+    return None if shown is None else Serialized.of(shown)
 
 
 async def _may_address(store: Datastore, identity: Identity, account_id: str) -> bool:

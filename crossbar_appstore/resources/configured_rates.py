@@ -5,8 +5,8 @@ from typing import Final
 
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.throttling import Limits
-from crossbar_appstore.datastore.configuration import Configuration
 from crossbar_appstore.datastore.errors import DatastoreError
+from crossbar_appstore.datastore.master_account import Configuration
 from crossbar_appstore.json_codec import Json
 from crossbar_appstore.kazoo.values import as_number, get
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from crossbar_appstore.auth.identity import Identity
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import BadIdentifier, Refusal, ValidationError
-from crossbar_appstore.datastore.known import Known
+from crossbar_appstore.datastore.documents import CachedDocument
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import is_private_key, live, public_fields, revision, stamp_crossbar
@@ -16,7 +16,7 @@ READ_ONLY: Final = "_read_only"
 _REVISION: Final = "revision"
 
 
-async def load(store: Datastore, database: str, doc_id: str, doc_type: str) -> Known:
+async def load(store: Datastore, database: str, doc_id: str, doc_type: str) -> CachedDocument:
     """A document of that type, as it is known; its ``document`` is never None.
 
     Raises:

@@ -16,8 +16,8 @@ from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import public_fields
 from crossbar_appstore.kazoo.values import as_integer, is_true
+from crossbar_appstore.resources.account_apps import Serialized
 from crossbar_appstore.resources.filters import Filter, filters_of
-from crossbar_appstore.resources.prepared import Prepared
 from crossbar_appstore.resources.start_keys import decode_start_key, encode_start_key
 
 PAGE_SIZE: Final = 50
@@ -71,7 +71,7 @@ async def answer(context: Context, store: Datastore, listing: Listing) -> None:
     shown = rows if page.size is None else rows[: page.size]
     reply = context.reply
     entries = [public_fields(row.value) for row in shown if isinstance(row.value, dict)]
-    prepared = Prepared.of(entries)
+    prepared = Serialized.of(entries)
     reply.data, reply.etag, reply.stale = prepared.data, prepared.etag, stale
     reply.revision = AUTOMATIC if entries else None
     if page.size is None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from crossbar_appstore.appstore.app_overrides import TYPE, document_id
 from crossbar_appstore.crossbar.context import Context
-from crossbar_appstore.datastore.known import Known
+from crossbar_appstore.datastore.documents import CachedDocument
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import account_db
@@ -20,7 +20,7 @@ class OverrideStorage:
     def __init__(self, store: Datastore) -> None:
         self._store = store
 
-    async def load(self, context: Context, app_id: str) -> Known:
+    async def load(self, context: Context, app_id: str) -> CachedDocument:
         """An override; its ``document`` is never None.
 
         Raises:

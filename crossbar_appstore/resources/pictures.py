@@ -1,21 +1,22 @@
 """Attachments that are shown: what their documents say of them, and their bytes."""
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from cachetools import LRUCache
+
 from crossbar_appstore.crossbar.context import Binary
+from crossbar_appstore.datastore.cache import SingleFlight
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import account_db
-from crossbar_appstore.resources.shared_work import SharedWork
 
 CACHE_CONTROL: Final = "public, max-age=86400, stale-while-revalidate=604800"
 _UNTYPED: Final = "application/octet-stream"
-_MOST_BYTES: Final = 16_000_000
-_LARGEST: Final = 4_000_000
+MAX_BYTES: Final = 16_000_000
+_MAX_PICTURE: Final = 4_000_000
 
 Key = tuple[str, str, str, str]
 """Database, document id, attachment name, digest."""
@@ -46,14 +47,12 @@ def attachment(document: JsonObject, name: Any) -> Attached | None:
 
 
 class Pictures:
-    """Attachments by content digest, in a cache of bounded size; askers of one picture share one read."""
+    """Attachments by content digest, in a cache bounded by bytes; those who ask for one together share one read."""
 
-    def __init__(self, store: Datastore, most_bytes: int = _MOST_BYTES) -> None:
+    def __init__(self, store: Datastore, max_bytes: int = MAX_BYTES) -> None:
         self._store = store
-        self._most_bytes = most_bytes
-        self._bytes = 0
-        self._bodies: OrderedDict[Key, bytes] = OrderedDict()
-        self._loading: SharedWork[Key, bytes] = SharedWork()
+        self._bodies: LRUCache[Key, bytes] = LRUCache(max_bytes, getsizeof=len)
+        self._loading: SingleFlight[Key, bytes] = SingleFlight()
 
     def reply(self, account_id: str, document: JsonObject, attached: Attached) -> Binary:
         """The picture as a reply; its bytes are loaded when they are needed."""
@@ -62,19 +61,12 @@ class Pictures:
 
     async def _body(self, key: Key) -> bytes:
         body = self._bodies.get(key)
-        if body is not None:
-            self._bodies.move_to_end(key)
-            return body
-        return await self._loading.result(key, partial(self._load, key))
+        return await self._loading.run(key, partial(self._load, key)) if body is None else body
 
     async def _load(self, key: Key) -> bytes:
         database, doc_id, name, digest = key
         found = await self._store.couch.open_attachment(database, doc_id, name)
-        body = found.body
-        # A picture that was replaced meanwhile is shown, but not remembered as the one that was asked for.
-        if len(body) <= _LARGEST and found.digest == digest:
-            self._bodies[key] = body
-            self._bytes += len(body)
-            while self._bytes > self._most_bytes:
-                self._bytes -= len(self._bodies.popitem(last=False)[1])
-        return body
+        # A picture that was replaced meanwhile is shown, but not kept as the one that was asked for.
+        if len(found.body) <= _MAX_PICTURE and found.digest == digest:
+            self._bodies[key] = found.body
+        return found.body

@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from crossbar_appstore import __version__, application, resources
 from crossbar_appstore.application import create_application
 from crossbar_appstore.crossbar.resource import Resource
-from crossbar_appstore.datastore.notices import NoticeBoard, row_of
+from crossbar_appstore.datastore.freshness import WriteCounters, row_of
 from crossbar_appstore.settings import Settings, SettingsError
 from tests.datastore.fault_proxy import FaultProxy
 from tests.kit.fixtures import NewService
@@ -66,7 +66,7 @@ async def test_it_is_connected_to_couchdb_as_long_as_it_runs(proxy: FaultProxy) 
 
 
 async def test_its_writes_are_on_the_board_that_it_was_given(system: System, kit_couchdb_url: str) -> None:
-    board = NoticeBoard.alone()
+    board = WriteCounters.alone()
     made = create_application(Settings.load({"COUCHDB_URL": kit_couchdb_url}), board)
     path = f"/v2/{system.master.path}/{system.apps['voip']}"
     row = row_of(system.master.database, "apps_store")

@@ -12,7 +12,7 @@ from crossbar_appstore.datastore.cache import Cache, Limits
 from crossbar_appstore.datastore.counters import Counters
 from crossbar_appstore.datastore.errors import Fault, Misconfigured, TimedOut, Troubled, Unreachable
 from crossbar_appstore.datastore.kinds import Key, Kind
-from crossbar_appstore.datastore.notices import NoticeBoard, row_of
+from crossbar_appstore.datastore.freshness import WriteCounters, row_of
 
 KEY: Key = ("accounts", "x")
 
@@ -77,8 +77,8 @@ class Bench:
     """A cache with everything around it."""
 
     source: Source = field(default_factory=Source)
-    board: NoticeBoard = field(default_factory=NoticeBoard.alone)
-    outside: NoticeBoard = field(default_factory=NoticeBoard.alone)
+    board: WriteCounters = field(default_factory=WriteCounters.alone)
+    outside: WriteCounters = field(default_factory=WriteCounters.alone)
     ages: Ages = field(default_factory=Ages)
     counters: Counters = field(default_factory=Counters)
     limits: Limits = field(default_factory=Limits)

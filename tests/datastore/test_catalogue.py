@@ -8,9 +8,9 @@ import pytest
 from crossbar_appstore.datastore import catalogue as catalogue_module
 from crossbar_appstore.datastore import catalogue_loading
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.design_documents import ensure
+from crossbar_appstore.datastore.views import ensure
 from crossbar_appstore.datastore.errors import DatabaseMissing, Unreachable
-from crossbar_appstore.datastore.notices import NoticeBoard
+from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.datastore.snapshot import Snapshot
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
@@ -86,7 +86,7 @@ async def test_own_writes_are_seen_at_once(master: str, store: Datastore) -> Non
 
 
 async def test_own_writes_are_seen_by_every_worker_at_once(couchdb_url: str, master: str) -> None:
-    board = NoticeBoard.shared(2)
+    board = WriteCounters.shared(2)
     async with (
         Datastore(Couch(couchdb_url), board=board.for_worker(0), feeds=False) as one,
         Datastore(Couch(couchdb_url), board=board.for_worker(1), feeds=False) as two,
@@ -271,7 +271,7 @@ async def test_while_couchdb_is_away_the_known_apps_are_given_marked_stale(
 
 
 async def test_a_write_before_the_first_load_is_told_to_the_other_workers(couchdb_url: str, master: str) -> None:
-    board = NoticeBoard.shared(2)
+    board = WriteCounters.shared(2)
     async with (
         Datastore(Couch(couchdb_url), board=board.for_worker(0), feeds=False) as one,
         Datastore(Couch(couchdb_url), board=board.for_worker(1), feeds=False) as two,

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from crossbar_appstore.datastore.commits import Change, _Caller, _Queue
+from crossbar_appstore.datastore.updates import Change, _Caller, _Queue
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import Conflict, Fault, TimedOut, Unreachable
 from crossbar_appstore.datastore.store import Datastore
@@ -233,7 +233,7 @@ async def test_pictures_end_a_group_so_that_the_next_change_sees_stubs(
 async def test_a_group_is_bounded(
     proxy: FaultProxy, couch: Couch, database: str, together: Together, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crossbar_appstore.datastore.commits._MOST", 8)
+    monkeypatch.setattr("crossbar_appstore.datastore.updates._MOST", 8)
     await together(*map(adding, range(20)))
     assert proxy.count("PUT") == 3
     assert (await couch.open_doc(database, "x"))["seen"] == list(range(20))
@@ -243,7 +243,7 @@ async def test_a_group_is_bounded(
 async def test_nobody_is_waited_for_once_there_are_enough(
     waiting: int, coming: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crossbar_appstore.datastore.commits._MOST", 8)
+    monkeypatch.setattr("crossbar_appstore.datastore.updates._MOST", 8)
     callers = [_Caller(adding(number), asyncio.get_running_loop().create_future()) for number in range(23)]
     queue = _Queue(callers[:waiting])
     gathering = asyncio.ensure_future(queue.gather(3, 3_600))

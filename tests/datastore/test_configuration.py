@@ -1,13 +1,13 @@
 import pytest
 
-from crossbar_appstore.datastore.configuration import Configuration
-from crossbar_appstore.datastore.known import Known
+from crossbar_appstore.datastore.master_account import Configuration
+from crossbar_appstore.datastore.documents import CachedDocument
 from crossbar_appstore.json_codec import Json, JsonObject
 
 
 def configured(document: JsonObject | None) -> Configuration:
-    async def open_document(database: str, category: str) -> Known:
-        return Known(document if (database, category) == ("system_config", "crossbar") else None)
+    async def open_document(database: str, category: str) -> CachedDocument:
+        return CachedDocument(document if (database, category) == ("system_config", "crossbar") else None)
 
     return Configuration(open_document)
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.design_documents import (
+from crossbar_appstore.datastore.views import (
     DatabaseClass,
     design_document,
     ensure,

@@ -16,7 +16,7 @@ from crossbar_appstore.datastore.errors import (
     TimedOut,
     Unreachable,
 )
-from crossbar_appstore.datastore.pool import Timeouts
+from crossbar_appstore.datastore.client import Timeouts
 
 from . import fault_proxy as broken
 from .conftest import QUICK

@@ -7,8 +7,8 @@ import pytest
 
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import Conflict, TimedOut, Unreachable
-from crossbar_appstore.datastore.notices import NoticeBoard
-from crossbar_appstore.datastore.pool import Timeouts
+from crossbar_appstore.datastore.freshness import WriteCounters
+from crossbar_appstore.datastore.client import Timeouts
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
 
@@ -43,7 +43,7 @@ async def _add(worker: Datastore, database: str, number: int) -> bool:
 @pytest.mark.parametrize("seed", range(3))
 async def test_no_acknowledged_write_is_lost(proxy: FaultProxy, couch: Couch, database: str, seed: int) -> None:
     chance = random.Random(seed)
-    board = NoticeBoard.shared(2)
+    board = WriteCounters.shared(2)
     acknowledged: set[int] = set()
     async with (
         Datastore(Couch(proxy.url, timeouts=IMPATIENT), board=board.for_worker(0), feeds=False) as one,

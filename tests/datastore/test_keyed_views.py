@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.design_documents import ensure
+from crossbar_appstore.datastore.views import ensure
 from crossbar_appstore.datastore.errors import DatastoreError
 from crossbar_appstore.datastore.keyed_views import KEYED_VIEWS
-from crossbar_appstore.datastore.notices import NoticeBoard
+from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.package_data import load_couchdb_view
@@ -25,7 +25,7 @@ PLANS = {"plan": {"vendor_id": "x"}}
 async def workers(couch: Couch, database: str, proxy: FaultProxy) -> AsyncIterator[tuple[Datastore, Datastore]]:
     """The second one reaches CouchDB through the proxy."""
     await ensure(couch, database, ["services"])
-    board = NoticeBoard.shared(2)
+    board = WriteCounters.shared(2)
     async with (
         Datastore(Couch(proxy.target), board=board.for_worker(0), feeds=False) as one,
         Datastore(Couch(proxy.url, timeouts=QUICK), board=board.for_worker(1), feeds=False) as two,

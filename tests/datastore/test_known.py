@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.known import DocumentKind, Known, KnownRows, RowsKind
+from crossbar_appstore.datastore.known import DocumentKind, CachedDocument, KnownRows, RowsKind
 from crossbar_appstore.datastore.replies import ViewRow
 from crossbar_appstore.json_codec import JsonObject
 
@@ -18,13 +18,13 @@ JSON = st.recursive(
 
 @given(st.dictionaries(st.text(max_size=5), JSON, max_size=4))
 def test_a_document_is_the_same_after_packing(document: JsonObject) -> None:
-    assert DOCUMENTS.unpack(DOCUMENTS.pack(Known(document))) == Known(document)
+    assert DOCUMENTS.unpack(DOCUMENTS.pack(CachedDocument(document))) == CachedDocument(document)
 
 
 @pytest.mark.parametrize("document", [None, {}, {"big": 10**40, "text": "x" * 100_000}, {"_id": "x"}])
 def test_missing_and_large_documents_are_the_same_after_packing(document: JsonObject | None) -> None:
-    packed = DOCUMENTS.pack(Known(document))
-    assert DOCUMENTS.unpack(packed) == Known(document)
+    packed = DOCUMENTS.pack(CachedDocument(document))
+    assert DOCUMENTS.unpack(packed) == CachedDocument(document)
 
 
 ROW = ViewRow("a", ["k", 1], {"v": None}, {"_id": "a"})
@@ -38,18 +38,18 @@ def test_rows_are_the_same_after_packing(rows: tuple[ViewRow, ...] | None) -> No
 
 
 def test_documents_are_the_same_if_their_revision_is() -> None:
-    one, two = Known({"_rev": "1-a"}), Known({"_rev": "2-b"})
-    assert DOCUMENTS.is_same(one, Known({"_rev": "1-a"}))
+    one, two = CachedDocument({"_rev": "1-a"}), CachedDocument({"_rev": "2-b"})
+    assert DOCUMENTS.is_same(one, CachedDocument({"_rev": "1-a"}))
     assert not DOCUMENTS.is_same(one, two)
-    assert not DOCUMENTS.is_same(one, Known(None))
-    assert not DOCUMENTS.is_same(Known(None), one)
-    assert DOCUMENTS.is_same(Known(None), Known(None))
+    assert not DOCUMENTS.is_same(one, CachedDocument(None))
+    assert not DOCUMENTS.is_same(CachedDocument(None), one)
+    assert DOCUMENTS.is_same(CachedDocument(None), CachedDocument(None))
     assert ROWS.is_same(KnownRows(()), KnownRows(()))
     assert not ROWS.is_same(KnownRows(()), KnownRows(None))
 
 
 def test_a_stale_document_is_the_same_document() -> None:
     document: JsonObject = {"_id": "x"}
-    stale = DOCUMENTS.as_stale(Known(document))
+    stale = DOCUMENTS.as_stale(CachedDocument(document))
     assert stale.stale
     assert stale.document is document

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.design_documents import ensure
+from crossbar_appstore.datastore.views import ensure
 from crossbar_appstore.datastore.errors import NoMasterAccount
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.embedded import EmbeddedCouchDB

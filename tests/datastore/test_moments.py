@@ -2,13 +2,13 @@ import pytest
 
 from crossbar_appstore.datastore import moments as moments_module
 from crossbar_appstore.datastore.moments import Moments
-from crossbar_appstore.datastore.notices import NoticeBoard
+from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.memo import Memo
 
 
 @pytest.fixture
-def boards() -> tuple[NoticeBoard, NoticeBoard]:
-    return NoticeBoard.shared(2), NoticeBoard.alone()
+def boards() -> tuple[WriteCounters, WriteCounters]:
+    return WriteCounters.shared(2), WriteCounters.alone()
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +16,7 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(moments_module, "HOLDS_SECONDS", 1000.0)
 
 
-def test_a_value_holds_until_any_worker_or_feed_tells_of_a_write(boards: tuple[NoticeBoard, NoticeBoard]) -> None:
+def test_a_value_holds_until_any_worker_or_feed_tells_of_a_write(boards: tuple[WriteCounters, WriteCounters]) -> None:
     own, outside = boards
     moments = Moments(own, outside)
     memo: Memo[str, int] = Memo(moments)
@@ -28,7 +28,7 @@ def test_a_value_holds_until_any_worker_or_feed_tells_of_a_write(boards: tuple[N
         assert memo.get("x") is None
 
 
-def test_a_value_that_was_made_before_a_write_is_not_believed(boards: tuple[NoticeBoard, NoticeBoard]) -> None:
+def test_a_value_that_was_made_before_a_write_is_not_believed(boards: tuple[WriteCounters, WriteCounters]) -> None:
     moments = Moments(*boards)
     memo: Memo[str, int] = Memo(moments)
     before = moments.now()
@@ -37,7 +37,7 @@ def test_a_value_that_was_made_before_a_write_is_not_believed(boards: tuple[Noti
     assert memo.get("x") is None
 
 
-def test_a_moment_passes(boards: tuple[NoticeBoard, NoticeBoard], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_moment_passes(boards: tuple[WriteCounters, WriteCounters], monkeypatch: pytest.MonkeyPatch) -> None:
     moments = Moments(*boards)
     moment = moments.now()
     assert moments.now() == moment
@@ -46,7 +46,7 @@ def test_a_moment_passes(boards: tuple[NoticeBoard, NoticeBoard], monkeypatch: p
     assert len({moments.now(), moments.now(), moment}) == 3
 
 
-def test_the_memory_is_bounded(boards: tuple[NoticeBoard, NoticeBoard]) -> None:
+def test_the_memory_is_bounded(boards: tuple[WriteCounters, WriteCounters]) -> None:
     moments = Moments(*boards)
     memo: Memo[int, int] = Memo(moments, most=2)
     for number in (1, 2, 2, 3):
@@ -54,7 +54,7 @@ def test_the_memory_is_bounded(boards: tuple[NoticeBoard, NoticeBoard]) -> None:
     assert [memo.get(number) for number in (1, 2, 3)] == [None, 2, 3]
 
 
-def test_nothing_is_kept_beyond_its_moment(boards: tuple[NoticeBoard, NoticeBoard]) -> None:
+def test_nothing_is_kept_beyond_its_moment(boards: tuple[WriteCounters, WriteCounters]) -> None:
     moments = Moments(*boards)
     memo: Memo[int, int] = Memo(moments)
     memo.put(1, 1, moments.now())

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossbar_appstore.datastore.notices import ROWS, NoticeBoard, row_of, size
+from crossbar_appstore.datastore.notices import ROWS, WriteCounters, row_of, size
 
 
 def test_a_write_of_any_worker_shows_in_its_row_only() -> None:
-    board = NoticeBoard.shared(3)
+    board = WriteCounters.shared(3)
     workers = [board.for_worker(column) for column in range(3)]
     before = [board.writes(row) for row in (7, 8)]
     for worker in workers:
@@ -22,7 +22,7 @@ def test_a_write_of_any_worker_shows_in_its_row_only() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=30))
 def test_the_same_number_means_that_nobody_wrote(writes: list[tuple[int, int]]) -> None:
-    board = NoticeBoard.shared(4)
+    board = WriteCounters.shared(4)
     seen = {row: {board.writes(row)} for row in range(3)}
     for column, row in writes:
         board.for_worker(column).count_up(row)
@@ -32,15 +32,15 @@ def test_the_same_number_means_that_nobody_wrote(writes: list[tuple[int, int]]) 
 
 FORKING = """
 import os
-from crossbar_appstore.datastore.notices import NoticeBoard
+from crossbar_appstore.datastore.freshness import WriteCounters
 
-board = NoticeBoard.shared(2)
+board = WriteCounters.shared(2)
 child = os.fork()
 if child == 0:
-    board.for_worker(1).count_up(NoticeBoard.CATALOGUE)
+    board.for_worker(1).count_up(WriteCounters.CATALOGUE)
     os._exit(0)
 os.waitpid(child, 0)
-print(board.writes(NoticeBoard.CATALOGUE))
+print(board.writes(WriteCounters.CATALOGUE))
 """
 
 
@@ -51,12 +51,12 @@ def test_forked_processes_see_each_others_writes() -> None:
 
 
 def _count_up_in_file(path: Path, column: int) -> None:
-    NoticeBoard.in_file(path, 2).for_worker(column).count_up(row_of("accounts", "x"))
+    WriteCounters.in_file(path, 2).for_worker(column).count_up(row_of("accounts", "x"))
 
 
 def test_processes_that_are_not_forked_share_a_file(tmp_path: Path) -> None:
     path = tmp_path / "board"
-    board = NoticeBoard.in_file(path, 2)
+    board = WriteCounters.in_file(path, 2)
     spawn = multiprocessing.get_context("spawn")
     process = spawn.Process(target=_count_up_in_file, args=(path, 1))
     process.start()
@@ -67,7 +67,7 @@ def test_processes_that_are_not_forked_share_a_file(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_replaces_another_goes_on_counting() -> None:
-    board = NoticeBoard.shared(2)
+    board = WriteCounters.shared(2)
     board.for_worker(1).count_up(5)
     board.for_worker(1).count_up(5)
     assert board.writes(5) == 2
@@ -76,7 +76,7 @@ def test_a_worker_that_replaces_another_goes_on_counting() -> None:
 @pytest.mark.parametrize("column", [-1, 2])
 def test_a_worker_has_a_column(column: int) -> None:
     with pytest.raises(ValueError, match="column"):
-        NoticeBoard.shared(2).for_worker(column)
+        WriteCounters.shared(2).for_worker(column)
 
 
 @given(st.text(), st.text())
@@ -85,24 +85,24 @@ def test_every_document_has_a_row_and_the_catalogue_one_of_its_own(database: str
         (database + doc_id).encode()
     except UnicodeEncodeError:
         return
-    assert 0 <= row_of(database, doc_id) < ROWS == NoticeBoard.CATALOGUE
+    assert 0 <= row_of(database, doc_id) < ROWS == WriteCounters.CATALOGUE
 
 
 def test_a_file_that_is_there_is_used_as_it_is(tmp_path: Path) -> None:
-    first = NoticeBoard.in_file(tmp_path / "board", 1)
+    first = WriteCounters.in_file(tmp_path / "board", 1)
     first.count_up(3)
-    assert NoticeBoard.in_file(tmp_path / "board", 1).writes(3) == 1
+    assert WriteCounters.in_file(tmp_path / "board", 1).writes(3) == 1
 
 
 def test_the_board_counts_all_writes() -> None:
-    board = NoticeBoard.shared(2)
+    board = WriteCounters.shared(2)
     board.for_worker(0).count_up(1)
-    board.for_worker(1).count_up(NoticeBoard.CATALOGUE)
+    board.for_worker(1).count_up(WriteCounters.CATALOGUE)
     assert sum(board.totals) == 2
 
 
 def test_a_board_alone_has_all_rows() -> None:
-    board = NoticeBoard.alone()
+    board = WriteCounters.alone()
     board.count_up(0)
-    board.count_up(NoticeBoard.CATALOGUE)
-    assert (board.writes(0), board.writes(1), board.writes(NoticeBoard.CATALOGUE)) == (1, 0, 1)
+    board.count_up(WriteCounters.CATALOGUE)
+    assert (board.writes(0), board.writes(1), board.writes(WriteCounters.CATALOGUE)) == (1, 0, 1)

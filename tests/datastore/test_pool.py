@@ -18,7 +18,7 @@ from yarl import URL
 
 from crossbar_appstore.datastore.connection import BrokenReply, NoReply
 from crossbar_appstore.datastore.errors import Closed
-from crossbar_appstore.datastore.pool import Pool, Timeouts
+from crossbar_appstore.datastore.client import Pool, Timeouts
 
 QUICK = Timeouts(connect=0.5, read=0.3, total=0.8)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -192,14 +192,14 @@ async def test_connections_are_used_again_and_not_more_than_needed() -> None:
 
 
 async def test_no_more_than_so_many_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crossbar_appstore.datastore.pool.MOST_CONNECTIONS", 2)
+    monkeypatch.setattr("crossbar_appstore.datastore.client.MOST_CONNECTIONS", 2)
     async with pooled(always(OK, pause=0.01)) as (server, pool):
         await asyncio.gather(*(pool.request("GET", "/x") for _ in range(10)))
         assert (server.connections, len(server.heads)) == (2, 10)
 
 
 async def test_waiting_for_a_place_counts_as_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crossbar_appstore.datastore.pool.MOST_CONNECTIONS", 1)
+    monkeypatch.setattr("crossbar_appstore.datastore.client.MOST_CONNECTIONS", 1)
 
     async def never(server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await server.read(reader)
@@ -228,7 +228,7 @@ async def test_connection_close_is_heeded() -> None:
 
 
 async def test_an_idle_connection_is_not_trusted_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crossbar_appstore.datastore.pool.IDLE_SECONDS", 0.05)
+    monkeypatch.setattr("crossbar_appstore.datastore.client.IDLE_SECONDS", 0.05)
     async with pooled(always(OK)) as (server, pool):
         await pool.request("GET", "/x")
         await asyncio.sleep(0.06)

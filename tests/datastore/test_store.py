@@ -15,8 +15,8 @@ from crossbar_appstore.datastore.errors import (
     Unreachable,
     ViewMissing,
 )
-from crossbar_appstore.datastore.known import Known
-from crossbar_appstore.datastore.notices import NoticeBoard
+from crossbar_appstore.datastore.documents import CachedDocument
+from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
 
@@ -39,7 +39,7 @@ async def store(couchdb_url: str) -> AsyncIterator[Datastore]:
 
 @pytest.fixture
 async def workers(couchdb_url: str) -> AsyncIterator[tuple[Datastore, Datastore]]:
-    board = NoticeBoard.shared(2)
+    board = WriteCounters.shared(2)
     async with (
         Datastore(Couch(couchdb_url), board=board.for_worker(0)) as one,
         Datastore(Couch(couchdb_url), board=board.for_worker(1)) as two,
@@ -60,7 +60,7 @@ async def fragile(proxy: FaultProxy) -> AsyncIterator[Datastore]:
 async def test_a_document_is_read_once_and_shared(couch: Couch, database: str, store: Datastore) -> None:
     saved = await couch.save_doc(database, {"_id": "x", "apps": {}})
     known = await store.open(database, "x")
-    assert known == Known(saved)
+    assert known == CachedDocument(saved)
     assert await store.open(database, "x") is known
     assert store.peek(database, "x") is known
     assert store.counters.reads == 1
@@ -69,8 +69,8 @@ async def test_a_document_is_read_once_and_shared(couch: Couch, database: str, s
 async def test_missing_documents_and_databases_are_known_to_be_missing(database: str, store: Datastore) -> None:
     for where in (database, "account/no/ne/0", "Not a name"):
         assert store.peek(where, "x") is None
-        assert await store.open(where, "x") == Known(None)
-        assert store.peek(where, "x") == Known(None)
+        assert await store.open(where, "x") == CachedDocument(None)
+        assert store.peek(where, "x") == CachedDocument(None)
     assert store.counters.reads == 3
 
 
@@ -317,8 +317,8 @@ async def test_while_couchdb_is_away_reads_are_stale_and_writes_fail(
 
     await eventually(are_stale)
     assert [fragile.away] == [True]
-    assert await fragile.open(database, "x") == Known(saved, stale=True)
-    assert await fragile.open(database, "none") == Known(None, stale=True)
+    assert await fragile.open(database, "x") == CachedDocument(saved, stale=True)
+    assert await fragile.open(database, "none") == CachedDocument(None, stale=True)
     assert fragile.counters.stale_answers >= 3
     with pytest.raises(Unreachable):
         await fragile.open(database, "never read")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from crossbar_appstore.datastore.design_documents import design_document
+from crossbar_appstore.datastore.views import design_document
 from tests.kazoo5.branding import Branding
 from tests.kit.fixtures import kit_couchdb_url, kit_key, kit_system, new_service, proxy, service, system
 from tests.kit.service import Service

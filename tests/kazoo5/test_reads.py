@@ -7,10 +7,10 @@ from urllib.parse import unquote
 import pytest
 
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.design_documents import design_document
+from crossbar_appstore.datastore.views import design_document
 from crossbar_appstore.datastore.errors import DatastoreError
 from crossbar_appstore.datastore.families import KnownFamily, family_of
-from crossbar_appstore.datastore.notices import NoticeBoard
+from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
 from tests.datastore.fault_proxy import FaultProxy, Status
@@ -131,7 +131,7 @@ async def test_a_family_read_again_is_the_same_object_if_nothing_changed(store: 
 
 
 async def test_another_worker_hears_of_a_change_at_once(couchdb_url: str, database: str) -> None:
-    board = NoticeBoard.shared(2)
+    board = WriteCounters.shared(2)
     async with (
         Datastore(Couch(couchdb_url), board=board.for_worker(0), feeds=False) as one,
         Datastore(Couch(couchdb_url), board=board.for_worker(1), feeds=False) as two,

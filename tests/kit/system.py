@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from crossbar_appstore.auth import rsa_keys
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.design_documents import design_document
+from crossbar_appstore.datastore.views import design_document
 from crossbar_appstore.datastore.errors import DatabaseMissing, DocumentMissing
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.accounts import apps_store_document

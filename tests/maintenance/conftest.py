@@ -6,7 +6,7 @@ import pytest
 
 from crossbar_appstore.auth import rsa_keys
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.design_documents import DatabaseClass, ensure, names_for
+from crossbar_appstore.datastore.views import DatabaseClass, ensure, names_for
 from crossbar_appstore.kazoo.ids import account_db
 from crossbar_appstore.maintenance.accounts import NewAccount, create_account
 from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue

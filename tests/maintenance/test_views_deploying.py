@@ -1,7 +1,7 @@
 import pytest
 
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.design_documents import DatabaseClass, design_document, names_for
+from crossbar_appstore.datastore.views import DatabaseClass, design_document, names_for
 from crossbar_appstore.datastore.errors import Conflict, TimedOut
 from crossbar_appstore.datastore.replies import ViewRow
 from crossbar_appstore.json_codec import Json, JsonObject

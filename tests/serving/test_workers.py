@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from crossbar_appstore import serving, supervising
-from crossbar_appstore.datastore.notices import NoticeBoard
+from crossbar_appstore.datastore.freshness import WriteCounters
 from tests.datastore.fault_proxy import Fault, FaultProxy
 from tests.kit.service import Client
 from tests.kit.system import System
@@ -149,7 +149,7 @@ def test_a_worker_tells_that_it_listens_and_stops_at_a_signal(kit_couchdb_url: s
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    NoticeBoard.in_file(tmp_path / "board", 2)
+    WriteCounters.in_file(tmp_path / "board", 2)
     told, tell = multiprocessing.Pipe(duplex=False)
     seen: list[int] = []
 
