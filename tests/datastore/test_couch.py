@@ -13,7 +13,7 @@ from crossbar_appstore.datastore.errors import (
     DocumentMissing,
     ViewMissing,
 )
-from crossbar_appstore.datastore.remote import Written
+from crossbar_appstore.datastore.couch import Written
 from crossbar_appstore.datastore.replies import Change
 from crossbar_appstore.json_codec import JsonObject
 
