@@ -8,6 +8,7 @@ itself is left to the feeds, which never end.
 """
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
@@ -18,7 +19,6 @@ from aiocouch import CouchDB
 from aiohttp.client_middlewares import ClientHandlerType
 from yarl import URL
 
-from crossbar_appstore import certificates
 from crossbar_appstore.json_codec import Json, JsonObject, dumps
 
 from .connection import BrokenReply, Reply
@@ -58,7 +58,7 @@ class Wire:
         credentials = _authorization(user or address.user, password or address.password)
         if credentials is not None:
             self._headers["Authorization"] = credentials
-        self._tls = certificates.context(self.address)
+        self._tls = ssl.create_default_context() if self.address.startswith("https:") else None
         self._pool = Pool(address, self._headers, timeouts, self._tls)
         self._client: CouchDB | None = None
         self._feeds: aiohttp.ClientSession | None = None

@@ -6,25 +6,25 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Final
 
-from crossbar_appstore.crossbar.context import PreparedJson
+from crossbar_appstore.crossbar.context import SerializedJson
 from crossbar_appstore.json_codec import Json, dumps
 
 _MOST_BYTES: Final = 8_000_000
-"""Of serialised data; what compression makes of it takes a third more at most."""
+"""Of serialised data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A reply's data, serialised once, with the entity tag of its bytes."""
 
-    data: PreparedJson
+    data: SerializedJson
     etag: str
 
     @classmethod
     def of(cls, value: Json) -> "Prepared":
         """Serialise a value."""
         raw = dumps(value)
-        return cls(PreparedJson(raw), hashlib.blake2b(raw, digest_size=16).hexdigest())
+        return cls(SerializedJson(raw), hashlib.blake2b(raw, digest_size=16).hexdigest())
 
 
 class PreparedReplies:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from crossbar_appstore.crossbar.context import BASIC, BEARER, X_AUTH_TOKEN, Binary, Context, PreparedJson
+from crossbar_appstore.crossbar.context import BASIC, BEARER, X_AUTH_TOKEN, Binary, Context, SerializedJson
 from crossbar_appstore.crossbar.errors import (
     BadIdentifier,
     CrossbarError,
@@ -47,10 +47,10 @@ TOKENS: Mapping[str, Caller] = {
 
 
 class StorageAway(Exception):
-    """What another room raises when its storage does not answer."""
+    """What another package raises when its storage does not answer."""
 
 
-def translate(error: Exception) -> CrossbarError | None:
+def map_error(error: Exception) -> CrossbarError | None:
     return DatastoreUnreachable() if isinstance(error, StorageAway) else None
 
 
@@ -117,7 +117,7 @@ class Everything(Resource):
     """Takes what follows it as its own params, whatever it is called."""
 
     noun: ClassVar[str] = "everything"
-    swallows: ClassVar[bool] = True
+    greedy: ClassVar[bool] = True
 
     def allowed_methods(self, *params: str) -> Methods | None:
         return ("GET",)
@@ -215,7 +215,7 @@ class Notes(Resource):
         reply = context.reply
         if not params:
             notes = list(self.notes.values())
-            reply.data, reply.etag = PreparedJson(dumps(notes)), "list"
+            reply.data, reply.etag = SerializedJson(dumps(notes)), "list"
             return
         note = self.notes.get(params[0])
         match params[0], context.verb:

@@ -5,9 +5,8 @@ import json
 
 import pytest
 
-from crossbar_appstore.crossbar.body import DEEPEST, Body, parse_body
+from crossbar_appstore.crossbar.body import MAX_DEPTH, MAX_PARTS, Body, MalformedMultipart, parse_body, split_parts
 from crossbar_appstore.crossbar.errors import CrossbarError
-from crossbar_appstore.crossbar.multipart import MOST_PARTS, MalformedMultipart, split_parts
 from crossbar_appstore.json_codec import Json, JsonObject
 from tests.crossbar.sample import FIRST, LIST, MINE, NEW, Notes
 from tests.crossbar.wire import Wire
@@ -215,8 +214,8 @@ async def test_nesting_is_bounded(ask: Wire, opening: str) -> None:
         return f'{{"data":{opening * depth}{"1" if opening != "[" else ""}{closing * depth}}}'.encode()
 
     json_type = {**MINE, "Content-Type": "application/json"}
-    assert (await ask("PUT", NEW, json_type, nested(DEEPEST - 1))).status == 201
-    for depth in (DEEPEST, DEEPEST + 1, 1000, 100_000):
+    assert (await ask("PUT", NEW, json_type, nested(MAX_DEPTH - 1))).status == 201
+    for depth in (MAX_DEPTH, MAX_DEPTH + 1, 1000, 100_000):
         answer = await ask("PUT", NEW, json_type, nested(depth))
         assert (answer.status, list(answer.data)) == (400, ["json"])
 
@@ -331,7 +330,7 @@ def test_what_stands_around_the_parts_is_left_out() -> None:
         b"--XX\r\nno empty line\r\n--XX--",
         b"--XX\r\n--XX--",
         multipart(JSON_PART, end=b""),
-        multipart(*[JSON_PART] * (MOST_PARTS + 1)),
+        multipart(*[JSON_PART] * (MAX_PARTS + 1)),
         multipart(*[("Content-Type: multipart/mixed; boundary=YY\r\n", b"--YY--")] * 2),
         multipart(("Content-Type: multipart/mixed\r\n", b"--YY--")),
     ],
@@ -348,7 +347,7 @@ def test_a_useless_boundary_is_refused(boundary: str) -> None:
 
 def test_a_hundred_parts_are_taken() -> None:
     file = ("Content-Type: image/png\r\n", b"x")
-    assert len(parse_body(MULTIPART, multipart(*[file] * (MOST_PARTS - 1), JSON_PART)).files) == MOST_PARTS - 1
+    assert len(parse_body(MULTIPART, multipart(*[file] * (MAX_PARTS - 1), JSON_PART)).files) == MAX_PARTS - 1
 
 
 def test_parts_of_parts_count_and_are_cut_once() -> None:

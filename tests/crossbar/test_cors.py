@@ -87,11 +87,6 @@ async def test_every_kind_of_reply_to_another_origin_lets_it_read_on(
     assert (answer.status, answer.headers["access-control-allow-origin"]) == (status, "*")
 
 
-async def test_what_is_no_http_is_answered_with_cors_headers(ask: Wire) -> None:
-    answer = await ask.send(b"GET /v2/x HTTP/1.1\r\nHost: x\r\nbad header\r\n\r\n")
-    assert (answer.status, answer.headers["access-control-allow-origin"]) == (400, "*")
-
-
 async def test_credentials_are_never_allowed(ask: Wire) -> None:
     answer = await ask("OPTIONS", LIST, {"Origin": "http://x"})
     assert "access-control-allow-credentials" not in answer.headers

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crossbar_appstore.crossbar.body import parse_body
+from crossbar_appstore.crossbar.body import MalformedMultipart, parse_body, split_parts
 from crossbar_appstore.crossbar.errors import CrossbarError
-from crossbar_appstore.crossbar.multipart import MalformedMultipart, split_parts
-from crossbar_appstore.crossbar.negotiation import choose_coding, choose_language, choose_media_type
+from crossbar_appstore.crossbar.headers import RangeNotSatisfiable, parse_range
+from crossbar_appstore.crossbar.negotiation import accepts_gzip, choose_language, choose_media_type
 from crossbar_appstore.crossbar.preconditions import parse_entity_tags
-from crossbar_appstore.crossbar.ranges import RangeNotSatisfiable, parse_range
 from tests.crossbar.sample import FIRST, LIST, MINE, NEW, PUBLIC_PICTURE
 from tests.crossbar.wire import Wire
 
@@ -34,13 +33,14 @@ MEDIA_TYPES: Final = (
 )
 TYPES: Final = st.one_of(
     st.sampled_from(MEDIA_TYPES),
-    st.text(st.characters(codec="latin-1", exclude_characters="\r\n\x00"), max_size=40),
+    st.text(st.characters(codec="latin-1", exclude_categories=["Cc"]), max_size=40),
 )
-# What a header may hold: anything but the end of its line; the parser refuses other control characters.
+# aiohttp's parser rejects control characters in headers before the application sees the request.
+CONTROLS: Final = bytes([*range(32), 127])
 VALUES: Final = st.one_of(
-    st.text(st.characters(min_codepoint=32, max_codepoint=0x1F600, exclude_categories=["Cs"]), max_size=60),
+    st.text(st.characters(min_codepoint=32, max_codepoint=0x1F600, exclude_categories=["Cc", "Cs"]), max_size=60),
     st.text(alphabet=' ,;="*/\\Wq0.19-bytesé\t', max_size=60),
-    st.binary(max_size=30).map(lambda raw: raw.translate(None, b"\r\n\x00").decode("utf-8", "surrogateescape")),
+    st.binary(max_size=30).map(lambda raw: raw.translate(None, CONTROLS).decode("utf-8", "surrogateescape")),
 )
 READ: Final = (
     "Accept", "Accept-Encoding", "Accept-Language", "Access-Control-Request-Method", "Authorization", "Content-Type",
@@ -49,13 +49,13 @@ READ: Final = (
 )  # fmt: skip
 HEADERS: Final = st.dictionaries(st.sampled_from(READ), VALUES, max_size=5)
 KNOWN_PATHS: Final = (LIST, FIRST, NEW, f"{FIRST}/picture", PUBLIC_PICTURE, "/v2/everything", "/v2/logins", "/x")
-PIECES: Final = ("v2", "accounts", "a" * 32, "notes", "first", "", "%", "%2F", "%ff", "account", "é", "..")
+PIECES: Final = ("v2", "accounts", "a" * 32, "notes", "first", "", "%", "%2F", "%ff", "account", "%C3%A9", "..")
 PATHS: Final = st.sampled_from(KNOWN_PATHS) | st.lists(st.sampled_from(PIECES)).map(lambda each: "/" + "/".join(each))
 QUERIES: Final = st.one_of(
     st.just(""),
-    st.text(alphabet="verb=get&jsonp%2Faccept+csv_éß ", max_size=40).map("?{}".format),
+    st.text(alphabet="verb=get&jsonp%2Faccept+csv_!~ ", max_size=40).map("?{}".format),
 )
-METHODS: Final = st.sampled_from(["GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "FOO", "get"])
+METHODS: Final = st.sampled_from(["GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "LINK"])
 BOUNDARIES: Final = st.text("abcXYZ0'()+_,-./:=?", min_size=20, max_size=60)
 LIVE = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -129,7 +129,7 @@ def test_headers_are_parsed_or_refused(header: str) -> None:
     for parse in (parse_entity_tags, choose_language, lambda value: choose_media_type(value, ("a/b",))):
         with refusing(400, 406):
             parse(header)
-    choose_coding(header, ("zstd", "gzip"))
+    assert accepts_gzip(header) in (True, False)
 
 
 @given(header=st.from_regex(r"bytes=[0-9]{0,20}-[0-9]{0,20}", fullmatch=True) | VALUES, length=st.integers(0, 50))
