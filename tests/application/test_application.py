@@ -3,13 +3,13 @@
 import asyncio
 import importlib
 import pkgutil
-from collections.abc import Iterable
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from crossbar_appstore import __version__, application, resources
+from crossbar_appstore import __version__, resources
 from crossbar_appstore.application import create_application
+from crossbar_appstore.crossbar.application import RESOURCES
 from crossbar_appstore.crossbar.resource import Resource
 from crossbar_appstore.datastore.notices import NoticeBoard, row_of
 from crossbar_appstore.settings import Settings, SettingsError
@@ -24,18 +24,10 @@ def test_it_wants_to_know_where_couchdb_is() -> None:
         create_application(Settings.load({}))
 
 
-def test_every_endpoint_that_there_is_is_wired(monkeypatch: pytest.MonkeyPatch) -> None:
-    wired: list[dict[str, Resource]] = []
-    real = application.by_noun
-
-    def noted(given: Iterable[Resource]) -> dict[str, Resource]:
-        wired.append(real(given))
-        return wired[0]
-
-    monkeypatch.setattr(application, "by_noun", noted)
-    create_application(Settings.load({"COUCHDB_URL": "http://127.0.0.1:5984"}))
-    assert {type(resource) for resource in wired[0].values()} == set(_endpoints())
-    assert all(resource.noun == noun for noun, resource in wired[0].items())
+def test_every_endpoint_that_there_is_is_wired() -> None:
+    wired = create_application(Settings.load({"COUCHDB_URL": "http://127.0.0.1:5984"}))[RESOURCES]
+    assert {type(resource) for resource in wired} == set(_endpoints())
+    assert len({resource.noun for resource in wired}) == len(wired)
 
 
 def _endpoints() -> list[type[Resource]]:

@@ -107,7 +107,11 @@ async def test_a_malformed_chunk_is_refused(start: Start, notes: Notes, chunks: 
         await asyncio.sleep(0.01)
         await connection.send(chunks)
         answer = await connection.answer()
-    assert (answer.status in (400, 408), answer.headers["content-type"], notes.executed) == (True, "application/json", [])
+    assert (answer.status in (400, 408), answer.headers["content-type"], notes.executed) == (
+        True,
+        "application/json",
+        [],
+    )
 
 
 async def test_a_packed_body_is_not_unpacked(ask: Wire) -> None:

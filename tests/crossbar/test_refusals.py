@@ -9,8 +9,8 @@ from crossbar_appstore.crossbar import errors
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.cors import cors_headers
 from crossbar_appstore.crossbar.errors import NAMED_ERRORS, CrossbarError
-from crossbar_appstore.crossbar.resource import Resource
 from crossbar_appstore.crossbar.rate_limits import Limits
+from crossbar_appstore.crossbar.resource import Resource
 from crossbar_appstore.json_codec import Json
 from tests.crossbar.conftest import Start
 from tests.crossbar.sample import (

@@ -9,8 +9,8 @@ import pytest
 from crossbar_appstore import json_codec
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import ABSENT
-from crossbar_appstore.crossbar.resource import Methods, Resource
 from crossbar_appstore.crossbar.rate_limits import Limits
+from crossbar_appstore.crossbar.resource import Methods, Resource
 from tests.crossbar.conftest import Start
 from tests.crossbar.sample import (
     BROWSER,

@@ -12,7 +12,6 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from crossbar_appstore.application import STORE, create_application
-from crossbar_appstore.crossbar.runner import Runner
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import loads
 from crossbar_appstore.kazoo.accounts import password_hashes
@@ -130,7 +129,7 @@ class Service(Client):
     def __init__(self, system: System, couchdb_url: str, **settings: str) -> None:
         super().__init__(system)
         self._settings = Settings.load({"COUCHDB_URL": couchdb_url, **settings})
-        self._runner: Runner | None = None
+        self._runner: web.AppRunner | None = None
         self._starting = asyncio.Lock()
 
     @property
@@ -142,7 +141,7 @@ class Service(Client):
     async def address(self) -> str:
         async with self._starting:
             if self._runner is None:
-                runner = Runner(create_application(self._settings), handler_cancellation=False)
+                runner = web.AppRunner(create_application(self._settings))
                 await runner.setup()
                 await web.TCPSite(runner, "127.0.0.1", 0).start()
                 self._runner, self._address = runner, "http://{}:{}".format(*runner.addresses[0])

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from crossbar_appstore import serving, supervising
+from crossbar_appstore import serving
 from crossbar_appstore.datastore.notices import NoticeBoard
+from crossbar_appstore.serving import supervisor, worker
 from tests.datastore.fault_proxy import Fault, FaultProxy
 from tests.kit.service import Client
 from tests.kit.system import System
@@ -75,8 +76,8 @@ async def test_told_to_stop_before_it_is_up_it_stops(kit_couchdb_url: str) -> No
 
 
 async def test_a_worker_that_does_not_stop_is_killed(kit_couchdb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervising, "worker_main", stubborn.worker_main)
-    monkeypatch.setattr(supervising, "DRAIN", -1.5)
+    monkeypatch.setattr(supervisor, "worker_main", stubborn.worker_main)
+    monkeypatch.setattr(supervisor, "DRAIN", -1.5)
     announced: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     chosen = settings(kit_couchdb_url, CROSSBAR_WORKERS="2")
     service = asyncio.create_task(serving.serve(chosen, announced.set_result))
@@ -88,14 +89,14 @@ async def test_a_worker_that_does_not_stop_is_killed(kit_couchdb_url: str, monke
 
 
 async def test_a_worker_whose_supervisor_is_gone_stops(kit_couchdb_url: str) -> None:
-    sentinel, supervisor = os.pipe()
+    sentinel, other_end = os.pipe()
     ready = asyncio.Event()
-    working = asyncio.create_task(serving.work(settings(kit_couchdb_url), 0, ready.set, supervisor=sentinel))
+    working = asyncio.create_task(worker.work(settings(kit_couchdb_url), 0, ready.set, supervisor=sentinel))
     async with asyncio.timeout(PATIENCE):
         await ready.wait()
         await asyncio.sleep(0.05)
         assert not working.done()
-        os.close(supervisor)  # which is what the end of the process does
+        os.close(other_end)  # which is what the end of the process does
         await working
     os.close(sentinel)
 
@@ -162,7 +163,8 @@ def test_a_worker_tells_that_it_listens_and_stops_at_a_signal(kit_couchdb_url: s
     asking = threading.Thread(target=ask)
     asking.start()
     chosen = settings(kit_couchdb_url, CROSSBAR_WORKERS="2")
-    supervising.worker_main(supervising.WorkerSeat(chosen, port, 1, tmp_path / "board", logging.WARNING), tell)
+    arguments = supervisor.WorkerArguments(chosen, port, 1, tmp_path / "board", logging.WARNING)
+    supervisor.worker_main(arguments, tell)
     asking.join()
     assert seen == [1, 200]
     assert logging.getLogger().level == logging.WARNING
