@@ -1,4 +1,4 @@
-"""Whatever is sent, something sensible comes back: no 5xx, no empty reply, no exception in the log."""
+"""Property tests: any request is answered without 5xx, empty error or logged exception."""
 
 import contextlib
 import logging
@@ -81,7 +81,7 @@ async def check(
 
 @contextlib.contextmanager
 def refusing(*codes: int) -> Iterator[None]:
-    """Refusals are fine if they have one of these codes."""
+    """Accept refusals with one of these codes."""
     try:
         yield
     except CrossbarError as error:
@@ -91,7 +91,7 @@ def refusing(*codes: int) -> Iterator[None]:
 
 @LIVE
 @given(method=METHODS, content_type=TYPES, body=BODIES)
-async def test_any_body_is_answered(
+async def test_pipeline_answers_any_body(
     ask: Wire, caplog: pytest.LogCaptureFixture, method: str, content_type: str, body: bytes
 ) -> None:
     await check(ask, caplog, method, NEW, {**MINE, "Content-Type": content_type}, body)
@@ -99,33 +99,33 @@ async def test_any_body_is_answered(
 
 @LIVE
 @given(method=METHODS, path=PATHS, query=QUERIES, headers=HEADERS)
-async def test_any_header_and_path_are_answered(
+async def test_pipeline_answers_any_path_query_and_header(
     ask: Wire, caplog: pytest.LogCaptureFixture, method: str, path: str, query: str, headers: dict[str, str]
 ) -> None:
     await check(ask, caplog, method, (path + query).replace(" ", "+"), {**MINE, **headers})
 
 
 @given(content_type=st.none() | TYPES, body=BODIES)
-def test_a_body_is_parsed_or_refused(content_type: str | None, body: bytes) -> None:
+def test_parse_body_returns_or_refuses_any_bytes(content_type: str | None, body: bytes) -> None:
     with refusing(400):
         assert isinstance(parse_body(content_type, body).data, dict | list)
 
 
 @given(bodies=st.lists(st.binary(max_size=200), min_size=1, max_size=5), boundary=BOUNDARIES)
-def test_multipart_returns_what_was_put_in(bodies: list[bytes], boundary: str) -> None:
+def test_split_parts_returns_bodies_unchanged(bodies: list[bytes], boundary: str) -> None:
     mark = b"--" + boundary.encode()
     raw = b"".join(mark + b"\r\nX: y\r\n\r\n" + body + b"\r\n" for body in bodies) + mark + b"--"
     assert [part.body for part in split_parts(raw, boundary)] == bodies
 
 
 @given(raw=st.binary(max_size=200), boundary=st.text(max_size=5))
-def test_multipart_is_cut_or_refused(raw: bytes, boundary: str) -> None:
+def test_split_parts_returns_or_raises_malformed_multipart(raw: bytes, boundary: str) -> None:
     with contextlib.suppress(MalformedMultipart):
         assert split_parts(raw, boundary)
 
 
 @given(header=VALUES)
-def test_headers_are_parsed_or_refused(header: str) -> None:
+def test_header_parsers_return_or_refuse_any_value(header: str) -> None:
     for parse in (parse_entity_tags, choose_language, lambda value: choose_media_type(value, ("a/b",))):
         with refusing(400, 406):
             parse(header)
@@ -133,7 +133,7 @@ def test_headers_are_parsed_or_refused(header: str) -> None:
 
 
 @given(header=st.from_regex(r"bytes=[0-9]{0,20}-[0-9]{0,20}", fullmatch=True) | VALUES, length=st.integers(0, 50))
-def test_a_range_lies_within_the_file(header: str, length: int) -> None:
+def test_parse_range_stays_within_file(header: str, length: int) -> None:
     try:
         wanted = parse_range(header, length)
     except RangeNotSatisfiable:

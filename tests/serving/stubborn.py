@@ -1,4 +1,4 @@
-"""A worker that does not stop when it is asked to."""
+"""A worker that ignores SIGTERM."""
 
 import signal
 import time
