@@ -42,4 +42,4 @@ async def test_a_profile_shows_where_the_time_of_a_request_goes(tmp_path: Path, 
     except CannotMeasure as error:
         pytest.skip(str(error))  # not every system lets one process look into another
     assert sum(share.own for share in found) == pytest.approx(1.0)
-    assert any("decision.py" in share.function for share in found)
+    assert any("pipeline.py" in share.function for share in found)
