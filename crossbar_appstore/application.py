@@ -1,7 +1,7 @@
-"""The composition root: what is wired to what."""
+"""The composition root: creates the components of the service and connects them."""
 
 import socket
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from ipaddress import ip_network
 from typing import Final
 
@@ -19,14 +19,8 @@ from crossbar_appstore.auth.login_reply import LoginReply
 from crossbar_appstore.auth.restriction_check import RestrictionCheck
 from crossbar_appstore.auth.settings import Settings as AuthSettings
 from crossbar_appstore.auth.tokens import Tokens
-from crossbar_appstore.crossbar.access_log import AccessLog
-from crossbar_appstore.crossbar.decision import DecisionOrder
+from crossbar_appstore.crossbar.application import create_web_application
 from crossbar_appstore.crossbar.envelope import Envelope
-from crossbar_appstore.crossbar.paths import PathParser
-from crossbar_appstore.crossbar.rendering import Renderer
-from crossbar_appstore.crossbar.resource import Resource
-from crossbar_appstore.crossbar.server import Handler, create_web_application, load_banner
-from crossbar_appstore.crossbar.throttling import Throttle
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.datastore.store import Datastore
@@ -55,7 +49,9 @@ TRUSTED_PROXIES: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
 def create_application(settings: Settings, counters: WriteCounters | None = None) -> web.Application:
-    """The whole service as one aiohttp application; it connects when it starts and disconnects when it is cleaned up.
+    """The whole service as an ordinary aiohttp application, for any of aiohttp's runners.
+
+    It connects to CouchDB at startup and disconnects at cleanup.
 
     Args:
         settings: ``settings.couchdb`` must be set.
@@ -81,7 +77,7 @@ def create_application(settings: Settings, counters: WriteCounters | None = None
     reply = LoginReply(documents, config, apps.login_apps)
     login = Login(documents, directory, LoginPolicies(documents, config), tokens, reply)
     pictures = Pictures(store)
-    resources = by_noun(
+    application = create_web_application(
         [
             About(__version__),
             Accounts(store, documents, directory, gatekeeper),
@@ -95,24 +91,17 @@ def create_application(settings: Settings, counters: WriteCounters | None = None
             UserAuth(login, reply, gatekeeper, documents),
             Users(store, gatekeeper),
             Whitelabel(store, pictures),
-        ]
-    )
-    throttle = Throttle()
-    renderer = Renderer(Envelope(socket.gethostname(), __version__), throttle)
-    order = DecisionOrder(resources, gatekeeper, throttle, renderer, translate, ConfiguredRates(store.config))
-    parser = PathParser({noun: resource.swallows for noun, resource in resources.items()})
-    log = AccessLog(settings.access_log)
-    application = create_web_application(
-        Handler(order, renderer, parser, TRUSTED_PROXIES, load_banner(), access_log=log)
+        ],
+        gatekeeper,
+        Envelope(socket.gethostname(), __version__),
+        map_error=translate,
+        rates=ConfiguredRates(store.config),
+        trusted_proxies=TRUSTED_PROXIES,
+        access_log=settings.access_log,
     )
     application[STORE] = store
     application.cleanup_ctx.append(_connected)
     return application
-
-
-def by_noun(resources: Iterable[Resource]) -> dict[str, Resource]:
-    """The resources by the noun that finds them."""
-    return {resource.noun: resource for resource in resources}
 
 
 async def _connected(application: web.Application) -> AsyncIterator[None]:

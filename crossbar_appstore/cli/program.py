@@ -6,7 +6,6 @@ from typing import Final
 
 import click
 
-import crossbar_appstore.certificates  # noqa: F401 (before all others: see there)
 from crossbar_appstore import __version__
 from crossbar_appstore.datastore.errors import DatastoreError, NoMasterAccount, Troubled
 from crossbar_appstore.embedded.errors import EmbeddedError

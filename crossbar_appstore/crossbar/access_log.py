@@ -1,67 +1,65 @@
-"""One line a request, and nothing in it that lets its reader in."""
+"""The access log: one record a request, without tokens; and what aiohttp logs about malformed requests."""
 
 import logging
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from aiohttp.http_exceptions import HttpProcessingError
+
+from crossbar_appstore.crossbar.context import Context
 
 log = logging.getLogger(__name__)
 
 _TOKEN: Final = re.compile(r"eyJ[\w-]*(?:(?:\.|%2E)[\w-]*)+", re.IGNORECASE)
 _HIDDEN: Final = "[token]"
-_FAILURE: Final = 500
+_SERVER_ERROR: Final = 500
 
 
 def without_tokens(text: str) -> str:
-    """The text with every JWT in it replaced: one may stand in a path, or be sent as a request id."""
+    """The text with every JWT in it replaced; a path or a request id may hold one."""
     return _TOKEN.sub(_HIDDEN, text) if "eyJ" in text else text
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A request that was answered; ``target`` may have a query string, ``length`` is in bytes."""
-
-    request_id: str
-    client_ip: str
-    method: str
-    target: str
-    account_id: str | None
-    status: int
-    length: int
-    seconds: float
-
-
 class AccessLog:
-    """Logs answered requests at level INFO: every failure of ours (5xx), and a share of all others.
+    """Logs requests at level INFO: every server error (5xx), and a share of all others.
 
     Args:
-        share: from 0 (none) to 1 (each); 0.01 is each hundredth.
+        share: from 0 (none) to 1 (each); 0.01 is one of a hundred.
     """
 
     def __init__(self, share: float = 1.0) -> None:
         self._share = share
-        self._owed = 0.0
+        self._due = 0.0
 
     def is_due(self, status: int) -> bool:
-        """Whether a request that was answered with this status is to be logged."""
-        self._owed += self._share
-        if self._owed >= 1.0:
-            self._owed -= 1.0
+        """Whether to log a request that was answered with this status."""
+        self._due += self._share
+        if self._due >= 1.0:
+            self._due -= 1.0
             return True
-        return status >= _FAILURE
+        return status >= _SERVER_ERROR
 
-    def write(self, answered: Answered) -> None:
-        """Log a request; the query string, where tokens are common, is left out."""
+    def write(self, context: Context, status: int, length: int, seconds: float) -> None:
+        """Log a request without its query string, which may hold a token; ``length`` in bytes."""
         log.info(
             "request",
             extra={
-                "method": answered.method,
-                "path": without_tokens(answered.target.partition("?")[0]),
-                "status": answered.status,
-                "bytes": answered.length,
-                "milliseconds": round(answered.seconds * 1000, 2),
-                "client": answered.client_ip,
-                "account_id": answered.account_id,
-                "request_id": without_tokens(answered.request_id),
+                "method": context.method,
+                "path": without_tokens(context.path),
+                "status": status,
+                "bytes": length,
+                "milliseconds": round(seconds * 1000, 2),
+                "client": context.client_ip,
+                "account_id": context.account_id,
+                "request_id": without_tokens(context.request_id),
             },
         )
+
+
+def _is_no_parser_error(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+server_log: Final = logging.getLogger(f"{__package__}.server")
+"""The logger given to aiohttp's server. The errors of its parser are dropped: they quote the request."""
+server_log.addFilter(_is_no_parser_error)

@@ -1,35 +1,50 @@
 """Request bodies: the JSON envelope, forms, multipart, base64 and raw files (`api_util:get_req_data/2`)."""
 
+import asyncio
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from aiohttp import hdrs, web
+
 from crossbar_appstore.crossbar.context import File
 from crossbar_appstore.crossbar.errors import Refusal, ValidationError
-from crossbar_appstore.crossbar.media_types import (
+from crossbar_appstore.crossbar.headers import (
     BASE64_TYPES,
     FORM,
     JSON,
     JSON_TYPES,
     TOKEN,
+    MalformedQuery,
     parameter,
     parse_content_type,
+    parse_pairs,
 )
-from crossbar_appstore.crossbar.multipart import MOST_PARTS, MalformedMultipart, Part, split_parts
-from crossbar_appstore.crossbar.query import MalformedQuery, parse_pairs
 from crossbar_appstore.json_codec import Json, JsonObject, loads
 
 MAX_BODY: Final = 8_000_000
 """Bytes a request body may have (`api_util` max_upload_size)."""
 
-DEEPEST: Final = 200
+MAX_DEPTH: Final = 200
 """How deep objects and lists may be nested in a request."""
 
-_MOST_PAIRS: Final = 100
+MAX_PARTS: Final = 100
+"""Parts that a multipart body may have, those of nested multipart bodies included."""
+
+BODY_SECONDS: Final = 120.0
+"""The time limit for receiving a body (cowboy's idle_timeout)."""
+
+_MAX_PAIRS: Final = 100
+_LONGEST_BOUNDARY: Final = 200
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _DATA_URI: Final = re.compile(rf"data:({TOKEN}/{TOKEN})?[^,]*;base64,".encode())
+
+
+class MalformedMultipart(ValueError):
+    """A body that its boundary does not divide into parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +60,46 @@ class Body:
     files: tuple[File, ...] = ()
 
 
-def too_large() -> ValidationError:
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a multipart body: its headers with names in lower case, and its bytes."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
+async def receive_body(request: web.Request, seconds: float) -> bytes:
+    """Read the whole body of a request, at most for so many seconds.
+
+    Raises:
+        CrossbarError: 400, it is too large or malformed; 408, it did not arrive in time.
+    """
+    # A body that is too large is refused unread; aiohttp discards it, so that the client sees the answer.
+    if (request.content_length or 0) > MAX_BODY:
+        raise _too_large()
+    if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue" and request.version >= (1, 1):
+        # As aiohttp's own handler of the header does it, but only once the body is wanted.
+        await request.writer.write(_CONTINUE)
+        request.writer.output_size = 0
+    try:
+        async with asyncio.timeout(seconds):
+            return await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise _too_large() from error
+    except TimeoutError as error:
+        raise Refusal(408, "request timeout") from error
+    except (web.RequestPayloadError, ConnectionError) as error:
+        raise Refusal(400, "malformed request body") from error
+
+
+def _too_large() -> ValidationError:
     """The refusal of a body over ``MAX_BODY`` bytes: 400, not 413, as recorded."""
     message = f"Payload or Files must not be more than {MAX_BODY} bytes"
     return ValidationError({"file": {"maxSize": {"message": message, "target": MAX_BODY}}})
 
 
 def parse_body(content_type: str | None, raw: bytes, file_name: str | None = None) -> Body:
-    """Parse a whole request body by its Content-Type header.
+    """Parse a whole request body according to its Content-Type header.
 
     Raises:
         ValidationError: the body is no JSON, no envelope, or no base64.
@@ -79,9 +126,9 @@ def _parse_envelope(raw: bytes) -> JsonObject:
         raise _invalid_json(f"invalid_json around {getattr(error, 'pos', 0) + 1}") from error
     if not isinstance(envelope, dict):
         raise _invalid_json("All JSON must be valid")
-    if raw.count(b"[") + raw.count(b"{") > DEEPEST and _is_deeper_than(DEEPEST, envelope):
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _is_deeper_than(MAX_DEPTH, envelope):
         raise _invalid_json("nested too deeply")
-    # A null member counts as absent, as in KAZOO's own objects.
+    # A null member counts as absent, as in KAZOO's objects.
     return {key.lower().replace("-", "_"): value for key, value in envelope.items() if value is not None}
 
 
@@ -111,7 +158,7 @@ def _enveloped(media_type: str, envelope: JsonObject, files: tuple[File, ...] = 
         target = "object, array"
         details = {"message": f"Value did not match type(s): {target}", "target": target, "value": data}
         raise ValidationError({"data": {"type": details}})
-    # The paging key of listings is taken out before any module sees the data (`api_resource`).
+    # The paging key of listings is removed before any module sees the data (`api_resource`).
     if isinstance(data, dict) and "start_key" in data:
         data = {key: value for key, value in data.items() if key != "start_key"}
     return Body(media_type, {key: value for key, value in envelope.items() if key != "start_key"}, data, files)
@@ -120,7 +167,7 @@ def _enveloped(media_type: str, envelope: JsonObject, files: tuple[File, ...] = 
 def _form_body(raw: bytes) -> Body:
     """A form, or JSON sent with the Content-Type that curl has by default."""
     try:
-        pairs = parse_pairs(raw.decode("utf-8", "replace"), most=_MOST_PAIRS)
+        pairs = parse_pairs(raw.decode("utf-8", "replace"), limit=_MAX_PAIRS)
     except MalformedQuery:
         return _enveloped(FORM, _parse_envelope(raw))
     if len(pairs) == 1 and pairs[0][1] is None:
@@ -149,7 +196,7 @@ def _multipart_body(media_type: str, params: str, raw: bytes) -> Body:
 
 
 def _leaves(raw: bytes, boundary: str) -> Iterator[Part]:
-    """The parts of a multipart body, those of one multipart level inside it included."""
+    """The parts of a multipart body, including those of one nested multipart level."""
     count = 0
     try:
         for part in split_parts(raw, boundary):
@@ -158,7 +205,7 @@ def _leaves(raw: bytes, boundary: str) -> Iterator[Part]:
             if inner[0].strip().lower().startswith("multipart/"):
                 nested = split_parts(part.body, parameter(f";{inner[2]}", "boundary") or "")
             count += len(nested)
-            if count > MOST_PARTS:
+            if count > MAX_PARTS:
                 raise MalformedMultipart("parts")
             yield from nested
     except MalformedMultipart as error:
@@ -166,7 +213,7 @@ def _leaves(raw: bytes, boundary: str) -> Iterator[Part]:
 
 
 def _parse_part(part: Part) -> Body:
-    """A part without a Content-Type is JSON, as a whole body without one is."""
+    """A part without Content-Type is JSON, as is a whole body without one."""
     declared = part.headers.get("content-type") or JSON
     file_name = parameter(";" + part.headers.get("content-disposition", "").partition(";")[2], "filename")
     media_type = parse_content_type(declared)[0]
@@ -177,8 +224,48 @@ def _parse_part(part: Part) -> Body:
     return Body(media_type, files=(File(part.body, media_type, file_name),))
 
 
+def split_parts(raw: bytes, boundary: str) -> list[Part]:
+    """Split a multipart body at its boundaries, without changing a byte of the parts (RFC 2046 §5.1).
+
+    Raises:
+        MalformedMultipart: no part, no end, more than ``MAX_PARTS`` parts, or a part without its empty line.
+    """
+    if not 0 < len(boundary) <= _LONGEST_BOUNDARY:
+        raise MalformedMultipart("boundary")
+    mark = re.escape(boundary.encode("utf-8", "surrogateescape"))
+    delimiter = re.compile(rb"\r\n--" + mark + rb"(--)?[ \t]*(?=\r\n|\Z)")
+    parts: list[Part] = []
+    begin = None
+    # The first delimiter has no line before it, so it gets one.
+    framed = b"\r\n" + raw
+    for found in delimiter.finditer(framed):
+        if begin is not None:
+            parts.append(_part(framed[begin : found.start()]))
+        if found[1] and parts:
+            return parts
+        if found[1] or len(parts) >= MAX_PARTS:
+            break
+        begin = found.end()
+    raise MalformedMultipart("parts")
+
+
+def _part(raw: bytes) -> Part:
+    """Parse the bytes between two delimiters, which begin with the line end of the first delimiter."""
+    head, separator, body = raw.partition(b"\r\n\r\n")
+    if not separator:
+        raise MalformedMultipart("header")
+    headers = {}
+    for line in head.decode("utf-8", "replace").split("\r\n")[1:]:
+        name, _, value = line.partition(":")
+        headers[name.strip().lower()] = value.strip()
+    return Part(headers, body)
+
+
 def _decode_base64(media_type: str, raw: bytes, file_name: str | None) -> File:
-    """Base64 with or without padding, line breaks and ``data:`` URI in front (`kz_attachment:decode_base64/1`)."""
+    """Decode base64 with or without padding, line breaks and a leading ``data:`` URI.
+
+    As `kz_attachment:decode_base64/1`.
+    """
     prefix = _DATA_URI.match(raw)
     encoded = b"".join((raw[prefix.end() :] if prefix else raw).split())
     kind = prefix[1].decode().lower() if prefix and prefix[1] else media_type

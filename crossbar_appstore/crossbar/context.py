@@ -1,10 +1,10 @@
-"""The context: what is known of a request, and what its reply shall be (`cb_context`)."""
+"""The context of a request: what the framework and the endpoint know about it, and the reply (`cb_context`)."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from multidict import CIMultiDict
+from aiohttp import web
 
 from crossbar_appstore.json_codec import Json, JsonObject, loads
 
@@ -24,17 +24,12 @@ class Noun:
     params: Params
 
 
-def bucket_of(client_ip: str, account_id: str | None) -> str:
-    """The name of the token bucket of an address and the account that it asks about."""
-    return f"{client_ip}/{account_id or 'no_account'}"
-
-
 _NO_NOUN: Final = Noun("404", ())
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """An uploaded body: raw bytes with their declared type and, where one was given, their name."""
+    """An uploaded body: raw bytes with their declared type and, if one was given, their name."""
 
     body: bytes
     content_type: str
@@ -43,7 +38,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """A reply that is no JSON: a picture. Its bytes are loaded after the preconditions, so a 304 asks nobody."""
+    """A reply that is not JSON: a picture. ``load`` runs after the preconditions, so a 304 reads no bytes."""
 
     load: Callable[[], Awaitable[bytes]]
     content_type: str
@@ -56,8 +51,8 @@ class Binary:
 class Reply:
     """What the resource answers: set by its callbacks, rendered by the framework.
 
-    ``data`` is any JSON, ``ABSENT`` for none, or ``PreparedJson``; ``etag`` without quotes; ``matches`` further values
-    that If-Match accepts.
+    ``data`` is any JSON value, ``ABSENT`` for none, or ``SerializedJson``. ``etag`` has no quotes; ``matches`` are
+    further values that If-Match accepts. ``stale`` adds a Warning header.
     """
 
     data: Any = None
@@ -73,26 +68,23 @@ class Reply:
     metadata: JsonObject | None = None
     auth_token: str | None = None
     stale: bool = False
-    headers: CIMultiDict[str] = field(default_factory=CIMultiDict)
 
 
 @dataclass(frozen=True, slots=True)
-class PreparedJson:
-    """``data`` of a reply that was serialised before."""
+class SerializedJson:
+    """``data`` of a reply that is already serialized."""
 
     raw: bytes
-    compressed: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
-    """What ``compression`` made of the bytes, by content coding."""
 
     @property
     def value(self) -> Json:
-        """The data again, for those few who want another form of it."""
+        """The data parsed again, for renderings other than plain JSON."""
         return loads(self.raw)
 
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How JSON replies of one request are dressed: indented, or wrapped into a JSONP callback."""
+    """The style of a request's JSON replies: indented, wrapped into a JSONP callback, or both."""
 
     pretty: bool = False
     callback: str | None = None
@@ -103,14 +95,18 @@ PLAIN: Final = Style()
 
 @dataclass(slots=True)
 class Context:
-    """One request on its way through the decision order.
+    """One request on its way through the pipeline.
 
-    ``verb`` is the effective method after tunnelling, in capitals. ``nouns`` run from left to right; the last one is
-    the resource. ``data`` is the request's ``data`` member, ``envelope`` its whole body with normalised keys.
-    ``path`` is the raw path of the request, ASCII. ``headers`` are those that a decision may depend on
-    (``request_headers``). ``identity`` belongs to the gatekeeper; anything but None means authenticated. ``consumed``
-    are the rate tokens that the request costs, ``charged`` says whether they were taken. ``steady``: the reply may be
-    remembered.
+    Attributes:
+        path: the raw path of the request, ASCII, without its query string.
+        verb: the effective method after tunnelling, in capitals.
+        nouns: the endpoints in the path from left to right; the last one is the resource.
+        envelope: the request's whole JSON body with normalised keys.
+        data: its member ``data``.
+        allowed_methods: of the resource; None before they are known.
+        identity: set by the gatekeeper; anything but None means authenticated.
+        consumed: the rate tokens that the request costs.
+        stored: what one callback of the resource keeps for the next.
     """
 
     request_id: str
@@ -132,29 +128,27 @@ class Context:
     auth_scheme: str | None = None
     identity: Any = None
     consumed: int = 1
-    charged: bool = False
-    steady: bool = False
     style: Style = PLAIN
     stored: dict[str, Any] = field(default_factory=dict)
     reply: Reply = field(default_factory=Reply)
 
     @property
     def resource(self) -> Noun:
-        """The last noun of the path: the endpoint that answers; ``404`` where the path names none, as in KAZOO."""
+        """The last noun of the path: the endpoint that answers; ``404`` if the path names none, as in KAZOO."""
         return self.nouns[-1] if self.nouns else _NO_NOUN
 
     @property
     def authenticated(self) -> bool:
-        """Whether somebody is known to be calling."""
+        """Whether the caller is known."""
         return self.identity is not None
 
     @property
     def bucket(self) -> str:
-        """The name of the token bucket that the caller draws from: its address and the account in the path."""
-        return bucket_of(self.client_ip, self.account_id)
+        """The name of the caller's token bucket: its address and the account in the path."""
+        return f"{self.client_ip}/{self.account_id or 'no_account'}"
 
     def req_value(self, key: str) -> Any:
-        """``key`` from data, else query string, else envelope (`cb_context:req_value/2`); None if nowhere.
+        """``key`` from data, else query string, else envelope (`cb_context:req_value/2`); None if in none of them.
 
         In a query string a name without a value has the value ``""``.
         """
@@ -164,3 +158,7 @@ class Context:
         if self.query and key in self.query:
             return self.query[key]
         return self.envelope.get(key) if self.envelope else None
+
+
+CONTEXT: Final = web.RequestKey("context", Context)
+"""Where a request holds its context."""

@@ -1,8 +1,13 @@
-"""Cross-origin headers, the same on everything (`api_util:add_cors_headers/2`)."""
+"""Cross-origin requests: the middleware and its headers (`api_util:add_cors_headers/2`)."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from crossbar_appstore.crossbar.context import CONTEXT
 
 ALL_METHODS: Final = ("GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS")
 
@@ -15,31 +20,44 @@ _EXPOSE_HEADERS: Final = (
     "content-type, x-auth-token, x-request-id, x-kazoo-cluster-id, location, etag, "
     "content-disposition, retry-after, warning"
 )
+_FIRST_ERROR: Final = 400
+
+
+@web.middleware
+async def cors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Add the CORS headers to every answer to a cross-origin request, and to every error."""
+    response = await handler(request)
+    headers = request.headers
+    if response.status >= _FIRST_ERROR or is_cors(headers):
+        response.headers.update(cors_headers(headers, request[CONTEXT].allowed_methods))
+    return response
 
 
 def is_cors(headers: Mapping[str, str]) -> bool:
     """Whether the request comes from another origin (`api_util:is_cors_request/1`)."""
     return (
-        "Origin" in headers or "Access-Control-Request-Method" in headers or "Access-Control-Request-Headers" in headers
+        hdrs.ORIGIN in headers
+        or hdrs.ACCESS_CONTROL_REQUEST_METHOD in headers
+        or hdrs.ACCESS_CONTROL_REQUEST_HEADERS in headers
     )
 
 
 def is_preflight(method: str, headers: Mapping[str, str]) -> bool:
-    """Whether a browser asks what it may ask; such a request is answered whatever its path (deviation D19)."""
+    """Whether this is a CORS preflight; preflights are answered for every path (deviation D19)."""
     return method == "OPTIONS" and is_cors(headers)
 
 
 def cors_headers(headers: Mapping[str, str], allowed: Sequence[str] | None) -> Mapping[str, str]:
     """The five CORS headers; ``allowed`` is None before the methods of the resource are known."""
     return _cors_headers(
-        headers.get("Access-Control-Request-Method"), tuple(ALL_METHODS if allowed is None else allowed)
+        headers.get(hdrs.ACCESS_CONTROL_REQUEST_METHOD), tuple(ALL_METHODS if allowed is None else allowed)
     )
 
 
 @lru_cache(maxsize=256)
 def _cors_headers(requested: str | None, allowed: tuple[str, ...]) -> Mapping[str, str]:
     methods = ["OPTIONS", *allowed]
-    # The requested method is echoed back, so only one that is a plain word may be.
+    # The requested method is echoed, so only letters are allowed in it.
     if requested is not None and requested not in methods and requested.isascii() and requested.isalpha():
         methods.insert(0, requested)
     return {

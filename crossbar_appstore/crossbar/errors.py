@@ -1,7 +1,7 @@
-"""Everything that Crossbar refuses, as exceptions; one place (``envelope``) turns them into replies.
+"""Crossbar's errors as exceptions; the middleware ``application.error_envelopes`` turns them into responses.
 
-CrossbarError                   any refusal: code, message (the name or free text), data
-├── Refusal                     answered by cowboy in the original, with an empty body: 400, 406, 412, 415, 501
+CrossbarError                   any error response: code, message (a name or free text), data
+├── Refusal                     errors of the HTTP layer, cowboy in the original: 400, 406, 412, 415, 501
 ├── ValidationError             400 ``validation error``, data = path → rule → details
 ├── ExpiredToken                401 ``invalid credentials`` with empty data
 ├── Gone                        410
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 ABSENT: Final = object()
-"""The ``data`` of an envelope that has none."""
+"""``data`` of an envelope without that member."""
 
 NAMED_ERRORS: Final[Mapping[str, tuple[int, str]]] = {
     "too_many_requests": (429, "too many requests"),
@@ -45,7 +45,7 @@ NAMED_ERRORS: Final[Mapping[str, tuple[int, str]]] = {
 
 
 class CrossbarError(Exception):
-    """A refusal with its HTTP ``code``, envelope ``message`` and envelope ``data`` (``ABSENT`` leaves it out)."""
+    """An error response: HTTP ``code``, and ``message`` and ``data`` of the envelope (``ABSENT`` omits it)."""
 
     def __init__(
         self, code: int, message: str, data: Any = ABSENT, *, headers: Mapping[str, str] | None = None
@@ -59,7 +59,7 @@ class CrossbarError(Exception):
 
 
 class NamedError(CrossbarError):
-    """An error that Crossbar has a name for (``NAMED_ERRORS``); ``extra`` members come before the text in its data."""
+    """An error of ``NAMED_ERRORS``; its data holds the ``extra`` members, then the text."""
 
     def __init__(self, name: str, *, headers: Mapping[str, str] | None = None, **extra: Any) -> None:
         code, text = NAMED_ERRORS[name]
@@ -74,7 +74,7 @@ class ValidationError(CrossbarError):
 
 
 class Refusal(CrossbarError):
-    """A refusal of the HTTP layer itself (`cowboy_rest`): Crossbar leaves the body empty, we send an envelope."""
+    """An error of the HTTP layer (`cowboy_rest`): Crossbar sends it without a body, this service with an envelope."""
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(code, text.replace(" ", "_"), {"message": text})
@@ -95,28 +95,28 @@ class ExpiredToken(CrossbarError):
 
 
 class Forbidden(NamedError):
-    """403; ``details`` or ``cause`` say what was refused."""
+    """403; ``details`` or ``cause`` hold what was refused."""
 
     def __init__(self, **extra: Any) -> None:
         super().__init__("forbidden", **extra)
 
 
 class BadIdentifier(NamedError):
-    """404 for an id that names nothing; ``cause`` or ``details`` hold the id."""
+    """404 for an unknown id, which ``cause`` or ``details`` hold."""
 
     def __init__(self, **extra: Any) -> None:
         super().__init__("bad_identifier", **extra)
 
 
 class NotFound(NamedError):
-    """404 for a path that no endpoint has."""
+    """404 for a path that no endpoint serves."""
 
     def __init__(self) -> None:
         super().__init__("not_found")
 
 
 class MethodNotAllowed(NamedError):
-    """405; the allowed methods travel in the CORS header, there is no ``Allow`` in Crossbar."""
+    """405; the allowed methods are in the CORS header, Crossbar sends no ``Allow``."""
 
     def __init__(self) -> None:
         super().__init__("invalid_method")
@@ -137,28 +137,28 @@ class TooManyRequests(NamedError):
 
 
 class DatastoreConflict(NamedError):
-    """409 after repeated conflicts of one document."""
+    """409 after repeated conflicts on one document."""
 
     def __init__(self) -> None:
         super().__init__("datastore_conflict")
 
 
 class DatastoreUnreachable(NamedError):
-    """503 while CouchDB is away; nothing was written (deviation D21). ``retry_after`` in whole seconds."""
+    """503 while CouchDB is unreachable; nothing was written (deviation D21). ``retry_after`` in whole seconds."""
 
     def __init__(self, retry_after: int = 2) -> None:
         super().__init__("datastore_unreachable", headers={"Retry-After": str(retry_after)})
 
 
 class DatastoreFault(CrossbarError):
-    """500 for a datastore that answered what nobody can use."""
+    """500 for an unusable answer of the datastore."""
 
     def __init__(self, cause: str) -> None:
         super().__init__(500, "datastore_fault", {"cause": cause, "message": "unknown failure"})
 
 
 class UnspecifiedFault(NamedError):
-    """500 for an exception that nobody expected."""
+    """500 for an unexpected exception."""
 
     def __init__(self) -> None:
         super().__init__("unspecified_fault")

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Final
 
 from crossbar_appstore.crossbar.errors import Refusal
-from crossbar_appstore.crossbar.media_types import JSON_TYPES, QUOTED, TOKEN
+from crossbar_appstore.crossbar.headers import JSON_TYPES, QUOTED, TOKEN
 
 CSV_TYPES: Final = ("application/octet-stream", "text/csv", "text/comma-separated-values")
 OFFERED: Final = JSON_TYPES + CSV_TYPES
@@ -29,7 +29,7 @@ _ZERO: Final = re.compile(r"q=0(?:\.0*)?\Z")
 
 @dataclass(frozen=True, slots=True)
 class MediaRange:
-    """One element of an Accept header; ``precision`` counts what is no wildcard, and the parameters."""
+    """One element of an Accept header; ``precision`` counts the names that are no wildcards, and the parameters."""
 
     type: str
     subtype: str
@@ -68,7 +68,7 @@ def _media_range(found: re.Match[str]) -> MediaRange:
     params, quality = 0, None
     for name, value in _PARAM.findall(found[3]):
         if quality is not None:
-            continue  # What follows the weight is an extension that nobody uses.
+            continue  # Parameters after the weight are Accept extensions, which have no meaning here.
         if name.lower() != "q":
             params += 1
         elif _WEIGHT.match(value):
@@ -80,10 +80,10 @@ def _media_range(found: re.Match[str]) -> MediaRange:
 
 @lru_cache(maxsize=256)
 def choose_media_type(accept: str | None, offered: Sequence[str]) -> str:
-    """The offered type that the Accept header likes best; a quality of zero does not exclude (as recorded).
+    """The offered type that the Accept header prefers; a quality of zero does not exclude a type (as recorded).
 
     Raises:
-        Refusal: 400 for a malformed header, 406 when nothing fits.
+        Refusal: 400 for a malformed header, 406 if no offered type is acceptable.
     """
     if accept is None:
         return offered[0]
@@ -99,8 +99,8 @@ def choose_media_type(accept: str | None, offered: Sequence[str]) -> str:
 def choose_language(accept_language: str | None) -> str:
     """The language of the reply, in lower case.
 
-    On offer are English and whatever the header names first (`api_resource:languages_provided/2`), so that
-    negotiation never fails; of two languages liked alike the later one wins, as in cowboy.
+    English and the first language of the header are on offer (`api_resource:languages_provided/2`), so negotiation
+    never fails. Of two languages with the same quality the later one wins, as in cowboy.
 
     Raises:
         Refusal: 400, the header is malformed or empty.
@@ -108,23 +108,22 @@ def choose_language(accept_language: str | None) -> str:
     if accept_language is None:
         return DEFAULT_LANGUAGE
     complaint = "malformed accept-language header"
-    liked = [(found[1].lower(), float(found[2] or 1)) for found in _elements(_LANGUAGE, accept_language, complaint)]
-    if not liked:
+    preferred = [(found[1].lower(), float(found[2] or 1)) for found in _elements(_LANGUAGE, accept_language, complaint)]
+    if not preferred:
         raise Refusal(400, complaint)
-    offered = (*_LANGUAGES, liked[0][0])
-    liked.reverse()
-    liked.sort(key=lambda each: -each[1])
+    offered = (*_LANGUAGES, preferred[0][0])
+    preferred.reverse()
+    preferred.sort(key=lambda each: -each[1])
     return next(
-        language for tag, _ in liked for language in offered if language == tag or language.startswith(f"{tag}-")
+        language for tag, _ in preferred for language in offered if language == tag or language.startswith(f"{tag}-")
     )
 
 
 @lru_cache(maxsize=256)
-def choose_coding(accept_encoding: str, offered: Sequence[str]) -> str | None:
-    """The first of the offered content codings that an Accept-Encoding header names with a quality above zero."""
-    named = set()
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Whether an Accept-Encoding header names gzip with a quality above zero."""
     for element in accept_encoding.lower().split(","):
         name, _, weight = element.replace(" ", "").replace("\t", "").partition(";")
-        if not _ZERO.match(weight):
-            named.add(name)
-    return next((coding for coding in offered if coding in named), None)
+        if name == "gzip" and not _ZERO.match(weight):
+            return True
+    return False

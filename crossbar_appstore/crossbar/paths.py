@@ -7,19 +7,19 @@ from functools import lru_cache
 from typing import Final
 
 from crossbar_appstore.crossbar.context import Noun
-from crossbar_appstore.crossbar.query import decode
+from crossbar_appstore.crossbar.headers import decode
 
 _ACCOUNT_ALIAS: Final = "account"
 _HOOKS: Final = "hooks"
 _VERSION: Final = re.compile(r"v[+-]?[0-9]+\Z")
-_LONGEST_REMEMBERED: Final = 256
+_LONGEST_CACHED: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
 class ApiPath:
-    """A path below a version: ``nouns`` from left to right, empty when the first token names no endpoint.
+    """A path below a version: ``nouns`` from left to right, empty if the first token names no endpoint.
 
-    ``alias`` is set where ``/v2/account/…`` stands for the caller's own account.
+    ``alias`` is set for ``/v2/account/…``, which stands for the caller's own account.
     """
 
     version: str
@@ -35,22 +35,22 @@ class PathParser:
     """Splits raw paths into nouns.
 
     Args:
-        swallowing: noun → whether it takes all that follows it as its own params.
+        greedy: noun → whether it takes all tokens that follow it as its own params.
     """
 
-    def __init__(self, swallowing: Mapping[str, bool]) -> None:
-        self._swallowing = dict(swallowing)
-        self._remembered = lru_cache(maxsize=512)(self._parse)
+    def __init__(self, greedy: Mapping[str, bool]) -> None:
+        self._greedy = dict(greedy)
+        self._cached = lru_cache(maxsize=512)(self._parse)
 
     def parse(self, raw_path: str) -> ApiPath | None:
-        """Parse a raw path without its query string; None if it names no version of the API.
+        """Parse a raw path without query string; None if it names no version of the API.
 
         Raises:
             MalformedQuery: a percent sign without two hexadecimal digits.
         """
-        if len(raw_path) > _LONGEST_REMEMBERED:
+        if len(raw_path) > _LONGEST_CACHED:
             return self._parse(raw_path)
-        return self._remembered(raw_path)
+        return self._cached(raw_path)
 
     def _parse(self, raw_path: str) -> ApiPath | None:
         tokens = [decode(token) for token in raw_path.split("/")[1:]]
@@ -65,8 +65,8 @@ class PathParser:
     def _nouns(self, tokens: list[str]) -> tuple[Noun, ...]:
         found: list[tuple[str, list[str]]] = []
         for token in tokens:
-            swallowed = bool(found) and self._swallowing.get(found[-1][0], False)
-            if token in self._swallowing and not swallowed:
+            is_taken = bool(found) and self._greedy[found[-1][0]]
+            if token in self._greedy and not is_taken:
                 found.append((token, []))
             elif found:
                 found[-1][1].append(token)

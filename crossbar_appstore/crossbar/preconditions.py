@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
+from aiohttp import hdrs
+
 from crossbar_appstore.crossbar.context import Context, Reply
 from crossbar_appstore.crossbar.errors import Refusal
 
@@ -12,13 +14,9 @@ _TAG: Final = re.compile(r'[ \t,]*+(W/)?"([!\x23-\x7e\x80-\xff]*)"[ \t]*+(?=,|\Z
 _END: Final = re.compile(r"[ \t,]*+\Z")
 
 
-class NotModified(Exception):
-    """304: the client's copy is current."""
-
-
 @lru_cache(maxsize=256)
 def parse_entity_tags(header: str) -> tuple[tuple[bool, str], ...] | None:
-    """Parse a list of entity tags into (weak, opaque) pairs; None for ``*``, which stands for any.
+    """Parse a list of entity tags into (weak, opaque) pairs; None for ``*``, which matches any tag.
 
     Raises:
         Refusal: 400, the header is malformed.
@@ -36,30 +34,34 @@ def parse_entity_tags(header: str) -> tuple[tuple[bool, str], ...] | None:
     return tuple(tags)
 
 
-def check(context: Context, *, exists: bool) -> None:
-    """Hold the request's preconditions against ``context.reply``, as the resource validated it.
+def check(context: Context, *, exists: bool) -> bool:
+    """Evaluate the request's preconditions against ``context.reply``, as the resource validated it.
 
     Args:
+        context: the request.
         exists: False for an install: Crossbar reports such a resource as not existing.
 
+    Returns:
+        Whether the client's copy is current, so that the reply is 304.
+
     Raises:
-        NotModified: 304.
         Refusal: 412, or 400 for a malformed header.
     """
-    if_match, if_none_match = context.headers.get("If-Match"), context.headers.get("If-None-Match")
+    if_match, if_none_match = context.headers.get(hdrs.IF_MATCH), context.headers.get(hdrs.IF_NONE_MATCH)
     if if_match is not None:
         tags = parse_entity_tags(if_match)
-        if not exists or not (tags is None or _names(tags, context.reply, weakly=False)):
+        if not exists or not (tags is None or _is_current(tags, context.reply, weak_too=False)):
             raise Refusal(412, "precondition failed")
     if if_none_match is not None and exists:
         tags = parse_entity_tags(if_none_match)
-        if tags is None or _names(tags, context.reply, weakly=True):
+        if tags is None or _is_current(tags, context.reply, weak_too=True):
             if context.method == "GET":
-                raise NotModified
+                return True
             raise Refusal(412, "precondition failed")
+    return False
 
 
-def _names(tags: Sequence[tuple[bool, str]], reply: Reply, *, weakly: bool) -> bool:
-    """Whether one of the tags is the reply's; a weak one counts for If-None-Match only."""
+def _is_current(tags: Sequence[tuple[bool, str]], reply: Reply, *, weak_too: bool) -> bool:
+    """Whether one of the tags is the reply's; weak tags count for If-None-Match only."""
     current = (reply.etag, *reply.matches)
-    return any(opaque in current for weak, opaque in tags if weakly or not weak)
+    return any(opaque in current for weak, opaque in tags if weak_too or not weak)

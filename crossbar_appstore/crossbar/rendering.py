@@ -1,52 +1,77 @@
-"""From a finished context, or a refusal, to an outcome; and from an outcome to headers and bytes."""
+"""From a finished context, or an error, to a ``web.Response``: JSON, JSONP, CSV and pictures."""
 
-import zlib
-from typing import Final
+import csv
+import io
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from typing import Any, Final
 
+from aiohttp import hdrs, web
 from multidict import CIMultiDict, istr
 
-from crossbar_appstore.crossbar import csv_rendering
-from crossbar_appstore.crossbar.compression import ENCODINGS, GZIP, spliced
-from crossbar_appstore.crossbar.context import PLAIN, Binary, Context, PreparedJson, bucket_of
-from crossbar_appstore.crossbar.cors import cors_headers, is_cors
-from crossbar_appstore.crossbar.disposition import attachment
-from crossbar_appstore.crossbar.envelope import Envelope, Form
-from crossbar_appstore.crossbar.errors import CrossbarError
-from crossbar_appstore.crossbar.json_style import dress
-from crossbar_appstore.crossbar.media_types import JSON
-from crossbar_appstore.crossbar.negotiation import CSV_TYPES, choose_coding
-from crossbar_appstore.crossbar.outcome import Outcome
-from crossbar_appstore.crossbar.pieces import WORTHWHILE, Pieces
-from crossbar_appstore.crossbar.ranges import RangeNotSatisfiable, parse_range
-from crossbar_appstore.crossbar.throttling import Throttle
+from crossbar_appstore.crossbar.context import PLAIN, Binary, Context, SerializedJson, Style
+from crossbar_appstore.crossbar.envelope import Envelope
+from crossbar_appstore.crossbar.errors import CrossbarError, Refusal
+from crossbar_appstore.crossbar.headers import JSON, RangeNotSatisfiable, attachment, parse_range
+from crossbar_appstore.crossbar.negotiation import CSV_TYPES
+from crossbar_appstore.crossbar.rate_limits import RateLimiter
+from crossbar_appstore.json_codec import Json, dumps, loads
+
+JAVASCRIPT: Final = "application/javascript"
+CSV: Final = "text/csv"
 
 _X_REQUEST_ID: Final = istr("X-Request-ID")
-JAVASCRIPT: Final = "application/javascript"
-_CACHE_CONTROL: Final = "private, no-cache"
-_EXPIRED: Final = "Fri, 01 Jan 1999 00:00:00 GMT"
+_X_CONTENT_TYPE_OPTIONS: Final = istr("X-Content-Type-Options")
 _STALE: Final = '110 - "Response is stale"'
-_COMPRESS_OVER: Final = 300
-_GZIP_FORMAT: Final = 31
-_GZIP_ALONE: Final = (GZIP,)
-_CSV_OVERRIDES: Final = frozenset({"csv", *CSV_TYPES})
 _INERT: Final = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-"""The policy of pictures: one may be a document with scripts (SVG), which must not act in our origin."""
+"""The policy of pictures: SVG documents may hold scripts, which must not run in the service's origin."""
+
+# Headers that responses start with; copied for each.
+_SERVER: Final = CIMultiDict({"Server": "crossbar-appstore"})
+_ERROR: Final = CIMultiDict({**_SERVER, "Cache-Control": "private, no-cache", "Content-Type": JSON})
+_WRITTEN: Final = CIMultiDict({**_ERROR, "Vary": "accept-language, accept, accept-encoding"})
+_READ: Final = CIMultiDict({**_WRITTEN, "Expires": "Fri, 01 Jan 1999 00:00:00 GMT"})
+_PICTURE: Final = CIMultiDict({**_SERVER, "Vary": "accept-language"})
+
+_CSV_OVERRIDES: Final = frozenset({"csv", *CSV_TYPES})
+_CSV_HEADINGS: Final[Mapping[str, str]] = {
+    "account_id": "Account ID",
+    "account_name": "Account Name",
+    "amount": "Amount",
+    "description": "Description",
+    "id": "ID",
+    "period_end": "End Time",
+    "period_start": "Start Time",
+    "source_id": "Source ID",
+    "source_service": "Source Service",
+    "usage_quantity": "Usage Quantity",
+    "usage_type": "Usage Type",
+    "usage_unit": "Usage Unit",
+}
+"""Column → heading, KAZOO's own except those for calls (`crossbar.hrl` CSV_HEADER_MAP)."""
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_CALLBACK: Final = re.compile(r"[A-Za-z0-9_$.]+(?:\[[0-9]+\][A-Za-z0-9_$.]*)*\Z")
+_LONGEST_CALLBACK: Final = 256
+_INDENT: Final = "  "
 
 
 class Renderer:
-    """Makes replies.
+    """Makes responses.
 
     Args:
-        envelope: renders the JSON of this node.
-        throttle: knows what is left in a caller's bucket.
+        envelope: serializes the JSON of this node.
+        limiter: the token buckets; envelopes say what is left in the caller's.
     """
 
-    def __init__(self, envelope: Envelope, throttle: Throttle) -> None:
+    def __init__(self, envelope: Envelope, limiter: RateLimiter) -> None:
         self._envelope = envelope
-        self._throttle = throttle
+        self._limiter = limiter
+        self._banner = resources.files(__package__).joinpath("banner.txt").read_bytes()
 
-    async def success(self, context: Context, media_type: str, language: str) -> Outcome:
-        """What the resource answered, in the negotiated type and language.
+    async def success(self, context: Context, media_type: str, language: str) -> web.Response:
+        """The reply of the resource, in the negotiated type and language.
 
         Raises:
             CrossbarError: 416, a Range begins beyond the end of a picture.
@@ -56,122 +81,206 @@ class Renderer:
             reply.status = 201
         if reply.status == 201 and reply.location is None:
             reply.location = context.path
-        headers = _headers(context, language)
+        response = _response(context, reply.status, language)
         if reply.binary is not None:
-            return await _picture(context, reply.binary, headers)
-        if context.method == "GET" and _wants_csv(context, media_type):
-            return _csv(context, headers)
-        return _json(context, reply.status, headers, self._envelope.success(context))
+            await _set_picture(response, context, reply.binary)
+        elif context.method == "GET" and _wants_csv(context, media_type):
+            _set_csv(response, context)
+        else:
+            _set_json(response, context, self._envelope.success(context, self._remaining(context)))
+        return response
 
-    def not_modified(self, context: Context, language: str) -> Outcome:
-        """304: the headers of the success without its body."""
-        return Outcome.of(context, 304, _headers(context, language))
+    def not_modified(self, context: Context, language: str) -> web.Response:
+        """304: the headers of the success without body and type."""
+        response = _response(context, 304, language)
+        response.headers.pop(hdrs.CONTENT_TYPE, None)
+        return response
 
-    def refusal(self, context: Context, error: CrossbarError) -> Outcome:
-        """An error envelope; it has the CORS headers whether or not they were asked for.
+    def error(self, context: Context, error: CrossbarError) -> web.Response:
+        """An error envelope.
 
         Raises:
             ValueError: the data of ``error`` is no JSON.
         """
-        headers = CIMultiDict({"Cache-Control": _CACHE_CONTROL})
-        headers.update(cors_headers(context.headers, context.allowed_methods))
-        headers.update(error.headers)
-        return _json(context, error.code, headers, self._envelope.error(context, error))
+        response = web.Response(status=error.code, headers=_ERROR)
+        response.headers[_X_REQUEST_ID] = context.request_id
+        response.headers.update(error.headers)
+        _set_json(response, context, self._envelope.error(context, error, self._remaining(context)))
+        return response
 
-    def reply(self, outcome: Outcome, request_id: str, client_ip: str) -> tuple[CIMultiDict[str], bytes | Pieces]:
-        """Headers and body of an outcome, with what is of this one request."""
-        headers = outcome.headers.copy()
-        if outcome.has_id:
-            headers[_X_REQUEST_ID] = request_id
-        form = outcome.body
-        if isinstance(form, bytes):
-            return headers, form
-        remaining = self._throttle.level(bucket_of(client_ip, outcome.account_id))
-        head = self._envelope.head(form, request_id, remaining)
-        if outcome.style is PLAIN and form.data is not None:
-            coding = _coding(outcome.accept_encoding, len(form.raw))
-            if coding is not None:
-                headers["Content-Encoding"] = coding
-                return headers, spliced(coding, head, form.data, form.tail)
-            if len(form.raw) > WORTHWHILE:
-                return headers, Pieces(head, form.raw, form.tail)
-        body = b"".join((head, form.raw, form.tail))
-        if outcome.style is not PLAIN:
-            body = dress(body, outcome.style)
-        return headers, _compressed(outcome.accept_encoding, headers, body)
+    def preflight(self, context: Context) -> web.Response:
+        """The empty answer to a preflight; the CORS middleware adds its headers."""
+        response = web.Response(headers=_SERVER)
+        response.headers[hdrs.CONTENT_TYPE] = JSON
+        response.headers[_X_REQUEST_ID] = context.request_id
+        return response
+
+    def banner(self) -> web.Response:
+        """The text for paths that name no version of the API (`crossbar_default_handler`)."""
+        response = web.Response(headers=_SERVER, body=self._banner)
+        response.headers[hdrs.CONTENT_TYPE] = "text/plain; charset=UTF-8"
+        return response
+
+    def _remaining(self, context: Context) -> int:
+        return self._limiter.level(context.bucket)
 
 
-def _headers(context: Context, language: str) -> CIMultiDict[str]:
-    """The headers of every success, but for those of its type."""
+def _response(context: Context, status: int, language: str) -> web.Response:
+    """A response without body, with the headers of every success."""
     reply = context.reply
-    headers = CIMultiDict({"Content-Language": language})
     if reply.binary is not None:
-        headers["Vary"] = "accept-language"
-        headers["Cache-Control"] = reply.binary.cache_control
+        response = web.Response(status=status, headers=_PICTURE)
+        response.headers[hdrs.CACHE_CONTROL] = reply.binary.cache_control
     else:
-        headers["Vary"] = "accept-language, accept, accept-encoding"
-        headers["Cache-Control"] = _CACHE_CONTROL
-        if context.method == "GET":
-            headers["Expires"] = _EXPIRED
+        response = web.Response(status=status, headers=_READ if context.method == "GET" else _WRITTEN)
+    headers = response.headers
+    headers[hdrs.CONTENT_LANGUAGE] = language
+    headers[_X_REQUEST_ID] = context.request_id
     if reply.etag is not None and context.verb == "GET":
-        headers["ETag"] = f'"{reply.etag}"'
+        headers[hdrs.ETAG] = f'"{reply.etag}"'
     if reply.location is not None:
-        headers["Location"] = reply.location
+        headers[hdrs.LOCATION] = reply.location
     if reply.stale:
-        headers["Warning"] = _STALE
-    if reply.headers:
-        headers.update(reply.headers)
-    if is_cors(context.headers):
-        headers.update(cors_headers(context.headers, context.allowed_methods))
-    return headers
+        headers[hdrs.WARNING] = _STALE
+    return response
+
+
+# JSON
+
+
+def style_of(context: Context) -> Style:
+    """The style that the request asks for in ``jsonp``, X-Pretty-Print and ``pretty_print``; the header wins.
+
+    Raises:
+        Refusal: 400, the callback is not a name that may be echoed.
+    """
+    wish = context.headers.get("X-Pretty-Print")
+    if wish is None:
+        wish = context.req_value("pretty_print")
+    pretty = wish is True or wish == "true"
+    callback = context.req_value("jsonp")
+    if callback is None:
+        return Style(pretty) if pretty else PLAIN
+    if not isinstance(callback, str) or len(callback) > _LONGEST_CALLBACK or not _CALLBACK.match(callback):
+        raise Refusal(400, "jsonp callback is not a name")
+    return Style(pretty, callback)
+
+
+def apply_style(body: bytes, style: Style) -> bytes:
+    """The JSON text ``body`` in the given style."""
+    if style.pretty:
+        body = indented(loads(body)).encode()
+    if style.callback is None:
+        return body
+    return b"%b(%b);" % (style.callback.encode(), body)
+
+
+def indented(value: Json, depth: int = 0) -> str:
+    """JSON as jiffy indents it: ``"key" : value``, and a blank indented line in empty objects and lists."""
+    if not isinstance(value, dict | list):
+        return dumps(value).decode()
+    inner, outer = f"\n{_INDENT * (depth + 1)}", f"\n{_INDENT * depth}"
+    if isinstance(value, dict):
+        members = [f"{dumps(key).decode()} : {indented(member, depth + 1)}" for key, member in value.items()]
+        return f"{{{inner}{f',{inner}'.join(members)}{outer}}}"
+    items = [indented(item, depth + 1) for item in value]
+    return f"[{inner}{f',{inner}'.join(items)}{outer}]"
+
+
+def _set_json(response: web.Response, context: Context, body: bytes) -> None:
+    style = context.style
+    response.body = body if style is PLAIN else apply_style(body, style)
+    if style.callback is not None:
+        response.headers[hdrs.CONTENT_TYPE] = JAVASCRIPT
+        response.headers[_X_CONTENT_TYPE_OPTIONS] = "nosniff"
+
+
+# CSV
+
+
+def render_csv(data: Json) -> bytes:
+    """A header row and one flattened row for each object of ``data`` (`api_util:create_csv_resp_content/2`).
+
+    Args:
+        data: a list of objects, or one object.
+    """
+    rows = [dict(_flatten(item)) for item in (data if isinstance(data, list) else [data])]
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    out = io.StringIO()
+    writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n")
+    if columns:
+        writer.writerow([_neutral(_CSV_HEADINGS.get(column, column)) for column in columns])
+        writer.writerows([_neutral(row.get(column, "")) for column in columns] for row in rows)
+    return out.getvalue().encode("utf-8", "replace")
 
 
 def _wants_csv(context: Context, media_type: str) -> bool:
     return media_type in CSV_TYPES or context.req_value("accept") in _CSV_OVERRIDES
 
 
-def _json(context: Context, status: int, headers: CIMultiDict[str], form: Form) -> Outcome:
-    headers["Content-Type"] = JSON
-    if context.style.callback is not None:
-        headers["Content-Type"] = JAVASCRIPT
-        headers["X-Content-Type-Options"] = "nosniff"
-    return Outcome.of(context, status, headers, form)
-
-
-def _csv(context: Context, headers: CIMultiDict[str]) -> Outcome:
-    data = context.reply.data
+def _set_csv(response: web.Response, context: Context) -> None:
+    """The reply as a download; its name is chosen at random if the client gives none."""
     name = context.headers.get("X-File-Name") or context.req_value("file_name")
-    headers["Content-Type"] = "text/csv"
-    headers["Content-Disposition"] = csv_rendering.disposition(name if isinstance(name, str) else None)
+    if not isinstance(name, str) or not name:
+        name = f"json_{secrets.token_hex(11)}.csv"
+    data = context.reply.data
+    response.body = render_csv(data.value if isinstance(data, SerializedJson) else data)
+    response.headers[hdrs.CONTENT_TYPE] = CSV
+    response.headers[hdrs.CONTENT_DISPOSITION] = attachment(name)
     # The entity tag is that of the JSON.
-    headers.pop("ETag", None)
-    body = csv_rendering.render_csv(data.value if isinstance(data, PreparedJson) else data)
-    body = _compressed(context.headers.get("Accept-Encoding"), headers, body)
-    return Outcome.of(context, context.reply.status, headers, body)
+    response.headers.pop(hdrs.ETAG, None)
 
 
-async def _picture(context: Context, binary: Binary, headers: CIMultiDict[str]) -> Outcome:
-    """A picture, or the part of it that a Range header asks for."""
+def _flatten(value: Json, prefix: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for key, member in value.items():
+            yield from _flatten(member, f"{prefix}_{key}" if prefix else key)
+    elif isinstance(value, list):
+        yield prefix, ",".join(_cell(member) for member in value)
+    else:
+        yield prefix, _cell(value)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    return dumps(value).decode()
+
+
+def _neutral(cell: str) -> str:
+    # A spreadsheet evaluates a cell that begins like a formula.
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+
+
+# Pictures
+
+
+async def _set_picture(response: web.Response, context: Context, binary: Binary) -> None:
+    """The bytes of a picture, or the range of them that the client asks for."""
     body = await binary.load()
-    printable = binary.content_type.isascii() and binary.content_type.isprintable()
-    headers["Content-Type"] = binary.content_type if printable else "application/octet-stream"
-    headers["Content-Disposition"] = attachment(binary.file_name, quoted=False)
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Content-Security-Policy"] = _INERT
-    headers["Accept-Ranges"] = "bytes"
     wanted = _wanted_range(context, len(body))
-    if wanted is None:
-        return Outcome.of(context, 200, headers, body)
-    first, last = wanted
-    headers["Content-Range"] = f"bytes {first}-{last}/{len(body)}"
-    return Outcome.of(context, 206, headers, body[first : last + 1])
+    headers = response.headers
+    if wanted is not None:
+        first, last = wanted
+        headers[hdrs.CONTENT_RANGE] = f"bytes {first}-{last}/{len(body)}"
+        response.set_status(206)
+        body = body[first : last + 1]
+    response.body = body
+    kind = binary.content_type
+    headers[hdrs.CONTENT_TYPE] = kind if kind.isascii() and kind.isprintable() else "application/octet-stream"
+    headers[hdrs.CONTENT_DISPOSITION] = attachment(binary.file_name, quoted=False)
+    headers[hdrs.ACCEPT_RANGES] = "bytes"
+    headers[_X_CONTENT_TYPE_OPTIONS] = "nosniff"
+    headers["Content-Security-Policy"] = _INERT
 
 
 def _wanted_range(context: Context, length: int) -> tuple[int, int] | None:
-    header = context.headers.get("Range")
+    header = context.headers.get(hdrs.RANGE)
     if header is None or context.method != "GET":
         return None
-    condition = context.headers.get("If-Range")
+    condition = context.headers.get(hdrs.IF_RANGE)
     if condition is not None and condition != f'"{context.reply.etag}"':
         return None
     try:
@@ -179,18 +288,3 @@ def _wanted_range(context: Context, length: int) -> tuple[int, int] | None:
     except RangeNotSatisfiable as error:
         content_range = {"Content-Range": f"bytes */{length}"}
         raise CrossbarError(416, "range not satisfiable", {}, headers=content_range) from error
-
-
-def _compressed(accept_encoding: str | None, headers: CIMultiDict[str], body: bytes) -> bytes:
-    """The body in gzip where the client takes it and it is worth it (`cowboy_compress_h`)."""
-    if _coding(accept_encoding, len(body), _GZIP_ALONE) is None:
-        return body
-    headers["Content-Encoding"] = GZIP
-    return zlib.compress(body, level=1, wbits=_GZIP_FORMAT)
-
-
-def _coding(accept_encoding: str | None, length: int, offered: tuple[str, ...] = ENCODINGS) -> str | None:
-    """The content coding for a body of that length; None where it goes out as it is."""
-    if accept_encoding is None or length <= _COMPRESS_OVER:
-        return None
-    return choose_coding(accept_encoding, offered)

@@ -5,7 +5,7 @@ from typing import ClassVar, Final
 
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import MethodNotAllowed
-from crossbar_appstore.crossbar.media_types import FORM, JSON_TYPES
+from crossbar_appstore.crossbar.headers import FORM, JSON_TYPES
 from crossbar_appstore.crossbar.negotiation import OFFERED
 
 Methods = Sequence[str]
@@ -16,22 +16,24 @@ ACCEPTED: Final = frozenset({*JSON_TYPES, FORM, "multipart/form-data", "multipar
 class Resource:
     """A Crossbar endpoint; subclasses override the callbacks that they need.
 
-    ``params`` are the path tokens behind the noun. Callbacks refuse by raising a ``CrossbarError`` and answer by
-    setting ``context.reply``. They run in the order in which they stand here.
+    ``params`` are the path tokens behind the noun. A callback refuses the request by raising a ``CrossbarError`` and
+    answers it by setting ``context.reply``. The callbacks run in the order in which they are defined here.
     """
 
     noun: ClassVar[str]
-    swallows: ClassVar[bool] = False
-    """Whether every token behind the noun is a param, even one that is the name of another endpoint."""
-    steady: ClassVar[bool] = False
-    """Whether a GET answers the same request alike until a document is written, so that its reply may be remembered."""
+    greedy: ClassVar[bool] = False
+    """Whether every token behind the noun is a param, even the name of another endpoint."""
+
+    def part(self, *params: str) -> "Resource":
+        """The resource that answers for these params: this one, or a sub-resource, which gets the same params."""
+        return self
 
     def allowed_methods(self, *params: str) -> Methods | None:
-        """The HTTP methods for this number of params; None where no such path exists (404)."""
+        """The HTTP methods for these params; None if no such path exists (404)."""
         return None
 
     def rate_cost(self, context: Context) -> int:
-        """Tokens that a request without a valid JWT takes from its bucket."""
+        """The rate tokens that a request without a valid JWT costs."""
         return 1
 
     async def authenticate(self, context: Context) -> bool:
@@ -47,14 +49,14 @@ class Resource:
         return OFFERED
 
     async def content_types_accepted(self, context: Context, *params: str) -> frozenset[str]:
-        """The media types of bodies that PUT, POST and PATCH take; uploads have to be named here."""
+        """The media types of bodies that PUT, POST and PATCH accept; uploads must be listed here."""
         return ACCEPTED
 
     async def resource_exists(self, context: Context, *params: str) -> None:
-        """Check what the path names on the way to another resource: ``users/{id}`` in ``users/{id}/apps_store``."""
+        """Check this noun where it precedes another one in the path: ``users/{id}`` in ``users/{id}/apps_store``."""
 
     async def validate(self, context: Context, *params: str) -> None:
-        """Check the request; for GET, answer it. Sets ``context.reply.etag`` where preconditions shall work."""
+        """Check the request; for GET, answer it. Sets ``context.reply.etag`` if preconditions shall work."""
 
     async def put(self, context: Context, *params: str) -> None:
         """Create."""

@@ -15,7 +15,7 @@ from cachetools import LRUCache
 from crossbar_appstore.appstore.allowed_apps import AccountState, AllowedApp, allowed_apps, likeness
 from crossbar_appstore.appstore.apps_store_document import User
 from crossbar_appstore.appstore.listing import Skipped, app_body, label_languages, list_entries, login_apps
-from crossbar_appstore.crossbar.context import PreparedJson
+from crossbar_appstore.crossbar.context import SerializedJson
 from crossbar_appstore.datastore.cache import SingleFlight
 from crossbar_appstore.datastore.documents import Reading
 from crossbar_appstore.datastore.snapshot import Snapshot
@@ -40,14 +40,14 @@ _LIST: Final = None
 class Serialized:
     """A reply's data, serialized once, with the entity tag of its bytes."""
 
-    data: PreparedJson
+    data: SerializedJson
     etag: str
 
     @classmethod
     def of(cls, value: Json) -> "Serialized":
         """Serialize a value."""
         raw = dumps(value)
-        return cls(PreparedJson(raw), hashlib.blake2b(raw, digest_size=16).hexdigest())
+        return cls(SerializedJson(raw), hashlib.blake2b(raw, digest_size=16).hexdigest())
 
     @property
     def size(self) -> int:

@@ -54,8 +54,7 @@ class AppsStore(Resource):
     """
 
     noun: ClassVar[str] = "apps_store"
-    swallows: ClassVar[bool] = True
-    steady: ClassVar[bool] = True
+    greedy: ClassVar[bool] = True
 
     def __init__(self, store: Datastore, apps: AppStore, shown: Pictures, gatekeeper: AuthGatekeeper) -> None:
         self._store = store

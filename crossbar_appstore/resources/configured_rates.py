@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from crossbar_appstore.crossbar.context import Context
-from crossbar_appstore.crossbar.throttling import Limits
+from crossbar_appstore.crossbar.rate_limits import Limits
 from crossbar_appstore.datastore.errors import DatastoreError
 from crossbar_appstore.datastore.master_account import Configuration
 from crossbar_appstore.json_codec import Json

@@ -25,7 +25,7 @@ class Schemas(Resource):
     """
 
     noun: ClassVar[str] = "schemas"
-    swallows: ClassVar[bool] = True
+    greedy: ClassVar[bool] = True
 
     def __init__(self, store: Datastore) -> None:
         self._store = store

@@ -9,7 +9,7 @@ from crossbar_appstore.appstore.override_editing import attachment_name
 from crossbar_appstore.appstore.picture_types import PICTURE_TYPES, SVG, type_by_bytes
 from crossbar_appstore.crossbar.context import File
 from crossbar_appstore.crossbar.errors import ValidationError
-from crossbar_appstore.crossbar.media_types import BASE64_TYPES
+from crossbar_appstore.crossbar.headers import BASE64_TYPES
 from crossbar_appstore.crossbar.resource import ACCEPTED
 from crossbar_appstore.json_codec import Json, JsonObject
 

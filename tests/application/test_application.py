@@ -1,15 +1,15 @@
-"""What is wired to what."""
+"""The composition root."""
 
 import asyncio
 import importlib
 import pkgutil
-from collections.abc import Iterable
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from crossbar_appstore import __version__, application, resources
+from crossbar_appstore import __version__, resources
 from crossbar_appstore.application import create_application
+from crossbar_appstore.crossbar.application import RESOURCES
 from crossbar_appstore.crossbar.resource import Resource
 from crossbar_appstore.datastore.freshness import WriteCounters, row_of
 from crossbar_appstore.settings import Settings, SettingsError
@@ -19,23 +19,15 @@ from tests.kit.service import Service
 from tests.kit.system import System
 
 
-def test_it_wants_to_know_where_couchdb_is() -> None:
+def test_create_application_without_couchdb_raises() -> None:
     with pytest.raises(SettingsError, match="COUCHDB_URL"):
         create_application(Settings.load({}))
 
 
-def test_every_endpoint_that_there_is_is_wired(monkeypatch: pytest.MonkeyPatch) -> None:
-    wired: list[dict[str, Resource]] = []
-    real = application.by_noun
-
-    def noted(given: Iterable[Resource]) -> dict[str, Resource]:
-        wired.append(real(given))
-        return wired[0]
-
-    monkeypatch.setattr(application, "by_noun", noted)
-    create_application(Settings.load({"COUCHDB_URL": "http://127.0.0.1:5984"}))
-    assert {type(resource) for resource in wired[0].values()} == set(_endpoints())
-    assert all(resource.noun == noun for noun, resource in wired[0].items())
+def test_create_application_registers_every_resource() -> None:
+    wired = create_application(Settings.load({"COUCHDB_URL": "http://127.0.0.1:5984"}))[RESOURCES]
+    assert {type(resource) for resource in wired} == set(_endpoints())
+    assert len({resource.noun for resource in wired}) == len(wired)
 
 
 def _endpoints() -> list[type[Resource]]:
@@ -52,7 +44,7 @@ def _endpoints() -> list[type[Resource]]:
     ]
 
 
-async def test_it_is_connected_to_couchdb_as_long_as_it_runs(proxy: FaultProxy) -> None:
+async def test_application_connects_at_startup_and_disconnects_at_cleanup(proxy: FaultProxy) -> None:
     made = create_application(Settings.load({"COUCHDB_URL": proxy.url}))
     async with TestClient(TestServer(made)) as client:
         assert (await client.get("/")).status == 200
@@ -65,29 +57,29 @@ async def test_it_is_connected_to_couchdb_as_long_as_it_runs(proxy: FaultProxy) 
     assert len(proxy.requests) == asked
 
 
-async def test_its_writes_are_on_the_board_that_it_was_given(system: System, kit_couchdb_url: str) -> None:
-    board = WriteCounters.alone()
-    made = create_application(Settings.load({"COUCHDB_URL": kit_couchdb_url}), board)
+async def test_create_application_counts_writes_on_given_board(system: System, kit_couchdb_url: str) -> None:
+    counters = WriteCounters.alone()
+    made = create_application(Settings.load({"COUCHDB_URL": kit_couchdb_url}), counters)
     path = f"/v2/{system.master.path}/{system.apps['voip']}"
     row = row_of(system.master.database, "apps_store")
     async with TestClient(TestServer(made)) as client:
-        before = board.writes(row)
+        before = counters.read(row)
         headers = {"X-Auth-Token": system.token(system.master.admin)}
         assert (await client.put(path, headers=headers, json={"data": {}})).status == 201
-    assert board.writes(row) > before
+    assert counters.read(row) > before
 
 
-async def test_clients_without_a_token_pay_from_a_bucket(system: System, service: Service) -> None:
+async def test_application_limits_rate_of_clients_without_token(system: System, service: Service) -> None:
     path = f"apps_store/{system.apps['voip']}/icon"
     statuses = [(await service.get(path, headers={"X-Forwarded-For": "192.0.2.1"})).status for _ in range(130)]
     assert statuses[:100] == [200] * 100
     assert 429 in statuses[100:]
-    # Another client behind the same proxy, and whoever has a token, do not.
+    # Another client behind the same proxy, and callers with a token, are not limited.
     assert (await service.get(path, headers={"X-Forwarded-For": "192.0.2.2"})).status == 200
     assert (await service.get(path, system.master, headers={"X-Forwarded-For": "192.0.2.1"})).status == 200
 
 
-async def test_the_answer_names_the_node_and_the_version(system: System, new_service: NewService) -> None:
+async def test_envelope_names_node_and_version(system: System, new_service: NewService) -> None:
     answers = [await new_service().get(system.master.path, system.master) for _ in range(2)]
     assert {(answer.envelope["node"], answer.envelope["version"]) for answer in answers} == {
         (answers[0].envelope["node"], __version__)

@@ -19,7 +19,7 @@ def _root_logger() -> Iterator[None]:
     root.setLevel(level)
 
 
-def test_a_record_is_one_line_with_what_it_carries(capsys: pytest.CaptureFixture[str]) -> None:
+def test_set_up_logging_writes_one_json_line(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logging()
     logging.getLogger("some.room").info("something\nhappened", extra={"account_id": "a" * 32, "milliseconds": 1.5})
     captured = capsys.readouterr()
@@ -36,7 +36,7 @@ def test_a_record_is_one_line_with_what_it_carries(capsys: pytest.CaptureFixture
     }
 
 
-def test_what_is_no_text_is_logged_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+def test_set_up_logging_accepts_any_value(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logging()
     logging.getLogger("some.room").info("request", extra={"path": "/v2/\udcff", "target": {1: object}})
     (line,) = capsys.readouterr().err.splitlines()
@@ -45,7 +45,7 @@ def test_what_is_no_text_is_logged_all_the_same(capsys: pytest.CaptureFixture[st
     assert datetime.fromisoformat(record["timestamp"]).tzinfo is not None
 
 
-def test_an_exception_stands_in_its_record(capsys: pytest.CaptureFixture[str]) -> None:
+def test_set_up_logging_includes_exception(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logging()
     try:
         raise ValueError("on purpose")
@@ -55,13 +55,13 @@ def test_an_exception_stands_in_its_record(capsys: pytest.CaptureFixture[str]) -
     assert "ValueError: on purpose" in json.loads(line)["exc_info"]
 
 
-def test_what_is_below_the_level_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_set_up_logging_omits_lower_levels(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logging(logging.WARNING)
     logging.getLogger("some.room").info("quiet")
     assert capsys.readouterr().err == ""
 
 
-def test_setting_up_twice_does_not_log_twice(capsys: pytest.CaptureFixture[str]) -> None:
+def test_set_up_logging_twice_logs_once(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logging()
     set_up_logging()
     logging.getLogger("some.room").warning("once")
@@ -69,7 +69,9 @@ def test_setting_up_twice_does_not_log_twice(capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize("library", ["aiocouch", "aiohttp.client"])
-def test_libraries_that_log_credentials_are_silenced(capsys: pytest.CaptureFixture[str], library: str) -> None:
+def test_set_up_logging_silences_libraries_that_log_credentials(
+    capsys: pytest.CaptureFixture[str], library: str
+) -> None:
     set_up_logging(logging.DEBUG)
     logging.getLogger(library).warning("GET http://user:secret@couchdb")
     assert capsys.readouterr().err == ""

@@ -5,14 +5,11 @@ from typing import Any, ClassVar
 
 from aiohttp.test_utils import TestClient, TestServer
 
+from crossbar_appstore.crossbar.application import create_web_application
 from crossbar_appstore.crossbar.context import Context
-from crossbar_appstore.crossbar.decision import DecisionOrder
 from crossbar_appstore.crossbar.envelope import Envelope
-from crossbar_appstore.crossbar.paths import PathParser
-from crossbar_appstore.crossbar.rendering import Renderer
+from crossbar_appstore.crossbar.rate_limits import RateLimiter
 from crossbar_appstore.crossbar.resource import Methods, Resource
-from crossbar_appstore.crossbar.server import Handler, create_web_application
-from crossbar_appstore.crossbar.throttling import Throttle
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.resources.api_auth import ApiAuth
 from crossbar_appstore.resources.auth import Auth
@@ -48,14 +45,16 @@ class Service:
             Auth(rooms.tokens, rooms.reply, rooms.documents),
             *(Neighbour(noun) for noun in ("accounts", "users", "apps_store")),
         ]
-        by_noun = {resource.noun: resource for resource in resources}
-        self.throttle = Throttle(clock=lambda: 0.0)
-        renderer = Renderer(Envelope("node@test", "5.0"), self.throttle)
-        order = DecisionOrder(by_noun, rooms.gatekeeper, self.throttle, renderer, translate)
-        parser = PathParser({noun: resource.swallows for noun, resource in by_noun.items()})
-        moments = rooms.documents.store.moments
-        handler = Handler(order, renderer, parser, (ip_network("127.0.0.1/32"),), "banner", moments)
-        self.client: TestClient[Any, Any] = TestClient(TestServer(create_web_application(handler)))
+        self.limiter = RateLimiter(clock=lambda: 0.0)
+        application = create_web_application(
+            resources,
+            rooms.gatekeeper,
+            Envelope("node@test", "5.0"),
+            map_error=translate,
+            limiter=self.limiter,
+            trusted_proxies=(ip_network("127.0.0.1/32"),),
+        )
+        self.client: TestClient[Any, Any] = TestClient(TestServer(application))
 
     async def ask(
         self, method: str, path: str, body: JsonObject | None = None, *, token: str | None = None, status: int

@@ -9,7 +9,7 @@ import pytest
 from crossbar_appstore.auth.identity import Identity
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import BadIdentifier, ExpiredToken, Forbidden, ValidationError
-from crossbar_appstore.crossbar.gatekeeper import Gatekeeper
+from crossbar_appstore.crossbar.pipeline import Gatekeeper
 from crossbar_appstore.datastore.errors import DatastoreError
 from crossbar_appstore.json_codec import JsonObject
 from tests.auth.world import PASSWORD, Account, Rooms, World, context, open_couch

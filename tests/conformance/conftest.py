@@ -1,4 +1,4 @@
-"""``conformance``: steps that Crossbar was recorded with; tox runs them in an environment of their own."""
+"""The marker ``conformance``: replays recorded steps; tox runs them in an environment of their own."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A lane: a CouchDB with the fixture, a service on it, and some transcripts replayed against that service."""
+"""A lane: a CouchDB with the fixture, a service that uses it, and transcripts replayed against that service."""
 
 import asyncio
 import json
@@ -15,13 +15,13 @@ from crossbar_appstore.embedded import EmbeddedCouchDB
 from tests.conformance.pack import Pack, load_tool
 
 SETTLE = 2.0
-"""What is changed behind the service's back is seen within 2 s: this is waited, and no longer."""
+"""Seconds to wait after an outside change, which the service must see within 2 s."""
 _PATIENCE = 30.0
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """``result`` is pass, fail or skip; ``details`` says what differed, or what is missing."""
+    """``result`` is pass, fail or skip; ``details`` lists the differences, or what is missing."""
 
     result: str
     details: tuple[str, ...]
@@ -45,7 +45,7 @@ async def replay(pack: Pack, transcripts: Iterable[Path], wanted: set[str], plac
 
 
 async def _replay(runner: Any, transcript: Path, wanted: set[str], log: Path) -> Verdicts:
-    """With a service that has seen nothing before, since each transcript stands for itself."""
+    """With a freshly started service, since transcripts are independent of each other."""
     proxy = runner.ops.proxy.server
     try:
         async with service(f"http://127.0.0.1:{proxy.server_port}", log) as address:

@@ -1,14 +1,13 @@
-"""The recordings, and the tool that comes with them, found and loaded; nothing of them is copied.
+"""Finds and loads the recordings and the tool that comes with them; nothing of them is copied.
 
-``CONFORMANCE_DIR`` names another folder of the same form, or one that holds nothing but ``*.jsonl``; what it lacks
-(``replay.py``, ``fixture.json``) is taken from the folder above it, else from the recordings beside the checkout.
+``CONFORMANCE_DIR`` names another folder of the same form, or one that holds only ``*.jsonl``; missing parts
+(``replay.py``, ``fixture.json``) are taken from the folder above it, else from the recordings beside the checkout.
 """
 
 import functools
 import importlib.util
 import json
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,52 +47,11 @@ def steps(transcript: Path) -> list[dict[str, Any]]:
 
 
 def load_tool(pack: Pack) -> Any:
-    """``replay.py`` as a module of its own, corrected where it is not what its README says."""
+    """``replay.py`` as a module, with the fixture of the recordings."""
     spec = importlib.util.spec_from_file_location("recorded_replay", pack.part("replay.py"))
     assert spec is not None
     assert spec.loader is not None
     tool: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
-    _correct(tool)
     tool.load_fixture = functools.partial(tool.load_fixture, pack.part("fixture.json"))
     return tool
-
-
-def _correct(tool: Any) -> None:
-    class Matcher(tool.Matcher):  # type: ignore[misc] # its base is known when it is loaded
-        """Knows ``{{absent}}`` for headers, too."""
-
-        def header(self, name: str, expected: Any, actual: str | None) -> None:
-            super().header(name, None if expected == "{{absent}}" else expected, actual)
-
-    class Runner(tool.Runner):  # type: ignore[misc] # its base is known when it is loaded
-        """Carries documents from step to step only within a group."""
-
-        _group: str | None = None
-
-        def prepare(self, step: dict[str, Any]) -> list[dict[str, Any]]:
-            changed = False
-            if step["group"] != self._group:
-                self._group = step["group"]
-                changed = self._start_afresh(step)
-            at_once: list[dict[str, Any]] = []
-            deferred: list[dict[str, Any]] = []
-            for op in step.get("setup", []):
-                (deferred if op["op"] == "exhaust_rate_limits" else at_once).append(op)
-            for op in at_once:
-                changed = bool(self.apply(op)) or changed
-            if changed:
-                time.sleep(self.args.settle)
-            return deferred
-
-        def _start_afresh(self, step: dict[str, Any]) -> bool:
-            """Restore what earlier groups left, but for what the step sets itself."""
-            own = {_document(op) for op in step.get("setup", [])}
-            restored = [self.ops.reset_doc(*where) for where in sorted(self.touched - own)]
-            return any(restored)
-
-    tool.Matcher, tool.Runner = Matcher, Runner
-
-
-def _document(op: dict[str, Any]) -> tuple[str, str] | None:
-    return (op["db"], op["id"] if "id" in op else op["doc"]["_id"]) if "db" in op else None

@@ -1,6 +1,6 @@
-"""A small API on the framework: notes in memory, accounts, users, logins, and who may come in.
+"""A small API on the framework: notes in memory, accounts, users, logins, and a gatekeeper.
 
-TOKENS     what a caller may show, and as whom
+TOKENS     valid tokens and their callers
 OWN, …     accounts; AWAY is one whose storage does not answer
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from crossbar_appstore.crossbar.context import BASIC, BEARER, X_AUTH_TOKEN, Binary, Context, PreparedJson
+from crossbar_appstore.crossbar.context import BASIC, BEARER, X_AUTH_TOKEN, Binary, Context, SerializedJson
 from crossbar_appstore.crossbar.errors import (
     BadIdentifier,
     CrossbarError,
@@ -47,15 +47,15 @@ TOKENS: Mapping[str, Caller] = {
 
 
 class StorageAway(Exception):
-    """What another room raises when its storage does not answer."""
+    """What another package raises when its storage does not answer."""
 
 
-def translate(error: Exception) -> CrossbarError | None:
+def map_error(error: Exception) -> CrossbarError | None:
     return DatastoreUnreachable() if isinstance(error, StorageAway) else None
 
 
 class SampleGatekeeper:
-    """Knows the callers in TOKENS; ``expired``, ``trialover``, ``locked`` and ``uncheckable`` are tokens, too."""
+    """Accepts the tokens in TOKENS; ``expired``, ``trialover``, ``locked`` and ``uncheckable`` are tokens, too."""
 
     async def early(self, context: Context) -> None:
         if context.auth_scheme != X_AUTH_TOKEN:
@@ -114,10 +114,10 @@ class Users(Resource):
 
 
 class Everything(Resource):
-    """Takes what follows it as its own params, whatever it is called."""
+    """A greedy resource: it takes all tokens that follow as its own params."""
 
     noun: ClassVar[str] = "everything"
-    swallows: ClassVar[bool] = True
+    greedy: ClassVar[bool] = True
 
     def allowed_methods(self, *params: str) -> Methods | None:
         return ("GET",)
@@ -140,7 +140,7 @@ class Everything(Resource):
 
 
 class Logins(Resource):
-    """PUT needs no token, costs two, and says where the session is."""
+    """PUT needs no token, costs two rate tokens, and sets a location."""
 
     noun: ClassVar[str] = "logins"
 
@@ -163,7 +163,7 @@ class Logins(Resource):
 
 
 class Notes(Resource):
-    """GET, PUT, POST and DELETE of notes; their pictures are public where no account is in the path.
+    """GET, PUT, POST and DELETE of notes; their pictures are public if the path holds no account.
 
     Some notes are there from the beginning: ``first``, ``formula`` and the troublesome ``boom``, ``unspeakable``,
     ``conflict`` and ``away``.
@@ -215,7 +215,7 @@ class Notes(Resource):
         reply = context.reply
         if not params:
             notes = list(self.notes.values())
-            reply.data, reply.etag = PreparedJson(dumps(notes)), "list"
+            reply.data, reply.etag = SerializedJson(dumps(notes)), "list"
             return
         note = self.notes.get(params[0])
         match params[0], context.verb:

@@ -1,13 +1,12 @@
-"""Request bodies of every kind, over HTTP where the answer matters, else straight through the parser."""
+"""Request bodies of every kind, over HTTP or with the parser alone."""
 
 import base64
 import json
 
 import pytest
 
-from crossbar_appstore.crossbar.body import DEEPEST, Body, parse_body
+from crossbar_appstore.crossbar.body import MAX_DEPTH, MAX_PARTS, Body, MalformedMultipart, parse_body, split_parts
 from crossbar_appstore.crossbar.errors import CrossbarError
-from crossbar_appstore.crossbar.multipart import MOST_PARTS, MalformedMultipart, split_parts
 from crossbar_appstore.json_codec import Json, JsonObject
 from tests.crossbar.sample import FIRST, LIST, MINE, NEW, Notes
 from tests.crossbar.wire import Wire
@@ -60,14 +59,14 @@ FILE_PART = ('Content-Disposition: form-data; name="f"; filename="a b.png"\r\nCo
         (b'{"X-y":1}', {"data": is_required({"x_y": 1})}),
     ],
 )
-async def test_data_is_required(ask: Wire, body: bytes, data: Json) -> None:
+async def test_body_without_data_is_refused(ask: Wire, body: bytes, data: Json) -> None:
     for method in ("GET", "PUT", "POST", "DELETE"):
         answer = await ask(method, FIRST, {**MINE, "Content-Type": "application/json"}, body)
         assert (answer.status, answer.json["message"], answer.data) == (400, "validation error", data)
 
 
 @pytest.mark.parametrize("value", ["x", 5, 5.5, True, False, ""])
-async def test_data_is_an_object_or_a_list(ask: Wire, value: Json) -> None:
+async def test_body_data_of_other_type_is_refused(ask: Wire, value: Json) -> None:
     answer = await ask("PUT", NEW, MINE, {"data": value})
     assert (answer.status, answer.data) == (400, {"data": is_of_another_type(value)})
 
@@ -91,7 +90,7 @@ async def test_data_is_an_object_or_a_list(ask: Wire, value: Json) -> None:
         b'{"data":[01]}',
     ],
 )
-async def test_what_is_no_json_is_refused(ask: Wire, body: bytes) -> None:
+async def test_body_that_is_no_json_is_refused(ask: Wire, body: bytes) -> None:
     answer = await ask("PUT", NEW, {**MINE, "Content-Type": "application/json"}, body)
     invalid = answer.data["json"]["invalid"]
     assert (answer.status, invalid["target"]) == (400, "body")
@@ -99,14 +98,14 @@ async def test_what_is_no_json_is_refused(ask: Wire, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("body", [b"[]", b"[1]", b'"s"', b"1", b"null", b"true"])
-async def test_json_that_is_no_object_is_refused(ask: Wire, body: bytes) -> None:
+async def test_body_that_is_no_json_object_is_refused(ask: Wire, body: bytes) -> None:
     answer = await ask("PUT", NEW, {**MINE, "Content-Type": "application/json"}, body)
     assert answer.data == {"json": {"invalid": {"message": "All JSON must be valid", "target": "body"}}}
 
 
 @pytest.mark.parametrize("content_type", [None, "application/json", "application/x-json"])
 @pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE"])
-async def test_an_empty_body_is_an_empty_object(ask: Wire, method: str, content_type: str | None) -> None:
+async def test_body_empty_means_empty_data(ask: Wire, method: str, content_type: str | None) -> None:
     headers = dict(MINE) if content_type is None else {**MINE, "Content-Type": content_type}
     path = NEW if method == "PUT" else FIRST
     assert (await ask(method, path, headers)).status in (200, 201)
@@ -125,7 +124,7 @@ async def test_an_empty_body_is_an_empty_object(ask: Wire, method: str, content_
         None,
     ],
 )
-async def test_types_that_are_json(ask: Wire, content_type: str | None) -> None:
+async def test_content_type_json_is_accepted(ask: Wire, content_type: str | None) -> None:
     headers = dict(MINE) if content_type is None else {**MINE, "Content-Type": content_type}
     answer = await ask("PUT", NEW, headers, b'{"data":{"x":1}}')
     assert (answer.status, answer.data) == (201, {"x": 1, "id": "new"})
@@ -147,12 +146,12 @@ async def test_types_that_are_json(ask: Wire, content_type: str | None) -> None:
         "a/b;" * 9,
     ],
 )
-async def test_types_that_are_none(ask: Wire, content_type: str) -> None:
+async def test_content_type_malformed_is_refused(ask: Wire, content_type: str) -> None:
     answer = await ask("PUT", NEW, {**MINE, "Content-Type": content_type}, b'{"data":{}}')
     assert (answer.status, answer.data) == (400, {"message": "malformed content-type header"})
 
 
-def test_a_content_type_cannot_keep_the_parser_busy() -> None:
+def test_content_type_is_parsed_without_backtracking() -> None:
     assert refused("a/b" + "; \t " * 2000 + "!", b"").code == 400
     assert refused("a/b" + ';x="' * 2001, b"").code == 400
 
@@ -170,29 +169,29 @@ def test_a_content_type_cannot_keep_the_parser_busy() -> None:
         "application/base64",
     ],
 )
-async def test_a_body_that_is_no_envelope_changes_nothing(ask: Wire, notes: Notes, content_type: str) -> None:
+async def test_body_of_other_type_is_refused_for_writes(ask: Wire, notes: Notes, content_type: str) -> None:
     for method, path in (("PUT", NEW), ("POST", FIRST)):
         answer = await ask(method, path, {**MINE, "Content-Type": content_type}, b'{"data":{"x":1}}'.hex().encode())
         assert (answer.status, notes.executed) == (415, [])
 
 
-async def test_a_read_does_not_mind_a_body_that_is_no_envelope(ask: Wire) -> None:
+async def test_body_of_other_type_is_accepted_for_reads(ask: Wire) -> None:
     for method in ("GET", "DELETE"):
         assert (await ask(method, FIRST, {**MINE, "Content-Type": "text/plain"}, b"{")).status == 200
 
 
-def test_keys_of_the_envelope_are_normalised_and_those_below_are_not() -> None:
+def test_parse_body_normalises_envelope_keys_only() -> None:
     body = parse_body(None, b'{"Data":{"X-y":1},"Auth-Token":"zz","n":null}')
     assert body.envelope == {"data": {"X-y": 1}, "auth_token": "zz"}
     assert body.data == {"X-y": 1}
 
 
-def test_the_later_of_two_keys_that_are_the_same_wins() -> None:
+def test_parse_body_keeps_last_of_duplicate_keys() -> None:
     assert parse_body(None, b'{"data":{"a":1},"DATA":{"a":2}}').data == {"a": 2}
     assert parse_body(None, b'{"data":{"a":1},"DATA":null}').data == {"a": 1}
 
 
-def test_the_paging_key_is_taken_out() -> None:
+def test_parse_body_removes_start_key() -> None:
     body = parse_body(None, b'{"data":{"start_key":"x","page_size":3},"start_key":"y"}')
     assert body.data == {"page_size": 3}
     assert set(body.envelope) == {"data"}
@@ -201,27 +200,27 @@ def test_the_paging_key_is_taken_out() -> None:
 @pytest.mark.parametrize(
     "value", [2**64, -(2**70), 10**400, 0.1, -0.0, 1e300, "\x00\u2028é😀", "", [], {}, None, [[{}]], {"ä": "ö"}]
 )
-async def test_values_survive(ask: Wire, notes: Notes, value: Json) -> None:
+async def test_body_values_survive_round_trip(ask: Wire, notes: Notes, value: Json) -> None:
     answer = await ask("PUT", NEW, MINE, {"data": {"value": value}})
     assert answer.data["value"] == value == notes.notes["new"]["value"]
     assert (await ask("GET", NEW, MINE)).data["value"] == value
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a":'])
-async def test_nesting_is_bounded(ask: Wire, opening: str) -> None:
+async def test_body_nested_too_deeply_is_refused(ask: Wire, opening: str) -> None:
     closing = {"[": "]", '{"a":': "}"}[opening]
 
     def nested(depth: int) -> bytes:
         return f'{{"data":{opening * depth}{"1" if opening != "[" else ""}{closing * depth}}}'.encode()
 
     json_type = {**MINE, "Content-Type": "application/json"}
-    assert (await ask("PUT", NEW, json_type, nested(DEEPEST - 1))).status == 201
-    for depth in (DEEPEST, DEEPEST + 1, 1000, 100_000):
+    assert (await ask("PUT", NEW, json_type, nested(MAX_DEPTH - 1))).status == 201
+    for depth in (MAX_DEPTH, MAX_DEPTH + 1, 1000, 100_000):
         answer = await ask("PUT", NEW, json_type, nested(depth))
         assert (answer.status, list(answer.data)) == (400, ["json"])
 
 
-async def test_many_values_beside_each_other_are_not_deep(ask: Wire) -> None:
+async def test_body_with_many_siblings_is_accepted(ask: Wire) -> None:
     data = {"list": [{"a": [i]} for i in range(1000)]}
     assert (await ask("PUT", NEW, MINE, {"data": data})).data["list"] == data["list"]
 
@@ -234,7 +233,7 @@ async def test_many_values_beside_each_other_are_not_deep(ask: Wire) -> None:
         (b'{"data":{"x":"a=b"},"y":"%"}', {"x": "a=b"}),
     ],
 )
-def test_json_with_the_type_of_a_form_is_json(body: bytes, data: JsonObject) -> None:
+def test_parse_body_form_accepts_json(body: bytes, data: JsonObject) -> None:
     assert parse_body(FORM, body) == Body(FORM, json.loads(body), data)
 
 
@@ -248,48 +247,48 @@ def test_json_with_the_type_of_a_form_is_json(body: bytes, data: JsonObject) -> 
         (b"data&b=2", is_of_another_type(True)),
     ],
 )
-def test_a_real_form_is_no_envelope(body: bytes, problem: Json) -> None:
+def test_parse_body_form_of_pairs_is_refused(body: bytes, problem: Json) -> None:
     assert refused(FORM, body).data == {"data": problem}
 
 
-def test_a_form_has_no_more_pairs_than_a_hundred() -> None:
+def test_parse_body_form_is_limited_to_hundred_pairs() -> None:
     assert "data" in refused(FORM, b"&".join(b"a%d=1" % i for i in range(100))).data
     assert "json" in refused(FORM, b"&".join(b"a%d=1" % i for i in range(101))).data
     assert "json" in refused(FORM, b"&" * 1_000_000).data
 
 
-def test_a_form_that_cannot_be_decoded_is_tried_as_json() -> None:
+def test_parse_body_form_malformed_is_parsed_as_json() -> None:
     assert "json" in refused(FORM, b"data=%zz&a=1").data
     assert "json" in refused(FORM, b"=1").data
 
 
-def test_a_json_part_is_the_envelope_and_the_others_are_files() -> None:
+def test_parse_body_multipart_takes_json_part_as_envelope() -> None:
     body = parse_body(MULTIPART, multipart(FILE_PART, JSON_PART))
     assert (body.content_type, body.data, body.envelope) == ("multipart/form-data", {"m": 1}, {"data": {"m": 1}})
     (file,) = body.files
     assert (file.body, file.content_type, file.name) == (EVERY_BYTE, "image/png", "a b.png")
 
 
-def test_a_part_without_a_type_is_json() -> None:
+def test_parse_body_multipart_part_without_type_is_json() -> None:
     assert parse_body(MULTIPART, multipart(("", b'{"data":{"x":1}}'))).data == {"x": 1}
     assert "json" in refused(MULTIPART, multipart(('Content-Disposition: form-data; name="x"\r\n', b"text"))).data
 
 
-def test_a_part_with_a_charset_is_json() -> None:
+def test_parse_body_multipart_part_with_charset_is_json() -> None:
     part = ("Content-Type: application/json; charset=utf-8\r\n", b'{"data":[]}')
     assert parse_body(MULTIPART, multipart(part)).data == []
 
 
-def test_the_last_of_several_envelopes_counts() -> None:
+def test_parse_body_multipart_keeps_last_envelope() -> None:
     parts = multipart(JSON_PART, ("Content-Type: application/json\r\n", b'{"data":{"x":2},"y":3}'))
     assert parse_body(MULTIPART, parts).envelope == {"data": {"x": 2}, "y": 3}
 
 
-def test_an_envelope_in_a_part_is_checked() -> None:
+def test_parse_body_multipart_checks_envelope() -> None:
     assert "data" in refused(MULTIPART, multipart(("Content-Type: application/json\r\n", b"{}"))).data
 
 
-async def test_files_alone_change_nothing(ask: Wire, notes: Notes) -> None:
+async def test_body_multipart_with_files_only_is_refused(ask: Wire, notes: Notes) -> None:
     answer = await ask("PUT", NEW, {**MINE, "Content-Type": MULTIPART}, multipart(FILE_PART))
     assert (answer.status, notes.executed) == (415, [])
     answer = await ask("PUT", NEW, {**MINE, "Content-Type": MULTIPART}, multipart(FILE_PART, JSON_PART))
@@ -297,7 +296,7 @@ async def test_files_alone_change_nothing(ask: Wire, notes: Notes) -> None:
 
 
 @pytest.mark.parametrize("content", TROUBLESOME)
-def test_no_byte_of_a_part_is_touched(content: bytes) -> None:
+def test_parse_body_multipart_keeps_bytes_of_parts(content: bytes) -> None:
     head = "Content-Type: application/octet-stream\r\n"
     files = parse_body(MULTIPART, multipart((head, content), (head, content))).files
     assert [file.body for file in files] == [content, content]
@@ -311,12 +310,12 @@ def test_no_byte_of_a_part_is_touched(content: bytes) -> None:
         ('multipart/form-data; boundary="a (b)\\"+?"', 'a (b)"+?'),
     ],
 )
-def test_boundaries(content_type: str, boundary: str) -> None:
+def test_parse_body_multipart_accepts_quoted_boundary(content_type: str, boundary: str) -> None:
     raw = multipart(JSON_PART).replace(b"--XX", b"--" + boundary.encode())
     assert parse_body(content_type, raw).data == {"m": 1}
 
 
-def test_what_stands_around_the_parts_is_left_out() -> None:
+def test_parse_body_multipart_ignores_preamble_and_epilogue() -> None:
     raw = b"preamble\r\n--XX  \r\n\r\n" + b'{"data":{}}' + b"\r\n--XX--  \r\nepilogue --XX\r\n"
     assert parse_body(MULTIPART, raw).data == {}
     assert parse_body(MULTIPART, multipart(JSON_PART, end=b"--XX--")).data == {"m": 1}
@@ -331,27 +330,27 @@ def test_what_stands_around_the_parts_is_left_out() -> None:
         b"--XX\r\nno empty line\r\n--XX--",
         b"--XX\r\n--XX--",
         multipart(JSON_PART, end=b""),
-        multipart(*[JSON_PART] * (MOST_PARTS + 1)),
+        multipart(*[JSON_PART] * (MAX_PARTS + 1)),
         multipart(*[("Content-Type: multipart/mixed; boundary=YY\r\n", b"--YY--")] * 2),
         multipart(("Content-Type: multipart/mixed\r\n", b"--YY--")),
     ],
 )
-def test_a_malformed_multipart_body_is_refused(raw: bytes) -> None:
+def test_parse_body_multipart_malformed_is_refused(raw: bytes) -> None:
     error = refused(MULTIPART, raw)
     assert (error.code, error.data) == (400, {"message": "malformed multipart body"})
 
 
 @pytest.mark.parametrize("boundary", ['""', "x" * 201])
-def test_a_useless_boundary_is_refused(boundary: str) -> None:
+def test_parse_body_multipart_bad_boundary_is_refused(boundary: str) -> None:
     assert refused(f"multipart/form-data; boundary={boundary}", b"--x--").code == 400
 
 
-def test_a_hundred_parts_are_taken() -> None:
+def test_parse_body_multipart_accepts_hundred_parts() -> None:
     file = ("Content-Type: image/png\r\n", b"x")
-    assert len(parse_body(MULTIPART, multipart(*[file] * (MOST_PARTS - 1), JSON_PART)).files) == MOST_PARTS - 1
+    assert len(parse_body(MULTIPART, multipart(*[file] * (MAX_PARTS - 1), JSON_PART)).files) == MAX_PARTS - 1
 
 
-def test_parts_of_parts_count_and_are_cut_once() -> None:
+def test_parse_body_multipart_counts_nested_parts() -> None:
     inner = multipart(JSON_PART, FILE_PART).replace(b"--XX", b"--YY")
     outer = ("Content-Type: multipart/mixed; boundary=YY\r\n", inner)
     body = parse_body(MULTIPART, multipart(outer, FILE_PART))
@@ -363,15 +362,15 @@ def test_parts_of_parts_count_and_are_cut_once() -> None:
     assert file.content_type == "multipart/mixed"
 
 
-def test_an_empty_multipart_body_is_an_empty_body() -> None:
+def test_parse_body_multipart_accepts_empty_body() -> None:
     assert parse_body(MULTIPART, b"") == Body("multipart/form-data")
 
 
-def test_a_part_with_a_bad_type_is_refused() -> None:
+def test_parse_body_multipart_part_with_bad_type_is_refused() -> None:
     assert refused(MULTIPART, multipart(("Content-Type: json\r\n", b"{}"))).code == 400
 
 
-def test_headers_of_parts_are_found_whatever_their_case() -> None:
+def test_split_parts_lowers_header_names() -> None:
     (part,) = split_parts(multipart(("content-TYPE:  a/b \r\nX: é\r\n", b"x")), "XX")
     assert part.headers == {"content-type": "a/b", "x": "é"}
     with pytest.raises(MalformedMultipart):
@@ -380,7 +379,7 @@ def test_headers_of_parts_are_found_whatever_their_case() -> None:
 
 @pytest.mark.parametrize("content", [EVERY_BYTE, b"hello", b"", b"h", b"he"])
 @pytest.mark.parametrize("content_type", ["application/base64", "application/x-base64"])
-def test_base64_is_decoded(content: bytes, content_type: str) -> None:
+def test_parse_body_decodes_base64(content: bytes, content_type: str) -> None:
     encoded = base64.b64encode(content)
     for text in (encoded, encoded.rstrip(b"="), base64.encodebytes(content), b"  " + encoded + b"\r\n"):
         if text:
@@ -396,30 +395,30 @@ def test_base64_is_decoded(content: bytes, content_type: str) -> None:
         (b"data:;base64,", "application/base64"),
     ],
 )
-def test_a_data_uri_says_what_it_holds(prefix: bytes, content_type: str) -> None:
+def test_parse_body_takes_type_from_data_uri(prefix: bytes, content_type: str) -> None:
     (file,) = parse_body("application/base64", prefix + base64.b64encode(EVERY_BYTE)).files
     assert (file.body, file.content_type) == (EVERY_BYTE, content_type)
 
 
 @pytest.mark.parametrize("text", [b"!!!", b"aaaaa", b"a===", b"data:x,aGVsbG8=", b"\xff\xfe", b"aGVs-G8="])
-def test_what_is_no_base64_is_refused(text: bytes) -> None:
+def test_parse_body_invalid_base64_is_refused(text: bytes) -> None:
     problem = {"file": {"encoding": {"message": "failed to decode base64 data"}}}
     assert refused("application/base64", text).data == problem
     part = ("Content-Type: image/png\r\nContent-Transfer-Encoding: BASE64\r\n", text)
     assert refused(MULTIPART, multipart(part)).data == problem
 
 
-def test_a_part_may_be_encoded_in_base64() -> None:
+def test_parse_body_multipart_decodes_base64_part() -> None:
     part = ("Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n", base64.encodebytes(EVERY_BYTE))
     (file,) = parse_body(MULTIPART, multipart(part)).files
     assert (file.body, file.content_type) == (EVERY_BYTE, "image/png")
 
 
-def test_other_bodies_are_files() -> None:
+def test_parse_body_returns_other_types_as_files() -> None:
     (file,) = parse_body("image/png; x=y", EVERY_BYTE, "a.png").files
     assert (file.body, file.content_type, file.name) == (EVERY_BYTE, "image/png", "a.png")
     assert parse_body("image/png", b"") == Body("image/png")
 
 
-async def test_the_list_ignores_what_it_is_sent(ask: Wire) -> None:
+async def test_body_of_list_get_is_ignored(ask: Wire) -> None:
     assert (await ask("GET", LIST, MINE, {"data": {"a": 1}})).status == 200

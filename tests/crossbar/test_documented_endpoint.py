@@ -1,4 +1,4 @@
-"""docs/framework.md: the endpoint on the page is taken from it and answers as the page says."""
+"""docs/framework.md: the example endpoint on the page runs and answers as documented."""
 
 import json
 import re
@@ -30,7 +30,7 @@ async def ask(start: Start) -> Wire:
     return await start(Accounts(), *wired)
 
 
-async def test_the_endpoint_answers_as_the_page_says(ask: Wire) -> None:
+async def test_framework_page_example_answers_as_documented(ask: Wire) -> None:
     messages = [text.replace("{ACCOUNT_ID}", OWN).replace("{TOKEN}", "own") for text in fences("http")]
     assert len(messages) >= 10
     for request, reply in zip(messages[::2], messages[1::2], strict=True):

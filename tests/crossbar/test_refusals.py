@@ -1,4 +1,4 @@
-"""What a refusal looks like, one test a path that leads to one."""
+"""Error responses, one test for each cause."""
 
 import logging
 from urllib.parse import quote
@@ -9,8 +9,8 @@ from crossbar_appstore.crossbar import errors
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.cors import cors_headers
 from crossbar_appstore.crossbar.errors import NAMED_ERRORS, CrossbarError
+from crossbar_appstore.crossbar.rate_limits import Limits
 from crossbar_appstore.crossbar.resource import Resource
-from crossbar_appstore.crossbar.throttling import Limits
 from crossbar_appstore.json_codec import Json
 from tests.crossbar.conftest import Start
 from tests.crossbar.sample import (
@@ -30,7 +30,7 @@ CORS = set(cors_headers({}, None))
 
 
 def check(answer: Answer, code: int, message: str, data: Json) -> None:
-    """An error envelope, complete: the members, their order, the headers that every refusal has."""
+    """Check a whole error envelope: members, their order, and the headers of every error."""
     envelope = answer.json
     assert (answer.status, envelope["message"], envelope["data"]) == (code, message, data)
     assert (envelope["error"], envelope["status"]) == (str(code), "error")
@@ -47,7 +47,7 @@ Said = tuple[str, Json]
 
 
 def plain(text: str) -> Said:
-    """What the HTTP layer says."""
+    """Message and data of an error of the HTTP layer."""
     return text.replace(" ", "_"), {"message": text}
 
 
@@ -119,10 +119,12 @@ UMLAUTS = "ä" * 32
         ("GET", "/v2/notes/nope/picture", None, 404, named("bad_identifier", details="nope")),
     ],
 )
-async def test_refusal(ask: Wire, method: str, path: str, token: str | None, code: int, said: Said) -> None:
+async def test_refusal_has_code_message_and_data(
+    ask: Wire, method: str, path: str, token: str | None, code: int, said: Said
+) -> None:
     answer = await ask(method, path, {} if token is None else {"X-Auth-Token": token})
     check(answer, code, *said)
-    # The token is repeated once it was looked for; who called is known once it was accepted.
+    # The envelope repeats the token once it is located, and has a version once the caller is authenticated.
     looked_for = code not in (400, 501) or said[0] == "Note already there"
     assert answer.json.get("auth_token") == (token if looked_for else None)
     accepted = token in ("own", "other", "super", "restricted")
@@ -143,22 +145,22 @@ async def test_refusal(ask: Wire, method: str, path: str, token: str | None, cod
         ({"Content-Type": "multipart/form-data"}, 400, "multipart body without a boundary"),
     ],
 )
-async def test_refusal_for_a_header(ask: Wire, headers: dict[str, str], code: int, text: str) -> None:
+async def test_refusal_for_header(ask: Wire, headers: dict[str, str], code: int, text: str) -> None:
     check(await ask("POST", FIRST, {**MINE, **headers}, b'{"data":{}}'), code, *plain(text))
 
 
-async def test_version_1_is_gone(ask: Wire) -> None:
+async def test_version_1_is_410(ask: Wire) -> None:
     text = "API version 1 is not supported. Please upgrade your code to use version 2."
     check(await ask("GET", "/v1/accounts/x", MINE), 410, "gone", text)
 
 
-async def test_a_range_beyond_the_end_is_refused_with_the_length(ask: Wire) -> None:
+async def test_range_beyond_end_is_416_with_length(ask: Wire) -> None:
     answer = await ask("GET", PUBLIC_PICTURE, {"Range": "bytes=1024-"})
     check(answer, 416, "range not satisfiable", {})
     assert answer.headers["content-range"] == "bytes */1024"
 
 
-async def test_too_many_requests_are_told_when_to_come_back(start: Start) -> None:
+async def test_rate_limit_exceeded_has_retry_after(start: Start) -> None:
     ask = await start(limits=Limits(1, 0))
     assert (await ask("GET", LIST)).status == 401
     answer = await ask("GET", LIST)
@@ -176,20 +178,18 @@ async def test_too_many_requests_are_told_when_to_come_back(start: Start) -> Non
         ("/v1/x", FULL_METHODS),
     ],
 )
-async def test_a_refusal_tells_the_allowed_methods_as_far_as_they_are_known(
-    ask: Wire, path: str, allowed: set[str]
-) -> None:
+async def test_refusal_lists_known_allowed_methods(ask: Wire, path: str, allowed: set[str]) -> None:
     assert set((await ask("GET", path, MINE)).names("access-control-allow-methods")) == allowed
 
 
-async def test_head_is_refused_without_a_body(ask: Wire) -> None:
+async def test_head_is_405_without_body(ask: Wire) -> None:
     for path in (FIRST, PUBLIC_PICTURE, f"{FIRST}?verb=get"):
         answer = await ask("HEAD", path, MINE)
         assert (answer.status, answer.body) == (405, b"")
         assert answer.headers["access-control-allow-origin"] == "*"
 
 
-async def test_an_unexpected_exception_is_logged_and_not_shown(ask: Wire, caplog: pytest.LogCaptureFixture) -> None:
+async def test_unexpected_exception_is_logged_and_not_shown(ask: Wire, caplog: pytest.LogCaptureFixture) -> None:
     answer = await ask("GET", f"{LIST}/boom", {**MINE, "X-Request-ID": "req-7", "Origin": "http://x"})
     assert answer.status == 500
     assert b"secret" not in answer.body
@@ -199,7 +199,7 @@ async def test_an_unexpected_exception_is_logged_and_not_shown(ask: Wire, caplog
     assert record.__dict__["request_id"] == "req-7"
 
 
-async def test_another_rooms_exception_is_logged_with_its_reason(ask: Wire, caplog: pytest.LogCaptureFixture) -> None:
+async def test_mapped_exception_is_logged_with_reason(ask: Wire, caplog: pytest.LogCaptureFixture) -> None:
     answer = await ask("GET", f"{LIST}/away", MINE)
     assert answer.headers["retry-after"] == "2"
     (record,) = [each for each in caplog.records if each.levelno == logging.WARNING]
@@ -207,7 +207,7 @@ async def test_another_rooms_exception_is_logged_with_its_reason(ask: Wire, capl
 
 
 class Speaker(Resource):
-    """Raises whatever it is told to."""
+    """Raises a given error."""
 
     noun = "speaker"
     said: CrossbarError
@@ -226,7 +226,7 @@ class Speaker(Resource):
 
 
 @pytest.mark.parametrize("name", NAMED_ERRORS)
-async def test_every_named_error_of_crossbar_has_its_code_and_text(start: Start, name: str) -> None:
+async def test_named_error_has_code_and_text(start: Start, name: str) -> None:
     code, text = NAMED_ERRORS[name]
     speaker = Speaker()
     speaker.said = errors.NamedError(name)
@@ -247,18 +247,18 @@ async def test_every_named_error_of_crossbar_has_its_code_and_text(start: Start,
         (errors.UnspecifiedFault(), "unspecified_fault"),
     ],
 )
-def test_the_classes_agree_with_the_names(error: CrossbarError, name: str) -> None:
+def test_error_classes_agree_with_named_errors(error: CrossbarError, name: str) -> None:
     code, text = NAMED_ERRORS[name]
     assert (error.code, error.message, error.data) == (code, name, {"message": text})
 
 
-def test_details_come_before_the_message() -> None:
+def test_error_details_precede_message() -> None:
     assert errors.BadIdentifier(details="x").data == {"details": "x", "message": "bad identifier"}
     assert errors.DatastoreFault("timeout").data == {"cause": "timeout", "message": "unknown failure"}
     assert errors.ValidationError({"a": {"b": {}}}).data == {"a": {"b": {}}}
 
 
-async def test_an_error_may_have_a_page_size_and_no_data(start: Start) -> None:
+async def test_error_with_page_size_and_without_data(start: Start) -> None:
     speaker = Speaker()
     speaker.said = CrossbarError(500, "init failed")
     speaker.said.page_size = 0

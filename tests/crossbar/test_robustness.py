@@ -1,4 +1,4 @@
-"""Whatever is sent, something sensible comes back: no 5xx, no empty reply, no exception in the log."""
+"""Property tests: any request is answered without 5xx, empty error or logged exception."""
 
 import contextlib
 import logging
@@ -9,12 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crossbar_appstore.crossbar.body import parse_body
+from crossbar_appstore.crossbar.body import MalformedMultipart, parse_body, split_parts
 from crossbar_appstore.crossbar.errors import CrossbarError
-from crossbar_appstore.crossbar.multipart import MalformedMultipart, split_parts
-from crossbar_appstore.crossbar.negotiation import choose_coding, choose_language, choose_media_type
+from crossbar_appstore.crossbar.headers import RangeNotSatisfiable, parse_range
+from crossbar_appstore.crossbar.negotiation import accepts_gzip, choose_language, choose_media_type
 from crossbar_appstore.crossbar.preconditions import parse_entity_tags
-from crossbar_appstore.crossbar.ranges import RangeNotSatisfiable, parse_range
 from tests.crossbar.sample import FIRST, LIST, MINE, NEW, PUBLIC_PICTURE
 from tests.crossbar.wire import Wire
 
@@ -34,13 +33,14 @@ MEDIA_TYPES: Final = (
 )
 TYPES: Final = st.one_of(
     st.sampled_from(MEDIA_TYPES),
-    st.text(st.characters(codec="latin-1", exclude_characters="\r\n\x00"), max_size=40),
+    st.text(st.characters(codec="latin-1", exclude_categories=["Cc"]), max_size=40),
 )
-# What a header may hold: anything but the end of its line; the parser refuses other control characters.
+# aiohttp's parser rejects control characters in headers before the application sees the request.
+CONTROLS: Final = bytes([*range(32), 127])
 VALUES: Final = st.one_of(
-    st.text(st.characters(min_codepoint=32, max_codepoint=0x1F600, exclude_categories=["Cs"]), max_size=60),
+    st.text(st.characters(min_codepoint=32, max_codepoint=0x1F600, exclude_categories=["Cc", "Cs"]), max_size=60),
     st.text(alphabet=' ,;="*/\\Wq0.19-bytesé\t', max_size=60),
-    st.binary(max_size=30).map(lambda raw: raw.translate(None, b"\r\n\x00").decode("utf-8", "surrogateescape")),
+    st.binary(max_size=30).map(lambda raw: raw.translate(None, CONTROLS).decode("utf-8", "surrogateescape")),
 )
 READ: Final = (
     "Accept", "Accept-Encoding", "Accept-Language", "Access-Control-Request-Method", "Authorization", "Content-Type",
@@ -49,13 +49,13 @@ READ: Final = (
 )  # fmt: skip
 HEADERS: Final = st.dictionaries(st.sampled_from(READ), VALUES, max_size=5)
 KNOWN_PATHS: Final = (LIST, FIRST, NEW, f"{FIRST}/picture", PUBLIC_PICTURE, "/v2/everything", "/v2/logins", "/x")
-PIECES: Final = ("v2", "accounts", "a" * 32, "notes", "first", "", "%", "%2F", "%ff", "account", "é", "..")
+PIECES: Final = ("v2", "accounts", "a" * 32, "notes", "first", "", "%", "%2F", "%ff", "account", "%C3%A9", "..")
 PATHS: Final = st.sampled_from(KNOWN_PATHS) | st.lists(st.sampled_from(PIECES)).map(lambda each: "/" + "/".join(each))
 QUERIES: Final = st.one_of(
     st.just(""),
-    st.text(alphabet="verb=get&jsonp%2Faccept+csv_éß ", max_size=40).map("?{}".format),
+    st.text(alphabet="verb=get&jsonp%2Faccept+csv_!~ ", max_size=40).map("?{}".format),
 )
-METHODS: Final = st.sampled_from(["GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "FOO", "get"])
+METHODS: Final = st.sampled_from(["GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "LINK"])
 BOUNDARIES: Final = st.text("abcXYZ0'()+_,-./:=?", min_size=20, max_size=60)
 LIVE = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -81,7 +81,7 @@ async def check(
 
 @contextlib.contextmanager
 def refusing(*codes: int) -> Iterator[None]:
-    """Refusals are fine if they have one of these codes."""
+    """Accept refusals with one of these codes."""
     try:
         yield
     except CrossbarError as error:
@@ -91,7 +91,7 @@ def refusing(*codes: int) -> Iterator[None]:
 
 @LIVE
 @given(method=METHODS, content_type=TYPES, body=BODIES)
-async def test_any_body_is_answered(
+async def test_pipeline_answers_any_body(
     ask: Wire, caplog: pytest.LogCaptureFixture, method: str, content_type: str, body: bytes
 ) -> None:
     await check(ask, caplog, method, NEW, {**MINE, "Content-Type": content_type}, body)
@@ -99,41 +99,41 @@ async def test_any_body_is_answered(
 
 @LIVE
 @given(method=METHODS, path=PATHS, query=QUERIES, headers=HEADERS)
-async def test_any_header_and_path_are_answered(
+async def test_pipeline_answers_any_path_query_and_header(
     ask: Wire, caplog: pytest.LogCaptureFixture, method: str, path: str, query: str, headers: dict[str, str]
 ) -> None:
     await check(ask, caplog, method, (path + query).replace(" ", "+"), {**MINE, **headers})
 
 
 @given(content_type=st.none() | TYPES, body=BODIES)
-def test_a_body_is_parsed_or_refused(content_type: str | None, body: bytes) -> None:
+def test_parse_body_returns_or_refuses_any_bytes(content_type: str | None, body: bytes) -> None:
     with refusing(400):
         assert isinstance(parse_body(content_type, body).data, dict | list)
 
 
 @given(bodies=st.lists(st.binary(max_size=200), min_size=1, max_size=5), boundary=BOUNDARIES)
-def test_multipart_returns_what_was_put_in(bodies: list[bytes], boundary: str) -> None:
+def test_split_parts_returns_bodies_unchanged(bodies: list[bytes], boundary: str) -> None:
     mark = b"--" + boundary.encode()
     raw = b"".join(mark + b"\r\nX: y\r\n\r\n" + body + b"\r\n" for body in bodies) + mark + b"--"
     assert [part.body for part in split_parts(raw, boundary)] == bodies
 
 
 @given(raw=st.binary(max_size=200), boundary=st.text(max_size=5))
-def test_multipart_is_cut_or_refused(raw: bytes, boundary: str) -> None:
+def test_split_parts_returns_or_raises_malformed_multipart(raw: bytes, boundary: str) -> None:
     with contextlib.suppress(MalformedMultipart):
         assert split_parts(raw, boundary)
 
 
 @given(header=VALUES)
-def test_headers_are_parsed_or_refused(header: str) -> None:
+def test_header_parsers_return_or_refuse_any_value(header: str) -> None:
     for parse in (parse_entity_tags, choose_language, lambda value: choose_media_type(value, ("a/b",))):
         with refusing(400, 406):
             parse(header)
-    choose_coding(header, ("zstd", "gzip"))
+    assert accepts_gzip(header) in (True, False)
 
 
 @given(header=st.from_regex(r"bytes=[0-9]{0,20}-[0-9]{0,20}", fullmatch=True) | VALUES, length=st.integers(0, 50))
-def test_a_range_lies_within_the_file(header: str, length: int) -> None:
+def test_parse_range_stays_within_file(header: str, length: int) -> None:
     try:
         wanted = parse_range(header, length)
     except RangeNotSatisfiable:

@@ -1,4 +1,4 @@
-"""What a success looks like: envelope, headers, codes, and the forms that a client can ask for."""
+"""Successful responses: envelope, headers, status codes, and renderings."""
 
 import re
 from typing import ClassVar
@@ -9,8 +9,8 @@ import pytest
 from crossbar_appstore import json_codec
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import ABSENT
+from crossbar_appstore.crossbar.rate_limits import Limits
 from crossbar_appstore.crossbar.resource import Methods, Resource
-from crossbar_appstore.crossbar.throttling import Limits
 from tests.crossbar.conftest import Start
 from tests.crossbar.sample import (
     BROWSER,
@@ -30,7 +30,7 @@ from tests.crossbar.wire import Wire
 MEMBERS = ["version", "timestamp", "node", "request_id", "tokens", "auth_token", "data", "revision", "status"]
 
 
-async def test_the_envelope_of_a_success(ask: Wire) -> None:
+async def test_success_envelope_members(ask: Wire) -> None:
     answer = await ask("GET", FIRST, {**MINE, "X-Request-ID": "req-1"})
     envelope = answer.json
     assert list(envelope) == MEMBERS
@@ -43,7 +43,7 @@ async def test_the_envelope_of_a_success(ask: Wire) -> None:
     assert b'": ' not in answer.body
 
 
-async def test_the_headers_of_a_read(ask: Wire) -> None:
+async def test_success_headers_of_get(ask: Wire) -> None:
     headers = (await ask("GET", FIRST, MINE)).headers
     assert headers["content-type"] == "application/json"
     assert headers["content-language"] == "en"
@@ -54,7 +54,7 @@ async def test_the_headers_of_a_read(ask: Wire) -> None:
     assert headers["date"].endswith("GMT")
 
 
-async def test_a_write_has_no_expiry_and_no_entity_tag(ask: Wire) -> None:
+async def test_success_headers_of_write_omit_expires_and_etag(ask: Wire) -> None:
     for method in ("POST", "DELETE"):
         answer = await ask(method, FIRST, MINE, EMPTY)
         assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
@@ -64,13 +64,13 @@ async def test_a_write_has_no_expiry_and_no_entity_tag(ask: Wire) -> None:
 @pytest.mark.parametrize(
     "path", [NEW, "/v2/account/notes/new?x=1", "/v2/accounts/" + OWN + "/users/ann/notes/caf%C3%A9"]
 )
-async def test_what_was_created_is_where_it_was_put(ask: Wire, path: str) -> None:
+async def test_put_sets_location_to_request_path(ask: Wire, path: str) -> None:
     answer = await ask("PUT", path, MINE, {"data": {"text": "x"}})
     assert (answer.status, answer.headers["location"]) == (201, path.partition("?")[0])
     assert (await ask("GET", path, MINE)).data["text"] == "x"
 
 
-async def test_an_endpoint_names_a_place_a_token_and_a_price_of_its_own(ask: Wire) -> None:
+async def test_put_uses_location_token_and_cost_of_resource(ask: Wire) -> None:
     answer = await ask("PUT", "/v2/logins", {}, EMPTY)
     assert (answer.status, answer.headers["location"]) == (201, "/v2/logins/1")
     assert answer.json["auth_token"] == "new"
@@ -78,39 +78,39 @@ async def test_an_endpoint_names_a_place_a_token_and_a_price_of_its_own(ask: Wir
     assert "version" not in answer.json
 
 
-async def test_listings_tell_their_page_size_first(ask: Wire) -> None:
+async def test_success_envelope_begins_with_page_size(ask: Wire) -> None:
     assert next(iter((await ask("GET", "/v2/everything")).json)) == "page_size"
 
 
 @pytest.mark.parametrize("scheme", ["Basic secret", "Bearer x", "Digest x", "x"])
-async def test_the_scheme_is_told_from_the_token(ask: Wire, scheme: str) -> None:
+async def test_authorization_scheme_is_split_from_token(ask: Wire, scheme: str) -> None:
     answer = await ask("GET", FIRST, {"Authorization": scheme})
     assert answer.status == (200 if scheme == "Basic secret" else 401)
     assert answer.json["auth_token"] == scheme.removeprefix("Basic ").removeprefix("Bearer ")
 
 
-async def test_the_token_may_stand_in_the_query_string(ask: Wire) -> None:
+async def test_token_in_query_string_is_accepted(ask: Wire) -> None:
     assert (await ask("GET", f"{FIRST}?auth_token=own&_=1700000000000")).status == 200
     assert (await ask("GET", f"{FIRST}?auth_token=own", {"X-Auth-Token": "other"})).status == 403
 
 
-async def test_an_ancestor_by_power_reaches_every_account(ask: Wire) -> None:
+async def test_superduper_token_reaches_every_account(ask: Wire) -> None:
     for account_id in (OWN, OTHER):
         assert (await ask("GET", f"/v2/accounts/{account_id}/notes", {"X-Auth-Token": "super"})).status == 200
 
 
 @pytest.mark.parametrize("token", ["garbage", "expired", "trialover", "uncheckable", ""])
-async def test_a_public_picture_does_not_ask_for_a_usable_token(ask: Wire, token: str) -> None:
+async def test_public_picture_ignores_unusable_token(ask: Wire, token: str) -> None:
     assert (await ask("GET", PUBLIC_PICTURE, {"X-Auth-Token": token})).body == PICTURE
     assert (await ask("GET", f"{PUBLIC_PICTURE}?auth_token={token}")).body == PICTURE
     assert (await ask("GET", PUBLIC_PICTURE, {"Authorization": f"Bearer {token}"})).body == PICTURE
 
 
-async def test_what_is_public_for_reading_is_not_for_logging_in(ask: Wire) -> None:
+async def test_public_put_refuses_expired_token(ask: Wire) -> None:
     assert (await ask("PUT", "/v2/logins", {"X-Auth-Token": "expired"}, EMPTY)).status == 401
 
 
-async def test_a_picture(ask: Wire) -> None:
+async def test_picture_headers_and_body(ask: Wire) -> None:
     answer = await ask("GET", PUBLIC_PICTURE, {"Accept-Encoding": "gzip"})
     assert answer.body == PICTURE
     headers = answer.headers
@@ -124,7 +124,7 @@ async def test_a_picture(ask: Wire) -> None:
     assert not {"expires", "content-encoding"} & headers.keys()
 
 
-async def test_a_picture_with_a_troublesome_name_and_type(ask: Wire) -> None:
+async def test_picture_with_unsafe_name_and_type(ask: Wire) -> None:
     headers = (await ask("GET", "/v2/notes/formula/picture")).headers
     assert headers["content-type"] == "application/octet-stream"
     disposition = """attachment; filename="bild ?.png"; filename*=UTF-8''bild%20%C3%A4.png"""
@@ -135,11 +135,11 @@ async def test_a_picture_with_a_troublesome_name_and_type(ask: Wire) -> None:
     ("accept", "status"),
     [("image/*", 200), ("image/png", 200), ("*/*", 200), (BROWSER, 200), ("application/json", 406), ("image/gif", 406)],
 )
-async def test_a_picture_is_offered_as_what_it_is(ask: Wire, accept: str, status: int) -> None:
+async def test_picture_is_offered_in_its_own_type(ask: Wire, accept: str, status: int) -> None:
     assert (await ask("GET", PUBLIC_PICTURE, {"Accept": accept})).status == status
 
 
-async def test_a_missing_picture_is_told_in_json_to_those_who_take_it(ask: Wire) -> None:
+async def test_picture_missing_is_404_in_json_or_406(ask: Wire) -> None:
     path = "/v2/notes/nope/picture"
     assert (await ask("GET", path, {"Accept": "image/*"})).status == 406
     assert (await ask("GET", path, {"Accept": "image/*, */*;q=0.1"})).status == 404
@@ -160,7 +160,7 @@ async def test_a_missing_picture_is_told_in_json_to_those_who_take_it(ask: Wire)
         ({"Range": "bytes=0-3", "If-Range": "Wed, 21 Oct 2015 07:28:00 GMT"}, 200, None),
     ],
 )
-async def test_a_range_of_a_picture(ask: Wire, headers: dict[str, str], status: int, content_range: str | None) -> None:
+async def test_picture_range_is_206(ask: Wire, headers: dict[str, str], status: int, content_range: str | None) -> None:
     answer = await ask("GET", PUBLIC_PICTURE, headers)
     assert (answer.status, answer.headers.get("content-range")) == (status, content_range)
     assert answer.headers["accept-ranges"] == "bytes"
@@ -168,11 +168,11 @@ async def test_a_range_of_a_picture(ask: Wire, headers: dict[str, str], status: 
     assert answer.body == PICTURE[first : last + 1]
 
 
-async def test_json_has_no_ranges(ask: Wire) -> None:
+async def test_range_of_json_is_ignored(ask: Wire) -> None:
     assert (await ask("GET", FIRST, {**MINE, "Range": "bytes=0-3"})).status == 200
 
 
-async def test_a_tunnelled_get_of_a_picture_has_no_ranges(ask: Wire) -> None:
+async def test_range_of_tunnelled_get_is_ignored(ask: Wire) -> None:
     answer = await ask("POST", f"{FIRST}/picture?verb=get", {**MINE, "Range": "bytes=0-3"})
     assert (answer.status, answer.body) == (200, PICTURE)
 
@@ -193,7 +193,7 @@ async def test_a_tunnelled_get_of_a_picture_has_no_ranges(ask: Wire) -> None:
         ("text/csv;q=0.5, application/json", "application/json"),
     ],
 )
-async def test_the_accept_header_chooses_the_form(ask: Wire, accept: str, content_type: str) -> None:
+async def test_accept_header_selects_json_or_csv(ask: Wire, accept: str, content_type: str) -> None:
     answer = await ask("GET", LIST, {**MINE, "Accept": accept})
     assert (answer.status, answer.headers["content-type"]) == (200, content_type)
 
@@ -210,12 +210,12 @@ async def test_the_accept_header_chooses_the_form(ask: Wire, accept: str, conten
         ("accept=application/json", "text/csv", "text/csv"),
     ],
 )
-async def test_the_query_string_may_ask_for_csv(ask: Wire, query: str, accept: str, content_type: str) -> None:
+async def test_accept_in_query_string_selects_csv(ask: Wire, query: str, accept: str, content_type: str) -> None:
     answer = await ask("GET", f"{LIST}?{query}", {**MINE, "Accept": accept})
     assert answer.headers["content-type"] == content_type
 
 
-async def test_csv(ask: Wire) -> None:
+async def test_csv_reply_body_and_file_name(ask: Wire) -> None:
     answer = await ask("GET", LIST, {**MINE, "Accept": "text/csv"})
     assert answer.text == '"ID","text","tags"\n"first","one","a,b"\n"formula","\'=1+1",""\n'
     name = answer.headers["content-disposition"]
@@ -235,9 +235,7 @@ async def test_csv(ask: Wire) -> None:
         ({"X-File-Name": "é.csv"}, "", """filename="?.csv"; filename*=UTF-8''%C3%A9.csv"""),
     ],
 )
-async def test_a_csv_download_has_the_name_that_was_asked_for(
-    ask: Wire, headers: dict[str, str], query: str, name: str
-) -> None:
+async def test_csv_reply_uses_requested_file_name(ask: Wire, headers: dict[str, str], query: str, name: str) -> None:
     answer = await ask("GET", LIST + query, {**MINE, **headers, "Accept": "text/csv"})
     assert answer.headers["content-disposition"] == f"attachment; {name}"
 
@@ -246,25 +244,25 @@ async def test_a_csv_download_has_the_name_that_was_asked_for(
     ("language", "answered"),
     [("fr", "fr"), ("*", "*"), ("fr-CH, fr;q=.9", "fr-ch"), ("de;q=0", "de"), ("en-us;q=0.1, fr;q=0.9", "en-us")],
 )
-async def test_the_language_of_a_reply(ask: Wire, language: str, answered: str) -> None:
+async def test_content_language_is_negotiated(ask: Wire, language: str, answered: str) -> None:
     if answered == "en-us":
-        # What is liked best is not on offer: only the first of the header is added to English.
+        # The preferred language is not on offer: only the first one of the header is, besides English.
         assert language.startswith(answered)
     answer = await ask("GET", FIRST, {**MINE, "Accept-Language": language})
     assert answer.headers["content-language"] == answered
 
 
-async def test_charsets_are_ignored(ask: Wire) -> None:
+async def test_accept_charset_is_ignored(ask: Wire) -> None:
     assert (await ask("GET", FIRST, {**MINE, "Accept-Charset": "utf-16"})).status == 200
 
 
-async def test_a_write_is_answered_in_json_whatever_form_is_liked(ask: Wire) -> None:
+async def test_put_ignores_csv_preference(ask: Wire) -> None:
     answer = await ask("PUT", NEW, {**MINE, "Accept": "text/csv"}, EMPTY)
     assert (answer.status, answer.headers["content-type"]) == (201, "application/json")
 
 
 @pytest.mark.parametrize("callback", ["cb", "a.b.c", "$x_1", "list[0].cb", "jQuery1_2"])
-async def test_jsonp(ask: Wire, callback: str) -> None:
+async def test_jsonp_wraps_success_and_error(ask: Wire, callback: str) -> None:
     for path, status in ((FIRST, 200), (f"{LIST}/nope", 404)):
         answer = await ask("GET", f"{path}?jsonp={callback}", MINE)
         assert answer.status == status
@@ -276,13 +274,13 @@ async def test_jsonp(ask: Wire, callback: str) -> None:
 
 
 @pytest.mark.parametrize("callback", ["", "alert(1)//", "a b", "<script>", "a[b]", "a\n", "x" * 257, "é", "[0]"])
-async def test_a_callback_that_is_no_name_is_not_echoed(ask: Wire, callback: str) -> None:
+async def test_jsonp_invalid_callback_is_refused(ask: Wire, callback: str) -> None:
     answer = await ask("GET", f"{FIRST}?jsonp={quote(callback)}", MINE)
     assert (answer.status, answer.headers["content-type"]) == (400, "application/json")
     assert answer.data == {"message": "jsonp callback is not a name"}
 
 
-async def test_a_callback_may_stand_in_the_body(ask: Wire) -> None:
+async def test_jsonp_callback_in_body_is_accepted(ask: Wire) -> None:
     answer = await ask("POST", FIRST, MINE, {"data": {}, "jsonp": "cb"})
     assert answer.text.startswith("cb({")
     assert (await ask("POST", FIRST, MINE, {"data": {}, "jsonp": 5})).status == 400
@@ -298,13 +296,13 @@ async def test_a_callback_may_stand_in_the_body(ask: Wire) -> None:
         ({}, "?pretty_print=1", False),
     ],
 )
-async def test_json_for_people(ask: Wire, headers: dict[str, str], query: str, pretty: bool) -> None:
+async def test_pretty_print_by_header_or_query(ask: Wire, headers: dict[str, str], query: str, pretty: bool) -> None:
     answer = await ask("GET", FIRST + query, {**MINE, **headers})
     assert ('\n  "data" : {\n    "id" : "first",' in answer.text) == pretty
     assert answer.data["id"] == "first"
 
 
-async def test_pretty_jsonp(ask: Wire) -> None:
+async def test_pretty_print_with_jsonp(ask: Wire) -> None:
     answer = await ask("GET", f"{FIRST}?pretty_print=true&jsonp=cb", MINE)
     assert answer.text.startswith('cb({\n  "version" : "5.0",')
 
@@ -313,7 +311,7 @@ async def test_pretty_jsonp(ask: Wire) -> None:
     ("encoding", "packed"),
     [("gzip", True), ("deflate, gzip;q=0.5", True), ("GZIP", True), ("gzip;q=0", False), ("br", False), ("*", False)],
 )
-async def test_long_json_is_packed_for_those_who_take_it(ask: Wire, notes: Notes, encoding: str, packed: bool) -> None:
+async def test_compression_of_long_json_if_accepted(ask: Wire, notes: Notes, encoding: str, packed: bool) -> None:
     notes.notes["long"] = {"id": "long", "text": "x" * 400}
     answer = await ask("GET", LIST, {**MINE, "Accept-Encoding": encoding})
     assert answer.headers.get("content-encoding") == ("gzip" if packed else None)
@@ -323,15 +321,15 @@ async def test_long_json_is_packed_for_those_who_take_it(ask: Wire, notes: Notes
     assert ("content-encoding" in csv.headers) == packed
 
 
-async def test_short_json_is_not_packed(ask: Wire) -> None:
+async def test_compression_skips_short_json(ask: Wire) -> None:
     answer = await ask("DELETE", FIRST, {**MINE, "Accept-Encoding": "gzip"})
     assert len(answer.body) <= 300
     assert "content-encoding" not in answer.headers
 
 
-@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PATCH", "HEAD", "FOO", "OPTIONS"])
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PATCH", "HEAD", "LINK", "OPTIONS"])
 @pytest.mark.parametrize("path", ["/", "/foo/bar", "/vx/accounts", "/v/x", "//v2/notes", "/V2/notes"])
-async def test_paths_without_a_version_show_the_banner_for_any_method(ask: Wire, method: str, path: str) -> None:
+async def test_banner_for_path_without_version(ask: Wire, method: str, path: str) -> None:
     answer = await ask(method, path, {}, b"{" if method == "POST" else None)
     assert (answer.status, answer.headers["content-type"]) == (200, "text/plain; charset=UTF-8")
     assert "x-request-id" not in answer.headers
@@ -339,7 +337,7 @@ async def test_paths_without_a_version_show_the_banner_for_any_method(ask: Wire,
 
 
 @pytest.mark.parametrize("version", ["v2", "v3", "v10", "v-1", "v+4", "v02", "hooks", "%762"])
-async def test_all_versions_but_the_first_are_the_same(ask: Wire, version: str) -> None:
+async def test_version_of_any_number_is_accepted(ask: Wire, version: str) -> None:
     assert (await ask("GET", f"/{version}/accounts/{OWN}/notes", MINE)).status == 200
 
 
@@ -357,11 +355,11 @@ async def test_all_versions_but_the_first_are_the_same(ask: Wire, version: str) 
         f"HTTP://localhost:80/v2/accounts/{OWN}/notes?x=1",
     ],
 )
-async def test_paths_that_mean_the_list(ask: Wire, path: str) -> None:
+async def test_path_variants_reach_list(ask: Wire, path: str) -> None:
     assert (await ask("GET", path, MINE)).data[0]["id"] == "first"
 
 
-async def test_an_endpoint_may_swallow_the_names_of_others(ask: Wire) -> None:
+async def test_greedy_resource_takes_names_of_other_endpoints(ask: Wire) -> None:
     answer = await ask("GET", "/v2/everything/accounts/notes/x%0Ay/")
     assert answer.data["params"] == ["accounts", "notes", "x\ny"]
 
@@ -378,12 +376,12 @@ async def test_an_endpoint_may_swallow_the_names_of_others(ask: Wire) -> None:
         ("&&a=1&", {"a": "1"}),
     ],
 )
-async def test_query_strings(ask: Wire, query: str, parsed: dict[str, str]) -> None:
+async def test_query_string_is_decoded(ask: Wire, query: str, parsed: dict[str, str]) -> None:
     assert (await ask("GET", f"/v2/everything?{query}")).data["query"] == parsed
 
 
 class Weather(Resource):
-    """Sets what few endpoints set."""
+    """Sets the members of the reply that few endpoints set."""
 
     noun: ClassVar[str] = "weather"
 
@@ -400,23 +398,21 @@ class Weather(Resource):
         context.reply.data = ABSENT
         context.reply.status = 202
         context.reply.stale = True
-        context.reply.headers["X-Weather"] = "fair"
 
     async def delete(self, context: Context, *params: str) -> None:
-        """Nothing is left to do."""
+        """Does nothing."""
 
 
-async def test_a_reply_may_have_no_data_a_code_headers_and_be_stale(start: Start) -> None:
+async def test_reply_without_data_with_status_and_warning(start: Start) -> None:
     ask = await start(Weather())
     for method in ("GET", "DELETE"):
         answer = await ask(method, "/v2/weather")
         assert (answer.status, "data" in answer.json) == (202, False)
-        assert answer.headers["x-weather"] == "fair"
         assert answer.headers["warning"] == '110 - "Response is stale"'
 
 
 class Dear:
-    """A system whose requests cost thrice what they would, from buckets of ten."""
+    """A configuration with buckets of ten tokens, where requests cost three times as much."""
 
     async def limits(self) -> Limits:
         return Limits(10, 0)
@@ -425,7 +421,7 @@ class Dear:
         return 3 * suggested
 
 
-async def test_the_system_may_set_what_requests_cost(start: Start) -> None:
+async def test_rates_of_configuration_set_cost(start: Start) -> None:
     ask = await start(rates=Dear())
     assert (await ask("PUT", "/v2/logins", {}, EMPTY)).json["tokens"] == {"consumed": 6, "remaining": 4}
     assert (await ask("PUT", "/v2/logins", {}, EMPTY)).status == 429

@@ -28,7 +28,7 @@ METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")
         (LIST, "delete", 405, []),
     ],
 )
-async def test_post_tunnels_what_the_endpoint_allows(
+async def test_verb_of_post_tunnels_allowed_methods(
     ask: Wire, notes: Notes, path: str, verb: str, status: int, executed: list[str]
 ) -> None:
     answer = await ask("POST", f"{path}?verb={verb}", MINE, {"data": {}})
@@ -39,7 +39,7 @@ async def test_post_tunnels_what_the_endpoint_allows(
 
 @pytest.mark.parametrize("method", [each for each in METHODS if each != "POST"])
 @pytest.mark.parametrize("verb", METHODS)
-async def test_no_other_method_tunnels(ask: Wire, notes: Notes, method: str, verb: str) -> None:
+async def test_verb_of_other_methods_is_refused(ask: Wire, notes: Notes, method: str, verb: str) -> None:
     answer = await ask(method, f"{FIRST}?verb={verb}", MINE)
     same = method == verb
     if method in ("PUT", "DELETE", "GET") and verb == "GET":
@@ -48,24 +48,24 @@ async def test_no_other_method_tunnels(ask: Wire, notes: Notes, method: str, ver
     elif same and method == "DELETE":
         assert (answer.status, notes.executed) == (200, ["delete"])
     elif same and method == "PUT":
-        assert answer.status == 400  # It is there already.
+        assert answer.status == 400  # It exists already.
     else:
         assert (answer.status, notes.executed) == (405, [])
 
 
 @pytest.mark.parametrize("query", ["?verb=", "?verb"])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-async def test_an_empty_verb_matches_no_method(ask: Wire, method: str, query: str) -> None:
+async def test_verb_empty_is_refused(ask: Wire, method: str, query: str) -> None:
     answer = await ask(method, FIRST + query, MINE)
     assert answer.status == 405
 
 
-async def test_a_verb_that_post_cannot_tunnel_takes_post_from_the_allowed_methods(ask: Wire) -> None:
+async def test_verb_unknown_removes_post_from_allowed_methods(ask: Wire) -> None:
     answer = await ask("POST", f"{FIRST}?verb=foo", MINE)
     assert answer.names("access-control-allow-methods") == ["OPTIONS", "PUT", "GET", "DELETE"]
 
 
-async def test_a_tunnelled_verb_puts_post_among_the_allowed_methods(ask: Wire) -> None:
+async def test_verb_of_post_adds_post_to_allowed_methods(ask: Wire) -> None:
     answer = await ask("POST", f"{LIST}?verb=get", {**MINE, "Origin": "x"})
     assert answer.names("access-control-allow-methods") == ["OPTIONS", "POST", "GET"]
 
@@ -83,7 +83,7 @@ async def test_a_tunnelled_verb_puts_post_among_the_allowed_methods(ask: Wire) -
         ("?verb=delete&verb=post", {"data": {}}, ["delete"]),
     ],
 )
-async def test_data_wins_over_the_query_string_and_that_over_the_envelope(
+async def test_verb_is_taken_from_data_then_query_then_envelope(
     ask: Wire, notes: Notes, query: str, body: object, executed: list[str]
 ) -> None:
     assert (await ask("POST", FIRST + query, MINE, body)).status == 200
@@ -91,23 +91,23 @@ async def test_data_wins_over_the_query_string_and_that_over_the_envelope(
 
 
 @pytest.mark.parametrize("verb", [5, True, [], {}])
-async def test_a_verb_that_is_no_text_matches_no_method(ask: Wire, notes: Notes, verb: object) -> None:
+async def test_verb_that_is_no_string_is_refused(ask: Wire, notes: Notes, verb: object) -> None:
     assert (await ask("POST", FIRST, MINE, {"data": {"verb": verb}})).status == 405
     assert notes.executed == []
 
 
-async def test_a_tunnelled_put_is_created_where_it_was_sent(ask: Wire) -> None:
+async def test_verb_put_sets_location(ask: Wire) -> None:
     answer = await ask("POST", f"{NEW}?verb=put", MINE, {"data": {}})
     assert (answer.status, answer.headers["location"]) == (201, NEW)
 
 
-async def test_the_method_override_header_is_ignored(ask: Wire, notes: Notes) -> None:
+async def test_method_override_header_is_ignored(ask: Wire, notes: Notes) -> None:
     await ask("POST", FIRST, {**MINE, "X-HTTP-Method-Override": "DELETE"}, {"data": {}})
     assert notes.executed == ["post"]
 
 
-async def test_a_tunnelled_get_is_rendered_as_the_answer_to_a_post(ask: Wire) -> None:
-    """JSON whatever Accept says, and not marked as expired."""
+async def test_verb_get_of_post_is_rendered_as_json_without_expires(ask: Wire) -> None:
+    """As JSON whatever Accept says, and without Expires."""
     answer = await ask("POST", f"{FIRST}?verb=get", {**MINE, "Accept": "text/csv"}, {"data": {}})
     assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
     assert "expires" not in answer.headers

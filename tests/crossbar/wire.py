@@ -1,4 +1,4 @@
-"""HTTP without a client library: what is sent and what comes back, byte for byte."""
+"""HTTP without a client library, to send any bytes and see the exact response."""
 
 import asyncio
 import contextlib
@@ -48,7 +48,7 @@ class Wire:
     async def __call__(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes | Any = None
     ) -> Answer:
-        """One request on a connection of its own; a body that is no bytes is sent as JSON."""
+        """Send one request on a new connection; a body that is not bytes is sent as JSON."""
         lines = {"Host": "localhost", "Connection": "close"}
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
@@ -61,7 +61,7 @@ class Wire:
         return await self.send(request + (body or b""), no_body=method == "HEAD")
 
     async def send(self, raw: bytes, *, no_body: bool = False) -> Answer:
-        """Bytes on a connection of their own, and the first answer to them."""
+        """Send bytes on a new connection and return the first answer."""
         async with Connection(self.port) as connection:
             await connection.send(raw)
             return await connection.answer(no_body=no_body)
@@ -87,7 +87,7 @@ class Connection:
 
     async def send(self, raw: bytes) -> None:
         self._writer.write(raw)
-        # The server may answer, and close, before it has read everything.
+        # The server may answer and close before it has read everything.
         with contextlib.suppress(ConnectionError):
             await self._writer.drain()
 
@@ -114,5 +114,5 @@ class Connection:
         return int(head.split(b" ")[1])
 
     async def rest(self) -> bytes:
-        """What comes until the server closes."""
+        """The bytes received until the server closes the connection."""
         return await self._reader.read()

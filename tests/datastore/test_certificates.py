@@ -1,9 +1,9 @@
-"""CouchDB over TLS: its certificate is checked against the machine's, though aiohttp was imported without them."""
+"""CouchDB over TLS: its certificate is checked against the certificate authorities that the machine trusts."""
 
 import asyncio
 import datetime as dt
+import os
 import ssl
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,13 +21,16 @@ from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import Unreachable
 
 WELCOME = b'{"couchdb":"Welcome","version":"3.3.3","vendor":{"name":"Test"}}'
-IMPORTED = """
-import os
-os.environ.pop("SSL_CERT_FILE", None)
-os.environ["SSL_CERT_DIR"] = "/somewhere"
+CLIENT = """
+import asyncio, sys
 import crossbar_appstore.serving
-from aiohttp import connector
-print(len(connector._SSL_CONTEXT_VERIFIED.get_ca_certs()), os.environ.get("SSL_CERT_FILE"), os.environ["SSL_CERT_DIR"])
+import aiohttp
+
+async def main():
+    async with aiohttp.ClientSession() as session, session.get(sys.argv[1]) as reply:
+        print(reply.status)
+
+asyncio.run(main())
 """
 
 
@@ -78,6 +81,14 @@ async def test_a_couchdb_that_nobody_vouches_for_is_not_asked(certificate: Path)
             await couch.server()
 
 
-def test_serving_reads_no_certificates_and_leaves_the_environment_as_it_was() -> None:
-    ran = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True, check=True)
-    assert ran.stdout.split() == ["0", "None", "/somewhere"]
+async def test_importing_the_package_leaves_the_trusted_certificates_of_other_aiohttp_clients(
+    certificate: Path,
+) -> None:
+    async with couchdb_over_tls(certificate) as url:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", CLIENT, url),
+            env={**os.environ, "SSL_CERT_FILE": str(certificate)},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        output, _ = await process.communicate()
+    assert output.split() == [b"200"]

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import FunctionType
 from typing import Any, Final
 
-import pytest
-
-from crossbar_appstore import application
+from crossbar_appstore.application import create_application
+from crossbar_appstore.crossbar.application import RESOURCES
 from crossbar_appstore.crossbar.cors import ALL_METHODS
 from crossbar_appstore.crossbar.resource import Resource
 from crossbar_appstore.settings import Settings
@@ -26,18 +25,10 @@ _CODE: Final = re.compile(r"`([^`]+)`")
 _METHODS: Final = re.compile(r"[A-Z]+(?:, [A-Z]+)*")
 
 
-def wired(monkeypatch: pytest.MonkeyPatch) -> dict[str, Resource]:
-    """The resources that the composition root wires, by noun."""
-    found: dict[str, Resource] = {}
-    original = application.by_noun
-
-    def remember(resources: Iterable[Resource]) -> dict[str, Resource]:
-        found.update(original(resources))
-        return found
-
-    monkeypatch.setattr(application, "by_noun", remember)
-    application.create_application(Settings.load({"COUCHDB_URL": "http://127.0.0.1:1"}))
-    return found
+def wired() -> dict[str, Resource]:
+    """The resources of the application, by noun."""
+    application = create_application(Settings.load({"COUCHDB_URL": "http://127.0.0.1:1"}))
+    return {resource.noun: resource for resource in application[RESOURCES]}
 
 
 def answered(resources: Mapping[str, Resource]) -> dict[Route, set[str]]:
@@ -54,7 +45,7 @@ def answered(resources: Mapping[str, Resource]) -> dict[Route, set[str]]:
 
 
 def methods_of(resource: Resource, params: Iterable[str]) -> set[str]:
-    return set(resource.allowed_methods(*params) or ())
+    return set(resource.part(*params).allowed_methods(*params) or ())
 
 
 def documented(nouns: Iterable[str]) -> dict[Route, set[str]]:
@@ -82,11 +73,12 @@ def _wider(params: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 
 def _words(resource: Resource) -> set[str]:
-    """The words that ``allowed_methods`` may know: constants of it and of what it calls, its parts' included."""
+    """The words that ``part`` and ``allowed_methods`` may know: constants of them and of what they call."""
     words: set[str] = set()
     parts = [resource, *(part for part in vars(resource).values() if hasattr(part, "allowed_methods"))]
     for part in parts:
-        _collect(type(part), "allowed_methods", words, set())
+        for callback in ("part", "allowed_methods"):
+            _collect(type(part), callback, words, set())
     return {word for word in words if word not in ALL_METHODS and word.isidentifier() and not word.startswith("_")}
 
 

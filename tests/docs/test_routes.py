@@ -1,20 +1,18 @@
 """Each route that is answered is on a page, with its methods; and each on a page is answered."""
 
-import pytest
-
 from tests.docs.routes import answered, documented, methods_of, wired
 
 
-def test_every_route_is_in_a_table_with_its_methods(monkeypatch: pytest.MonkeyPatch) -> None:
-    resources = wired(monkeypatch)
+def test_every_route_is_in_a_table_with_its_methods() -> None:
+    resources = wired()
     on_pages = documented(resources)
     routes = answered(resources)
     assert ("apps_store", "{}", "screenshot", "{}") in routes
     assert {"/".join(route): methods for route, methods in routes.items() if on_pages.get(route) != methods} == {}
 
 
-def test_every_route_in_a_table_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    resources = wired(monkeypatch)
+def test_every_route_in_a_table_is_answered() -> None:
+    resources = wired()
     wrong = {
         "/".join(route): methods
         for route, methods in documented(resources).items()

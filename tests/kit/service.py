@@ -1,4 +1,4 @@
-"""The whole application on a port of its own, and calls to it as clients make them."""
+"""The whole application on a port of its own, and a client for it."""
 
 import asyncio
 from collections.abc import Mapping
@@ -12,7 +12,6 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from crossbar_appstore.application import STORE, create_application
-from crossbar_appstore.crossbar.runner import Runner
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import loads
 from crossbar_appstore.kazoo.accounts import password_hashes
@@ -26,7 +25,7 @@ _PATIENCE = 10.0
 
 @dataclass(frozen=True)
 class Answer:
-    """A reply as it came."""
+    """A response."""
 
     status: int
     headers: CIMultiDictProxy[str]
@@ -94,7 +93,7 @@ class Client:
             sent["X-Auth-Token"] = token
         more: dict[str, Any] = {"data": body} if data is NOTHING else {"json": {"data": data}}
         if self._session is None:
-            # What a client says of a body that it does not send, is its own affair.
+            # By default aiohttp sends a Content-Type without a body.
             connector = aiohttp.TCPConnector(force_close=self._fresh)
             self._session = aiohttp.ClientSession(connector=connector, skip_auto_headers=("Content-Type",))
         async with asyncio.timeout(_PATIENCE), self._session.request(method, url, headers=sent, **more) as reply:
@@ -119,18 +118,18 @@ class Client:
         return [app["name"] for app in answer.data]
 
     async def login(self, user: User) -> Answer:
-        """As the web client logs in."""
+        """Log in as the web client does."""
         md5, _ = password_hashes(user.name, PASSWORD)
         return await self.put("user_auth", None, {"credentials": md5, "account_name": user.account.name})
 
 
 class Service(Client):
-    """The application, in this process. It starts at the first call, so that a test may arrange what it finds."""
+    """The application in this process. It starts at the first call, so that a test can prepare the database before."""
 
     def __init__(self, system: System, couchdb_url: str, **settings: str) -> None:
         super().__init__(system)
         self._settings = Settings.load({"COUCHDB_URL": couchdb_url, **settings})
-        self._runner: Runner | None = None
+        self._runner: web.AppRunner | None = None
         self._starting = asyncio.Lock()
 
     @property
@@ -142,7 +141,7 @@ class Service(Client):
     async def address(self) -> str:
         async with self._starting:
             if self._runner is None:
-                runner = Runner(create_application(self._settings), handler_cancellation=False)
+                runner = web.AppRunner(create_application(self._settings))
                 await runner.setup()
                 await web.TCPSite(runner, "127.0.0.1", 0).start()
                 self._runner, self._address = runner, "http://{}:{}".format(*runner.addresses[0])

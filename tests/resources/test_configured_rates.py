@@ -5,7 +5,7 @@ import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from crossbar_appstore.crossbar.context import Context, Noun
-from crossbar_appstore.crossbar.throttling import Limits
+from crossbar_appstore.crossbar.rate_limits import Limits
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.embedded import EmbeddedCouchDB

@@ -1,4 +1,4 @@
-"""Services as operators run them, and what tests want to know of their processes."""
+"""Runs ``crossbar-appstore serve`` as operators do, and looks at its processes and logs."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from crossbar_appstore.settings import Settings
 
 PATIENCE = 30.0
 FRESH = 30
-"""So many connections of their own reach both of two workers, but for one time in 2³⁰."""
+"""The number of new connections that reach both of two workers, except once in 2³⁰ times."""
 
 
 def settings(couchdb_url: str, **more: str) -> Settings:
@@ -32,7 +32,7 @@ class Running:
     log: Path
 
     def records(self) -> list[dict[str, Any]]:
-        """What it logged."""
+        """Its log records."""
         return records(self.log)
 
 
@@ -68,23 +68,23 @@ async def _address(process: asyncio.subprocess.Process, log: Path) -> str:
 
 
 def records(log: Path) -> list[dict[str, Any]]:
-    """The records of a log file, as far as they are written."""
+    """The complete records of a log file."""
     whole, _, _ = log.read_text().rpartition("\n")
     return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
 
 
 async def status(address: str, path: str = "/v2/about") -> int:
-    """Over a connection of its own."""
+    """The status of a GET on a new connection."""
     async with aiohttp.ClientSession() as session, session.get(address + path) as reply:
         return reply.status
 
 
 async def refused(address: str) -> None:
-    """Wait until nobody listens any more."""
+    """Wait until the address refuses connections."""
     async with asyncio.timeout(PATIENCE):
         while True:
             try:
-                # Who connects at the very moment when listening ends may never be answered: asyncio drops the socket.
+                # A connection made at the moment when listening ends may stay unanswered: asyncio drops the socket.
                 await asyncio.wait_for(status(address), 1)
             except aiohttp.ClientConnectorError:
                 return

@@ -1,13 +1,13 @@
-"""A worker that does not stop when it is asked to."""
+"""A worker that ignores SIGTERM."""
 
 import signal
 import time
 from multiprocessing.connection import Connection
 
-from crossbar_appstore.supervising import WorkerSeat
+from crossbar_appstore.serving.supervisor import WorkerArguments
 
 
-def worker_main(seat: WorkerSeat, tell: Connection) -> None:
+def worker_main(arguments: WorkerArguments, sender: Connection) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    tell.send(seat.number)
+    sender.send(arguments.number)
     time.sleep(600)

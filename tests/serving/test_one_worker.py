@@ -1,4 +1,4 @@
-"""One worker: in the process that was asked to serve."""
+"""``serve`` with one worker, which runs in the same process."""
 
 import asyncio
 import errno
@@ -23,7 +23,7 @@ from tests.serving.running import PATIENCE, refused, settings, start, status
 
 @asynccontextmanager
 async def serving_here(chosen: Settings) -> AsyncIterator[str]:
-    """The address of a service in this process, which is told to stop by a signal."""
+    """The address of a service in this process, which a signal stops at the end."""
     announced: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(serving.serve(chosen, announced.set_result))
     try:
@@ -35,14 +35,14 @@ async def serving_here(chosen: Settings) -> AsyncIterator[str]:
             await task
 
 
-async def test_it_answers_at_the_address_that_it_announces_until_it_is_told_to_stop(kit_couchdb_url: str) -> None:
+async def test_serve_answers_at_announced_address_until_stopped(kit_couchdb_url: str) -> None:
     async with serving_here(settings(kit_couchdb_url)) as address:
         assert address.startswith("http://127.0.0.1:")
         assert await status(address, "/") == 200
     await refused(address)
 
 
-async def test_it_listens_on_ipv6(kit_couchdb_url: str, need: Need) -> None:
+async def test_serve_listens_on_ipv6(kit_couchdb_url: str, need: Need) -> None:
     need("IPv6", _has_ipv6())
     async with serving_here(settings(kit_couchdb_url, CROSSBAR_HOST="::1")) as address:
         assert address.startswith("http://[::1]:")
@@ -50,7 +50,7 @@ async def test_it_listens_on_ipv6(kit_couchdb_url: str, need: Need) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_requests_under_way_are_answered_before_it_stops(
+async def test_serve_finishes_requests_before_it_stops(
     system: System, proxy: FaultProxy, number: signal.Signals
 ) -> None:
     proxy.fail(Fault.STALL, path=system.master.id)
@@ -60,14 +60,14 @@ async def test_requests_under_way_are_answered_before_it_stops(
         while not proxy.count(path=system.master.id):
             await asyncio.sleep(0.01)
         os.kill(os.getpid(), number)
-        await asyncio.sleep(0.1)  # else asyncio drops the next connection without closing it, and warns
+        await asyncio.sleep(0.1)  # or asyncio drops the next connection without closing it, and warns
         await refused(address)
         proxy.heal()
         assert (await request).status == 200
         await client.stop()
 
 
-async def test_a_port_that_is_taken_is_refused(kit_couchdb_url: str) -> None:
+async def test_serve_refuses_port_in_use(kit_couchdb_url: str) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -77,9 +77,7 @@ async def test_a_port_that_is_taken_is_refused(kit_couchdb_url: str) -> None:
     assert raised.value.errno == errno.EADDRINUSE
 
 
-async def test_a_second_service_on_the_same_port_is_refused(
-    system: System, kit_couchdb_url: str, tmp_path: Path
-) -> None:
+async def test_serve_refuses_port_of_running_service(system: System, kit_couchdb_url: str, tmp_path: Path) -> None:
     async with serving_here(settings(kit_couchdb_url)) as address:
         port = address.rpartition(":")[2]
         second = await start(kit_couchdb_url, tmp_path / "log", CROSSBAR_PORT=port)
@@ -88,12 +86,12 @@ async def test_a_second_service_on_the_same_port_is_refused(
         assert await status(address, "/") == 200
 
 
-async def test_it_wants_to_know_where_couchdb_is() -> None:
+async def test_serve_without_couchdb_raises() -> None:
     with pytest.raises(SettingsError, match="COUCHDB_URL"):
         await serving.serve(Settings.load({}))
 
 
-def test_uvloop_runs_it_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_uses_uvloop_if_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _loop_of_run().startswith(("uvloop", "asyncio"))
     monkeypatch.setattr(importlib, "import_module", _not_installed)
     assert _loop_of_run().startswith("asyncio")

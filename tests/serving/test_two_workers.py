@@ -1,4 +1,4 @@
-"""Two workers are one service: each sees at once what the other wrote."""
+"""Two workers: each sees the writes of the other at once."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -38,11 +38,11 @@ async def two(
         await client.stop()
 
 
-async def test_every_worker_sees_at_once_what_another_wrote(two: Two) -> None:
+async def test_workers_see_writes_of_each_other_at_once(two: Two) -> None:
     system, client = two.system, two.client
     sub = await system.account("Sub", below=system.master)
     path = f"{sub.path}/{system.apps['voip']}"
-    for _ in range(FRESH):  # each knows the account, and that nothing is installed
+    for _ in range(FRESH):  # both workers cache the account, with nothing installed
         assert "allowed_users" not in (await client.get(path, sub)).data
     for write, allowed in ((client.put, "all"), (client.post, "admins")):
         assert (await write(path, sub, {"allowed_users": allowed})).status in (200, 201)
@@ -56,11 +56,11 @@ async def test_every_worker_sees_at_once_what_another_wrote(two: Two) -> None:
     assert [await client.names(sub) for _ in range(FRESH)] == [["port", "numbers"]] * FRESH
 
 
-async def test_writers_at_different_workers_lose_nothing(two: Two) -> None:
+async def test_workers_lose_no_concurrent_writes(two: Two) -> None:
     system, client = two.system, two.client
     sub = await system.account("Sub", below=system.master)
     apps = [await system.app(f"app{number}") for number in range(6)]
-    while len(await client.names(sub)) < 9:  # until the catalogue has them, at either worker
+    while len(await client.names(sub)) < 9:  # until the catalogue of both workers has them
         await asyncio.sleep(0.05)
     answers = await asyncio.gather(*(client.put(f"{sub.path}/{app}", sub, {}) for app in apps))
     statuses = dict(zip(apps, (answer.status for answer in answers), strict=True))

@@ -1,4 +1,4 @@
-"""Several workers: processes that share a port and see each other's writes."""
+"""Several workers: processes that share a port."""
 
 import asyncio
 import logging
@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from crossbar_appstore import serving, supervising
+from crossbar_appstore import serving
 from crossbar_appstore.datastore.freshness import WriteCounters
+from crossbar_appstore.serving import supervisor, worker
 from tests.datastore.fault_proxy import Fault, FaultProxy
 from tests.kit.service import Client
 from tests.kit.system import System
@@ -24,13 +25,13 @@ from tests.serving import stubborn
 from tests.serving.running import FRESH, PATIENCE, refused, running, settings, status
 
 
-async def test_a_killed_worker_is_replaced(kit_couchdb_url: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_supervisor_replaces_killed_worker(kit_couchdb_url: str, caplog: pytest.LogCaptureFixture) -> None:
     announced: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     chosen = settings(kit_couchdb_url, CROSSBAR_WORKERS="2")
     service = asyncio.create_task(serving.serve(chosen, announced.set_result))
     async with asyncio.timeout(PATIENCE):
         address = await announced
-        # Announced means that whoever asks is answered, whichever worker gets the connection.
+        # Once announced, every connection is answered, whichever worker accepts it.
         assert [await status(address) for _ in range(FRESH)] == [401] * FRESH
         first = {child.pid for child in multiprocessing.active_children()}
         assert len(first) == 2
@@ -49,7 +50,7 @@ async def test_a_killed_worker_is_replaced(kit_couchdb_url: str, caplog: pytest.
     await refused(address)
 
 
-async def test_a_supervisor_that_is_cancelled_ends_its_workers(kit_couchdb_url: str) -> None:
+async def test_supervisor_cancelled_ends_workers(kit_couchdb_url: str) -> None:
     announced: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     chosen = settings(kit_couchdb_url, CROSSBAR_WORKERS="2")
     service = asyncio.create_task(serving.serve(chosen, announced.set_result))
@@ -62,7 +63,7 @@ async def test_a_supervisor_that_is_cancelled_ends_its_workers(kit_couchdb_url: 
     assert multiprocessing.active_children() == []
 
 
-async def test_told_to_stop_before_it_is_up_it_stops(kit_couchdb_url: str) -> None:
+async def test_supervisor_stopped_before_ready_ends_workers(kit_couchdb_url: str) -> None:
     announced: list[str] = []
     service = asyncio.create_task(serving.serve(settings(kit_couchdb_url, CROSSBAR_WORKERS="2"), announced.append))
     async with asyncio.timeout(PATIENCE):
@@ -74,9 +75,11 @@ async def test_told_to_stop_before_it_is_up_it_stops(kit_couchdb_url: str) -> No
     assert multiprocessing.active_children() == []
 
 
-async def test_a_worker_that_does_not_stop_is_killed(kit_couchdb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervising, "worker_main", stubborn.worker_main)
-    monkeypatch.setattr(supervising, "DRAIN", -1.5)
+async def test_supervisor_kills_worker_that_does_not_stop(
+    kit_couchdb_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "worker_main", stubborn.worker_main)
+    monkeypatch.setattr(supervisor, "DRAIN", -1.5)
     announced: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     chosen = settings(kit_couchdb_url, CROSSBAR_WORKERS="2")
     service = asyncio.create_task(serving.serve(chosen, announced.set_result))
@@ -87,30 +90,28 @@ async def test_a_worker_that_does_not_stop_is_killed(kit_couchdb_url: str, monke
     assert multiprocessing.active_children() == []
 
 
-async def test_a_worker_whose_supervisor_is_gone_stops(kit_couchdb_url: str) -> None:
-    sentinel, supervisor = os.pipe()
+async def test_worker_stops_when_supervisor_ends(kit_couchdb_url: str) -> None:
+    sentinel, other_end = os.pipe()
     ready = asyncio.Event()
-    working = asyncio.create_task(serving.work(settings(kit_couchdb_url), 0, ready.set, supervisor=sentinel))
+    working = asyncio.create_task(worker.work(settings(kit_couchdb_url), 0, ready.set, supervisor=sentinel))
     async with asyncio.timeout(PATIENCE):
         await ready.wait()
         await asyncio.sleep(0.05)
         assert not working.done()
-        os.close(supervisor)  # which is what the end of the process does
+        os.close(other_end)  # as the end of the process does
         await working
     os.close(sentinel)
 
 
-def test_one_worker_is_served_without_what_several_need() -> None:
-    # Coverage, where it is measured, has imported some of it before.
+def test_serving_imports_no_multiprocessing_for_one_worker() -> None:
+    # Coverage may have imported some of these modules before.
     code = "import sys; before = set(sys.modules); import crossbar_appstore.serving; print(*set(sys.modules) - before)"
     imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "crossbar_appstore.application" in imported
     assert not {"multiprocessing", "rich", "click", "puremagic", "crossbar_appstore.maintenance"} & set(imported)
 
 
-async def test_requests_under_way_are_answered_before_the_workers_stop(
-    system: System, proxy: FaultProxy, tmp_path: Path
-) -> None:
+async def test_workers_finish_requests_before_they_stop(system: System, proxy: FaultProxy, tmp_path: Path) -> None:
     async with running(proxy.url, tmp_path / "log", CROSSBAR_WORKERS="2") as service:
         client = Client(system, service.address)
         sub = await system.account("Sub", below=system.master)
@@ -126,7 +127,7 @@ async def test_requests_under_way_are_answered_before_the_workers_stop(
         assert await service.process.wait() == 0
 
 
-async def test_a_killed_supervisor_leaves_no_worker(system: System, kit_couchdb_url: str, tmp_path: Path) -> None:
+async def test_workers_end_with_killed_supervisor(system: System, kit_couchdb_url: str, tmp_path: Path) -> None:
     async with running(kit_couchdb_url, tmp_path / "log", CROSSBAR_WORKERS="2") as service:
         assert await status(service.address) == 401
         service.process.kill()
@@ -136,7 +137,7 @@ async def test_a_killed_supervisor_leaves_no_worker(system: System, kit_couchdb_
 
 @pytest.fixture
 def root_logger() -> Iterator[None]:
-    """A worker sets up logging for its whole process."""
+    """Restores the root logger: ``worker_main`` sets up logging for the whole process."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
@@ -145,11 +146,11 @@ def root_logger() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("root_logger")
-def test_a_worker_tells_that_it_listens_and_stops_at_a_signal(kit_couchdb_url: str, tmp_path: Path) -> None:
+def test_worker_main_reports_ready_and_stops_at_signal(kit_couchdb_url: str, tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    WriteCounters.in_file(tmp_path / "board", 2)
+    WriteCounters.in_file(tmp_path / "counters", 2)
     told, tell = multiprocessing.Pipe(duplex=False)
     seen: list[int] = []
 
@@ -162,7 +163,8 @@ def test_a_worker_tells_that_it_listens_and_stops_at_a_signal(kit_couchdb_url: s
     asking = threading.Thread(target=ask)
     asking.start()
     chosen = settings(kit_couchdb_url, CROSSBAR_WORKERS="2")
-    supervising.worker_main(supervising.WorkerSeat(chosen, port, 1, tmp_path / "board", logging.WARNING), tell)
+    arguments = supervisor.WorkerArguments(chosen, port, 1, tmp_path / "counters", logging.WARNING)
+    supervisor.worker_main(arguments, tell)
     asking.join()
     assert seen == [1, 200]
     assert logging.getLogger().level == logging.WARNING

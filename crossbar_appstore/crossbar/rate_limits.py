@@ -1,34 +1,35 @@
-"""The token buckets that callers without a valid JWT draw from (`kz_buckets`, `kz_token_bucket`)."""
+"""Token buckets: they limit the rate of requests without a valid JWT (`kz_buckets`, `kz_token_bucket`)."""
 
 import math
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from cachetools import LRUCache
+
 from crossbar_appstore.crossbar.context import Context
 
-_MOST_BUCKETS: Final = 10_000
+_MAX_BUCKETS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bucket size in tokens, and how many tokens flow back a second."""
+    """Bucket size in tokens, and the tokens that are refilled a second."""
 
     size: float = 100.0
     refill: float = 10.0
 
 
 class Rates(Protocol):
-    """What the system's configuration says about buckets."""
+    """The rate limits of the system's configuration."""
 
     async def limits(self) -> Limits:
-        """How large buckets are, and how fast they fill."""
+        """The size of the buckets, and how fast they refill."""
         ...
 
     async def cost(self, context: Context, suggested: int) -> int:
-        """The tokens that a request costs, where its endpoint suggests so many."""
+        """The tokens that a request costs; ``suggested`` is what its endpoint asks for."""
         ...
 
 
@@ -38,28 +39,27 @@ class _Bucket:
     at: float
 
 
-class Throttle:
-    """A bounded set of token buckets, one a client address and account; forgotten buckets are full ones."""
+class RateLimiter:
+    """A bounded set of token buckets, one for each client address and account.
+
+    The least recently used buckets are dropped; a bucket that is not held is full.
+    """
 
     def __init__(self, limits: Limits = Limits(), clock: Callable[[], float] = time.monotonic) -> None:
         self.limits = limits
         self._clock = clock
-        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._buckets: LRUCache[str, _Bucket] = LRUCache(_MAX_BUCKETS)
 
     def level(self, name: str) -> int:
-        """Whole tokens left in a bucket."""
+        """The whole tokens left in a bucket."""
         bucket = self._buckets.get(name)
         return int(self.limits.size) if bucket is None else int(self._refilled(bucket))
 
     def consume(self, name: str, cost: int) -> int | None:
-        """Take ``cost`` tokens; None if they were there, else the seconds until they will be (at least 1)."""
+        """Take ``cost`` tokens; None if there were enough, else the whole seconds until there will be (at least 1)."""
         bucket = self._buckets.get(name)
         if bucket is None:
             bucket = self._buckets[name] = _Bucket(self.limits.size, self._clock())
-            if len(self._buckets) > _MOST_BUCKETS:
-                self._buckets.popitem(last=False)
-        else:
-            self._buckets.move_to_end(name)
         level = self._refilled(bucket)
         bucket.at = self._clock()
         if level < cost:

@@ -1,0 +1,177 @@
+"""The aiohttp side of the framework: one route for the API, and the middlewares around it."""
+
+import logging
+import time
+import zlib
+from collections.abc import Callable, Iterable
+from random import getrandbits
+from typing import Final
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+from multidict import istr
+
+from crossbar_appstore.crossbar.access_log import AccessLog, server_log, without_tokens
+from crossbar_appstore.crossbar.body import BODY_SECONDS, MAX_BODY
+from crossbar_appstore.crossbar.context import CONTEXT, Context
+from crossbar_appstore.crossbar.cors import cors
+from crossbar_appstore.crossbar.envelope import Envelope
+from crossbar_appstore.crossbar.errors import CrossbarError, Refusal, UnspecifiedFault
+from crossbar_appstore.crossbar.headers import JSON, Networks, client_address
+from crossbar_appstore.crossbar.negotiation import accepts_gzip
+from crossbar_appstore.crossbar.pipeline import Gatekeeper, Pipeline
+from crossbar_appstore.crossbar.rate_limits import RateLimiter, Rates
+from crossbar_appstore.crossbar.rendering import CSV, JAVASCRIPT, Renderer
+from crossbar_appstore.crossbar.resource import Resource
+
+ErrorMapping = Callable[[Exception], CrossbarError | None]
+
+_X_FORWARDED_FOR: Final = istr("X-Forwarded-For")
+_X_REQUEST_ID: Final = istr("X-Request-ID")
+_LONGEST_REQUEST_ID: Final = 256
+_COMPRESSED_TYPES: Final = frozenset({JSON, JAVASCRIPT, CSV})
+_COMPRESSED_OVER: Final = 300
+_GZIP_FORMAT: Final = 31
+
+log = logging.getLogger(__name__)
+
+
+def create_web_application(
+    resources: Iterable[Resource],
+    gatekeeper: Gatekeeper,
+    envelope: Envelope,
+    *,
+    map_error: ErrorMapping,
+    limiter: RateLimiter | None = None,
+    rates: Rates | None = None,
+    trusted_proxies: Networks = (),
+    access_log: float = 1.0,
+    body_seconds: float = BODY_SECONDS,
+) -> web.Application:
+    """An aiohttp application that serves the resources.
+
+    Args:
+        resources: the endpoints; each is found by its noun.
+        gatekeeper: authenticates and authorizes callers.
+        envelope: serializes the JSON of this node.
+        map_error: the Crossbar error for an exception of another package; None for an unexpected exception.
+        limiter: token buckets of callers without a valid JWT; with KAZOO's default limits if not given.
+        rates: configured limits and costs.
+        trusted_proxies: peers whose X-Forwarded-For is believed (`crossbar` reverse_proxies).
+        access_log: the share of requests to log, from 0 to 1.
+        body_seconds: the time limit for receiving a body.
+    """
+    limiter = RateLimiter() if limiter is None else limiter
+    renderer = Renderer(envelope, limiter)
+    by_noun = {resource.noun: resource for resource in resources}
+    pipeline = Pipeline(by_noun, gatekeeper, limiter, renderer, rates=rates, body_seconds=body_seconds)
+
+    async def handle(request: web.Request) -> web.Response:
+        return await pipeline.run(request, request[CONTEXT])
+
+    # The first middleware is the outermost.
+    middlewares = (
+        request_context(AccessLog(access_log), trusted_proxies),
+        compression,
+        cors,
+        error_envelopes(renderer, map_error),
+    )
+    # These win over the arguments of whatever runner is used: aiohttp's access log would hold query strings and with
+    # them tokens, and Crossbar does not decompress bodies.
+    handler_args = {"access_log": None, "auto_decompress": False, "logger": server_log}
+    application = web.Application(middlewares=middlewares, client_max_size=MAX_BODY, handler_args=handler_args)
+    application.router.add_route("*", "/{path:(?s:.*)}", handle, expect_handler=_no_continue)
+    application[RESOURCES] = tuple(by_noun.values())
+    return application
+
+
+RESOURCES: Final = web.AppKey("resources", tuple[Resource, ...])
+"""The endpoints of an application."""
+
+
+async def _no_continue(request: web.Request) -> None:
+    """Leave ``Expect: 100-continue`` to the pipeline, which asks for the body only if it is needed."""
+
+
+def request_context(access_log: AccessLog, trusted_proxies: Networks) -> Middleware:
+    """The middleware that gives a request its context, with its id and the client's address, and logs it."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        begun = time.perf_counter()
+        headers = request.headers
+        client_ip = request.remote or ""
+        if _X_FORWARDED_FOR in headers:
+            client_ip = client_address(client_ip, headers.getall(_X_FORWARDED_FOR), trusted_proxies)
+        request_id = _request_id(headers.get(_X_REQUEST_ID))
+        path = request.rel_url.raw_path
+        context = request[CONTEXT] = Context(request_id, request.method, path, headers, {}, client_ip)
+        response = await handler(request)
+        if access_log.is_due(response.status):
+            access_log.write(context, response.status, response.content_length or 0, time.perf_counter() - begun)
+        return response
+
+    return middleware
+
+
+@web.middleware
+async def compression(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Compress long JSON and CSV with gzip if the client accepts it (`cowboy_compress_h`)."""
+    response = await handler(request)
+    accept_encoding = request.headers.get(hdrs.ACCEPT_ENCODING)
+    if (
+        accept_encoding is not None
+        and isinstance(response, web.Response)
+        and isinstance(response.body, bytes)
+        and len(response.body) > _COMPRESSED_OVER
+        and response.headers.get(hdrs.CONTENT_TYPE) in _COMPRESSED_TYPES
+        and accepts_gzip(accept_encoding)
+    ):
+        response.body = zlib.compress(response.body, level=1, wbits=_GZIP_FORMAT)
+        response.headers[hdrs.CONTENT_ENCODING] = "gzip"
+    return response
+
+
+def error_envelopes(renderer: Renderer, map_error: ErrorMapping) -> Middleware:
+    """The middleware that turns exceptions into responses: Crossbar's errors, mapped errors, and 500 for others."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except CrossbarError as error:
+            refused = error
+        except web.HTTPException as error:
+            # aiohttp's router found no route: the request target is no path.
+            refused = Refusal(error.status, error.reason.lower())
+        except Exception as error:  # noqa: BLE001 - every request is answered with an envelope
+            refused = _mapped(request[CONTEXT], error, map_error)
+        context = request[CONTEXT]
+        try:
+            return renderer.error(context, refused)
+        except ValueError as error:  # The data of the error is no JSON.
+            return renderer.error(context, _unexpected(context, error))
+
+    return middleware
+
+
+def _mapped(context: Context, error: Exception, map_error: ErrorMapping) -> CrossbarError:
+    mapped = map_error(error)
+    if mapped is None:
+        return _unexpected(context, error)
+    reason = f"{type(error).__name__}: {error}"
+    log.warning("refused", extra={"request_id": context.request_id, "code": mapped.code, "reason": reason})
+    return mapped
+
+
+def _unexpected(context: Context, error: Exception) -> CrossbarError:
+    path = without_tokens(context.path)
+    log.error("unhandled exception", exc_info=error, extra={"request_id": context.request_id, "path": path})
+    return UnspecifiedFault()
+
+
+def _request_id(given: str | None) -> str:
+    """The client's request id, if it can be echoed; else a new one."""
+    if given and len(given) <= _LONGEST_REQUEST_ID and given.isascii() and given.isprintable():
+        return given
+    return f"{getrandbits(128):032x}"

@@ -1,0 +1,217 @@
+"""Request headers and query strings: addresses, tokens, media types, ranges and file names."""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Final
+from urllib.parse import quote, unquote_to_bytes
+
+from crossbar_appstore.crossbar.context import BASIC, BEARER, UNKNOWN, X_AUTH_TOKEN, Context
+from crossbar_appstore.crossbar.errors import Refusal
+
+Networks = tuple[IPv4Network | IPv6Network, ...]
+
+TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
+# Possessive quantifiers, so that no header can make the match backtrack for long.
+_PARAMETERS: Final = rf"(?:[ \t]*+;[ \t]*+(?:{TOKEN}=(?:{TOKEN}|{QUOTED}))?+)*+[ \t]*+\Z"
+_PARAMETER: Final = re.compile(rf"[ \t]*;[ \t]*(?:({TOKEN})=({TOKEN}|{QUOTED}))?")
+_CONTENT_TYPE: Final = re.compile(rf"({TOKEN}/{TOKEN})({_PARAMETERS})")
+_ESCAPED: Final = re.compile(r"\\(.)")
+_PLAIN_NAME: Final = re.compile(rf"{TOKEN}\Z")
+_BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+# Eighteen digits exceed the length of any file.
+_RANGE: Final = re.compile(
+    r"[ \t]*bytes=(?:0*([0-9]{1,18})-(?:0*([0-9]{1,18}))?|-0*([0-9]{1,18}))[ \t]*\Z", re.IGNORECASE
+)
+
+JSON: Final = "application/json"
+JSON_TYPES: Final = (JSON, "application/x-json")
+FORM: Final = "application/x-www-form-urlencoded"
+BASE64_TYPES: Final = frozenset({"application/base64", "application/x-base64"})
+
+
+class MalformedQuery(ValueError):
+    """A percent sign that escapes nothing, a value without a name, or too many pairs."""
+
+
+class RangeNotSatisfiable(Exception):
+    """The range begins beyond the end of the file."""
+
+
+# Media types
+
+
+@lru_cache(maxsize=256)
+def parse_content_type(header: str) -> tuple[str, str]:
+    """Split a Content-Type header into its media type in lower case and its raw parameters (RFC 9110 §8.3).
+
+    Raises:
+        Refusal: 400, the header is malformed.
+    """
+    found = _CONTENT_TYPE.match(header)
+    if not found:
+        raise Refusal(400, "malformed content-type header")
+    return found[1].lower(), found[2]
+
+
+def parameter(raw: str, name: str) -> str | None:
+    """The value of the parameter ``name`` in what follows a type: ``; charset=utf-8; boundary="x"``."""
+    for key, value in _PARAMETER.findall(raw):
+        if key.lower() == name:
+            return _ESCAPED.sub(r"\1", value[1:-1]) if value.startswith('"') else value
+    return None
+
+
+# Query strings and forms (`cow_qs:parse_qs/1`)
+
+
+def decode(text: str) -> str:
+    """Undo percent-encoding; bytes that are no UTF-8 become replacement characters.
+
+    Raises:
+        MalformedQuery: a percent sign without two hexadecimal digits.
+    """
+    if "%" not in text:
+        return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    if _BAD_ESCAPE.search(text):
+        raise MalformedQuery(text)
+    return unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
+
+
+def parse_pairs(raw: str, limit: int | None = None) -> list[tuple[str, str | None]]:
+    """The (name, value) pairs of a query string in their order; None for a name without ``=``.
+
+    Raises:
+        MalformedQuery: it cannot be decoded, a value has no name, or there are more than ``limit`` pairs.
+    """
+    if limit is not None and raw.count("&") >= limit:
+        raise MalformedQuery("too many pairs")
+    pairs: list[tuple[str, str | None]] = []
+    for item in raw.replace("+", " ").split("&"):
+        if not item:
+            continue
+        name, separator, value = item.partition("=")
+        if not name:
+            raise MalformedQuery(item)
+        pairs.append((decode(name), decode(value) if separator else None))
+    return pairs
+
+
+def parse_query(raw: str) -> dict[str, str]:
+    """Parse a query string; of equal names the first counts, a name without a value has an empty one.
+
+    Raises:
+        MalformedQuery: it cannot be decoded, or a value has no name.
+    """
+    query: dict[str, str] = {}
+    for name, value in parse_pairs(raw):
+        query.setdefault(name, value or "")
+    return query
+
+
+# Who is calling
+
+
+def find_token(context: Context) -> tuple[str, str] | tuple[None, None]:
+    """The token of a request and its scheme (`api_util:get_auth_token/2`).
+
+    The first place that has one wins: X-Auth-Token, then ``auth_token`` in data, query string and envelope, then
+    Authorization, then ``authorization`` in the same three.
+    """
+    token = context.headers.get("X-Auth-Token")
+    if token is None:
+        token = context.req_value("auth_token")
+    if isinstance(token, str):
+        return _printable(token), X_AUTH_TOKEN
+    authorization = context.headers.get("Authorization")
+    if authorization is None:
+        authorization = context.req_value("authorization")
+    if not isinstance(authorization, str):
+        return None, None
+    authorization = _printable(authorization)
+    if authorization.startswith("Basic "):
+        return authorization[6:], BASIC
+    if authorization.startswith("Bearer "):
+        return authorization[7:], BEARER
+    return authorization, UNKNOWN
+
+
+def _printable(token: str) -> str:
+    # The reply repeats the token in JSON, which cannot hold bytes that are no UTF-8.
+    return token if token.isascii() else token.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
+    """The first address that is no trusted proxy, from the nearest hop outwards (`api_resource:get_client_ip/1`).
+
+    Args:
+        peer: the other end of the connection.
+        forwarded: the X-Forwarded-For headers; only what trusted proxies wrote is believed.
+        trusted: the networks of the proxies (`crossbar` reverse_proxies).
+    """
+    address = peer
+    for hop in reversed(",".join(forwarded).split(",")):
+        if not _is_in(address, trusted) or not _is_address(hop.strip()):
+            break
+        address = hop.strip()
+    return address
+
+
+@lru_cache(maxsize=256)
+def _is_in(address: str, networks: Networks) -> bool:
+    return _is_address(address) and any(ip_address(address) in network for network in networks)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+# Downloads
+
+
+def parse_range(header: str, length: int) -> tuple[int, int] | None:
+    """First and last byte that a Range header asks of ``length`` bytes; None if the whole file is the answer.
+
+    Several ranges, other units and malformed headers are answered with the whole file (RFC 9110 §14, deviation D18).
+
+    Raises:
+        RangeNotSatisfiable: 416.
+    """
+    found = _RANGE.match(header)
+    if not found:
+        return None
+    first, last, suffix = (None if digits is None else int(digits) for digits in found.groups())
+    if first is None:
+        if not suffix or not length:
+            raise RangeNotSatisfiable
+        return max(0, length - suffix), length - 1
+    if last is not None and last < first:
+        return None
+    if first >= length:
+        raise RangeNotSatisfiable
+    return first, length - 1 if last is None else min(last, length - 1)
+
+
+@lru_cache(maxsize=256)
+def attachment(file_name: str, *, quoted: bool = True) -> str:
+    """The Content-Disposition of a download (RFC 6266).
+
+    Folders in front of the name and control characters are left out. Names that are not ASCII are given twice, with
+    question marks and percent-encoded.
+
+    Args:
+        file_name: the suggested name.
+        quoted: whether to quote a plain name, too; Crossbar quotes CSV names and leaves pictures bare.
+    """
+    name = "".join(char for char in file_name.rpartition("/")[2] if char.isprintable())
+    if _PLAIN_NAME.match(name) and not quoted:
+        return f"attachment; filename={name}"
+    ascii_name = name.encode("ascii", "replace").decode().replace("\\", "\\\\").replace('"', '\\"')
+    header = f'attachment; filename="{ascii_name}"'
+    return header if name.isascii() else f"{header}; filename*=UTF-8''{quote(name, safe='')}"

@@ -1,0 +1,274 @@
+"""The pipeline: the checks that a request passes, in the order in which Crossbar makes them.
+
+Checks run in this order; the first failure decides the response (`api_resource`, `cowboy_rest`):
+
+ 1. version of the API        6. account in the path          11. ``validate`` of the resource
+ 2. query string and body     7. authentication, rate limit   12. preconditions
+ 3. known method              8. authorization                13. Content-Type
+ 4. JSON Web Token            9. Accept                       14. ``put``, ``post``, ``patch`` or ``delete``
+ 5. path and allowed method  10. Accept-Language              15. the reply
+
+Preflights are answered before all of them.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, Protocol
+
+from aiohttp import hdrs, web
+
+from crossbar_appstore.crossbar import negotiation, preconditions
+from crossbar_appstore.crossbar.body import BODY_SECONDS, parse_body, receive_body
+from crossbar_appstore.crossbar.context import Context, Noun
+from crossbar_appstore.crossbar.cors import ALL_METHODS, is_preflight
+from crossbar_appstore.crossbar.errors import (
+    AuthenticationRequired,
+    CrossbarError,
+    ExpiredToken,
+    Forbidden,
+    Gone,
+    MethodNotAllowed,
+    NotFound,
+    Refusal,
+    TooManyRequests,
+)
+from crossbar_appstore.crossbar.headers import MalformedQuery, find_token, parse_query
+from crossbar_appstore.crossbar.paths import ApiPath, PathParser
+from crossbar_appstore.crossbar.rate_limits import RateLimiter, Rates
+from crossbar_appstore.crossbar.rendering import Renderer, style_of
+from crossbar_appstore.crossbar.resource import Resource
+
+_KNOWN_METHODS: Final = frozenset(ALL_METHODS)
+_METHODS_WITH_BODY: Final = frozenset({"PUT", "POST", "PATCH"})
+_ACCOUNT_ID_BYTES: Final = 32
+_NOWHERE: Final = ApiPath("v2", ())
+_NO_RESOURCE: Final = Resource()
+"""Stands for the resource if the path names no endpoint: only authenticated callers are told 404."""
+
+
+class Gatekeeper(Protocol):
+    """Authentication, accounts and authorization; each method is called at its place in the pipeline."""
+
+    async def early(self, context: Context) -> None:
+        """Verify a JWT in ``context.auth_token`` and set ``context.identity`` if it is valid.
+
+        Raises:
+            ExpiredToken: correctly signed, but expired.
+            ValidationError: the trial of the token's account has ended.
+        """
+
+    async def account(self, context: Context) -> None:
+        """Load the account ``context.account_id`` (32 characters) into ``context.account``.
+
+        Raises:
+            BadIdentifier: no such account.
+            DatastoreUnreachable: it cannot be read and is not cached.
+        """
+
+    async def authenticate(self, context: Context) -> None:
+        """Try the schemes that are no JWT (Basic, Bearer) and set ``context.identity`` if the credentials are valid.
+
+        Raises:
+            ExpiredToken: a Bearer token has expired; other invalid ones leave the caller unknown.
+            ValidationError: the trial of the account has ended.
+        """
+
+    async def authorize(self, context: Context) -> bool:
+        """Whether the account hierarchy and the token restrictions let the caller address the account in the path.
+
+        ``context.nouns`` is empty if the path names no endpoint.
+
+        Raises:
+            Forbidden: the account's token restrictions deny it.
+        """
+
+
+class Pipeline:
+    """Answers requests to the registered resources.
+
+    Args:
+        resources: noun → resource.
+        gatekeeper: authenticates and authorizes callers.
+        limiter: token buckets of callers without a valid JWT.
+        renderer: makes the responses.
+        rates: configured bucket sizes and costs; without them those of the limiter and of the resources apply.
+        body_seconds: the time limit for receiving a body.
+    """
+
+    def __init__(
+        self,
+        resources: Mapping[str, Resource],
+        gatekeeper: Gatekeeper,
+        limiter: RateLimiter,
+        renderer: Renderer,
+        *,
+        rates: Rates | None = None,
+        body_seconds: float = BODY_SECONDS,
+    ) -> None:
+        self._resources = resources
+        self._paths = PathParser({noun: resource.greedy for noun, resource in resources.items()})
+        self._gatekeeper = gatekeeper
+        self._limiter = limiter
+        self._renderer = renderer
+        self._rates = rates
+        self._body_seconds = body_seconds
+
+    async def run(self, request: web.Request, context: Context) -> web.Response:
+        """Answer a request.
+
+        Raises:
+            CrossbarError: it is refused.
+            Exception: whatever the resource or the gatekeeper raise.
+        """
+        path = self._parse_path(context)
+        if path is None:
+            return self._renderer.banner()
+        resource = _NO_RESOURCE
+        if path.nouns:
+            noun = path.nouns[-1]
+            resource = self._resources[noun.name].part(*noun.params)
+        if is_preflight(context.method, context.headers):
+            if path.nouns:
+                context.allowed_methods = tuple(resource.allowed_methods(*path.nouns[-1].params) or ())
+            return self._renderer.preflight(context)
+        if path.version == "v1":  # 1
+            raise Gone
+        await self._read(request, context)  # 2
+        if context.method not in _KNOWN_METHODS:  # 3
+            raise Refusal(501, "not implemented")
+        await self._admit(context, path, resource)  # 4 to 8
+        return await self._answer(context, resource)  # 9 to 15
+
+    def _parse_path(self, context: Context) -> ApiPath | None:
+        try:
+            return self._paths.parse(context.path)
+        except MalformedQuery as error:
+            if is_preflight(context.method, context.headers):
+                return _NOWHERE
+            raise Refusal(400, "malformed request target") from error
+
+    async def _read(self, request: web.Request, context: Context) -> None:
+        """Step 2: the query string and the body into the context."""
+        query = request.rel_url.raw_query_string
+        if query:
+            try:
+                context.query = parse_query(query)
+            except MalformedQuery as error:
+                raise Refusal(400, "malformed query string") from error
+        body = await receive_body(request, self._body_seconds) if request.body_exists else b""
+        content_type = context.headers.get(hdrs.CONTENT_TYPE)
+        if body or content_type is not None:
+            file_name = context.query.get("filename") or context.headers.get("X-File-Name")
+            parsed = parse_body(content_type, body, file_name)
+            context.content_type, context.envelope = parsed.content_type, parsed.envelope
+            context.data, context.files = parsed.data, parsed.files
+        context.style = style_of(context)
+
+    async def _admit(self, context: Context, path: ApiPath, resource: Resource) -> None:
+        """Steps 4 to 8: whether the caller may make this request."""
+        context.nouns, context.verb = path.nouns, context.method
+        context.auth_token, context.auth_scheme = find_token(context)
+        await self._identify(self._gatekeeper.early, context, resource)
+        if path.alias:
+            context.nouns = _own_account(context)
+        if path.nouns:
+            _check_method(context, resource)
+        await self._load_account(context)
+        if not context.authenticated:
+            await self._authenticate(context, resource)
+        permitted = await self._gatekeeper.authorize(context)
+        if not path.nouns:
+            raise NotFound
+        if not (await resource.authorize(context) or permitted):
+            raise Forbidden
+
+    async def _identify(
+        self, check: Callable[[Context], Awaitable[None]], context: Context, resource: Resource
+    ) -> None:
+        """Check the caller's token; on a public picture an unusable token counts as none (deviation D17)."""
+        try:
+            await check(context)
+        except Exception:
+            if context.method != "GET" or not await resource.authenticate(context):
+                raise
+
+    async def _load_account(self, context: Context) -> None:
+        """Step 6: the account in the path, the last one if there are several."""
+        noun = _account_noun(context.nouns)
+        if noun is None:
+            return
+        account_id = noun.params[0]
+        if len(account_id.encode()) != _ACCOUNT_ID_BYTES:
+            text = f"invalid account_id '{account_id}'" if account_id else "missing account_id"
+            raise CrossbarError(404, "bad identifier", {"message": text})
+        # One unknown token after the account id is ignored, as in Crossbar.
+        if len(noun.params) > 2 and noun is not context.nouns[-1]:
+            raise NotFound
+        context.account_id = account_id
+        await self._gatekeeper.account(context)
+
+    async def _authenticate(self, context: Context, resource: Resource) -> None:
+        """Step 7: callers without a valid JWT pay from their bucket, then other schemes are tried."""
+        context.consumed = resource.rate_cost(context)
+        if self._rates is not None:
+            self._limiter.limits = await self._rates.limits()
+            context.consumed = await self._rates.cost(context, context.consumed)
+        wait = self._limiter.consume(context.bucket, context.consumed)
+        if wait is not None:
+            raise TooManyRequests(wait)
+        await self._identify(self._gatekeeper.authenticate, context, resource)
+        if not (context.authenticated or await resource.authenticate(context)):
+            raise AuthenticationRequired
+
+    async def _answer(self, context: Context, resource: Resource) -> web.Response:
+        """Steps 9 to 15."""
+        headers, verb, params = context.headers, context.verb, context.nouns[-1].params
+        offered = await resource.content_types_provided(context, *params)
+        media_type = negotiation.choose_media_type(headers.get(hdrs.ACCEPT), tuple(offered))
+        language = negotiation.choose_language(headers.get(hdrs.ACCEPT_LANGUAGE))
+        for noun in context.nouns[:-1]:
+            await self._resources[noun.name].resource_exists(context, *noun.params)
+        await resource.validate(context, *params)
+        if preconditions.check(context, exists=verb != "PUT"):
+            return self._renderer.not_modified(context, language)
+        if context.method in _METHODS_WITH_BODY and hdrs.CONTENT_TYPE in headers:
+            accepted = await resource.content_types_accepted(context, *params)
+            if context.content_type not in accepted:
+                raise Refusal(415, "unsupported media type")
+        if verb != "GET":
+            await getattr(resource, verb.lower())(context, *params)
+        return await self._renderer.success(context, media_type, language)
+
+
+def _account_noun(nouns: Sequence[Noun]) -> Noun | None:
+    for noun in reversed(nouns):
+        if noun.name == "accounts":
+            return noun if noun.params else None
+    return None
+
+
+def _own_account(context: Context) -> tuple[Noun, ...]:
+    """The nouns of ``/v2/account/…`` with the id of the caller's account, which needs a JWT."""
+    account_id = getattr(context.identity, "account_id", None)
+    if not isinstance(account_id, str):
+        raise ExpiredToken
+    first, *rest = context.nouns
+    return (Noun(first.name, (account_id, *first.params[1:])), *rest)
+
+
+def _check_method(context: Context, resource: Resource) -> None:
+    """Step 5: whether the path exists, then the effective verb, then the method that carries it."""
+    allowed = resource.allowed_methods(*context.resource.params)
+    context.allowed_methods = methods = tuple(allowed or ())
+    if not methods:
+        raise NotFound
+    method, verb = context.method, context.req_value("verb")
+    if verb is not None:
+        context.verb = verb.upper() if isinstance(verb, str) else ""
+        if method == "POST" and context.verb != "POST":
+            others = tuple(each for each in methods if each != "POST")
+            context.allowed_methods = methods = ("POST", *methods) if context.verb in methods else others
+        elif context.verb not in (method, "GET"):
+            # Only POST tunnels (deviation D3), so that GET stays safe.
+            raise MethodNotAllowed
+    if context.verb not in methods or method not in methods or context.verb == "OPTIONS":
+        raise MethodNotAllowed

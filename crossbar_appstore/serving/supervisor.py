@@ -1,0 +1,114 @@
+"""The supervisor of several workers: processes that share the port and the write counters."""
+
+import asyncio
+import contextlib
+import logging
+import multiprocessing
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Final
+
+from crossbar_appstore.datastore.freshness import WriteCounters
+from crossbar_appstore.logs import set_up_logging
+from crossbar_appstore.serving.worker import DRAIN, readable, run, stop_signal, work
+from crossbar_appstore.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_REPLACE_PAUSE: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerArguments:
+    """The arguments of a worker process: ``number`` is its column of the write counters in the file ``counters``."""
+
+    settings: Settings
+    port: int
+    number: int
+    counters: Path
+    log_level: int
+
+
+async def supervise(settings: Settings, port: int, ready: Callable[[], None]) -> None:
+    """Keep ``settings.workers`` processes running until SIGINT or SIGTERM; one that ends is replaced.
+
+    Args:
+        settings: of the service.
+        port: reserved for all workers.
+        ready: called once every worker answers requests.
+    """
+    stop = stop_signal()
+    with tempfile.TemporaryDirectory(prefix="crossbar-appstore-") as directory:
+        counters, level = Path(directory) / "write-counters", logging.getLogger().getEffectiveLevel()
+        WriteCounters.in_file(counters, settings.workers)
+        up = [asyncio.Event() for _ in range(settings.workers)]
+        announcing = asyncio.create_task(_announce(up, ready))
+        try:
+            # If one task fails, the group ends the others, so that no worker process is left behind.
+            async with asyncio.TaskGroup() as keepers:
+                for number, event in enumerate(up):
+                    arguments = WorkerArguments(settings, port, number, counters, level)
+                    keepers.create_task(_keep_running(arguments, stop, event))
+        finally:
+            announcing.cancel()
+
+
+async def _announce(up: Iterable[asyncio.Event], ready: Callable[[], None]) -> None:
+    for event in up:
+        await event.wait()
+    ready()
+
+
+async def _keep_running(arguments: WorkerArguments, stop: asyncio.Event, up: asyncio.Event) -> None:
+    while not stop.is_set():
+        exit_code = await _run_worker(arguments, stop, up)
+        if not stop.is_set():
+            log.error("worker died", extra={"worker": arguments.number, "exit_code": exit_code})
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _REPLACE_PAUSE)
+
+
+async def _run_worker(arguments: WorkerArguments, stop: asyncio.Event, up: asyncio.Event) -> int | None:
+    """Run one process until it ends, by itself or because of ``stop``; its exit code."""
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=worker_main, args=(arguments, sender), name=f"worker-{arguments.number}")
+    process.start()
+    sender.close()
+    died = asyncio.create_task(readable(process.sentinel))
+    stopping = asyncio.create_task(stop.wait())
+    listening = asyncio.create_task(_note_listening(receiver, arguments.number, up))
+    try:
+        await asyncio.wait([died, stopping], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        listening.cancel()
+        process.terminate()
+        # The worker drains its requests; one that takes longer is killed.
+        if not (await asyncio.wait([died], timeout=DRAIN + 2))[0]:
+            process.kill()
+            await died
+        process.join()
+        receiver.close()
+    return process.exitcode
+
+
+async def _note_listening(receiver: Connection, number: int, up: asyncio.Event) -> None:
+    """Set the event when the worker reports that it listens; never, if it ends without."""
+    await readable(receiver.fileno())
+    with contextlib.suppress(EOFError):
+        receiver.recv()
+        log.info("worker ready", extra={"worker": number})
+        up.set()
+
+
+def worker_main(arguments: WorkerArguments, sender: Connection) -> None:
+    """The main function of a worker process; it sends its number once it listens."""
+    set_up_logging(arguments.log_level)
+    counters = WriteCounters.in_file(arguments.counters, arguments.settings.workers).for_worker(arguments.number)
+    parent = multiprocessing.parent_process()
+    supervisor = None if parent is None else parent.sentinel
+    run(work(arguments.settings, arguments.port, lambda: sender.send(arguments.number), counters, supervisor))

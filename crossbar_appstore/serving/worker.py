@@ -1,0 +1,114 @@
+"""One worker: aiohttp's ordinary runner on a socket that other workers may share."""
+
+import asyncio
+import gc
+import importlib
+import signal
+import socket
+from collections.abc import Callable, Coroutine
+from typing import Final
+
+from aiohttp import web
+
+from crossbar_appstore.application import create_application
+from crossbar_appstore.datastore.freshness import WriteCounters
+from crossbar_appstore.settings import Settings
+
+DRAIN: Final = 10.0
+"""Seconds that requests in progress have to finish when a worker stops."""
+KEEPALIVE: Final = 120.0
+"""Seconds that an idle connection is kept open."""
+_BACKLOG: Final = 1024
+_STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+async def work(
+    settings: Settings,
+    port: int,
+    ready: Callable[[], None],
+    counters: WriteCounters | None = None,
+    supervisor: int | None = None,
+) -> None:
+    """Answer requests until SIGINT or SIGTERM, then let the requests in progress finish.
+
+    Args:
+        settings: of the service.
+        port: reserved for all workers.
+        ready: called once requests are answered.
+        counters: the write counters that the workers share.
+        supervisor: a file descriptor that becomes readable when the parent process ends, which stops the worker: a
+            killed supervisor sends no signal, and its workers must not keep the port.
+    """
+    stop = stop_signal()
+    watching = [] if supervisor is None else [asyncio.create_task(_stop_with(supervisor, stop))]
+    application = create_application(settings, counters)
+    runner = web.AppRunner(application, keepalive_timeout=KEEPALIVE, shutdown_timeout=DRAIN)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, bound_socket(settings.host, port), backlog=_BACKLOG).start()
+        # Objects that exist now live as long as the process; to scan them for garbage would delay requests.
+        gc.freeze()
+        ready()
+        await stop.wait()
+    finally:
+        for task in watching:
+            task.cancel()
+        await runner.cleanup()
+
+
+def bound_socket(host: str, port: int, *, shared: bool = True) -> socket.socket:
+    """A TCP socket bound to an address, whose port other sockets of this user may share.
+
+    Raises:
+        OSError: the address cannot be bound.
+    """
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+async def _stop_with(supervisor: int, stop: asyncio.Event) -> None:
+    await readable(supervisor)
+    stop.set()
+
+
+def stop_signal() -> asyncio.Event:
+    """An event that SIGINT and SIGTERM set from now on."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in _STOP_SIGNALS:
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def readable(descriptor: int) -> None:
+    """Wait until a file descriptor is readable, as the sentinel of a process is once it has ended."""
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(descriptor, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(descriptor)
+
+
+def run(work: Coroutine[None, None, None]) -> None:
+    """Run a coroutine to its end, on uvloop if it is installed."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(work)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        uvloop = importlib.import_module("uvloop")
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
