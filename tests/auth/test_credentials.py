@@ -65,7 +65,7 @@ def hashes(account: Account) -> tuple[Credentials, Credentials]:
     return Credentials(user["pvt_md5_auth"]), Credentials(user["pvt_sha1_auth"], SHA)
 
 
-async def test_accounts_by_name_compares_letters_and_digits(directory: Directory, system: System, sub: Account) -> None:
+async def test_accounts_by_name_compares_letters_and_digits(directory: Directory, sub: Account) -> None:
     assert await directory.accounts_by_name(sub.name) == [sub.id]
     assert await directory.accounts_by_name(f" {sub.name.upper()}!-") == [sub.id]
     assert await directory.accounts_by_name(f"nobody {sub.name}") == []
@@ -79,7 +79,7 @@ async def test_accounts_by_name_finds_all_accounts_of_a_name(
     assert sorted(await directory.accounts_by_name(sub.name)) == sorted([sub.id, other.id])
 
 
-async def test_accounts_by_realm_compares_in_lower_case(directory: Directory, system: System, sub: Account) -> None:
+async def test_accounts_by_realm_compares_in_lower_case(directory: Directory, sub: Account) -> None:
     assert await directory.accounts_by_realm(sub.document["realm"].upper()) == [sub.id]
     assert await directory.accounts_by_realm(sub.document["realm"][:-1]) == []
 

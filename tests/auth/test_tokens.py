@@ -177,8 +177,8 @@ async def test_claims_are_accepted_without_typ_in_the_header(parts: AuthParts, s
 
 async def test_claims_in_padded_segments_are_accepted(parts: AuthParts, system: System, sub: Account) -> None:
     head = {"alg": "RS256", "typ": "JWT", "kid": system.key_id}
-    parts_of_it = [base64.urlsafe_b64encode(json.dumps(part).encode()) for part in (head, system.claims(sub.admin))]
-    signed = b".".join(parts_of_it)
+    segments = [base64.urlsafe_b64encode(json.dumps(part).encode()) for part in (head, system.claims(sub.admin))]
+    signed = b".".join(segments)
     signature = base64.urlsafe_b64encode(system.key.sign(signed, PKCS1v15(), SHA256()))
     assert await parts.tokens.claims(b".".join((signed, signature)).decode())
 
