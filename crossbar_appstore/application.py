@@ -8,16 +8,13 @@ from typing import Final
 from aiohttp import web
 
 from crossbar_appstore import __version__
-from crossbar_appstore.auth.basic import BasicScheme
-from crossbar_appstore.auth.credentials import Directory
-from crossbar_appstore.auth.documents import Documents
+from crossbar_appstore.auth.credentials import BasicScheme, Directory
+from crossbar_appstore.auth.documents import AuthDocuments
 from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
 from crossbar_appstore.auth.keys import KeyRing
-from crossbar_appstore.auth.login import Login
-from crossbar_appstore.auth.login_policy import LoginPolicies
-from crossbar_appstore.auth.login_reply import LoginReply
-from crossbar_appstore.auth.restriction_check import RestrictionCheck
-from crossbar_appstore.auth.settings import Settings as AuthSettings
+from crossbar_appstore.auth.login import Login, LoginReply
+from crossbar_appstore.auth.restrictions import RestrictionCheck
+from crossbar_appstore.auth.settings import AuthSettings
 from crossbar_appstore.auth.tokens import Tokens
 from crossbar_appstore.crossbar.application import create_web_application
 from crossbar_appstore.crossbar.envelope import Envelope
@@ -62,8 +59,8 @@ def create_application(settings: Settings, counters: WriteCounters | None = None
     """
     address = settings.require_couchdb()
     store = Datastore(Couch(address.url, user=address.user, password=address.password), counters=counters)
-    documents = Documents(store)
-    config = AuthSettings(documents, store.config)
+    documents = AuthDocuments(store)
+    config = AuthSettings(documents)
     tokens = Tokens(documents, config, KeyRing(documents))
     directory = Directory(store.couch)
     gatekeeper = AuthGatekeeper(
@@ -75,7 +72,7 @@ def create_application(settings: Settings, counters: WriteCounters | None = None
     )
     apps = AppStore(store)
     reply = LoginReply(documents, config, apps.login_apps)
-    login = Login(documents, directory, LoginPolicies(documents, config), tokens, reply)
+    login = Login(documents, directory, config, tokens, reply)
     pictures = Pictures(store)
     application = create_web_application(
         [

@@ -1,6 +1,6 @@
-"""What a system of its own needs before anybody can log in: a signing key, a secret, a cluster id.
+"""Creates what a standalone system needs before the first login: a signing key, a server secret, a cluster id.
 
-Only for systems that stand alone: beside KAZOO all of this exists and is KAZOO's to make.
+Beside KAZOO these exist already and are only read.
 """
 
 import asyncio
@@ -15,16 +15,15 @@ from crossbar_appstore.kazoo.accounts import config_document, new_secret
 from crossbar_appstore.kazoo.ids import new_id
 from crossbar_appstore.kazoo.time import gregorian_seconds
 
-from . import rsa_keys
-from .documents import SYSTEM_AUTH
-from .keys import ATTACHMENT
-from .tokens import AUTH_CATEGORY, SERVER_SECRET, SYSTEM_CONFIG, SYSTEM_KEY
+from . import keys
+from .documents import SYSTEM_AUTH, SYSTEM_CONFIG
+from .tokens import AUTH_CATEGORY, SERVER_SECRET, SYSTEM_KEY
 
 _ATTEMPTS: Final = 5
 
 
 async def ensure_system_auth(couch: Couch) -> str:
-    """Make the system's key and secret where they are missing; what exists is never changed.
+    """Create the system's key, secret and cluster id where they are missing; existing ones are never changed.
 
     Safe to repeat, and to run twice at the same time.
 
@@ -32,7 +31,7 @@ async def ensure_system_auth(couch: Couch) -> str:
         The id of the system's key.
 
     Raises:
-        DatastoreError: CouchDB would not have it.
+        DatastoreError: CouchDB cannot be read or written.
     """
     for database in (SYSTEM_CONFIG, SYSTEM_AUTH):
         await couch.create_database(database)
@@ -44,11 +43,11 @@ async def ensure_system_auth(couch: Couch) -> str:
 
 
 async def ensure_config(couch: Couch, category: str, values: Mapping[str, Json]) -> JsonObject:
-    """Add settings to a category of ``system_config`` where it lacks them; the category's document as it is then.
+    """Add the settings that a category of ``system_config`` lacks, and return the category's document.
 
     Raises:
-        Conflict: others keep changing it.
-        DatastoreError: CouchDB would not have it.
+        Conflict: another writer was faster in each of five attempts.
+        DatastoreError: CouchDB cannot be read or written.
     """
     attempts = _ATTEMPTS
     while True:
@@ -65,29 +64,26 @@ async def ensure_config(couch: Couch, category: str, values: Mapping[str, Json])
 
 
 async def _ensure_key(couch: Couch, key_id: str) -> None:
-    """The key document with its PEM, in one save."""
+    """Save the key document with its PEM in one request, unless it has one."""
     stored = await _open(couch, SYSTEM_AUTH, key_id)
-    if stored is not None and ATTACHMENT in stored.get("_attachments", {}):
+    if stored is not None and keys.ATTACHMENT in stored.get("_attachments", {}):
         return
-    key = await asyncio.to_thread(rsa_keys.generate)
-    try:
-        await couch.save_doc(SYSTEM_AUTH, _key_document(key_id, rsa_keys.to_pem(key), stored))
-    except Conflict:
-        # Somebody else was faster, and tokens are signed with that key already.
-        return
-
-
-def _key_document(key_id: str, pem: bytes, stored: JsonObject | None) -> JsonObject:
+    key = await asyncio.to_thread(keys.generate)
+    attachment = {"content_type": keys.PEM_TYPE, "data": base64.b64encode(keys.to_pem(key)).decode()}
     now = gregorian_seconds()
     base: JsonObject = stored if stored is not None else {"_id": key_id, "pvt_created": now}
-    attachment = {"content_type": rsa_keys.PEM_TYPE, "data": base64.b64encode(pem).decode()}
-    return {
+    document = {
         **base,
         "pvt_type": "system_key",
         "pvt_account_db": SYSTEM_AUTH,
         "pvt_modified": now,
-        "_attachments": {**base.get("_attachments", {}), ATTACHMENT: attachment},
+        "_attachments": {**base.get("_attachments", {}), keys.ATTACHMENT: attachment},
     }
+    try:
+        await couch.save_doc(SYSTEM_AUTH, document)
+    except Conflict:
+        # Another process created the key first, and may have signed tokens with it already.
+        return
 
 
 async def _open(couch: Couch, database: str, doc_id: str) -> JsonObject | None:

@@ -1,4 +1,4 @@
-"""Finding accounts and users by what people type at a login: names, realms, numbers, hashes of passwords."""
+"""Finds accounts and users by the names, realms, phone numbers and password hashes of logins, and by Basic tokens."""
 
 import base64
 import binascii
@@ -7,12 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from cachetools import LRUCache
+
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import DatabaseMissing, DocumentMissing, ViewMissing
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.accounts import password_hashes
 from crossbar_appstore.kazoo.documents import alphanumeric_name, is_soft_deleted
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
+
+from .documents import AuthDocuments
+from .settings import CROSSBAR_AUTH, AuthSettings
 
 ACCOUNTS: Final = "accounts"
 MD5: Final = "md5"
@@ -24,77 +29,44 @@ _NUMBER_DB_DIGITS: Final = 5
 _NORTH_AMERICAN: Final = re.compile(r"\+?1?([2-9][0-9]{2}[2-9][0-9]{6})")
 _INTERNATIONAL: Final = re.compile(r"(?:\+|011|00)([1-9][0-9]+)")
 _NOT_DIALLED: Final = re.compile(r"[^0-9+]")
+_CACHED: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The hash of a user name with its password, and by which method it was made: ``md5`` or ``sha``."""
+    """The hash of ``user name:password``, and the method that made it: ``md5`` or ``sha``."""
 
     digest: str
     method: str = MD5
 
     def belong_to(self, user: Mapping[str, Json] | None) -> bool:
-        """Whether they open this user's door: known, enabled, not deleted, the same hash."""
+        """Whether they are those of this user document, and it is enabled and not deleted."""
         field = _HASH_FIELDS.get(self.method)
         if user is None or field is None or user.get(field) != self.digest:
             return False
         return user.get("pvt_type") == "user" and _is_truthy(user.get("enabled")) and not user.get("pvt_deleted")
 
 
-@dataclass(frozen=True, slots=True)
-class BasicToken:
-    """``account_id`` and what proves it, from the Basic scheme."""
-
-    account_id: str
-    proof: str
-
-    def credentials(self, basic_auth_type: str) -> Credentials | None:
-        """The proof as ``basic_auth_type`` wants it: a hash, or else user name and password (``cb_basic_auth``)."""
-        if basic_auth_type in _HASH_FIELDS:
-            return Credentials(self.proof, basic_auth_type)
-        username, colon, password = self.proof.partition(":")
-        return Credentials(password_hashes(username, password)[0]) if colon else None
-
-
-def parse_basic(token: str) -> BasicToken | None:
-    """The base64 text behind ``Basic``; None if it is not of the form ``account id:proof``."""
-    try:
-        text = base64.b64decode("".join(token.split()), validate=True).decode()
-    except (binascii.Error, ValueError):
-        return None
-    account_id, colon, proof = text.partition(":")
-    return BasicToken(account_id, proof) if colon and is_account_id(account_id) else None
-
-
-def normalize_number(number: str) -> str:
-    """A phone number in E.164, as far as KAZOO's default converter makes one of it; other texts stay as they are."""
-    dialled = _NOT_DIALLED.sub("", number)
-    if match := _NORTH_AMERICAN.fullmatch(dialled):
-        return f"+1{match[1]}"
-    if match := _INTERNATIONAL.fullmatch(dialled):
-        return f"+{match[1]}"
-    return dialled
-
-
 class Directory:
-    """Looks accounts and users up, always in CouchDB itself: a login is rare, and must see the newest password.
+    """Looks accounts and users up in CouchDB, uncached: logins are rare, and must see the newest password.
 
-    KAZOO's views are asked; where they are missing the database is searched.
+    Uses KAZOO's views, and ``_find`` where a view is missing. Methods raise ``DatastoreError`` if CouchDB cannot be
+    read.
     """
 
     def __init__(self, couch: Couch) -> None:
         self._couch = couch
 
     async def accounts_by_name(self, name: str) -> Sequence[str]:
-        """Ids of the accounts of that name, compared by their lower-case letters and digits."""
+        """Ids of the accounts with that name, compared by lower-case letters and digits."""
         return await self._accounts("listing_by_name", "name", alphanumeric_name(name), alphanumeric_name)
 
     async def accounts_by_realm(self, realm: str) -> Sequence[str]:
-        """Ids of the accounts of that realm, in lower case or not."""
+        """Ids of the accounts with that realm, compared in lower case."""
         return await self._accounts("listing_by_realm", "realm", realm.lower(), str.lower)
 
     async def account_by_number(self, number: str) -> str | None:
-        """Id of the account that a phone number is in service for."""
+        """Id of the account to which a phone number is assigned and in service."""
         normal = normalize_number(number)
         try:
             doc = await self._couch.open_doc(f"numbers/{normal[:_NUMBER_DB_DIGITS]}", normal)
@@ -125,7 +97,7 @@ class Directory:
         return [row.id for row in rows if row.id is not None]
 
     async def _accounts(self, view: str, field: str, key: str, normal: Callable[[str], str]) -> list[str]:
-        """Ids of the accounts that have ``key`` in a view, or where that is missing, in a field brought to its form."""
+        """Ids of accounts by a view's key, or without the view, by a field as ``normal`` converts it."""
         try:
             rows = await self._couch.view(ACCOUNTS, f"accounts/{view}", key=key)
             return [row.id for row in rows if is_account_id(row.id)]
@@ -133,14 +105,88 @@ class Directory:
             return []
         except ViewMissing:
             found = await self._couch.find(ACCOUNTS, {"pvt_type": "account"}, fields=["_id", "pvt_deleted", field])
-        return [doc["_id"] for doc in found if not doc.get("pvt_deleted") and _has(doc, field, key, normal)]
+        values = [(doc["_id"], doc.get(field)) for doc in found if not doc.get("pvt_deleted")]
+        return [
+            each for each, value in values if isinstance(value, str) and normal(value) == key and is_account_id(each)
+        ]
 
 
-def _has(doc: JsonObject, field: str, key: str, normal: Callable[[str], str]) -> bool:
-    value = doc.get(field)
-    return isinstance(value, str) and normal(value) == key and is_account_id(doc["_id"])
+class BasicScheme:
+    """Authenticates users by Basic tokens (``cb_basic_auth``): an account id with a hash, or user name and password.
+
+    Users are cached by token and compared with their cached document at each use, so a changed password takes effect
+    at once.
+    """
+
+    def __init__(self, documents: AuthDocuments, settings: AuthSettings, directory: Directory) -> None:
+        self._documents = documents
+        self._settings = settings
+        self._directory = directory
+        self._cache: LRUCache[str, tuple[str, str, Credentials]] = LRUCache(_CACHED)
+
+    async def claims(self, token: str) -> JsonObject | None:
+        """The claims of the user to whom the token belongs; None if it belongs to no single user.
+
+        Raises:
+            DatastoreError: CouchDB cannot be read.
+        """
+        cached = self._cache.get(token)
+        if cached is not None:
+            account_id, user_id, hashed = cached
+            if hashed.belong_to(await self._documents.in_account(account_id, user_id)):
+                return _claims(account_id, user_id)
+            self._cache.pop(token, None)
+        basic = parse_basic(token)
+        if basic is None:
+            return None
+        account_id, proof = basic
+        credentials = credentials_of(proof, await self._settings.text_for(account_id, CROSSBAR_AUTH, "basic_auth_type"))
+        if credentials is None:
+            return None
+        users = await self._directory.users(account_id, credentials)
+        # Two users with the same hash cannot be told apart.
+        if len(users) != 1:
+            return None
+        self._cache[token] = (account_id, users[0], credentials)
+        return _claims(account_id, users[0])
+
+
+def parse_basic(token: str) -> tuple[str, str] | None:
+    """Account id and the rest of a Basic token's text, ``account id:rest`` in base64; None for any other form."""
+    try:
+        text = base64.b64decode("".join(token.split()), validate=True).decode()
+    except (binascii.Error, ValueError):
+        return None
+    account_id, colon, proof = text.partition(":")
+    return (account_id, proof) if colon and is_account_id(account_id) else None
+
+
+def credentials_of(proof: str, basic_auth_type: str | None) -> Credentials | None:
+    """The credentials in the second part of a Basic token.
+
+    It is a hash for the types ``md5`` (the default) and ``sha``, and ``user name:password`` for any other.
+    """
+    method = basic_auth_type or MD5
+    if method in _HASH_FIELDS:
+        return Credentials(proof, method)
+    username, colon, password = proof.partition(":")
+    return Credentials(password_hashes(username, password)[0]) if colon else None
+
+
+def normalize_number(number: str) -> str:
+    """A phone number in E.164, following the rules of KAZOO's default converter; other texts lose their punctuation."""
+    dialled = _NOT_DIALLED.sub("", number)
+    if match := _NORTH_AMERICAN.fullmatch(dialled):
+        return f"+1{match[1]}"
+    if match := _INTERNATIONAL.fullmatch(dialled):
+        return f"+{match[1]}"
+    return dialled
+
+
+def _claims(account_id: str, user_id: str) -> JsonObject:
+    return {"account_id": account_id, "iss": "kazoo", "method": "cb_basic_auth", "owner_id": user_id}
 
 
 def _is_truthy(value: Json) -> bool:
-    # As the views' JavaScript sees it: empty arrays and objects are true.
+    # KAZOO's views compare in JavaScript, where empty arrays and objects are true.
     return bool(value) or isinstance(value, list | dict)

@@ -1,4 +1,4 @@
-"""The documents that decide about callers, read through the cached store."""
+"""The documents that decide about callers, read through the datastore's cache."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -10,21 +10,22 @@ from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.documents import live
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
 
-SYSTEM_AUTH: Final = "system_auth"
 SERVICES: Final = "services"
+SYSTEM_AUTH: Final = "system_auth"
+SYSTEM_CONFIG: Final = "system_config"
 TOKEN_RESTRICTIONS: Final = "token_restrictions"
-"""The id of the document that restricts what an account's tokens open."""
+"""The id of the document that restricts what an account's tokens may do."""
 WHITELABEL: Final = "whitelabel"
-"""The id of an account's own look."""
-ASKED_NEXT: Final = (WHITELABEL, apps_store_document.DOCUMENT_ID)
-"""The ids of what nearly every request for an account asks for after the account itself."""
+"""The id of an account's branding document."""
+PREFETCHED: Final = (WHITELABEL, apps_store_document.DOCUMENT_ID)
+"""The ids of the documents that nearly every request reads after the account document."""
 
 
-class Documents:
-    """Accounts, users and services as they are known; None for what does not exist.
+class AuthDocuments:
+    """Cached account, user, services and configuration documents; None for a document that does not exist.
 
-    Documents are shared and must not be changed. Every method raises ``DatastoreError`` where CouchDB cannot be asked
-    and nothing is known from before.
+    Documents are shared with the cache and must not be changed. Every method raises ``DatastoreError`` if CouchDB
+    cannot be read and the document is not cached.
     """
 
     def __init__(self, store: Datastore) -> None:
@@ -35,17 +36,20 @@ class Documents:
         return (await self.store.open(database, doc_id)).document
 
     async def open_live(self, database: str, doc_id: str, *, prefetch: Sequence[str] = ()) -> JsonObject | None:
-        """A document that is not soft-deleted (``kz_datamgr:open_cache_doc/2``); ``prefetch`` as ``Datastore.open``."""
+        """A document that is not soft-deleted (``kz_datamgr:open_cache_doc/2``).
+
+        ``prefetch`` names documents of the same database to read in the same request if CouchDB has to be asked.
+        """
         return live((await self.store.open(database, doc_id, prefetch=prefetch)).document)
 
     async def account(self, account_id: str) -> JsonObject | None:
-        """An account's document; a soft-deleted one still counts (``kzd_accounts:fetch/1``)."""
+        """An account document, soft-deleted or not (``kzd_accounts:fetch/1``)."""
         if not is_account_id(account_id):
             return None
-        return (await self.store.open(account_db(account_id), account_id, prefetch=ASKED_NEXT)).document
+        return (await self.store.open(account_db(account_id), account_id, prefetch=PREFETCHED)).document
 
     async def in_account(self, account_id: str, doc_id: str) -> JsonObject | None:
-        """A document of an account's database, a user for instance; None for a soft-deleted one."""
+        """A document of an account's database, for instance a user; None if it is soft-deleted."""
         return await self.open_live(account_db(account_id), doc_id) if is_account_id(account_id) else None
 
     async def services(self, account_id: str) -> JsonObject | None:

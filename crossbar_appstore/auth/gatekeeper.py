@@ -1,39 +1,34 @@
-"""The gatekeeper of the framework's decision order: callers, their accounts, and what they may touch."""
+"""Authenticates and authorizes callers at their places in the decision order (``crossbar.gatekeeper.Gatekeeper``)."""
 
 from typing import Final
 
 from crossbar_appstore.crossbar.context import BASIC, BEARER, X_AUTH_TOKEN, Context
 from crossbar_appstore.crossbar.errors import BadIdentifier, ExpiredToken
-from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.documents import live
-from crossbar_appstore.kazoo.values import MISSING, get
+from crossbar_appstore.kazoo.values import MISSING, get, string_at
 
 from . import hierarchy
-from .account_checks import refuse_ended_trial
-from .basic import BasicScheme
-from .documents import SYSTEM_AUTH, Documents
+from .credentials import BasicScheme
+from .documents import SYSTEM_AUTH, AuthDocuments
 from .identity import Identity, User, identity_of
-from .restriction_check import RestrictionCheck
+from .restrictions import RestrictionCheck
 from .tokens import TokenExpired, TokenRefused, Tokens
 
+_ACCOUNT_HEADER: Final = "X-Auth-Account-ID"
 _UNDEFINED: Final = "undefined"
 _SYSTEM_NOUNS: Final = frozenset({"acls", "rates", "sup"})
 
 
 class AuthGatekeeper:
-    """Implements ``crossbar.gatekeeper.Gatekeeper`` over KAZOO's documents.
+    """Implements ``crossbar.gatekeeper.Gatekeeper``, which says what the methods raise, with KAZOO's documents.
 
-    Args:
-        documents: accounts and users.
-        tokens: checks JWTs.
-        basic: checks Basic tokens.
-        restrictions: checks token restrictions.
-        writes_need_admin: whether changing anything takes an administrator (deviation D25).
+    ``writes_need_admin`` is whether every write needs an administrator (deviation D25).
     """
 
     def __init__(
         self,
-        documents: Documents,
+        documents: AuthDocuments,
         tokens: Tokens,
         basic: BasicScheme,
         restrictions: RestrictionCheck,
@@ -47,54 +42,35 @@ class AuthGatekeeper:
         self._writes_need_admin = writes_need_admin
 
     async def early(self, context: Context) -> None:
-        """Check a JWT; a bad one leaves the caller unknown.
-
-        Raises:
-            ExpiredToken: rightly signed, past its time.
-            ValidationError: the trial of the token's account has ended.
-            DatastoreError: the token cannot be checked.
-        """
+        """Set ``context.identity`` from a JSON Web Token; an invalid token leaves it None."""
         token = context.auth_token
+        # The web client sends "undefined" before its login.
         if context.auth_scheme == X_AUTH_TOKEN and token and token != _UNDEFINED:
-            context.identity = await self._by_jwt(context, token)
+            context.identity = await self._caller(token, context.headers.get(_ACCOUNT_HEADER))
 
     async def account(self, context: Context) -> None:
-        """Load the account that the path names, soft-deleted or not.
-
-        Raises:
-            BadIdentifier: there is none.
-            DatastoreError: it cannot be read.
-        """
-        account_id = context.account_id
-        if account_id is None:
-            return
-        account = await self._documents.account(account_id)
-        if account is None:
-            raise BadIdentifier(cause=account_id)
-        context.account = account
+        """Load the account that the path names, soft-deleted or not, into ``context.account``."""
+        if context.account_id is not None:
+            context.account = await self._documents.account(context.account_id)
+            if context.account is None:
+                raise BadIdentifier(cause=context.account_id)
 
     async def authenticate(self, context: Context) -> None:
-        """Try Basic and Bearer; a bad one leaves the caller unknown.
-
-        Raises:
-            ExpiredToken: the token that a Bearer names is past its time.
-            ValidationError: the trial of the caller's account has ended.
-            DatastoreError: it cannot be checked.
-        """
+        """Set ``context.identity`` from a Basic or Bearer token; an invalid token leaves it None."""
         token = context.auth_token
-        if not token:
-            return
-        if context.auth_scheme == BASIC:
+        if token and context.auth_scheme == BASIC:
             claims = await self._basic.claims(token)
             context.identity = await self._identity(claims) if claims is not None else None
-        elif context.auth_scheme == BEARER:
-            context.identity = await self._by_bearer(context, token)
+        elif token and context.auth_scheme == BEARER:
+            # The id of a document in system_auth that holds a JSON Web Token (kz_auth_bearer).
+            stored = string_at(await self._documents.open_live(SYSTEM_AUTH, token), "Token")
+            if stored:
+                context.identity = await self._caller(stored, context.headers.get(_ACCOUNT_HEADER))
 
     async def authorize(self, context: Context) -> bool:
-        """Whether the hierarchy allows the request (``cb_simple_authz``).
+        """Whether the hierarchy of accounts allows the request (``cb_simple_authz:authorize/1``).
 
-        Raises:
-            Forbidden: token restrictions deny it, whatever else would allow it.
+        Token restrictions come first; they raise ``Forbidden``, whatever else would allow the request.
         """
         identity = context.identity
         if not isinstance(identity, Identity):
@@ -106,15 +82,15 @@ class AuthGatekeeper:
             return False
         if context.account_id is not None:
             return hierarchy.may_address(identity, context.account_id, context.account)
-        # Anybody may create an account below the own one.
+        # PUT accounts creates an account below the caller's own, which every caller may do.
         return context.verb == "PUT" and [(noun.name, len(noun.params)) for noun in context.nouns] == [("accounts", 0)]
 
     async def may_write(self, identity: Identity) -> bool:
-        """Whether the caller may change what its account can reach (deviation D25)."""
+        """Whether the caller may change what it may access (deviation D25)."""
         return not self._writes_need_admin or await self._all_admins(identity)
 
     async def is_account_admin(self, identity: Identity) -> bool:
-        """Whether the caller is a user who administers the own account (``cb_context:is_account_admin/1``)."""
+        """Whether the caller is a user who administers its own account (``cb_context:is_account_admin/1``)."""
         return identity.owner_id is not None and await self._all_admins(identity)
 
     async def _all_admins(self, identity: Identity) -> bool:
@@ -125,47 +101,38 @@ class AuthGatekeeper:
                     return False
         return True
 
-    async def _by_jwt(self, context: Context, token: str) -> Identity | None:
+    async def _caller(self, token: str, account_header: str | None) -> Identity | None:
+        """The caller with a JSON Web Token; None if the token is not valid.
+
+        Reads documents only through ``AuthDocuments``. ``account_header`` is the value of ``X-Auth-Account-ID``.
+        """
         try:
-            claims = await self._tokens.claims(token, context.headers.get("X-Auth-Account-ID"))
+            claims = await self._tokens.claims(token, account_header)
         except TokenExpired:
             raise ExpiredToken from None
         except TokenRefused:
             return None
         return await self._identity(claims)
 
-    async def _by_bearer(self, context: Context, bearer: str) -> Identity | None:
-        """The id of a document in ``system_auth`` that holds a JWT (``kz_auth_bearer``)."""
-        stored = await self._documents.open_live(SYSTEM_AUTH, bearer)
-        token = stored.get("Token") if stored is not None else None
-        return await self._by_jwt(context, token) if isinstance(token, str) and token else None
-
     async def _identity(self, claims: JsonObject) -> Identity | None:
-        """The identity of checked claims; None if they masquerade as somebody whom they may not be."""
+        """The identity of verified claims; None if they masquerade as an account that is not a descendant.
+
+        The claim ``as`` counts only with both its members (``cb_token_auth:check_as_payload/3``).
+        """
         account_id: str = claims["account_id"]
         account = await self._documents.account(account_id)
-        refuse_ended_trial(account)
-        masked = _masquerade(claims)
-        if masked is None:
+        hierarchy.refuse_expired_trial(account)
+        masked_id, masked_owner = get(claims, "as", "account_id"), get(claims, "as", "owner_id")
+        if masked_id is MISSING or masked_owner is MISSING:
             return identity_of(claims, is_superduper=hierarchy.is_superduper_admin(account))
-        account = await self._descendant(masked["account_id"], account_id)
-        # A mask without a user would be one that may write whoever wears it.
-        if account is None or not isinstance(masked["owner_id"], str) or not masked["owner_id"]:
+        # Without a user the identity would count as an account's API key, which may write.
+        if not isinstance(masked_id, str) or not isinstance(masked_owner, str) or not masked_owner:
             return None
-        owner_id = claims.get("owner_id")
+        masked = live(await self._documents.account(masked_id))
+        if not hierarchy.is_in_account_hierarchy(account_id, masked):
+            return None
         return identity_of(
-            {**claims, **masked},
-            is_superduper=hierarchy.is_superduper_admin(account),
-            behind=User(account_id, owner_id if isinstance(owner_id, str) else None),
+            {**claims, "account_id": masked_id, "owner_id": masked_owner},
+            is_superduper=hierarchy.is_superduper_admin(masked),
+            behind=User(account_id, string_at(claims, "owner_id")),
         )
-
-    async def _descendant(self, account_id: Json, ancestor_id: str) -> JsonObject | None:
-        """The account if it is a descendant of the other (``kapps_util:account_descendants/1``)."""
-        account = live(await self._documents.account(account_id)) if isinstance(account_id, str) else None
-        return account if hierarchy.is_in_account_hierarchy(ancestor_id, account) else None
-
-
-def _masquerade(claims: JsonObject) -> JsonObject | None:
-    """The account and user whom a token acts as; None unless it names both (``cb_token_auth:check_as_payload/3``)."""
-    account_id, owner_id = get(claims, "as", "account_id"), get(claims, "as", "owner_id")
-    return None if MISSING in (account_id, owner_id) else {"account_id": account_id, "owner_id": owner_id}

@@ -1,54 +1,62 @@
-"""Accounts above accounts: who may touch what, as pure rules over account and user documents."""
+"""Pure rules over account and user documents: ancestors, administrators, disabled accounts and expired trials."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from crossbar_appstore.auth.identity import Identity
+from crossbar_appstore.crossbar.errors import ValidationError
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import is_soft_deleted
 from crossbar_appstore.kazoo.time import gregorian_seconds
-from crossbar_appstore.kazoo.values import as_integer, is_true, nonempty_text_at
+from crossbar_appstore.kazoo.values import as_integer, get, is_true, list_at, nonempty_text_at
+
+from .identity import Identity
 
 ADMIN: Final = "admin"
-DEFAULT_PRIV_LEVEL: Final = "user"
 
-AccountDocument = Mapping[str, Json]
+_DEFAULT_PRIV_LEVEL: Final = "user"
+
+Account = Mapping[str, Json] | None
+"""An account document; None if the account does not exist."""
 
 
-def account_tree(account: AccountDocument | None) -> Sequence[str]:
+def account_tree(account: Account) -> Sequence[str]:
     """The ids of the account's ancestors, root first, without itself (``kzd_accounts:tree/1``)."""
-    tree = account.get("pvt_tree") if account is not None else None
-    return tree if isinstance(tree, list) else []
+    return list_at(account, "pvt_tree")
 
 
-def is_in_account_hierarchy(account_id: str | None, account: AccountDocument | None) -> bool:
+def is_in_account_hierarchy(account_id: str | None, account: Account) -> bool:
     """Whether ``account_id`` is an ancestor of the account, itself not (``kzd_accounts:is_in_account_hierarchy/2``)."""
     return account_id is not None and account_id in account_tree(account)
 
 
-def is_superduper_admin(account: AccountDocument | None) -> bool:
-    """Whether the account may touch everything (``kzd_accounts:is_superduper_admin/1``)."""
-    return account is not None and is_true(account.get("pvt_superduper_admin"))
+def is_superduper_admin(account: Account) -> bool:
+    """Whether the account may access every account (``kzd_accounts:is_superduper_admin/1``)."""
+    return is_true(get(account, "pvt_superduper_admin"))
 
 
-def is_enabled(account: AccountDocument | None) -> bool:
-    """Whether users of the account may log in; an account that is not there is not enabled."""
-    if account is None:
-        return False
-    return is_true(account["pvt_enabled"]) if "pvt_enabled" in account else True
+def is_enabled(account: Account) -> bool:
+    """Whether users of the account may log in; False for a missing account."""
+    return account is not None and is_true(account.get("pvt_enabled", True))
 
 
-def trial_expired(account: AccountDocument | None, now: int | None = None) -> int | None:
-    """When the account's trial ended, in Gregorian seconds; None if it did not (``kzd_accounts:is_expired/1``)."""
-    ends = as_integer(account.get("pvt_trial_expires")) if account is not None else None
-    if ends is None:
-        return None
-    moment = gregorian_seconds() if now is None else now
-    return ends if ends <= moment else None
+def trial_expired(account: Account, now: int | None = None) -> int | None:
+    """When the account's trial ended; None if it has not, or there is none (``kzd_accounts:is_expired/1``).
+
+    Times, also ``now``, are in Gregorian seconds.
+    """
+    ends = as_integer(get(account, "pvt_trial_expires"))
+    return ends if ends is not None and ends <= (gregorian_seconds() if now is None else now) else None
 
 
-def may_address(identity: Identity, account_id: str, account: AccountDocument | None) -> bool:
-    """Whether the caller may ask for this account: the own one, a descendant, any for a superduper admin.
+def refuse_expired_trial(account: Account) -> None:
+    """Raise ``ValidationError`` if the account's trial has ended; its cause is when, in Gregorian seconds."""
+    expired = trial_expired(account)
+    if expired is not None:
+        raise ValidationError({"account": {"expired": {"message": "account expired", "cause": expired}}})
+
+
+def may_address(identity: Identity, account_id: str, account: Account) -> bool:
+    """Whether the caller may access an account: its own, a descendant, or any for a superduper admin.
 
     ``account`` is the document of ``account_id`` (``cb_simple_authz:account_is_descendant/2``).
     """
@@ -59,7 +67,7 @@ def may_address(identity: Identity, account_id: str, account: AccountDocument | 
 
 def priv_level(user: JsonObject) -> str:
     """The user's privilege level (``kzd_users:priv_level/1``)."""
-    return nonempty_text_at(user, "priv_level") or DEFAULT_PRIV_LEVEL
+    return nonempty_text_at(user, "priv_level") or _DEFAULT_PRIV_LEVEL
 
 
 def is_account_admin(user: JsonObject | None) -> bool:

@@ -1,15 +1,16 @@
-"""Who is calling."""
+"""The caller of a request: what Crossbar calls the auth doc."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from crossbar_appstore.json_codec import Json
 from crossbar_appstore.kazoo.documents import Authenticated
+from crossbar_appstore.kazoo.values import string_at
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user of an account; ``owner_id`` None for the account alone."""
+    """A user of an account; ``owner_id`` is None for the account itself (api_auth)."""
 
     account_id: str
     owner_id: str | None
@@ -17,11 +18,12 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The caller of a request, after masquerading: what Crossbar calls the auth doc.
+    """The caller of a request, after masquerading.
 
-    ``account_id`` is the account that acts, ``owner_id`` its user or None for an account alone (api_auth). ``method``
-    is the login's module (``cb_user_auth``, ``cb_api_auth``, ``cb_basic_auth``). The ``original_`` ids name who
-    impersonates; ``behind`` is the user whose token masquerades. ``claims`` never change.
+    ``account_id`` is the account that acts, ``owner_id`` its user or None for the account itself (api_auth). ``method``
+    is the login module (``cb_user_auth``, ``cb_api_auth``, ``cb_basic_auth``). ``is_superduper`` callers may access
+    every account. The ``original_`` ids name an impersonating administrator, ``behind`` the user whose token
+    masquerades. ``claims`` never change.
     """
 
     account_id: str
@@ -35,30 +37,25 @@ class Identity:
 
     @property
     def authenticated(self) -> Authenticated:
-        """What a saved document records of the caller (``stamp_crossbar``)."""
+        """The caller as a saved document records it (``crossbar_doc``)."""
         return Authenticated(self.account_id, self.owner_id, self.original_account_id, self.original_owner_id)
 
     @property
     def users(self) -> tuple[User, ...]:
-        """Everybody who has to have a right for the caller to have it: the user acting, and the one behind."""
+        """The users that must all have a permission for the caller to have it: the acting one, and ``behind``."""
         acting = User(self.account_id, self.owner_id)
         return (acting,) if self.behind is None else (acting, self.behind)
 
 
 def identity_of(claims: Mapping[str, Json], *, is_superduper: bool, behind: User | None = None) -> Identity:
-    """The identity that checked claims describe; ``account_id`` must be among them."""
+    """The identity that verified claims describe; they must have an ``account_id``."""
     return Identity(
         account_id=str(claims["account_id"]),
-        owner_id=_text(claims, "owner_id"),
-        method=_text(claims, "method"),
+        owner_id=string_at(claims, "owner_id") or None,
+        method=string_at(claims, "method") or None,
         claims=claims,
         is_superduper=is_superduper,
-        original_account_id=_text(claims, "original_account_id"),
-        original_owner_id=_text(claims, "original_owner_id"),
+        original_account_id=string_at(claims, "original_account_id") or None,
+        original_owner_id=string_at(claims, "original_owner_id") or None,
         behind=behind,
     )
-
-
-def _text(claims: Mapping[str, Json], key: str) -> str | None:
-    value = claims.get(key)
-    return value if isinstance(value, str) and value else None

@@ -1,82 +1,132 @@
-"""The keys that sign tokens, as the documents of ``system_auth`` hold them. Never made here, only read."""
+"""RSA keys that sign tokens, as KAZOO makes and stores them, and a cache of those in ``system_auth``.
+
+KAZOO's keys have 2048 bits and the public exponent 2049, and are attached to their documents as PKCS#1 PEM.
+"""
 
 import logging
+import math
 import re
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cachetools import LRUCache
+from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from crossbar_appstore.datastore.errors import DocumentMissing, Troubled
-from crossbar_appstore.json_codec import JsonObject
+from crossbar_appstore.json_codec import Json, JsonObject
 
-from . import rsa_keys
-from .documents import SYSTEM_AUTH, Documents
+from .documents import SYSTEM_AUTH, AuthDocuments
 
 ATTACHMENT: Final = "private_key.pem"
+PEM_TYPE: Final = "application/x-pem-file"
 
-_KEPT: Final = 32
+_KEY_BITS: Final = 2048
+_PUBLIC_EXPONENT: Final = 2049
+_GENERATED_EXPONENT: Final = 65537
+_PROBE: Final = b"signed with the private key, verified with the public key"
+_CACHED: Final = 32
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
 
 log = logging.getLogger(__name__)
 
 
+def generate() -> RSAPrivateKey:
+    """A new key; takes up to some seconds, so it must not run in an event loop's thread.
+
+    ``cryptography`` generates keys with the exponent 65537 only. The same primes serve any exponent that is coprime to
+    (p-1)(q-1), which 2049 is for about one pair in four.
+    """
+    while True:
+        numbers = rsa.generate_private_key(_GENERATED_EXPONENT, _KEY_BITS).private_numbers()
+        p, q = numbers.p, numbers.q
+        if math.gcd(_PUBLIC_EXPONENT, (p - 1) * (q - 1)) == 1:
+            break
+    private = pow(_PUBLIC_EXPONENT, -1, math.lcm(p - 1, q - 1))
+    return rsa.RSAPrivateNumbers(
+        p=p,
+        q=q,
+        d=private,
+        dmp1=rsa.rsa_crt_dmp1(private, p),
+        dmq1=rsa.rsa_crt_dmq1(private, q),
+        iqmp=rsa.rsa_crt_iqmp(p, q),
+        public_numbers=rsa.RSAPublicNumbers(_PUBLIC_EXPONENT, p * q),
+    ).private_key()
+
+
+def to_pem(key: RSAPrivateKey) -> bytes:
+    """The key as PKCS#1 PEM."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+
+
+def from_pem(pem: bytes) -> RSAPrivateKey | None:
+    """The RSA key in a PEM, with any public exponent; None if there is no usable one.
+
+    The only check is that the public key verifies what the private key signs. OpenSSL's proof that p and q are primes
+    takes a hundred times as long and is skipped: the keys come from our own database.
+    """
+    try:
+        key = load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
+        if not isinstance(key, RSAPrivateKey):
+            return None
+        key.public_key().verify(key.sign(_PROBE, PKCS1v15(), SHA256()), _PROBE, PKCS1v15(), SHA256())
+    except (ValueError, TypeError, UnsupportedAlgorithm, InternalError, InvalidSignature):
+        return None
+    return key
+
+
 @dataclass(frozen=True, slots=True)
-class _Loaded:
-    document: JsonObject
+class SigningKey:
+    """A key with the revision of the document from which it was read."""
+
     private: RSAPrivateKey
-    public: RSAPublicKey
+    revision: Json
 
 
 class KeyRing:
-    """Keys by id, loaded once for each revision of their documents."""
+    """Reads keys from ``system_auth`` and caches them; never creates one."""
 
-    def __init__(self, documents: Documents) -> None:
+    def __init__(self, documents: AuthDocuments) -> None:
         self._documents = documents
-        self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
+        self._cache: LRUCache[str, SigningKey] = LRUCache(_CACHED)
 
-    async def private(self, key_id: str) -> RSAPrivateKey | None:
-        """The private key of that id; None if there is no usable one."""
-        loaded = await self._load(key_id)
-        return loaded.private if loaded is not None else None
+    async def get(self, key_id: str) -> SigningKey | None:
+        """The key with that id, the same object as long as its document is unchanged; None if there is no usable one.
 
-    async def public(self, key_id: str) -> RSAPublicKey | None:
-        """The public half of the key of that id; None if there is no usable one."""
-        loaded = await self._load(key_id)
-        return loaded.public if loaded is not None else None
-
-    async def _load(self, key_id: str) -> _Loaded | None:
+        Raises:
+            DatastoreError: it cannot be read and is not cached.
+        """
         if _KEY_ID.fullmatch(key_id) is None:
             return None
         document = await self._documents.open_live(SYSTEM_AUTH, key_id)
-        known = self._loaded.get(key_id)
         if document is None:
-            self._loaded.pop(key_id, None)
+            self._cache.pop(key_id, None)
             return None
-        if known is not None and (known.document is document or known.document.get("_rev") == document.get("_rev")):
-            return known
+        cached = self._cache.get(key_id)
+        if cached is not None and cached.revision == document["_rev"]:
+            return cached
         try:
             return await self._read(key_id, document)
         except Troubled:
-            if known is None:
+            if cached is None:
                 raise
-            # The newer revision cannot be read now; the key most likely is the same.
-            return known
+            # The newer revision's attachment cannot be read now; it most likely holds the same key.
+            return cached
 
-    async def _read(self, key_id: str, document: JsonObject) -> _Loaded | None:
+    async def _read(self, key_id: str, document: JsonObject) -> SigningKey | None:
         if not isinstance(document.get("_attachments"), dict):
             return None
         try:
             attachment = await self._documents.store.couch.open_attachment(SYSTEM_AUTH, key_id, ATTACHMENT)
         except DocumentMissing:
             return None
-        key = rsa_keys.from_pem(attachment.body)
+        key = from_pem(attachment.body)
         if key is None:
             log.error("signing key is not usable", extra={"key_id": key_id})
             return None
-        loaded = _Loaded(document, key, key.public_key())
-        self._loaded[key_id] = loaded
-        if len(self._loaded) > _KEPT:
-            self._loaded.popitem(last=False)
+        loaded = self._cache[key_id] = SigningKey(key, document["_rev"])
         return loaded

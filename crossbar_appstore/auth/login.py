@@ -1,40 +1,45 @@
-"""Logging in: from credentials to a token and the reply that clients build their session on (``crossbar_auth``)."""
+"""Logins: from credentials to a token and the data that clients start their session with (``crossbar_auth``)."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from crossbar_appstore.crossbar.errors import AuthenticationRequired, CrossbarError, DatastoreFault, ValidationError
+from crossbar_appstore.appstore.listing import DEFAULT_LANGUAGE
+from crossbar_appstore.crossbar.errors import AuthenticationRequired, CrossbarError, ValidationError
 from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.kazoo.values import MISSING, get, is_true, nonempty_text_at
 
 from . import hierarchy
-from .account_checks import refuse_disabled, refuse_ended_trial
 from .credentials import Credentials, Directory
-from .documents import Documents
+from .documents import AuthDocuments
 from .identity import Identity, identity_of
-from .login_policy import LoginPolicies, SecondFactor
-from .login_reply import LoginReply
-from .tokens import SYSTEM_KEY, NoSigningKey, Tokens
+from .settings import AuthSettings, SecondFactor
+from .tokens import Tokens
 
 USER_AUTH: Final = "cb_user_auth"
 API_AUTH: Final = "cb_api_auth"
 
+AppsForLogin = Callable[[str, str | None], Awaitable[Sequence[JsonObject]]]
+"""Account id, user id or None → the apps that this user may use, each with ``id``, ``name``, ``label`` …"""
 
-class InvalidCredentials(AuthenticationRequired):
-    """401; ``page_size`` tells, as in Crossbar, whether an account was looked into."""
-
-    def __init__(self, page_size: int | None = None) -> None:
-        super().__init__()
-        self.page_size = page_size
+_UI_SETTINGS: Final = (
+    ("provisioner", "provisioner", "provisioning_url"),
+    ("mobile", "mobile", "url"),
+    ("kazoo_websocket", "blackhole", "url"),
+    ("webrtc_websocket", "webrtc", "url"),
+    ("phonebook", "phonebook", "url"),
+    ("cluster_manager", "cluster_manager", "url"),
+)
+"""Member of ``ui_config.api``, category and key of the setting that holds its URL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
-    """Who asks for a token, already checked: a user of an account, or an account (``owner_id`` None).
+    """An authenticated user of an account, or an account (``owner_id`` None), for whom to issue a token.
 
-    ``masks`` are claims that the client asks for unchecked (``as``, ``mfa_resp``); ``original`` are those of an
-    impersonation, which needs no second factor.
+    ``masquerade`` and ``factor_response`` are the claims ``as`` and ``mfa_resp``, unverified as the client sent them.
+    ``original`` has the claims of an impersonation, which needs no second factor.
     """
 
     method: str
@@ -47,39 +52,69 @@ class Claimant:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a login gives: the token, whom it stands for, and the data of the reply."""
+    """The result of a login: the token, its identity, and the data of the reply."""
 
     token: str
     identity: Identity
     data: JsonObject
 
 
-@dataclass(frozen=True, slots=True)
-class AccountQuery:
-    """By what a client names its account; at least one, tried in this order."""
+class LoginReply:
+    """Makes the data of login replies (``crossbar_util:response_auth/3``), in the recorded order of members."""
 
-    phone_number: str | None = None
-    realm: str | None = None
-    name: str | None = None
+    def __init__(self, documents: AuthDocuments, settings: AuthSettings, apps: AppsForLogin) -> None:
+        self._documents = documents
+        self._settings = settings
+        self._apps = apps
+
+    async def data(self, who: Mapping[str, Json], account_id: str, owner_id: str | None) -> JsonObject:
+        """``who`` (ids or claims), then what a client needs to start a session: settings, account, language, apps."""
+        account = await self._documents.account(account_id)
+        voicemail = await self._settings.get("callflow", "voicemail")
+        transcription = {
+            "default": is_true(get(voicemail, "transcribe_default")),
+            "available": False,  # speech recognition is not a part of this service
+        }
+        reply: dict[str, Json] = {
+            **who,
+            "ui_config": await self._ui_config(),
+            "capabilities": {"voicemail": {"transcription": transcription}},
+            "is_master_account": account_id == await self._documents.master_account_id(),
+            "is_reseller": await self._documents.is_reseller(account_id),
+            "reseller_id": await self._documents.reseller_id(account_id),
+            "cluster_id": await self._settings.text("cluster", "cluster_id"),
+            "account_name": nonempty_text_at(account, "name"),
+            "language": await self._language(account, account_id, owner_id),
+            "apps": list(await self._apps(account_id, owner_id)),
+        }
+        return {name: value for name, value in reply.items() if value is not None}
+
+    async def _language(self, account: JsonObject | None, account_id: str, owner_id: str | None) -> Json:
+        """The user's, else the account's, else the system's (``crossbar_util:get_language/2``)."""
+        if owner_id is not None:
+            language = get(await self._documents.in_account(account_id, owner_id), "language")
+            if language is not MISSING:
+                return language
+        language = nonempty_text_at(account, "language")
+        return language or await self._settings.text("crossbar", "default_language") or DEFAULT_LANGUAGE
+
+    async def _ui_config(self) -> JsonObject:
+        urls = {member: await self._settings.text(category, key) for member, category, key in _UI_SETTINGS}
+        api = {member: {"url": url} for member, url in urls.items() if url is not None}
+        return {"api": api} if api else {}
 
 
 class Login:
-    """Checks credentials and opens sessions.
+    """Verifies credentials and opens sessions; ``clock`` gives Unix seconds.
 
-    Args:
-        documents: accounts and users.
-        directory: finds them.
-        policies: what the account's settings say about logins.
-        tokens: issues the token.
-        reply: makes the data of the reply.
-        clock: Unix seconds.
+    Its methods raise ``DatastoreError`` if CouchDB cannot be read.
     """
 
     def __init__(
         self,
-        documents: Documents,
+        documents: AuthDocuments,
         directory: Directory,
-        policies: LoginPolicies,
+        settings: AuthSettings,
         tokens: Tokens,
         reply: LoginReply,
         *,
@@ -87,72 +122,63 @@ class Login:
     ) -> None:
         self._documents = documents
         self._directory = directory
-        self._policies = policies
+        self._settings = settings
         self._tokens = tokens
         self._reply = reply
         self._clock = clock
 
-    async def user(self, query: AccountQuery, credentials: Credentials) -> tuple[str, str]:
-        """Account id and user id of whoever has these credentials (``cb_user_auth:maybe_authenticate_user/1``).
+    async def user(
+        self, credentials: Credentials, *, phone_number: str | None, realm: str | None, name: str | None
+    ) -> tuple[str, str]:
+        """Account id and user id of the user with these credentials (``cb_user_auth:maybe_authenticate_user/1``).
+
+        The account is found by the phone number, the realm or the name, in this order.
 
         Raises:
-            InvalidCredentials: nobody, or the account is unknown.
+            AuthenticationRequired: there is no such user or no such account.
             ValidationError: the account's trial has ended, or it is disabled.
         """
-        accounts = await self._find_accounts(query)
+        accounts = await self._find_accounts(phone_number, realm, name)
         for account_id in accounts:
             found = await self._directory.users(account_id, credentials)
             if found:
                 await self.check_account(account_id, page_size=len(found))
                 return account_id, found[0]
-        # Only where the name was unambiguous does Crossbar's reply keep the size of the search.
-        raise InvalidCredentials(0 if len(accounts) == 1 else None)
+        # Crossbar's reply has the size of the search for users only if exactly one account was searched.
+        raise _with_page_size(AuthenticationRequired(), 0 if len(accounts) == 1 else None)
 
     async def account_of_api_key(self, api_key: str) -> str:
-        """Id of the account with that API key.
-
-        Raises:
-            CrossbarError: 404, none has it.
-        """
+        """Id of the account with that API key; raises ``CrossbarError`` 404 if there is none."""
         account_id = await self._directory.account_by_api_key(api_key)
         if account_id is None:
-            error = CrossbarError(404, "bad identifier", [api_key])
-            error.page_size = 0
-            raise error
+            raise _with_page_size(CrossbarError(404, "bad identifier", [api_key]), 0)
         return account_id
 
     async def check_account(self, account_id: str, *, page_size: int | None = None) -> None:
-        """Nothing if users of the account may log in.
-
-        Raises:
-            ValidationError: its trial has ended, or it is disabled.
-        """
+        """Raise ``ValidationError`` if users of the account may not log in: its trial has ended, or it is disabled."""
         account = await self._documents.account(account_id)
         try:
-            refuse_ended_trial(account)
-            refuse_disabled(account)
-        except ValidationError as refusal:
-            refusal.page_size = page_size
-            raise
+            hierarchy.refuse_expired_trial(account)
+            if not hierarchy.is_enabled(account):
+                raise ValidationError({"account": {"disabled": {"message": "account disabled"}}})
+        except ValidationError as error:
+            raise _with_page_size(error, page_size) from None
 
     async def open_session(self, claimant: Claimant, *, page_size: int | None = None) -> Session:
-        """A token for a checked claimant, and its reply (``crossbar_auth:create_auth_token/2``).
+        """Issue a token for an authenticated claimant and make the reply (``crossbar_auth:create_auth_token/2``).
 
         Raises:
-            CrossbarError: 401, the login method is switched off, or a second factor is needed that we cannot check.
+            CrossbarError: 401, the login method is disabled, or a second factor is required.
             DatastoreFault: there is no key to sign with.
         """
-        policy = await self._policies.of(claimant.account_id, claimant.method)
+        policy = await self._settings.login_policy(claimant.account_id, claimant.method)
         if not policy.enabled:
-            raise _refused(CrossbarError(401, "invalid credentials", {}), page_size)
+            raise _with_page_size(CrossbarError(401, "invalid credentials", {}), page_size)
         if policy.second_factor is not None and not claimant.original:
-            raise _refused(_second_factor_needed(policy.second_factor), page_size)
+            raise _with_page_size(_second_factor_required(policy.second_factor), page_size)
         expires = None if policy.expiry is None else int(self._clock()) + policy.expiry
         claims = _claims(claimant, expires)
-        try:
-            token = await self._tokens.issue(claims)
-        except NoSigningKey:
-            raise DatastoreFault(SYSTEM_KEY) from None
+        token = await self._tokens.issue(claims)
         account = await self._documents.account(claimant.account_id)
         identity = identity_of(claims, is_superduper=hierarchy.is_superduper_admin(account))
         who = {"account_id": claimant.account_id}
@@ -160,17 +186,17 @@ class Login:
             who = {"owner_id": claimant.owner_id, **who}
         return Session(token, identity, await self._reply.data(who, claimant.account_id, claimant.owner_id))
 
-    async def _find_accounts(self, query: AccountQuery) -> Sequence[str]:
-        """By phone number, else by realm, else by name (``cb_user_auth:find_account/4``)."""
-        if query.phone_number:
-            account_id = await self._directory.account_by_number(query.phone_number)
+    async def _find_accounts(self, phone_number: str | None, realm: str | None, name: str | None) -> Sequence[str]:
+        """Ids by phone number, else by realm, else by name (``cb_user_auth:find_account/4``)."""
+        if phone_number:
+            account_id = await self._directory.account_by_number(phone_number)
             if account_id is not None:
                 return [account_id]
-        if query.realm is not None:
-            found = await self._directory.accounts_by_realm(query.realm)
+        if realm is not None:
+            found = await self._directory.accounts_by_realm(realm)
             if found:
                 return found
-        return await self._directory.accounts_by_name(query.name) if query.name is not None else []
+        return await self._directory.accounts_by_name(name) if name is not None else []
 
 
 def _claims(claimant: Claimant, expires: int | None) -> JsonObject:
@@ -187,20 +213,17 @@ def _claims(claimant: Claimant, expires: int | None) -> JsonObject:
     return {name: value for name, value in claims.items() if value is not None}
 
 
-def _second_factor_needed(factor: SecondFactor) -> CrossbarError:
-    """We have no provider's module, so no answer of the client can satisfy us: it can only log in at KAZOO."""
+def _second_factor_required(factor: SecondFactor) -> CrossbarError:
+    """The refusal of a login with a second factor: we have no provider, so the client can only log in at KAZOO."""
     if not factor.enabled:
         return AuthenticationRequired()
-    return CrossbarError(
-        401,
-        "invalid_credentials",
-        {
-            "message": "client needs to preform second-factor authentication",
-            "multi_factor_request": {"provider_name": factor.provider},
-        },
-    )
+    data = {
+        "message": "client needs to preform second-factor authentication",
+        "multi_factor_request": {"provider_name": factor.provider},
+    }
+    return CrossbarError(401, "invalid_credentials", data)
 
 
-def _refused(error: CrossbarError, page_size: int | None) -> CrossbarError:
+def _with_page_size(error: CrossbarError, page_size: int | None) -> CrossbarError:
     error.page_size = page_size
     return error

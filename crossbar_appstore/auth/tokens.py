@@ -1,37 +1,49 @@
-"""Tokens as KAZOO issues and checks them (``kz_auth``, ``kz_auth_jwt``, ``kz_auth_identity``).
+"""Issues and verifies JSON Web Tokens as KAZOO does (``kz_auth``, ``kz_auth_jwt``, ``kz_auth_identity``).
 
-A token is worth nothing without the documents that it was made from: its key, its user's or account's signature
-secret, the server's own secret. They are looked at again on each use, so a changed secret ends every token at once.
+PyJWT parses tokens, signs them and verifies signatures (``jwt.PyJWS``, RFC 7515). The claims are checked here, since
+``jwt.decode`` checks them in another order than KAZOO and also refuses what KAZOO accepts: claims ``aud``, ``iat``,
+``nbf`` and ``sub`` of any value. PyJWT writes the header's members in alphabetical order (KAZOO: ``alg``, ``typ``,
+``kid``), which changes nothing for readers of JSON; the claims keep KAZOO's order and form.
+
+A verified token is cached with the revisions of the documents that it was verified with: the key, the user or account
+with the signature secret, the system's settings. At each use these are compared with the cached documents, so that a
+changed secret invalidates its tokens at once.
 """
 
+import base64
 import hmac
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+import jwt
+from cachetools import LRUCache
 
-from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.crossbar.errors import DatastoreFault
+from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
 
-from . import jws
-from .documents import ASKED_NEXT, TOKEN_RESTRICTIONS, Documents
+from .documents import PREFETCHED, SYSTEM_AUTH, SYSTEM_CONFIG, TOKEN_RESTRICTIONS, AuthDocuments
 from .keys import KeyRing
-from .settings import Settings
+from .settings import AuthSettings
 
 ISSUER: Final = "kazoo"
 AUTH_CATEGORY: Final = "auth"
-SYSTEM_CONFIG: Final = "system_config"
 SYSTEM_KEY: Final = "system_key"
 SERVER_SECRET: Final = "secret_for_user_signature"
-REMEMBERED: Final = 10_000
-"""Checked tokens kept at a time; about a kilobyte each."""
+CACHED_TOKENS: Final = 10_000
+"""Verified tokens cached at a time; about a kilobyte each."""
+
+_ALGORITHM: Final = "RS256"
+_ALGORITHMS: Final = (_ALGORITHM, "RS384", "RS512")
+_JWS: Final = jwt.PyJWS(algorithms=_ALGORITHMS)
+_MAX_CHARACTERS: Final = 16_384
+"""Longest token that is parsed; far above any header line that a server accepts."""
 
 
 class TokenRefused(Exception):
-    """The token opens nothing; ``code`` and ``reason`` are what KAZOO would say of it."""
+    """The token is not valid; ``code`` and ``reason`` are KAZOO's status and message for it."""
 
     def __init__(self, reason: str, code: int = 401) -> None:
         super().__init__(reason)
@@ -40,208 +52,176 @@ class TokenRefused(Exception):
 
 
 class TokenExpired(TokenRefused):
-    """Rightly signed, past its time."""
+    """The token is correctly signed and has expired."""
 
     def __init__(self) -> None:
         super().__init__("token expired")
 
 
-class NoSigningKey(Exception):
-    """The system has no key to sign with: nobody can log in here until it has one."""
+_Revision = tuple[str, str, Json]
+"""Database, id and ``_rev`` of a document."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Signed:
-    """What an identity signature was checked against: revisions, since the documents are larger than all the rest."""
+class _Verified:
+    """A verified token: its claims, when it expires in Unix seconds, and the documents that it was verified with."""
 
-    signature: bytes
-    database: str
-    doc_id: str
-    revision: str
-    settings: str
-
-
-@dataclass(slots=True)
-class _Checked:
     claims: JsonObject
     expires: float | None
-    key_id: str
-    key: RSAPublicKey
-    signed: _Signed | None
+    revisions: tuple[_Revision, ...]
 
 
 class Tokens:
-    """Issues and checks tokens.
-
-    Args:
-        documents: where identities and secrets are read.
-        settings: where the system's key and secret are named.
-        keys: the keys.
-        clock: Unix seconds.
-        remembered: how many checked tokens are kept.
-    """
+    """Issues and verifies tokens; ``clock`` gives Unix seconds, ``cached`` is how many verified tokens are cached."""
 
     def __init__(
         self,
-        documents: Documents,
-        settings: Settings,
+        documents: AuthDocuments,
+        settings: AuthSettings,
         keys: KeyRing,
         *,
         clock: Callable[[], float] = time.time,
-        remembered: int = REMEMBERED,
+        cached: int = CACHED_TOKENS,
     ) -> None:
         self._documents = documents
         self._settings = settings
         self._keys = keys
         self._clock = clock
-        self._remembered = remembered
-        self._checked: OrderedDict[str, _Checked] = OrderedDict()
+        self._cache: LRUCache[str, _Verified] = LRUCache(cached)
 
     async def issue(self, claims: Mapping[str, Json]) -> str:
-        """A token with these claims behind issuer and identity signature, in their order (``kz_auth:create_token/1``).
+        """A token with these claims, in their order after issuer and identity signature (``kz_auth:create_token/1``).
 
-        An identity without a secret, or a system without one, gives a token without the signature, as in KAZOO.
+        If the identity or the system has no secret, the token has no identity signature, as in KAZOO.
 
         Raises:
-            NoSigningKey: the system's key is not there.
+            DatastoreFault: the system's key does not exist.
             DatastoreError: it cannot be read.
         """
         key_id = await self._settings.text(AUTH_CATEGORY, SYSTEM_KEY)
-        key = await self._keys.private(key_id) if key_id is not None else None
+        key = await self._keys.get(key_id) if key_id is not None else None
         if key_id is None or key is None:
-            raise NoSigningKey
-        signature = await self._identity_signature(claims)
-        signed: JsonObject = {} if signature is None else {"identity_sig": jws.encode_base64url(signature)}
-        return jws.sign({"iss": ISSUER, **signed, **claims}, key_id, key)
+            raise DatastoreFault(SYSTEM_KEY)
+        signature = None
+        place = _identity_place(claims)
+        if place is not None:
+            signature = await self._identity_signature(await self._documents.open_live(*place), place[1])
+        signed = {} if signature is None else {"identity_sig": signature}
+        payload = dumps({"iss": ISSUER, **signed, **claims})
+        return _JWS.encode(payload, key.private, algorithm=_ALGORITHM, headers={"kid": key_id})
 
     async def claims(self, token: str, account_id: str | None = None) -> JsonObject:
-        """The claims of a good token; the same object for the same token. Never change it.
+        """The claims of a valid token, which must not be changed: the same object for the same token.
 
-        ``account_id`` is the account that the caller says it is, from the header ``X-Auth-Account-ID``.
+        ``account_id`` is the value of the header ``X-Auth-Account-ID``, None without that header.
 
         Raises:
-            TokenExpired: rightly signed, past its time.
-            TokenRefused: anything else that is wrong with it.
-            DatastoreError: it cannot be checked.
+            TokenExpired: the token is correctly signed and has expired.
+            TokenRefused: the token is not valid for another reason.
+            DatastoreError: it cannot be verified.
         """
-        known = self._checked.get(token)
-        checked = await self._check_again(token, known) if known is not None else await self._check(token)
-        if account_id is not None and checked.claims["account_id"] != account_id:
+        # While this awaits a document, other requests may evict any entry: nothing relies on one being there.
+        verified = self._cache.get(token)
+        if verified is None or not await self._is_valid(verified):
+            self._cache.pop(token, None)
+            verified = self._cache[token] = await self._verify(token)
+        if account_id is not None and verified.claims["account_id"] != account_id:
             raise TokenRefused("account header mismatch")
-        return checked.claims
+        return verified.claims
 
-    async def _check(self, token: str) -> _Checked:
-        """The checks of ``kz_auth_jwt`` in their order: signature, time, identity, account."""
-        try:
-            parsed = jws.parse(token)
-        except jws.NotAToken:
-            raise TokenRefused("invalid_token") from None
-        if parsed.algorithm not in jws.ALGORITHMS:
+    async def _is_valid(self, verified: _Verified) -> bool:
+        """Whether a verified token has not expired and its documents have not changed."""
+        if verified.expires is not None and verified.expires <= self._clock():
+            return False
+        for database, doc_id, revision in verified.revisions:
+            document = await self._documents.open(database, doc_id)
+            if document is None or document["_rev"] != revision:
+                return False
+        return True
+
+    async def _verify(self, token: str) -> _Verified:
+        """Verify a token in the order of ``kz_auth_jwt``: algorithm, key, signature, expiry, identity, account."""
+        header, claims = parse(token)
+        if header.get("alg") not in _ALGORITHMS:
             raise TokenRefused("jwt algorithm not supported")
-        key_id, key = await self._signer(parsed)
-        if not jws.is_signed_by(parsed, key):
-            raise TokenRefused("signature verification failed")
-        expires = self._unexpired(parsed.claims)
-        signed = await self._identity(parsed.claims)
-        if not is_account_id(parsed.claims.get("account_id")):
-            raise TokenRefused("no associated account_id", 403)
-        checked = _Checked(parsed.claims, expires, key_id, key, signed)
-        self._remember(token, checked)
-        return checked
-
-    async def _check_again(self, token: str, known: _Checked) -> _Checked:
-        """A token that was good: is it in time, and are key, identity and secrets still the same?"""
-        try:
-            if known.expires is not None and known.expires <= self._clock():
-                raise TokenExpired
-            if await self._keys.public(known.key_id) is not known.key:
-                return await self._check(token)
-            if known.signed is not None and not await self._is_unchanged(known.signed):
-                known.signed = await self._identity(known.claims)
-        except TokenRefused:
-            self._checked.pop(token, None)
-            raise
-        self._checked.move_to_end(token)
-        return known
-
-    async def _signer(self, parsed: jws.Jws) -> tuple[str, RSAPublicKey]:
-        key_id = parsed.header.get("kid")
-        if parsed.claims.get("iss") != ISSUER or not isinstance(key_id, str):
+        key_id = header.get("kid")
+        if claims.get("iss") != ISSUER or not isinstance(key_id, str):
             raise TokenRefused("invalid jwt")
-        key = await self._keys.public(key_id)
+        key = await self._keys.get(key_id)
         if key is None:
             raise TokenRefused("not_found")
-        return key_id, key
+        try:
+            _JWS.decode_complete(token, key.private.public_key(), algorithms=_ALGORITHMS)
+        except jwt.InvalidTokenError:
+            raise TokenRefused("signature verification failed") from None
+        expires = self._check_expiry(claims)
+        identity = await self._check_identity(claims)
+        if not is_account_id(claims.get("account_id")):
+            raise TokenRefused("no associated account_id", 403)
+        return _Verified(claims, expires, ((SYSTEM_AUTH, key_id, key.revision), *identity))
 
-    def _unexpired(self, claims: JsonObject) -> float | None:
-        expires = claims.get("exp")
-        if expires is None and "exp" not in claims:
+    def _check_expiry(self, claims: JsonObject) -> float | None:
+        """When the token expires in Unix seconds; None, for a token without ``exp``, is never."""
+        if "exp" not in claims:
             return None
+        expires = claims["exp"]
         if isinstance(expires, bool) or not isinstance(expires, int | float):
             raise TokenRefused("invalid jwt")
         if expires <= self._clock():
             raise TokenExpired
         return expires
 
-    async def _identity(self, claims: JsonObject) -> _Signed | None:
-        """Check the identity signature; None where the token has none."""
+    async def _check_identity(self, claims: JsonObject) -> tuple[_Revision, ...]:
+        """Verify the identity signature, if there is one, and return the documents that it was verified with."""
         if "identity_sig" not in claims:
-            return None
+            return ()
         given = claims["identity_sig"]
         place = _identity_place(claims)
-        if not isinstance(given, str) or not given or place is None:
+        if not isinstance(given, str) or place is None:
             raise TokenRefused("identity verifty failed")
-        database, doc_id = place
-        # Whoever has a good token is looked at further: its account, and what restricts its tokens.
-        next_ones = (claims["account_id"], TOKEN_RESTRICTIONS, *ASKED_NEXT)
-        document = await self._documents.open_live(database, doc_id, prefetch=next_ones)
+        # Most requests with a valid token go on to read these documents of the same database.
+        prefetch = (claims["account_id"], TOKEN_RESTRICTIONS, *PREFETCHED)
+        document = await self._documents.open_live(*place, prefetch=prefetch)
         settings = await self._documents.open_live(SYSTEM_CONFIG, AUTH_CATEGORY)
-        expected = await self._signature_of(document, doc_id)
-        if document is None or settings is None or expected is None or not _same(given, expected):
+        expected = await self._identity_signature(document, place[1])
+        if document is None or settings is None or expected is None:
             raise TokenRefused("identity verifty failed")
-        return _Signed(expected, database, doc_id, document["_rev"], settings["_rev"])
+        if not hmac.compare_digest(given.rstrip("=").encode(), expected.encode()):
+            raise TokenRefused("identity verifty failed")
+        return (*place, document["_rev"]), (SYSTEM_CONFIG, AUTH_CATEGORY, settings["_rev"])
 
-    async def _is_unchanged(self, signed: _Signed) -> bool:
-        """Whether the documents behind a signature are of the revisions that it was checked against."""
-        document = await self._documents.open(signed.database, signed.doc_id)
-        if document is None or document["_rev"] != signed.revision:
-            return False
-        settings = await self._documents.open(SYSTEM_CONFIG, AUTH_CATEGORY)
-        return settings is not None and settings["_rev"] == signed.settings
-
-    async def _identity_signature(self, claims: Mapping[str, Json]) -> bytes | None:
-        place = _identity_place(claims)
-        if place is None:
-            return None
-        database, doc_id = place
-        return await self._signature_of(await self._documents.open_live(database, doc_id), doc_id)
-
-    async def _signature_of(self, document: JsonObject | None, doc_id: str) -> bytes | None:
-        """HMAC-SHA256 of the identity's id, by its secret and the server's (``kz_auth_identity:sign/1``)."""
+    async def _identity_signature(self, document: JsonObject | None, doc_id: str) -> str | None:
+        """HMAC-SHA256 of an id with its document's secret and the system's (``kz_auth_identity:sign/1``), base64url."""
         secret = document.get("pvt_signature_secret") if document is not None else None
         server_secret = await self._settings.text(AUTH_CATEGORY, SERVER_SECRET)
         if not isinstance(secret, str) or not secret or server_secret is None:
             return None
-        return hmac.digest((secret + server_secret).encode(), doc_id.encode(), "sha256")
+        digest = hmac.digest((secret + server_secret).encode(), doc_id.encode(), "sha256")
+        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
-    def _remember(self, token: str, checked: _Checked) -> None:
-        self._checked[token] = checked
-        if len(self._checked) > self._remembered:
-            self._checked.popitem(last=False)
+
+def parse(token: str) -> tuple[JsonObject, JsonObject]:
+    """Header and claims of a token, unverified; raises ``TokenRefused`` if it is not one."""
+    if len(token) > _MAX_CHARACTERS:
+        raise TokenRefused("invalid_token")
+    try:
+        parsed = _JWS.decode_complete(token, options={"verify_signature": False})
+        claims = loads(parsed["payload"])
+    except (jwt.DecodeError, ValueError):
+        # ValueError: the claims are not JSON, or the token holds bytes that are not UTF-8.
+        raise TokenRefused("invalid_token") from None
+    except jwt.InvalidTokenError:
+        raise TokenRefused("invalid jwt") from None
+    if not isinstance(claims, dict):
+        raise TokenRefused("invalid_token")
+    return parsed["header"], claims
 
 
 def _identity_place(claims: Mapping[str, Json]) -> tuple[str, str] | None:
-    """Database and id of the document whose secret signs: the user's, else the device's, else the account's."""
+    """Database and id of the identity's document: the user's, else the device's, else the account's."""
     account_id = claims.get("account_id")
     if not is_account_id(account_id):
         return None
     key = next(key for key in ("owner_id", "device_id", "account_id") if key in claims)
     doc_id = claims[key]
     return (account_db(account_id), doc_id) if isinstance(doc_id, str) and doc_id else None
-
-
-def _same(given: str, expected: bytes) -> bool:
-    try:
-        return hmac.compare_digest(jws.decode_base64url(given), expected)
-    except jws.NotAToken:
-        return False

@@ -1,6 +1,6 @@
 """The apps of an account: decided once, as long as everything that decided is the same.
 
-What accounts have in common that the rules treat alike is serialized once for all of them: their lists, and single apps.
+Accounts that the rules treat alike share what is serialized: their lists, and single apps.
 """
 
 import hashlib

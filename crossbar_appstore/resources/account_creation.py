@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from crossbar_appstore.auth.documents import Documents
+from crossbar_appstore.auth.documents import AuthDocuments
 from crossbar_appstore.auth.hierarchy import is_enabled
 from crossbar_appstore.auth.identity import Identity
 from crossbar_appstore.crossbar.context import Context
@@ -35,7 +35,9 @@ class AccountCreation:
         storage: makes databases and documents.
     """
 
-    def __init__(self, store: Datastore, documents: Documents, names: AccountNames, storage: AccountStorage) -> None:
+    def __init__(
+        self, store: Datastore, documents: AuthDocuments, names: AccountNames, storage: AccountStorage
+    ) -> None:
         self._store = store
         self._documents = documents
         self._names = names

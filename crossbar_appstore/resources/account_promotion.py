@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from crossbar_appstore.appstore import resellers
-from crossbar_appstore.auth.documents import SERVICES, Documents
+from crossbar_appstore.auth.documents import SERVICES, AuthDocuments
 from crossbar_appstore.auth.hierarchy import account_tree
 from crossbar_appstore.crossbar.errors import NAMED_ERRORS, CrossbarError, Forbidden
 from crossbar_appstore.datastore.errors import ViewMissing
@@ -31,7 +31,7 @@ class AccountPromotion:
         storage: saves accounts.
     """
 
-    def __init__(self, store: Datastore, documents: Documents, storage: AccountStorage) -> None:
+    def __init__(self, store: Datastore, documents: AuthDocuments, storage: AccountStorage) -> None:
         self._store = store
         self._documents = documents
         self._storage = storage

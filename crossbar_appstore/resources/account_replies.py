@@ -1,6 +1,6 @@
 """What is shown of an account beside its public fields (`cb_accounts:leak_pvt_fields/2`)."""
 
-from crossbar_appstore.auth.documents import Documents
+from crossbar_appstore.auth.documents import AuthDocuments
 from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.json_codec import JsonObject
@@ -20,7 +20,7 @@ class AccountReplies:
         gatekeeper: who may see an API key: with one, everything may be written.
     """
 
-    def __init__(self, documents: Documents, promotion: AccountPromotion, gatekeeper: AuthGatekeeper) -> None:
+    def __init__(self, documents: AuthDocuments, promotion: AccountPromotion, gatekeeper: AuthGatekeeper) -> None:
         self._documents = documents
         self._promotion = promotion
         self._gatekeeper = gatekeeper

@@ -4,7 +4,7 @@ from typing import ClassVar, Final
 
 from crossbar_appstore.appstore import resellers
 from crossbar_appstore.auth.credentials import Directory
-from crossbar_appstore.auth.documents import Documents
+from crossbar_appstore.auth.documents import AuthDocuments
 from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
 from crossbar_appstore.auth.hierarchy import is_in_account_hierarchy
 from crossbar_appstore.auth.identity import Identity
@@ -52,7 +52,7 @@ class Accounts(Resource):
     noun: ClassVar[str] = "accounts"
 
     def __init__(
-        self, store: Datastore, documents: Documents, directory: Directory, gatekeeper: AuthGatekeeper
+        self, store: Datastore, documents: AuthDocuments, directory: Directory, gatekeeper: AuthGatekeeper
     ) -> None:
         self._store = store
         self._documents = documents

@@ -2,8 +2,8 @@
 
 from typing import ClassVar, Final
 
-from crossbar_appstore.auth.documents import Documents
-from crossbar_appstore.auth.login_reply import LoginReply
+from crossbar_appstore.auth.documents import AuthDocuments
+from crossbar_appstore.auth.login import LoginReply
 from crossbar_appstore.auth.tokens import TokenRefused, Tokens
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import CrossbarError
@@ -21,7 +21,7 @@ class Auth(Resource):
 
     noun: ClassVar[str] = "auth"
 
-    def __init__(self, tokens: Tokens, login_reply: LoginReply, documents: Documents) -> None:
+    def __init__(self, tokens: Tokens, login_reply: LoginReply, documents: AuthDocuments) -> None:
         self._tokens = tokens
         self._login_reply = login_reply
         self._documents = documents

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from crossbar_appstore.auth.identity import Identity
-from crossbar_appstore.auth.login_reply import LoginReply
+from crossbar_appstore.auth.login import LoginReply
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import ABSENT
 from crossbar_appstore.crossbar.resource import Methods, Resource

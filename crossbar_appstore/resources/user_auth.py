@@ -4,11 +4,10 @@ from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from crossbar_appstore.auth.credentials import MD5, Credentials
-from crossbar_appstore.auth.documents import Documents
+from crossbar_appstore.auth.documents import AuthDocuments
 from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
 from crossbar_appstore.auth.identity import Identity
-from crossbar_appstore.auth.login import USER_AUTH, AccountQuery, Claimant, Login
-from crossbar_appstore.auth.login_reply import LoginReply
+from crossbar_appstore.auth.login import USER_AUTH, Claimant, Login, LoginReply
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import AuthenticationRequired, BadIdentifier, Forbidden, ValidationError
 from crossbar_appstore.crossbar.resource import Methods, Resource
@@ -28,7 +27,9 @@ class UserAuth(Resource):
 
     noun: ClassVar[str] = "user_auth"
 
-    def __init__(self, login: Login, login_reply: LoginReply, gatekeeper: AuthGatekeeper, documents: Documents) -> None:
+    def __init__(
+        self, login: Login, login_reply: LoginReply, gatekeeper: AuthGatekeeper, documents: AuthDocuments
+    ) -> None:
         self._login = login
         self._login_reply = login_reply
         self._gatekeeper = gatekeeper
@@ -89,13 +90,12 @@ class UserAuth(Resource):
         if errors:
             raise ValidationError(errors)
         realm = data.get("account_realm", data.get("realm"))
-        query = AccountQuery(
+        account_id, user_id = await self._login.user(
+            Credentials(data["credentials"], data.get("method", MD5)),
             phone_number=data.get("phone_number"),
             realm=realm if isinstance(realm, str) else None,
             name=data.get("account_name"),
         )
-        credentials = Credentials(data["credentials"], data.get("method", MD5))
-        account_id, user_id = await self._login.user(query, credentials)
         masquerade = data.get("as")
         return Claimant(
             USER_AUTH,

@@ -63,9 +63,9 @@ async def test_it_still_holds_when_documents_are_too_old_to_be_trusted(
     decided.clear()
     monkeypatch.setattr(ages, "UNWATCHED_SECONDS", 0.2)
     await asyncio.sleep(0.3)
-    before = store.counters.refetches
+    before = store.statistics.refetches
     assert await (await apps.apps(sub.id)).listing() is listing
-    assert store.counters.refetches > before
+    assert store.statistics.refetches > before
     assert decided == []
 
 

@@ -1,44 +1,46 @@
-"""A small KAZOO system for every test that asks for ``world``: three accounts in a line, a stranger, their users.
+"""The accounts of most tests here: ``sub`` below ``reseller`` below the master account, and ``other`` elsewhere."""
 
-It is made once for all tests of this room; each puts back what it changed.
-"""
-
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from crossbar_appstore.auth import rsa_keys
 from crossbar_appstore.datastore.couch import Couch
-from tests.auth.world import World, open_couch
+from tests.kit.accounts import Account
+from tests.kit.auth import AuthParts
+from tests.kit.fixtures import kit_couchdb_url, kit_key, kit_system, new_service, proxy, service, system
+from tests.kit.system import System, open_couch
 
-
-@pytest.fixture(scope="session")
-def signing_key() -> RSAPrivateKey:
-    return rsa_keys.generate()
-
-
-@pytest.fixture
-async def couch(couchdb_url: str) -> AsyncIterator[Couch]:
-    async with open_couch(couchdb_url) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="package")
-def standing_world(couchdb_url: str, signing_key: RSAPrivateKey) -> Iterator[World]:
-    async def once(operation: Callable[[Couch], Awaitable[None]]) -> None:
-        async with open_couch(couchdb_url) as opened:
-            await operation(opened)
-
-    made = World(signing_key)
-    asyncio.run(once(made.create))
-    yield made
-    asyncio.run(once(made.destroy))
+__all__ = ["kit_couchdb_url", "kit_key", "kit_system", "new_service", "proxy", "service", "system"]
 
 
 @pytest.fixture
-async def world(standing_world: World, couch: Couch) -> AsyncIterator[World]:
-    standing_world.begin(couch)
-    yield standing_world
-    await standing_world.restore()
+async def reseller(system: System) -> Account:
+    return await system.account("reseller", system.master, reseller=True)
+
+
+@pytest.fixture
+async def sub(system: System, reseller: Account) -> Account:
+    return await system.account("sub", reseller)
+
+
+@pytest.fixture
+async def other(system: System) -> Account:
+    return await system.account("other", system.master)
+
+
+@pytest.fixture
+def accounts(system: System, reseller: Account, sub: Account, other: Account) -> dict[str, Account]:
+    """All of them, by their names."""
+    return {"master": system.master, "reseller": reseller, "sub": sub, "other": other}
+
+
+@pytest.fixture
+def parts(system: System) -> AuthParts:
+    return AuthParts(system.couch)
+
+
+@pytest.fixture
+async def unreachable() -> AsyncIterator[Couch]:
+    """A client of a CouchDB that is not there."""
+    async with open_couch("http://127.0.0.1:1") as couch:
+        yield couch

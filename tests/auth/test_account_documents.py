@@ -1,4 +1,4 @@
-"""The documents of a new account, in the form that KAZOO's own have."""
+"""The documents of a new account in KAZOO's form."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ MASTER, RESELLER, ACCOUNT = "a" * 32, "b" * 32, "c" * 32
 NOW = 63_837_676_800
 
 
-def test_the_first_account_is_the_master_of_all() -> None:
+def test_account_document_of_the_first_account_is_the_masters() -> None:
     doc = account_document(MASTER, {"name": "My Company!", "realm": "my.realm"}, Place(), now=NOW)
     assert doc.pop("pvt_api_key") != doc.pop("pvt_signature_secret")
     assert doc == {
@@ -46,7 +46,7 @@ def test_the_first_account_is_the_master_of_all() -> None:
     }
 
 
-def test_other_accounts_have_ancestors_and_no_powers() -> None:
+def test_account_document_of_another_account_has_ancestors() -> None:
     doc = account_document(ACCOUNT, {"timezone": "UTC"}, Place((MASTER, RESELLER), RESELLER), enabled=False)
     assert doc["pvt_tree"] == [MASTER, RESELLER]
     assert (doc["pvt_reseller"], doc["pvt_superduper_admin"], doc["pvt_enabled"]) == (False, False, False)
@@ -55,14 +55,14 @@ def test_other_accounts_have_ancestors_and_no_powers() -> None:
     assert "pvt_alphanum_name" not in doc
 
 
-def test_clients_do_not_choose_private_fields_by_position() -> None:
+def test_account_document_ignores_private_fields_of_clients() -> None:
     doc = account_document(ACCOUNT, {"pvt_superduper_admin": True, "pvt_tree": []}, Place((MASTER,)))
     assert doc["pvt_superduper_admin"] is False
     assert doc["pvt_tree"] == [MASTER]
     assert doc["pvt_reseller_id"] == MASTER
 
 
-def test_secrets_are_fresh_and_of_kazoos_size() -> None:
+def test_account_document_has_new_secrets_of_kazoos_size() -> None:
     first, second = (account_document(ACCOUNT, {}, Place()) for _ in range(2))
     assert len(first["pvt_api_key"]) == 64
     assert len(first["pvt_signature_secret"]) == 32
@@ -70,7 +70,7 @@ def test_secrets_are_fresh_and_of_kazoos_size() -> None:
     assert first["pvt_signature_secret"] != second["pvt_signature_secret"]
 
 
-def test_passwords_are_stored_as_hashes_alone() -> None:
+def test_user_document_stores_only_hashes_of_the_password() -> None:
     doc = user_document("u", ACCOUNT, {"password": "secret", "first_name": "J"}, username="Joe", password="secret")
     assert doc["username"] == "joe"
     assert doc["pvt_md5_auth"] == hashlib.md5(b"joe:secret", usedforsecurity=False).hexdigest()
@@ -80,7 +80,7 @@ def test_passwords_are_stored_as_hashes_alone() -> None:
     assert len(doc["pvt_signature_secret"]) == 32
 
 
-def test_hashes_are_those_of_recorded_users(shared: Path) -> None:
+def test_password_hashes_equal_those_of_recorded_users(shared: Path) -> None:
     fixture = json.loads((shared / "conformance" / "fixture.json").read_text())
     users = [
         doc
@@ -95,7 +95,7 @@ def test_hashes_are_those_of_recorded_users(shared: Path) -> None:
 
 
 @pytest.mark.parametrize("database", ["accounts", "services"])
-def test_recorded_accounts_and_services_have_no_fields_that_ours_lack(shared: Path, database: str) -> None:
+def test_account_and_services_documents_have_all_recorded_fields(shared: Path, database: str) -> None:
     fixture = json.loads((shared / "conformance" / "fixture.json").read_text())
     build = {
         "accounts": account_document(ACCOUNT, {"name": "x", "realm": "y"}, Place()),
@@ -105,7 +105,7 @@ def test_recorded_accounts_and_services_have_no_fields_that_ours_lack(shared: Pa
         assert recorded.keys() - build[database].keys() <= {"pvt_trial_expires"}
 
 
-def test_services_follow_the_place() -> None:
+def test_services_document_follows_the_place() -> None:
     doc = services_document(ACCOUNT, Place((MASTER, RESELLER), RESELLER), now=NOW)
     assert doc == {
         "_id": ACCOUNT,
@@ -125,7 +125,7 @@ def test_services_follow_the_place() -> None:
     assert services_document(MASTER, Place())["pvt_reseller"] is True
 
 
-def test_a_new_app_store_is_bare_and_has_no_type() -> None:
+def test_apps_store_document_has_only_the_account() -> None:
     assert apps_store_document(ACCOUNT) == {
         "_id": "apps_store",
         "pvt_account_id": ACCOUNT,
@@ -133,7 +133,7 @@ def test_a_new_app_store_is_bare_and_has_no_type() -> None:
     }
 
 
-def test_settings_are_added_and_never_changed() -> None:
+def test_config_document_adds_and_never_changes_settings() -> None:
     fresh = config_document("auth", {"system_key": "k"}, now=NOW)
     assert fresh == {
         "_id": "auth",
@@ -153,7 +153,7 @@ def test_settings_are_added_and_never_changed() -> None:
     assert config_document("auth", {"a": 1}, {"_id": "auth", "default": {"a": ""}})["default"] == {"a": 1}
 
 
-def test_only_the_first_account_becomes_the_master_account() -> None:
+def test_master_account_config_keeps_the_first_account() -> None:
     first = master_account_config(MASTER)
     assert first["default"] == {"master_account_id": MASTER}
     assert master_account_config(ACCOUNT, first)["default"] == {"master_account_id": MASTER}
@@ -169,7 +169,7 @@ def test_only_the_first_account_becomes_the_master_account() -> None:
         ({"pvt_tree": "broken"}, {"pvt_reseller_id": 5}, Place((MASTER,), MASTER)),
     ],
 )
-def test_children_stand_below_their_parent_and_its_reseller(parent: object, services: object, place: Place) -> None:
+def test_child_place_is_below_the_parent_and_its_reseller(parent: object, services: object, place: Place) -> None:
     assert isinstance(parent, dict)
     assert services is None or isinstance(services, dict)
     assert child_place(MASTER, parent, services) == place

@@ -1,4 +1,4 @@
-"""Keys and secrets of a system that stands alone."""
+"""Creating the key and the secrets of a standalone system."""
 
 import asyncio
 import uuid
@@ -7,15 +7,22 @@ from typing import Any
 
 import pytest
 
-from crossbar_appstore.auth import bootstrap, rsa_keys
+from crossbar_appstore.auth import bootstrap, keys
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import Conflict, DatabaseMissing
 from crossbar_appstore.json_codec import JsonObject
+from tests.kit.system import open_couch
+
+
+@pytest.fixture
+async def couch(kit_couchdb_url: str) -> AsyncIterator[Couch]:
+    async with open_couch(kit_couchdb_url) as opened:
+        yield opened
 
 
 @pytest.fixture
 async def system(couch: Couch, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
-    """Names of system databases that nobody else uses."""
+    """The prefix of system databases of the test's own."""
     tag = f"x{uuid.uuid4().hex[:8]}"
     monkeypatch.setattr(bootstrap, "SYSTEM_CONFIG", f"{tag}_config")
     monkeypatch.setattr(bootstrap, "SYSTEM_AUTH", f"{tag}_auth")
@@ -32,7 +39,7 @@ async def settings(couch: Couch, system: str, category: str) -> JsonObject:
     return section
 
 
-async def test_a_new_system_gets_key_secret_and_cluster(couch: Couch, system: str) -> None:
+async def test_ensure_system_auth_creates_key_secret_and_cluster_id(couch: Couch, system: str) -> None:
     key_id = await bootstrap.ensure_system_auth(couch)
     auth = await settings(couch, system, "auth")
     assert auth["system_key"] == key_id
@@ -43,12 +50,12 @@ async def test_a_new_system_gets_key_secret_and_cluster(couch: Couch, system: st
     assert document["_rev"].startswith("1-")
     pem = await couch.open_attachment(f"{system}_auth", key_id, "private_key.pem")
     assert pem.content_type == "application/x-pem-file"
-    key = rsa_keys.from_pem(pem.body)
+    key = keys.from_pem(pem.body)
     assert key is not None
     assert key.public_key().public_numbers().e == 2049
 
 
-async def test_what_exists_is_not_changed(couch: Couch, system: str) -> None:
+async def test_ensure_system_auth_changes_nothing_that_exists(couch: Couch, system: str) -> None:
     key_id = await bootstrap.ensure_system_auth(couch)
     before = [
         await couch.open_doc(f"{system}_config", "auth"),
@@ -63,7 +70,7 @@ async def test_what_exists_is_not_changed(couch: Couch, system: str) -> None:
     ]
 
 
-async def test_what_is_missing_is_added_to_what_is_there(couch: Couch, system: str) -> None:
+async def test_ensure_system_auth_adds_what_is_missing(couch: Couch, system: str) -> None:
     await couch.create_database(f"{system}_config")
     await couch.create_database(f"{system}_auth")
     await couch.save_doc(f"{system}_config", {"_id": "auth", "default": {"system_key": "k1", "other": 1}})
@@ -77,14 +84,16 @@ async def test_what_is_missing_is_added_to_what_is_there(couch: Couch, system: s
     assert list(document["_attachments"]) == ["private_key.pem"]
 
 
-async def test_two_at_a_time_make_one_system(couch: Couch, system: str) -> None:
+async def test_ensure_system_auth_twice_at_the_same_time_creates_one_key(couch: Couch, system: str) -> None:
     first, second = await asyncio.gather(bootstrap.ensure_system_auth(couch), bootstrap.ensure_system_auth(couch))
     assert first == second
     assert (await settings(couch, system, "auth"))["system_key"] == first
     assert (await couch.open_doc(f"{system}_auth", first))["_rev"].startswith("1-")
 
 
-async def test_endless_conflicts_are_given_up(couch: Couch, system: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_ensure_config_raises_after_five_conflicts(
+    couch: Couch, system: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await couch.create_database(f"{system}_config")
     attempts = []
 
@@ -98,7 +107,7 @@ async def test_endless_conflicts_are_given_up(couch: Couch, system: str, monkeyp
     assert len(attempts) == 5
 
 
-async def test_a_key_that_somebody_else_just_made_is_theirs(
+async def test_ensure_system_auth_keeps_a_key_that_was_created_meanwhile(
     couch: Couch, system: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save = couch.save_doc

@@ -2,19 +2,23 @@
 
 import base64
 import hashlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from crossbar_appstore.auth.credentials import (
     SHA,
-    BasicToken,
     Credentials,
+    Directory,
+    credentials_of,
     normalize_number,
     parse_basic,
 )
 from crossbar_appstore.json_codec import JsonObject
-from tests.auth.world import Account, Rooms, World
+from tests.kit.accounts import Account
+from tests.kit.auth import AuthParts
+from tests.kit.system import System
 
 ACCOUNT = "a" * 32
 HASH = hashlib.md5(b"joe:secret", usedforsecurity=False).hexdigest()
@@ -43,71 +47,83 @@ def views(design: str, pvt_type: str, keys: dict[str, str]) -> JsonObject:
 
 
 @pytest.fixture(params=["with views", "without views"])
-async def rooms(request: pytest.FixtureRequest, world: World) -> Rooms:
-    if request.param == "with views":
-        await world.put("accounts", views("accounts", "account", ACCOUNT_VIEWS))
-        for account in world.accounts:
-            await world.put(account.database, views("users", "user", USER_VIEWS))
-    return Rooms(world)
+async def directory(
+    request: pytest.FixtureRequest, parts: AuthParts, system: System, accounts: dict[str, Account]
+) -> AsyncIterator[Directory]:
+    if request.param == "without views":
+        yield parts.directory
+        return
+    await system.put("accounts", views("accounts", "account", ACCOUNT_VIEWS))
+    for account in accounts.values():
+        await system.put(account.database, views("users", "user", USER_VIEWS))
+    yield parts.directory
+    await system.remove("accounts", "_design/accounts")
 
 
-def hashes(account: Account, level: str = "admin") -> tuple[Credentials, Credentials]:
-    user = account.users[level]
+def hashes(account: Account) -> tuple[Credentials, Credentials]:
+    user = account.admin.document
     return Credentials(user["pvt_md5_auth"]), Credentials(user["pvt_sha1_auth"], SHA)
 
 
-async def test_accounts_by_name(rooms: Rooms, world: World) -> None:
-    assert await rooms.directory.accounts_by_name(f"Sub {world.tag}") == [world.sub.id]
-    assert await rooms.directory.accounts_by_name(f" su-B!{world.tag}") == [world.sub.id]
-    assert await rooms.directory.accounts_by_name(f"nobody{world.tag}") == []
-    assert await rooms.directory.accounts_by_name("!") == []
+async def test_accounts_by_name_compares_letters_and_digits(directory: Directory, sub: Account) -> None:
+    assert await directory.accounts_by_name(sub.name) == [sub.id]
+    assert await directory.accounts_by_name(f" {sub.name.upper()}!-") == [sub.id]
+    assert await directory.accounts_by_name(f"nobody {sub.name}") == []
+    assert await directory.accounts_by_name("!") == []
 
 
-async def test_accounts_of_the_same_name(rooms: Rooms, world: World) -> None:
-    await world.put("accounts", world.other.document | {"name": f"SUB{world.tag}"})
-    assert sorted(await rooms.directory.accounts_by_name(f"sub{world.tag}")) == sorted([world.sub.id, world.other.id])
+async def test_accounts_by_name_finds_all_accounts_of_a_name(
+    directory: Directory, system: System, sub: Account, other: Account
+) -> None:
+    await system.put("accounts", other.document | {"name": f"{sub.name.upper()}!"})
+    assert sorted(await directory.accounts_by_name(sub.name)) == sorted([sub.id, other.id])
 
 
-async def test_accounts_by_realm(rooms: Rooms, world: World) -> None:
-    assert await rooms.directory.accounts_by_realm(f"SUB.{world.tag}.test") == [world.sub.id]
-    assert await rooms.directory.accounts_by_realm(f"sub.{world.tag}") == []
+async def test_accounts_by_realm_compares_in_lower_case(directory: Directory, sub: Account) -> None:
+    assert await directory.accounts_by_realm(sub.document["realm"].upper()) == [sub.id]
+    assert await directory.accounts_by_realm(sub.document["realm"][:-1]) == []
 
 
-async def test_accounts_by_api_key(rooms: Rooms, world: World) -> None:
-    assert await rooms.directory.account_by_api_key(world.sub.document["pvt_api_key"]) == world.sub.id
-    assert await rooms.directory.account_by_api_key("f" * 64) is None
+async def test_account_by_api_key(directory: Directory, sub: Account) -> None:
+    assert await directory.account_by_api_key(sub.document["pvt_api_key"]) == sub.id
+    assert await directory.account_by_api_key("f" * 64) is None
 
 
-async def test_deleted_accounts_are_not_found(rooms: Rooms, world: World) -> None:
-    await world.put("accounts", world.sub.document | {"pvt_deleted": True})
-    assert await rooms.directory.accounts_by_name(f"Sub {world.tag}") == []
-    assert await rooms.directory.accounts_by_realm(f"sub.{world.tag}.test") == []
-    assert await rooms.directory.account_by_api_key(world.sub.document["pvt_api_key"]) is None
+async def test_accounts_by_name_realm_and_api_key_skip_deleted_accounts(
+    directory: Directory, system: System, sub: Account
+) -> None:
+    await system.put("accounts", sub.document | {"pvt_deleted": True})
+    assert await directory.accounts_by_name(sub.name) == []
+    assert await directory.accounts_by_realm(sub.document["realm"]) == []
+    assert await directory.account_by_api_key(sub.document["pvt_api_key"]) is None
 
 
-async def test_users_by_both_hashes(rooms: Rooms, world: World) -> None:
-    for credentials in hashes(world.sub):
-        assert await rooms.directory.users(world.sub.id, credentials) == [world.sub.users["admin"]["_id"]]
-        assert await rooms.directory.users(world.other.id, credentials) == []
-    assert await rooms.directory.users(world.sub.id, Credentials("0" * 32)) == []
-    assert await rooms.directory.users(world.sub.id, Credentials(hashes(world.sub)[0].digest, "plain")) == []
+async def test_users_by_md5_and_sha1_hash(directory: Directory, sub: Account, other: Account) -> None:
+    for credentials in hashes(sub):
+        assert await directory.users(sub.id, credentials) == [sub.admin.id]
+        assert await directory.users(other.id, credentials) == []
+    assert await directory.users(sub.id, Credentials("0" * 32)) == []
+    assert await directory.users(sub.id, Credentials(hashes(sub)[0].digest, "plain")) == []
 
 
 @pytest.mark.parametrize("change", [{"enabled": False}, {"pvt_deleted": True}, {"pvt_type": "device"}])
-async def test_disabled_and_deleted_users_are_not_found(rooms: Rooms, world: World, change: Any) -> None:
-    await world.change(world.sub, world.sub.users["admin"], **change)
-    assert await rooms.directory.users(world.sub.id, hashes(world.sub)[0]) == []
+async def test_users_skips_disabled_and_deleted_users(
+    directory: Directory, system: System, sub: Account, change: Any
+) -> None:
+    await system.change_user(sub.admin, **change)
+    assert await directory.users(sub.id, hashes(sub)[0]) == []
 
 
-async def test_accounts_without_a_database_have_no_users(rooms: Rooms) -> None:
-    assert await rooms.directory.users("0" * 32, Credentials("x")) == []
+async def test_users_without_the_accounts_database(directory: Directory) -> None:
+    assert await directory.users("0" * 32, Credentials("x")) == []
 
 
-async def test_without_an_accounts_database_there_is_no_account(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crossbar_appstore.auth.credentials.ACCOUNTS", f"accounts-{world.tag}")
-    rooms = Rooms(world)
-    assert await rooms.directory.accounts_by_name("x") == []
-    assert await rooms.directory.account_by_api_key("x") is None
+async def test_accounts_without_the_database_accounts(
+    parts: AuthParts, system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crossbar_appstore.auth.credentials.ACCOUNTS", "accounts-of-nobody")
+    assert await parts.directory.accounts_by_name("x") == []
+    assert await parts.directory.account_by_api_key("x") is None
 
 
 @pytest.mark.parametrize(
@@ -122,26 +138,25 @@ async def test_without_an_accounts_database_there_is_no_account(world: World, mo
         ({}, False),
     ],
 )
-async def test_accounts_by_phone_number(world: World, document: JsonObject, found: bool) -> None:
-    rooms = Rooms(world)
+async def test_account_by_number_needs_a_number_in_service(
+    parts: AuthParts, system: System, sub: Account, document: JsonObject, found: bool
+) -> None:
     database = "numbers/+1415"
-    await world.couch.create_database(database)
+    await system.couch.create_database(database)
     try:
-        stored = {
-            name: world.sub.id if value is True and "assigned" in name else value for name, value in document.items()
-        }
-        await world.put(database, {"_id": "+14158867900", **stored})
-        expected = world.sub.id if found else None
-        assert await rooms.directory.account_by_number("(415) 886-7900") == expected
-        assert await rooms.directory.account_by_number("+14158867901") is None
-        await world.remove(database, "+14158867900")
+        stored = {name: sub.id if value is True and "assigned" in name else value for name, value in document.items()}
+        await system.put(database, {"_id": "+14158867900", **stored})
+        expected = sub.id if found else None
+        assert await parts.directory.account_by_number("(415) 886-7900") == expected
+        assert await parts.directory.account_by_number("+14158867901") is None
+        await system.remove(database, "+14158867900")
     finally:
-        await world.couch.delete_database(database)
+        await system.couch.delete_database(database)
 
 
-async def test_numbers_without_a_database_belong_to_nobody(world: World) -> None:
-    assert await Rooms(world).directory.account_by_number("+999123456") is None
-    assert await Rooms(world).directory.account_by_number("no number") is None
+async def test_account_by_number_without_the_numbers_database(parts: AuthParts) -> None:
+    assert await parts.directory.account_by_number("+999123456") is None
+    assert await parts.directory.account_by_number("no number") is None
 
 
 @pytest.mark.parametrize(
@@ -157,16 +172,16 @@ async def test_numbers_without_a_database_belong_to_nobody(world: World) -> None
         ("", ""),
     ],
 )
-def test_numbers_become_e164(number: str, normal: str) -> None:
+def test_normalize_number_gives_e164(number: str, normal: str) -> None:
     assert normalize_number(number) == normal
 
 
 @pytest.mark.parametrize(
     ("text", "parsed"),
     [
-        (encoded(f"{ACCOUNT}:hash"), BasicToken(ACCOUNT, "hash")),
-        (encoded(f"{ACCOUNT}:joe:se:cret"), BasicToken(ACCOUNT, "joe:se:cret")),
-        (encoded(f"{ACCOUNT}:hash")[:20] + " " + encoded(f"{ACCOUNT}:hash")[20:], BasicToken(ACCOUNT, "hash")),
+        (encoded(f"{ACCOUNT}:hash"), (ACCOUNT, "hash")),
+        (encoded(f"{ACCOUNT}:joe:se:cret"), (ACCOUNT, "joe:se:cret")),
+        (encoded(f"{ACCOUNT}:hash")[:20] + " " + encoded(f"{ACCOUNT}:hash")[20:], (ACCOUNT, "hash")),
         (encoded(f"{ACCOUNT}"), None),
         (encoded("short:hash"), None),
         (encoded(f"{ACCOUNT}:hash").rstrip("=") + "!", None),
@@ -175,7 +190,7 @@ def test_numbers_become_e164(number: str, normal: str) -> None:
         ("", None),
     ],
 )
-def test_basic_tokens_are_account_and_proof(text: str, parsed: BasicToken | None) -> None:
+def test_parse_basic_gives_account_and_proof(text: str, parsed: tuple[str, str] | None) -> None:
     assert parse_basic(text) == parsed
 
 
@@ -188,8 +203,8 @@ def test_basic_tokens_are_account_and_proof(text: str, parsed: BasicToken | None
         ("joe", "plain", None),
     ],
 )
-def test_the_proof_is_a_hash_or_name_and_password(proof: str, kind: str, credentials: Credentials | None) -> None:
-    assert BasicToken(ACCOUNT, proof).credentials(kind) == credentials
+def test_credentials_of_a_hash_or_name_and_password(proof: str, kind: str, credentials: Credentials | None) -> None:
+    assert credentials_of(proof, kind) == credentials
 
 
 @pytest.mark.parametrize(
@@ -208,10 +223,10 @@ def test_the_proof_is_a_hash_or_name_and_password(proof: str, kind: str, credent
         (None, False),
     ],
 )
-def test_whose_credentials_they_are(user: Any, theirs: bool) -> None:
+def test_credentials_belong_to_an_enabled_user_with_the_hash(user: Any, theirs: bool) -> None:
     assert Credentials(HASH).belong_to(user) is theirs
 
 
-def test_credentials_of_an_unknown_method_are_nobodys() -> None:
+def test_credentials_of_an_unknown_method_belong_to_nobody() -> None:
     assert not Credentials(HASH, "plain").belong_to(USER)
     assert Credentials("s", SHA).belong_to(USER)

@@ -1,4 +1,4 @@
-"""Who may touch which account."""
+"""The hierarchy of accounts, administrators, trials, identities."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def caller(account_id: str, *, superduper: bool = False) -> Identity:
     return identity_of({"account_id": account_id}, is_superduper=superduper)
 
 
-def test_an_ancestor_is_in_the_hierarchy_and_nobody_else() -> None:
+def test_is_in_account_hierarchy_for_ancestors_only() -> None:
     assert is_in_account_hierarchy(PARENT, CHILD_DOCUMENT)
     assert is_in_account_hierarchy("0" * 32, CHILD_DOCUMENT)
     assert not is_in_account_hierarchy(CHILD, CHILD_DOCUMENT)
@@ -34,7 +34,7 @@ def test_an_ancestor_is_in_the_hierarchy_and_nobody_else() -> None:
 
 
 @pytest.mark.parametrize("tree", [None, "text", 5, {}, {PARENT: 1}])
-def test_a_broken_tree_has_no_ancestors(tree: Any) -> None:
+def test_is_in_account_hierarchy_with_a_malformed_tree(tree: Any) -> None:
     assert not is_in_account_hierarchy(PARENT, {"pvt_tree": tree})
 
 
@@ -47,16 +47,16 @@ def test_a_broken_tree_has_no_ancestors(tree: Any) -> None:
         (caller(STRANGER, superduper=True), True),
     ],
 )
-def test_own_account_descendants_and_superduper_admins(identity: Identity, allowed: bool) -> None:
+def test_may_address_own_account_and_descendants(identity: Identity, allowed: bool) -> None:
     assert may_address(identity, CHILD, CHILD_DOCUMENT) is allowed
 
 
-def test_a_child_may_not_address_its_parent() -> None:
+def test_may_address_not_the_parent() -> None:
     assert not may_address(caller(CHILD), PARENT, {"pvt_tree": []})
 
 
 @pytest.mark.parametrize(("value", "is_one"), [(True, True), ("true", True), (1, False), (None, False), ("yes", False)])
-def test_superduper_admins_are_flagged_true(value: Any, is_one: bool) -> None:
+def test_is_superduper_admin_needs_true(value: Any, is_one: bool) -> None:
     assert is_superduper_admin({"pvt_superduper_admin": value}) is is_one
     assert not is_superduper_admin(None)
     assert not is_superduper_admin({})
@@ -73,7 +73,7 @@ def test_superduper_admins_are_flagged_true(value: Any, is_one: bool) -> None:
         (None, False),
     ],
 )
-def test_accounts_are_enabled_unless_they_say_otherwise(account: Any, enabled: bool) -> None:
+def test_is_enabled_unless_pvt_enabled_is_not_true(account: Any, enabled: bool) -> None:
     assert is_enabled(account) is enabled
 
 
@@ -81,11 +81,11 @@ def test_accounts_are_enabled_unless_they_say_otherwise(account: Any, enabled: b
     ("expires", "ended"),
     [(1000, 1000), ("1000", 1000), (2000, 2000), (2001, None), (None, None), ("soon", None), ([], None)],
 )
-def test_a_trial_ends_at_its_second(expires: Any, ended: int | None) -> None:
+def test_trial_expired_at_its_second(expires: Any, ended: int | None) -> None:
     assert trial_expired({"pvt_trial_expires": expires}, now=2000) == ended
 
 
-def test_trials_are_measured_by_kazoos_clock() -> None:
+def test_trial_expired_uses_gregorian_seconds() -> None:
     assert trial_expired({"pvt_trial_expires": 1000}) == 1000
     assert trial_expired({"pvt_trial_expires": 99_999_999_999}) is None
     assert trial_expired({}) is None
@@ -105,16 +105,16 @@ def test_trials_are_measured_by_kazoos_clock() -> None:
         ({"priv_level": "admin", "pvt_deleted": True}, "admin", False),
     ],
 )
-def test_administrators_have_the_level_admin(user: Any, level: str, admin: bool) -> None:
+def test_is_account_admin_needs_priv_level_admin(user: Any, level: str, admin: bool) -> None:
     assert priv_level(user) == level
     assert is_account_admin(user) is admin
 
 
-def test_nobody_is_no_administrator() -> None:
+def test_is_account_admin_without_a_user() -> None:
     assert not is_account_admin(None)
 
 
-def test_claims_become_an_identity() -> None:
+def test_identity_of_claims() -> None:
     claims = {
         "account_id": CHILD,
         "owner_id": "u",
@@ -128,11 +128,11 @@ def test_claims_become_an_identity() -> None:
     assert identity.users == (User(CHILD, "u"),)
 
 
-def test_claims_that_are_no_texts_name_nobody() -> None:
+def test_identity_of_claims_that_are_no_strings() -> None:
     identity = identity_of({"account_id": CHILD, "owner_id": 5, "method": None}, is_superduper=False)
     assert (identity.owner_id, identity.method) == (None, None)
 
 
-def test_the_user_behind_a_mask_counts_too() -> None:
+def test_identity_users_include_the_one_behind() -> None:
     identity = identity_of({"account_id": CHILD, "owner_id": "u"}, is_superduper=False, behind=User(PARENT, "p"))
     assert identity.users == (User(CHILD, "u"), User(PARENT, "p"))

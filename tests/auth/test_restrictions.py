@@ -1,4 +1,4 @@
-"""Token restrictions as pure rules; the cases are those that KAZOO tests itself by."""
+"""Token restrictions as pure rules; the cases are those of KAZOO's own tests."""
 
 import re
 from itertools import pairwise
@@ -43,7 +43,7 @@ def entry(rules: Any = ANY, **extra: Any) -> dict[str, Any]:
         ({}, False),
     ],
 )
-def test_the_endpoint_or_else_the_catch_all_decides(restrictions: Any, allowed: bool) -> None:
+def test_permits_by_endpoint_or_catch_all(restrictions: Any, allowed: bool) -> None:
     assert passed(restrictions) == [allowed] * 4
 
 
@@ -62,7 +62,7 @@ def test_the_endpoint_or_else_the_catch_all_decides(restrictions: Any, allowed: 
         ("text", True),
     ],
 )
-def test_accounts_are_allowed_by_id_and_by_kinship(accounts: Any, allowed: bool) -> None:
+def test_permits_by_allowed_accounts(accounts: Any, allowed: bool) -> None:
     assert passed({"devices": [entry(allowed_accounts=accounts)]}) == [allowed] * 4
 
 
@@ -81,7 +81,7 @@ def test_accounts_are_allowed_by_id_and_by_kinship(accounts: Any, allowed: bool)
         ("*/", [False, True, False, False]),
     ],
 )
-def test_patterns_go_over_the_params(pattern: str, allowed: list[bool]) -> None:
+def test_permits_by_patterns_over_the_params(pattern: str, allowed: list[bool]) -> None:
     assert passed({"devices": [entry({pattern: ["_"]}, allowed_accounts=[ACCOUNT])]}) == allowed
 
 
@@ -89,26 +89,26 @@ def test_patterns_go_over_the_params(pattern: str, allowed: list[bool]) -> None:
     ("verbs", "allowed"),
     [(["_"], True), (["GET"], True), (["GET", "POST"], True), (["POST"], False), ([], False), ("GET", False)],
 )
-def test_verbs_are_listed(verbs: Any, allowed: bool) -> None:
+def test_permits_by_listed_verbs(verbs: Any, allowed: bool) -> None:
     assert passed({"devices": [entry({"#": verbs})]}) == [allowed] * 4
 
 
-def test_the_first_pattern_that_fits_decides() -> None:
+def test_permits_by_the_first_matching_pattern() -> None:
     rules = {"*": ["POST"], "#": ["_"]}
     assert passed({"devices": [entry(rules)]}) == [True, False, True, True]
 
 
-def test_the_first_entry_for_the_account_decides() -> None:
+def test_permits_by_the_first_entry_for_the_account() -> None:
     entries = [entry({"#": ["POST"]}, allowed_accounts=[ACCOUNT]), entry()]
     assert passed({"devices": entries}) == [False] * 4
 
 
 @pytest.mark.parametrize("broken", [None, 5, "x", [], {"rules": None}, {"rules": "x"}, {"rules": []}])
-def test_an_entry_without_rules_allows_nothing(broken: Any) -> None:
+def test_permits_nothing_by_an_entry_without_rules(broken: Any) -> None:
     assert passed({"devices": [broken]}) == [False] * 4
 
 
-def test_names_of_accounts() -> None:
+def test_account_names_tell_own_account_and_descendants() -> None:
     assert account_names(OWN, None, is_descendant=False) == {"_"}
     assert account_names(OWN, OWN, is_descendant=False) == {"_", OWN, "{AUTH_ACCOUNT_ID}"}
     assert account_names(OWN, ACCOUNT, is_descendant=False) == {"_", ACCOUNT}
@@ -125,7 +125,7 @@ def test_names_of_accounts() -> None:
         (None, "cb_user_auth", None),
     ],
 )
-def test_the_login_method_or_else_the_catch_all_has_restrictions(stored: Any, method: str | None, found: Any) -> None:
+def test_of_method_or_catch_all(stored: Any, method: str | None, found: Any) -> None:
     assert of_method(stored, method) == found
 
 
@@ -138,7 +138,7 @@ def test_the_login_method_or_else_the_catch_all_has_restrictions(stored: Any, me
         ({"user": {"a": 1}}, None),
     ],
 )
-def test_the_privilege_level_or_else_the_catch_all_is_restricted(by_level: Any, found: Any) -> None:
+def test_of_priv_level_or_catch_all(by_level: Any, found: Any) -> None:
     assert of_priv_level(by_level, "admin") == found
 
 
@@ -146,7 +146,7 @@ WORDS = st.lists(st.sampled_from(["a", "b", "ab"]), max_size=6)
 
 
 @given(pattern=st.lists(st.sampled_from(["a", "b", "*", "#"]), max_size=6), words=WORDS)
-def test_patterns_fit_as_topics_of_amqp_do(pattern: list[str], words: list[str]) -> None:
+def test_matches_as_amqp_topics_do(pattern: list[str], words: list[str]) -> None:
     parts = {"*": "[^.]+[.]", "#": "(?:[^.]+[.])*", "a": "a[.]", "b": "b[.]"}
     expression = "".join(parts[part] for part in pattern)
     text = "".join(f"{word}." for word in words)
@@ -154,7 +154,7 @@ def test_patterns_fit_as_topics_of_amqp_do(pattern: list[str], words: list[str])
 
 
 @given(WORDS)
-def test_a_pattern_of_its_own_words_fits(words: list[str]) -> None:
+def test_matches_its_own_words(words: list[str]) -> None:
     assert matches(words, words)
     assert matches(["#"], words)
     assert all(matches([*words[:cut], "#"], words) for cut, _ in pairwise(range(len(words) + 1)))

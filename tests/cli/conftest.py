@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from crossbar_appstore.auth import rsa_keys
+from crossbar_appstore.auth import keys
 from crossbar_appstore.cli import main
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.json_codec import Json
@@ -35,7 +35,7 @@ Run = Callable[..., Awaitable[Result]]
 
 @pytest.fixture
 async def couch(couchdb_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Couch]:
-    monkeypatch.setattr(rsa_keys, "generate", one_key)
+    monkeypatch.setattr(keys, "generate", one_key)
     async with open_couch(couchdb_url) as opened:
         await refuse_a_system_in_use(opened)
         await wipe(opened)

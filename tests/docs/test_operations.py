@@ -97,7 +97,7 @@ def test_numbers_are_those_of_the_code() -> None:
         f"when they are {ages.UNWATCHED_SECONDS} seconds old",
         f"for up to {ages.WATCHED_SECONDS:.0f} seconds",
         f"{limits.entries:,} documents in {limits.packed_bytes // 1_000_000} MB",
-        f"{tokens.REMEMBERED:,} tokens",
+        f"{tokens.CACHED_TOKENS:,} tokens",
         f"counts as away after {cache.PATIENCE} seconds",
     ):
         assert told in page

@@ -127,7 +127,7 @@ async def test_a_family_read_again_is_the_same_object_if_nothing_changed(store: 
     first = await read_family(store, database, "a-")
     store._board.count_up(store._families._kind.row((database, "a-")))
     assert (await read_family(store, database, "a-")).documents is first.documents
-    assert store.counters.unchanged == 1
+    assert store.statistics.unchanged == 1
 
 
 async def test_another_worker_hears_of_a_change_at_once(couchdb_url: str, database: str) -> None:
@@ -161,12 +161,12 @@ def test_the_family_of_an_id(doc_id: str, family: str | None) -> None:
 async def test_documents_that_are_asked_for_next_come_along(store: Datastore, database: str) -> None:
     await save(store, database, "one", "two")
     async with Datastore(store.couch, feeds=False) as fresh:
-        before = fresh.counters.requests
+        before = fresh.statistics.requests
         known = await fresh.open(database, "one", along=("two", "three", "two", "one", "_all_docs"))
         assert (known.document or {})["_id"] == "one"
         assert ((await fresh.open(database, "two")).document or {})["_id"] == "two"
         assert (await fresh.open(database, "three")).document is None
-        assert fresh.counters.requests == before + 1
+        assert fresh.statistics.requests == before + 1
 
 
 async def test_what_came_along_is_what_a_read_of_its_own_gives(store: Datastore, database: str) -> None:
@@ -204,10 +204,10 @@ async def test_what_is_known_already_is_not_read_again(store: Datastore, databas
     await save(store, database, "one", "two", "three")
     async with Datastore(store.couch, feeds=False) as fresh:
         await fresh.open(database, "two")
-        reads = fresh.counters.reads
+        reads = fresh.statistics.reads
         await fresh.open(database, "one", along=("two",))
         await fresh.open(database, "two", along=("three",))
-        assert fresh.counters.reads == reads + 1
+        assert fresh.statistics.reads == reads + 1
 
 
 async def test_a_row_that_could_not_be_read_is_not_taken_for_a_missing_document(

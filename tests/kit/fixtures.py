@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from crossbar_appstore.auth import rsa_keys
+from crossbar_appstore.auth import keys
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.embedded import EmbeddedCouchDB
 from tests.datastore.fault_proxy import FaultProxy
@@ -18,7 +18,7 @@ from tests.kit.service import Service
 from tests.kit.system import StrangersData, System, open_couch
 
 NewService = Callable[..., Service]
-_read_once = cache(rsa_keys.from_pem)
+_read_once = cache(keys.from_pem)
 
 __all__ = ["kit_couchdb_url", "kit_key", "kit_system", "new_service", "proxy", "service", "standing_system", "system"]
 
@@ -42,7 +42,7 @@ def kit_couchdb_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
 
 @pytest.fixture(scope="session")
 def kit_key() -> RSAPrivateKey:
-    return rsa_keys.generate()
+    return keys.generate()
 
 
 @asynccontextmanager
@@ -88,7 +88,7 @@ async def new_service(
 ) -> AsyncIterator[NewService]:
     """``new_service(couchdb_url=…, CROSSBAR_WRITES_NEED_ADMIN="false")``: as many as a test wants."""
     # Reading a private key takes longer than all the rest of most tests; it is always the same one.
-    monkeypatch.setattr(rsa_keys, "from_pem", _read_once)
+    monkeypatch.setattr(keys, "from_pem", _read_once)
     made: list[Service] = []
 
     def make(couchdb_url: str = kit_couchdb_url, **settings: str) -> Service:

@@ -19,19 +19,21 @@ import uuid
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import jwt
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
 
-from crossbar_appstore.auth import rsa_keys
+from crossbar_appstore.auth import keys
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.views import design_document
 from crossbar_appstore.datastore.errors import DatabaseMissing, DocumentMissing
-from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.json_codec import Json, JsonObject, dumps
 from crossbar_appstore.kazoo.accounts import apps_store_document
 from tests.kit.accounts import Account, User
 from tests.kit.apps import app_document, illustrated
 
 SYSTEM_DATABASES: Final = ("accounts", "services", "system_config", "system_auth")
+_HASHES: Final = {"RS256": SHA256(), "RS384": SHA384(), "RS512": SHA512()}
 
 
 class StrangersData(Exception):
@@ -49,9 +51,9 @@ class System:
         documents.append(app_document("hidden", published=False))
         self.apps: dict[str, str] = {document["name"]: document["_id"] for document in documents}
         self._couch: Couch | None = None
-        self._key = key
-        self._key_id = uuid.uuid4().hex
-        self._secret = uuid.uuid4().hex
+        self.key = self._first_key = key
+        self.key_id = uuid.uuid4().hex
+        self.server_secret = uuid.uuid4().hex
         self._accounts: list[Account] = []
         self._first = self._documents(documents)
         self._touched: set[tuple[str, str]] = set()
@@ -66,14 +68,14 @@ class System:
 
     def _documents(self, apps: list[JsonObject]) -> dict[tuple[str, str], JsonObject]:
         """What a test finds, by database and id."""
-        auth = {"system_key": self._key_id, "secret_for_user_signature": self._secret}
+        auth = {"system_key": self.key_id, "secret_for_user_signature": self.server_secret}
         users = [user.document for user in self.master.users]
         found = [
             ("accounts", self.master.document),
             ("services", self.master.services),
             ("system_config", _config("accounts", master_account_id=self.master.id)),
             ("system_config", _config("auth", **auth)),
-            ("system_auth", self._key_document()),
+            ("system_auth", self.key_document()),
         ]
         own = (self.master.document, *users, design_document("apps_store"), *apps)
         found += [(self.master.database, document) for document in own]
@@ -101,6 +103,7 @@ class System:
             await asyncio.gather(*(self._restore(*where) for where in touched))
             self._sequence = await self.couch.update_seq(self.master.database)
         self._touched.clear()
+        self.key = self._first_key
         self.master.services = copy.deepcopy(self._first["services", self.master.id])
         for document in (self.master.document, *(user.document for user in self.master.users)):
             first = self._first[self.master.database, document["_id"]]
@@ -197,10 +200,14 @@ class System:
         stored = await self.couch.open_doc(database, doc_id)
         await self.couch.delete_doc(database, doc_id, stored["_rev"])
 
-    # Tokens, as KAZOO makes them: signed here, without the code under test
+    # Tokens as KAZOO makes them, signed here without the code under test
 
     def token(self, who: Account | User, **claims: Any) -> str:
-        """For a user, or for an account alone as ``api_auth`` issues it; a claim that is None is left out."""
+        """A token with ``claims``, see there."""
+        return self.sign(self.claims(who, **claims))
+
+    def claims(self, who: Account | User, **claims: Any) -> JsonObject:
+        """Claims for a user, or for an account alone as ``api_auth`` issues them; a claim that is None is left out."""
         user, account = (who, who.account) if isinstance(who, User) else (None, who)
         identity = account.document if user is None else user.document
         made = {
@@ -212,21 +219,27 @@ class System:
             "exp": int(time.time()) + 3600,
             **claims,
         }
-        present = {claim: value for claim, value in made.items() if value is not None}
-        return jwt.encode(present, self._key, algorithm="RS256", headers={"kid": self._key_id})
+        return {claim: value for claim, value in made.items() if value is not None}
+
+    def sign(self, claims: Json, algorithm: str = "RS256", key: RSAPrivateKey | None = None, **header: Any) -> str:
+        """A token with any claims and header members, signed with the system's key unless another is given."""
+        head = {"alg": algorithm, "typ": "JWT", "kid": self.key_id, **header}
+        signed = ".".join(base64url(dumps(part)) for part in (head, claims))
+        signature = (key or self.key).sign(signed.encode(), PKCS1v15(), _HASHES[algorithm])
+        return f"{signed}.{base64url(signature)}"
 
     def _signature(self, identity: JsonObject) -> str:
-        key = (identity["pvt_signature_secret"] + self._secret).encode()
+        key = (identity["pvt_signature_secret"] + self.server_secret).encode()
         digest = hmac.new(key, identity["_id"].encode(), hashlib.sha256).digest()
-        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        return base64url(digest)
 
-    def _key_document(self) -> JsonObject:
-        pem = base64.b64encode(rsa_keys.to_pem(self._key)).decode()
-        attachment = {"content_type": rsa_keys.PEM_TYPE, "data": pem}
-        return {"_id": self._key_id, "pvt_type": "system_key", "_attachments": {"private_key.pem": attachment}}
+    def key_document(self) -> JsonObject:
+        pem = base64.b64encode(keys.to_pem(self.key)).decode()
+        attachment = {"content_type": keys.PEM_TYPE, "data": pem}
+        return {"_id": self.key_id, "pvt_type": "system_key", "_attachments": {"private_key.pem": attachment}}
 
     def _touch(self, database: str, doc_id: str) -> None:
-        if database == "system_config" or (database, doc_id) in self._first:
+        if database in ("system_config", "system_auth") or (database, doc_id) in self._first:
             self._touched.add((database, doc_id))
 
     async def _restore(self, database: str, doc_id: str) -> None:
@@ -284,6 +297,11 @@ def _is_made_up(document: JsonObject) -> bool:
 
 def _config(category: str, **values: Any) -> JsonObject:
     return {"_id": category, "pvt_type": "config", "default": values}
+
+
+def base64url(raw: bytes) -> str:
+    """Without padding."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def open_couch(url: str) -> Couch:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from crossbar_appstore.auth import rsa_keys
+from crossbar_appstore.auth import keys
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.views import DatabaseClass, ensure, names_for
 from crossbar_appstore.kazoo.ids import account_db
@@ -34,7 +34,7 @@ async def catalogue(couch: Couch, account_id: str) -> AsyncIterator[MasterCatalo
 @pytest.fixture
 async def empty_system(couch: Couch, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Couch]:
     """A CouchDB without any system in it."""
-    monkeypatch.setattr(rsa_keys, "generate", one_key)
+    monkeypatch.setattr(keys, "generate", one_key)
     await refuse_a_system_in_use(couch)
     await wipe(couch)
     yield couch

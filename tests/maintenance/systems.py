@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from crossbar_appstore.auth import rsa_keys
+from crossbar_appstore.auth import keys
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import DatabaseMissing
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
@@ -54,7 +54,7 @@ async def _delete(couch: Couch, database: str) -> None:
         return
 
 
-_generate = rsa_keys.generate
+_generate = keys.generate
 
 
 @cache

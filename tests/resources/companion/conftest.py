@@ -7,7 +7,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from crossbar_appstore.application import create_application
-from crossbar_appstore.auth import rsa_keys
+from crossbar_appstore.auth import keys
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.settings import Settings
 from tests.resources.companion.api import Api
@@ -16,7 +16,7 @@ from tests.resources.companion.world import World, open_couch
 
 @pytest.fixture(scope="session")
 def signing_key() -> RSAPrivateKey:
-    return rsa_keys.generate()
+    return keys.generate()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from crossbar_appstore.auth import rsa_keys
+from crossbar_appstore.auth import keys
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.views import DatabaseClass, ensure, names_for
 from crossbar_appstore.datastore.errors import DatabaseMissing, DocumentMissing
@@ -146,7 +146,7 @@ class World:
         return account
 
     def _key_document(self) -> JsonObject:
-        pem = base64.b64encode(rsa_keys.to_pem(self._key)).decode()
+        pem = base64.b64encode(keys.to_pem(self._key)).decode()
         return {
             "_id": self._key_id,
             "pvt_type": "system_key",

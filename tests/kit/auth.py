@@ -1,0 +1,73 @@
+"""The parts of the package ``auth``, connected as the application does it, for tests that call them directly."""
+
+import time
+from typing import Any
+
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from crossbar_appstore.auth.credentials import BasicScheme, Directory
+from crossbar_appstore.auth.documents import AuthDocuments
+from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
+from crossbar_appstore.auth.keys import KeyRing
+from crossbar_appstore.auth.login import LoginReply
+from crossbar_appstore.auth.restrictions import RestrictionCheck
+from crossbar_appstore.auth.settings import AuthSettings
+from crossbar_appstore.auth.tokens import Tokens
+from crossbar_appstore.crossbar.context import X_AUTH_TOKEN, Context, Noun
+from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.store import Datastore
+from crossbar_appstore.json_codec import JsonObject
+
+
+class AuthParts:
+    """``couch`` is usually the system's, so that the cache sees at once what a test changes.
+
+    ``now`` is the clock of tokens, ``cached_tokens`` the size of their cache.
+    """
+
+    def __init__(self, couch: Couch, *, writes_need_admin: bool = True, cached_tokens: int = 4) -> None:
+        self.now = time.time()
+        self.store = Datastore(couch, feeds=False)
+        self.documents = AuthDocuments(self.store)
+        self.settings = AuthSettings(self.documents)
+        self.keys = KeyRing(self.documents)
+        self.tokens = Tokens(self.documents, self.settings, self.keys, clock=lambda: self.now, cached=cached_tokens)
+        self.directory = Directory(couch)
+        self.gatekeeper = AuthGatekeeper(
+            self.documents,
+            self.tokens,
+            BasicScheme(self.documents, self.settings, self.directory),
+            RestrictionCheck(self.documents, self.settings),
+            writes_need_admin=writes_need_admin,
+        )
+        self.reply = LoginReply(self.documents, self.settings, _no_apps)
+
+
+async def _no_apps(account_id: str, user_id: str | None) -> list[JsonObject]:
+    return []
+
+
+def context(
+    path: str = "",
+    *,
+    token: str | None = None,
+    scheme: str = X_AUTH_TOKEN,
+    verb: str = "GET",
+    headers: dict[str, str] | None = None,
+) -> Context:
+    """A context as the framework passes it; ``path`` like ``accounts:ID apps_store``, noun by noun."""
+    nouns = [Noun(name, tuple(params)) for name, *params in (part.split(":") for part in path.split())]
+    account_id = next((noun.params[0] for noun in reversed(nouns) if noun.name == "accounts" and noun.params), None)
+    more: dict[str, Any] = {"auth_token": token, "auth_scheme": scheme} if token is not None else {}
+    return Context(
+        request_id="r",
+        method=verb,
+        path="/v2",
+        headers=CIMultiDictProxy(CIMultiDict(headers or {})),
+        query={},
+        client_ip="127.0.0.1",
+        verb=verb,
+        nouns=nouns,
+        account_id=account_id,
+        **more,
+    )
