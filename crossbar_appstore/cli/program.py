@@ -47,7 +47,6 @@ VERBS: Final = {
     "views": "views",
     "create-account": "accounts",
     "sup": "sup",
-    "bench": "benchmarking",
     "completion": "completion",
 }
 """Verb → the module of this package that has it, under its name with underscores."""
