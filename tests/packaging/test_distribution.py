@@ -83,7 +83,7 @@ def test_the_wheel_holds_the_package_and_its_data_and_nothing_else(distribution:
 def test_the_sdist_holds_what_is_needed_to_build_and_test(distribution: Distribution) -> None:
     with tarfile.open(distribution.sdist) as sdist:
         content = {member.name.partition("/")[2] for member in sdist.getmembers() if member.isfile()}
-    for folder in ("crossbar_appstore", "schemas", "couchdb_views", "tests", "scripts", "docs"):
+    for folder in ("benchmarks", "crossbar_appstore", "schemas", "couchdb_views", "tests", "scripts", "docs"):
         assert {f"{folder}/{name}" for name in files(distribution.source / folder)} <= content
     assert {"setup.cfg", "pyproject.toml", "tox.ini", "README.md", "CHANGELOG.md", "LICENSE"} <= content
 
