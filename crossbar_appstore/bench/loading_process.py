@@ -12,10 +12,10 @@ from typing import Final
 
 from crossbar_appstore.bench.cores import give_way
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.maintenance.app_folders import find_app_folders
 from crossbar_appstore.maintenance.app_plan import LoadOptions
-from crossbar_appstore.maintenance.loading import LoadRules, load_apps
-from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
+from crossbar_appstore.maintenance.app_source import find_app_folders
+from crossbar_appstore.maintenance.loading import load_apps
+from crossbar_appstore.maintenance.lookup import MasterCatalogue
 
 _PAUSE: Final = 0.5
 
@@ -27,8 +27,8 @@ async def load(couchdb_url: str, folder: Path) -> None:
         catalogue = await MasterCatalogue.of(couch)
         for number in count():
             options = LoadOptions(api_url=f"https://api-{number % 2}.example.com:8443/v2/")
-            report = await load_apps(catalogue, folders, LoadRules(options))
-            sys.stdout.write(f"{len(report.outcomes)}\n")
+            report = await load_apps(catalogue, folders, options)
+            sys.stdout.write(f"{len(report.apps)}\n")
             sys.stdout.flush()
             await asyncio.sleep(_PAUSE)
 

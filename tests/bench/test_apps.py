@@ -5,9 +5,8 @@ from pathlib import Path
 from crossbar_appstore.bench.apps import app_documents, noise_png, write_app_folders
 from crossbar_appstore.json_codec import JsonObject, dumps
 from crossbar_appstore.kazoo.documents import public_fields
-from crossbar_appstore.maintenance.app_folders import find_app_folders
-from crossbar_appstore.maintenance.app_source import read_app
-from crossbar_appstore.maintenance.picture_files import PictureRules
+from crossbar_appstore.maintenance.app_files import PictureRules
+from crossbar_appstore.maintenance.app_source import find_app_folders, read_app
 
 ACCOUNT = "a" * 32
 

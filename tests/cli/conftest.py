@@ -12,7 +12,7 @@ from crossbar_appstore.cli import main
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.json_codec import Json
 from crossbar_appstore.maintenance.accounts import create_account
-from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
+from crossbar_appstore.maintenance.lookup import MasterCatalogue
 from tests.maintenance.conftest import MASTER
 from tests.maintenance.systems import one_key, open_couch, refuse_a_system_in_use, wipe
 

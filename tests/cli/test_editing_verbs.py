@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from crossbar_appstore.json_codec import JsonObject
-from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
+from crossbar_appstore.maintenance.lookup import MasterCatalogue, stored
 from tests.cli.conftest import Run
 from tests.maintenance.folders import JPEG, OTHER_PNG, PNG, SVG
 from tests.maintenance.test_editing import save_app
@@ -146,7 +146,7 @@ async def test_removing_asks_unless_told_not_to(
     assert await system.by_id(app["_id"]) is not None
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     assert (await run("remove-app", "wallboard")).code == 0
-    assert await system.document(app["_id"]) is None
+    assert await stored(system.couch, system.database, app["_id"]) is None
     other = await save_app(system)
     assert (await run("remove-app", other["_id"], "--yes", "--json")).json["removed"] is True
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
+from crossbar_appstore.maintenance.lookup import MasterCatalogue
 from tests.cli.conftest import Run
 from tests.maintenance.folders import OTHER_PNG, SVG, make_app
 

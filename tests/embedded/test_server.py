@@ -119,7 +119,7 @@ async def test_it_ends_when_the_service_is_killed_and_starts_again_in_the_same_p
 async def test_one_data_directory_serves_one_server(
     tmp_path: Path, embedded_cache: Path, embedded_couchdb: EmbeddedCouchDB, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "_PREDECESSOR_PATIENCE", 0.1)
+    monkeypatch.setattr(server, "_LOCK_TIMEOUT", 0.1)
     with pytest.raises(DataDirectoryInUse, match="couchdb"):
         await EmbeddedCouchDB(data_dir=tmp_path / "couchdb", cache=embedded_cache).__aenter__()
     assert (await get(embedded_couchdb.url))[0] == 200
@@ -168,7 +168,7 @@ async def test_a_server_that_ends_by_itself_is_noticed(tmp_path: Path, embedded_
 async def test_a_server_that_does_not_stop_is_killed(
     tmp_path: Path, embedded_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "_STOP_PATIENCE", 0.2)
+    monkeypatch.setattr(server, "_STOP_TIMEOUT", 0.2)
     async with EmbeddedCouchDB(data_dir=tmp_path / "data", cache=embedded_cache) as couch:
         pid = couch.pid
         os.kill(pid, signal.SIGSTOP)
@@ -183,7 +183,7 @@ require('node:http').createServer(ill).listen(Number(process.argv[3]), '127.0.0.
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "_START_PATIENCE", 2.0)
+    monkeypatch.setattr(server, "_START_TIMEOUT", 2.0)
 
 
 @pytest.mark.parametrize(

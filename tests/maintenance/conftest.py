@@ -9,7 +9,7 @@ from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.design_documents import DatabaseClass, ensure, names_for
 from crossbar_appstore.kazoo.ids import account_db
 from crossbar_appstore.maintenance.accounts import NewAccount, create_account
-from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
+from crossbar_appstore.maintenance.lookup import MasterCatalogue
 from tests.maintenance.systems import one_key, open_couch, refuse_a_system_in_use, wipe
 
 MASTER = NewAccount("Master Ltd", "master.example.com", "boss", "boss-password")

@@ -5,7 +5,7 @@ import pytest
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.ids import account_db, new_id
 from crossbar_appstore.maintenance.account_checks import CheckedAccount, account_findings
-from crossbar_appstore.maintenance.findings import Finding, Severity
+from crossbar_appstore.maintenance.reports import Finding, Severity
 
 ACCOUNT, APP = new_id(), new_id()
 GOOD: JsonObject = {"allowed_users": "specific", "users": ["u1"], "name": "wallboard"}
@@ -26,7 +26,7 @@ def the_billing_finding(entry: Json) -> Finding:
     return found
 
 
-def mended_entry(found: Finding, entry: JsonObject) -> Json:
+def repaired_entry(found: Finding, entry: JsonObject) -> Json:
     assert found.repair is not None
     assert (found.repair.database, found.repair.doc_id) == (account_db(ACCOUNT), "apps_store")
     return found.repair.change({"apps": {APP: entry, "other": 1}, "kept": 1})["apps"][APP]
@@ -61,7 +61,7 @@ def test_users_that_are_neither_or_gone_are_told() -> None:
 def test_a_permission_without_allowed_users_stops_billing() -> None:
     entry = {"users": [], "name": "wallboard"}
     found = the_billing_finding(entry)
-    assert mended_entry(found, entry) == {**entry, "allowed_users": "specific"}
+    assert repaired_entry(found, entry) == {**entry, "allowed_users": "specific"}
 
 
 @pytest.mark.parametrize("allowed", ["everybody", "", 1, ["all"], {}])
@@ -73,14 +73,14 @@ def test_an_unknown_allowed_users_stops_billing_and_is_left_to_people(allowed: J
 
 def test_a_permission_for_listed_users_needs_a_list() -> None:
     entry = {"allowed_users": "specific", "name": "wallboard"}
-    assert mended_entry(the_billing_finding(entry), entry) == {**entry, "users": []}
+    assert repaired_entry(the_billing_finding(entry), entry) == {**entry, "users": []}
     assert the_billing_finding({**entry, "users": "u1"}).repair is None
     assert the_billing_finding({**entry, "allowed_users": "all", "users": {}}).repair is None
 
 
 def test_a_permission_needs_a_name() -> None:
     entry = {"allowed_users": "all"}
-    assert mended_entry(the_billing_finding(entry), entry) == {**entry, "name": "wallboard"}
+    assert repaired_entry(the_billing_finding(entry), entry) == {**entry, "name": "wallboard"}
 
 
 def test_a_permission_for_an_app_that_is_gone() -> None:

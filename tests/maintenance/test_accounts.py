@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -7,10 +8,13 @@ from crossbar_appstore.datastore.errors import Fault
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.accounts import password_hashes
 from crossbar_appstore.kazoo.ids import account_db
-from crossbar_appstore.maintenance.accounts import AccountRefused, NewAccount, create_account
-from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
-from crossbar_appstore.maintenance.system import BesideKazoo, master_account_id, prepare_system
+from crossbar_appstore.maintenance.accounts import AccountRefused, NewAccount, create_account, demonstrate
+from crossbar_appstore.maintenance.app_plan import Action
+from crossbar_appstore.maintenance.app_source import SAMPLES
+from crossbar_appstore.maintenance.lookup import MasterCatalogue, master_account_id
+from crossbar_appstore.maintenance.system import BesideKazoo, prepare_system
 from tests.maintenance.conftest import MASTER
+from tests.maintenance.folders import make_app
 from tests.maintenance.systems import accounts_of
 
 SUB = NewAccount("Sub Ltd", "sub.example.com", "Admin", "sub-password")
@@ -156,3 +160,36 @@ async def test_half_an_account_is_taken_back(empty_system: Couch) -> None:
     assert await accounts_of(empty_system) == []
     assert await master_account_id(empty_system) is None
     assert (await create_account(empty_system, MASTER)).is_master
+
+
+async def test_a_new_system_gets_an_account_and_our_samples(empty_system: Couch) -> None:
+    shown = await demonstrate(empty_system, MASTER, None)
+    assert shown.is_new
+    assert (shown.account_name, shown.realm) == (MASTER.name, MASTER.realm)
+    assert shown.password == MASTER.password
+    assert shown.load is not None
+    assert shown.load.counts == {Action.CREATED: len(list(SAMPLES.iterdir()))}
+    assert not shown.load.has_refusals
+
+
+async def test_the_second_time_everything_is_there(empty_system: Couch) -> None:
+    first = await demonstrate(empty_system, MASTER, None)
+    second = await demonstrate(empty_system, MASTER, None)
+    assert (second.is_new, second.load, second.account_id) == (False, None, first.account_id)
+    assert second.password == MASTER.password
+
+
+async def test_a_password_that_is_not_the_account_s_is_not_shown(system: MasterCatalogue) -> None:
+    other = dataclasses.replace(MASTER, name="Other Ltd", realm="other.example.com", password="other-password")
+    shown = await demonstrate(system.couch, other, None)
+    assert shown.password is None
+    assert shown.account_name == MASTER.name
+
+
+async def test_named_apps_take_the_place_of_the_samples(system: MasterCatalogue, tmp_path: Path) -> None:
+    make_app(tmp_path)
+    for expected in (Action.CREATED, Action.UNCHANGED):
+        shown = await demonstrate(system.couch, MASTER, tmp_path)
+        assert shown.load is not None
+        assert shown.load.counts == {expected: 1}
+    assert [document["name"] for document in await system.apps()] == ["wallboard"]

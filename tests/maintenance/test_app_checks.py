@@ -5,7 +5,7 @@ import pytest
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import account_db, encoded_account_db, new_id
 from crossbar_appstore.maintenance.app_checks import CheckedApp, app_findings, catalogue_findings
-from crossbar_appstore.maintenance.findings import Finding, Severity
+from crossbar_appstore.maintenance.reports import Finding, Severity
 from tests.maintenance.folders import metadata
 
 MASTER = new_id()
@@ -37,7 +37,7 @@ def the_finding(**fields: Any) -> Finding:
     return found
 
 
-def mended(found: Finding, **fields: Any) -> JsonObject:
+def repaired(found: Finding, **fields: Any) -> JsonObject:
     """The document after the safe mend of a finding."""
     assert found.repair is not None
     assert found.repair.database == account_db(MASTER)
@@ -67,7 +67,7 @@ def test_a_name_that_the_web_client_cannot_open(name: str) -> None:
 def test_an_app_without_texts_gets_its_name_as_label(i18n: Any) -> None:
     found = the_finding(i18n=i18n)
     assert (found.severity, found.check) == (Severity.ERROR, "label")
-    made = mended(found, i18n=i18n)["i18n"]
+    made = repaired(found, i18n=i18n)["i18n"]
     assert made == {"en-US": {"label": "wallboard", "description": "wallboard"}}
 
 
@@ -89,7 +89,7 @@ def test_a_missing_label_is_named_with_its_language(label: Any) -> None:
     assert (found.severity, found.check) == (Severity.ERROR, "label")
     assert found.command is not None
     assert found.command.endswith("--language de-DE")
-    made = mended(found, i18n=i18n)["i18n"]
+    made = repaired(found, i18n=i18n)["i18n"]
     assert made["de-DE"] == {"label": "wallboard", "description": "Words", "features": ["x"]}
     assert made["en-US"] == i18n["en-US"]
 
@@ -109,7 +109,7 @@ def test_markup_in_a_label_is_an_error() -> None:
 def test_an_empty_address_is_removed(key: str) -> None:
     found = the_finding(**{key: ""})
     assert (found.severity, found.check) == (Severity.ERROR, key)
-    assert key not in mended(found, **{key: ""})
+    assert key not in repaired(found, **{key: ""})
 
 
 @pytest.mark.parametrize("value", ["//10.26.0.21:8000/v2", "api.example.com", "ftp://x/", 5, None, "https://"])
@@ -167,7 +167,7 @@ def test_pictures_that_a_storage_plan_keeps_elsewhere() -> None:
 def test_empty_names_of_screenshots_are_removed() -> None:
     found = the_finding(screenshots=["", "one.png", ""])
     assert (found.check, found.severity) == ("screenshot", Severity.WARNING)
-    assert mended(found, screenshots=["", "one.png", ""])["screenshots"] == ["one.png"]
+    assert repaired(found, screenshots=["", "one.png", ""])["screenshots"] == ["one.png"]
 
 
 def test_pictures_of_a_doubtful_type() -> None:
@@ -193,7 +193,7 @@ def test_what_else_the_schema_forbids() -> None:
 def test_an_app_of_another_owner_is_given_to_the_master_account(owner: JsonObject) -> None:
     found = the_finding(**owner)
     assert (found.check, found.severity) == ("owner", Severity.WARNING)
-    made = mended(found, **owner)
+    made = repaired(found, **owner)
     assert (made["pvt_account_id"], made["pvt_account_db"]) == (MASTER, encoded_account_db(MASTER))
 
 

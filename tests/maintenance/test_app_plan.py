@@ -5,10 +5,10 @@ import pytest
 
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import encoded_account_db, new_id
+from crossbar_appstore.maintenance.app_files import PictureRules
 from crossbar_appstore.maintenance.app_plan import Action, AppPlan, LoadOptions, Mode, plan_app
 from crossbar_appstore.maintenance.app_source import read_app
-from crossbar_appstore.maintenance.picture_files import PictureRules
-from crossbar_appstore.maintenance.remarks import Weight
+from crossbar_appstore.maintenance.reports import Weight
 from tests.maintenance.folders import OTHER_PNG, make_app
 
 MASTER = new_id()
@@ -50,7 +50,7 @@ def test_a_new_app_becomes_the_document_that_kazoo_makes(app: Path) -> None:
     assert made.document["pvt_account_db"] == encoded_account_db(MASTER)
     assert made.document["pvt_created"] == made.document["pvt_modified"]
     assert "pvt_vsn" not in made.document
-    assert made.app_id is None
+    assert made.id is None
     assert "_id" not in [change.field for change in made.changes]
     assert [picture.name for picture in made.inline] == ["icon.png", "one.png", "two.jpg"]
 
@@ -95,7 +95,7 @@ def test_private_fields_of_the_file_are_not_taken(tmp_path: Path) -> None:
 def test_an_exported_app_keeps_its_id_and_its_addresses(tmp_path: Path) -> None:
     app_id = new_id()
     app = make_app(tmp_path, _id=app_id, api_url="https://api.example.com/v2/", source_url="https://x/apps/w")
-    assert plan(app, []).app_id == app_id
+    assert plan(app, []).id == app_id
     made = plan(app, []).document
     assert made is not None
     assert (made["_id"], made["api_url"], made["source_url"]) == (
@@ -113,7 +113,7 @@ def test_what_is_stored_already_is_unchanged(app: Path, stored: JsonObject) -> N
         made = plan(app, [stored], options)
         assert made.action is Action.UNCHANGED
         assert made.document is None
-        assert made.app_id == stored["_id"]
+        assert made.id == stored["_id"]
 
 
 def test_init_changes_the_address_and_nothing_else(app: Path, stored: JsonObject) -> None:

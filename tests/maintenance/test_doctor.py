@@ -8,11 +8,10 @@ from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import Conflict
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import account_db, new_id
-from crossbar_appstore.maintenance.account_rules import UnknownAccount
 from crossbar_appstore.maintenance.accounts import NewAccount, create_account
-from crossbar_appstore.maintenance.doctor import Diagnosis, examine, mend
-from crossbar_appstore.maintenance.findings import Finding, Severity
-from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
+from crossbar_appstore.maintenance.doctor import Diagnosis, examine, repair
+from crossbar_appstore.maintenance.lookup import MasterCatalogue, UnknownAccount
+from crossbar_appstore.maintenance.reports import Finding, Severity
 from tests.maintenance.folders import PNG
 from tests.maintenance.test_editing import save_app
 
@@ -116,7 +115,7 @@ async def test_a_view_that_emits_something_else(system: MasterCatalogue) -> None
     design = await system.couch.open_doc(system.database, "_design/apps_store")
     for code, words in (
         ("function (doc) { }", f"does not emit {app['_id']}"),
-        ("function (doc) { if (doc.pvt_type) emit(doc.name, {name: doc.name}); }", f"emits otherwise: {app['_id']}"),
+        ("function (doc) { if (doc.pvt_type) emit(doc.name, {name: doc.name}); }", f"emits other values: {app['_id']}"),
         ("function (doc) { emit(doc.name, {name: 'x'}); }", user["_id"]),
     ):
         design["views"]["crossbar_listing"]["map"] = code
@@ -141,7 +140,7 @@ async def test_without_its_key_nobody_can_log_in_until_it_is_mended(system: Mast
     await system.couch.delete_doc("system_auth", key["_id"], key["_rev"])
     diagnosis = await examine(system.couch)
     assert checks(diagnosis) == ["system_key"]
-    (words,) = await mend(system.couch, diagnosis)
+    (words,) = await repair(system.couch, diagnosis)
     assert key["_id"] in words
     assert checks(await examine(system.couch)) == []
 
@@ -158,7 +157,7 @@ async def test_beside_kazoo_the_key_is_not_made(system: MasterCatalogue) -> None
     await system.couch.save_doc("system_config", {**config, "default": {}})
     diagnosis = await examine(system.couch)
     assert checks(diagnosis) == ["system_key"]
-    assert await mend(system.couch, diagnosis) == ()
+    assert await repair(system.couch, diagnosis) == ()
 
 
 async def test_what_is_broken_by_hand_is_found_and_mended(system: MasterCatalogue) -> None:
@@ -167,9 +166,9 @@ async def test_what_is_broken_by_hand_is_found_and_mended(system: MasterCatalogu
     await put(f"{system.couch.address}/{app['pvt_account_db']}/{app['_id']}", broken)
     diagnosis = await examine(system.couch)
     assert sorted(checks(diagnosis)) == ["api_url", "label", "screenshot"]
-    mended = await mend(system.couch, diagnosis)
-    assert len(mended) == 3
-    assert all(app["_id"] in words for words in mended)
+    repaired = await repair(system.couch, diagnosis)
+    assert len(repaired) == 3
+    assert all(app["_id"] in words for words in repaired)
     document = await system.open(app["_id"])
     assert "api_url" not in document
     assert document["i18n"]["en-US"] == {"description": "Words", "label": "wallboard"}
@@ -177,7 +176,7 @@ async def test_what_is_broken_by_hand_is_found_and_mended(system: MasterCatalogu
     assert document["_rev"].startswith("3-")
     assert document["_attachments"] == app["_attachments"]
     assert checks(await examine(system.couch)) == []
-    assert await mend(system.couch, diagnosis) == ()
+    assert await repair(system.couch, diagnosis) == ()
 
 
 async def test_a_mend_of_what_is_gone_is_no_mend(system: MasterCatalogue) -> None:
@@ -186,7 +185,7 @@ async def test_a_mend_of_what_is_gone_is_no_mend(system: MasterCatalogue) -> Non
     diagnosis = await examine(system.couch)
     newest = await system.open(app["_id"])
     await system.couch.delete_doc(system.database, app["_id"], newest["_rev"])
-    assert await mend(system.couch, diagnosis) == ()
+    assert await repair(system.couch, diagnosis) == ()
 
 
 class Interrupting(Couch):
@@ -203,7 +202,7 @@ async def test_a_mend_gives_up_when_others_never_rest(system: MasterCatalogue) -
     diagnosis = await examine(system.couch)
     async with Interrupting(system.couch.address) as couch:
         with pytest.raises(Conflict):
-            await mend(couch, diagnosis)
+            await repair(couch, diagnosis)
     assert (await system.open(app["_id"]))["i18n"] == {}
 
 
@@ -230,7 +229,7 @@ async def test_accounts_are_looked_at_by_name_or_all_of_them(system: MasterCatal
     for diagnosis in (await examine(system.couch, ["sub.example.com"]), await examine(system.couch, all_accounts=True)):
         assert checks(diagnosis) == ["billing", "billing"]
         assert all("Sub Ltd" in one.subject for one in diagnosis.findings if one.check == "billing")
-    await mend(system.couch, await examine(system.couch, ["Sub Ltd"]))
+    await repair(system.couch, await examine(system.couch, ["Sub Ltd"]))
     entry = (await system.couch.open_doc(database, "apps_store"))["apps"][app["_id"]]
     assert entry == {"allowed_users": "specific", "users": [], "name": "wallboard"}
     with pytest.raises(UnknownAccount):

@@ -11,22 +11,20 @@ from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import Conflict
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.ids import new_id
+from crossbar_appstore.maintenance.app_files import PictureRules
 from crossbar_appstore.maintenance.editing import (
-    Change,
     Edit,
     EditRefused,
-    Pictures,
     edit_app,
     pictures_in,
     read_pictures,
     remove_app,
     set_field,
-    set_pictures,
     set_published,
     set_text_or_json,
 )
-from crossbar_appstore.maintenance.master_catalogue import AmbiguousName, MasterCatalogue, UnknownApp
-from crossbar_appstore.maintenance.picture_files import PictureRules
+from crossbar_appstore.maintenance.lookup import AmbiguousName, MasterCatalogue, UnknownApp, stored
+from crossbar_appstore.maintenance.reports import DocumentChange
 from tests.maintenance.folders import JPEG, OTHER_PNG, PNG, SVG, metadata
 
 RULES = PictureRules()
@@ -60,9 +58,9 @@ def refused(change: Any) -> EditRefused:
     return caught.value
 
 
-async def edited(catalogue: MasterCatalogue, change: Change) -> tuple[Edit, JsonObject]:
+async def edited(catalogue: MasterCatalogue, change: DocumentChange) -> tuple[Edit, JsonObject]:
     edit = await edit_app(catalogue, "wallboard", change)
-    return edit, await catalogue.open(edit.app_id)
+    return edit, await catalogue.open(edit.id)
 
 
 async def test_a_field_takes_any_json(catalogue: MasterCatalogue, app: JsonObject) -> None:
@@ -167,7 +165,7 @@ async def test_an_unknown_app_is_refused_and_not_made(catalogue: MasterCatalogue
     unknown = new_id()
     with pytest.raises(UnknownApp):
         await edit_app(catalogue, unknown, set_field(["author"], "x1"))
-    assert await catalogue.document(unknown) is None
+    assert await stored(catalogue.couch, catalogue.database, unknown) is None
 
 
 async def test_what_is_no_app_is_refused(catalogue: MasterCatalogue) -> None:
@@ -215,7 +213,7 @@ async def test_an_icon_is_attached_and_named_in_one_save(
 ) -> None:
     (tmp_path / "new.jpg").write_bytes(JPEG)
     files = read_pictures([tmp_path / "new.jpg"], "icon", RULES)
-    edit = await edit_app(catalogue, app["_id"], set_pictures("new.jpg", None), pictures=Pictures(files))
+    edit = await edit_app(catalogue, app["_id"], set_field(["icon"], "new.jpg"), pictures=files)
     document = await catalogue.open(app["_id"])
     assert document["icon"] == "new.jpg"
     assert sorted(document["_attachments"]) == ["icon.png", "new.jpg"]
@@ -223,7 +221,7 @@ async def test_an_icon_is_attached_and_named_in_one_save(
     stored = await catalogue.couch.open_attachment(catalogue.database, app["_id"], "new.jpg")
     assert (stored.content_type, stored.body) == ("image/jpeg", JPEG)
     assert [change.name for change in edit.pictures] == ["new.jpg"]
-    again = await edit_app(catalogue, app["_id"], set_pictures("new.jpg", None), pictures=Pictures(files))
+    again = await edit_app(catalogue, app["_id"], set_field(["icon"], "new.jpg"), pictures=files)
     assert not again.changed
 
 
@@ -235,12 +233,12 @@ async def test_screenshots_take_the_place_of_the_old_ones(
     paths = pictures_in(tmp_path)
     assert [path.name for path in paths] == ["a.png", "b.png"]
     files = read_pictures(paths, "screenshots", RULES)
-    change = set_pictures(None, ["a.png", "b.png"])
-    await edit_app(catalogue, app["_id"], change, pictures=Pictures(files, remove_old=True))
+    change = set_field(["screenshots"], ["a.png", "b.png"])
+    await edit_app(catalogue, app["_id"], change, pictures=files, remove_old_pictures=True)
     document = await catalogue.open(app["_id"])
     assert document["screenshots"] == ["a.png", "b.png"]
     assert sorted(document["_attachments"]) == ["a.png", "b.png", "icon.png"]
-    edit = await edit_app(catalogue, app["_id"], set_pictures(None, ["a.png"]), pictures=Pictures((), remove_old=True))
+    edit = await edit_app(catalogue, app["_id"], set_field(["screenshots"], ["a.png"]), remove_old_pictures=True)
     assert [(change.name, change.after) for change in edit.pictures] == [("b.png", None)]
     assert sorted((await catalogue.open(app["_id"]))["_attachments"]) == ["a.png", "icon.png"]
 
@@ -266,7 +264,7 @@ async def test_removing_an_app_removes_its_pictures(catalogue: MasterCatalogue, 
     edit = await remove_app(catalogue, "wallboard")
     assert [change.name for change in edit.pictures] == ["icon.png"]
     assert edit.as_json()["removed"] is True
-    assert await catalogue.document(app["_id"]) is None
+    assert await stored(catalogue.couch, catalogue.database, app["_id"]) is None
     with pytest.raises(UnknownApp):
         await remove_app(catalogue, "wallboard")
 

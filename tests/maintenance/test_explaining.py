@@ -8,10 +8,9 @@ from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.accounts import password_hashes, user_document
 from crossbar_appstore.kazoo.ids import account_db, new_id
-from crossbar_appstore.maintenance.account_rules import UnknownAccount, UnknownUser
 from crossbar_appstore.maintenance.accounts import NewAccount, create_account
 from crossbar_appstore.maintenance.explaining import ExplainedApp, Explanation, explain
-from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue, UnknownApp
+from crossbar_appstore.maintenance.lookup import MasterCatalogue, UnknownAccount, UnknownApp, UnknownUser
 from crossbar_appstore.resources.account_apps import AppStore
 from tests.maintenance.test_editing import save_app
 
@@ -246,7 +245,7 @@ async def test_the_service_gives_the_same_answer(sub: Sub) -> None:
     async with Datastore(Couch(sub.couch.address), feeds=False) as store:
         served = await (await AppStore(store).apps(sub.id)).apps()
     explanation: Explanation = await explain(sub.couch, sub.id)
-    assert [(app.app_id, app.visible) for app in explanation.apps] == [(app.id, app.published) for app in served]
+    assert [(app.id, app.visible) for app in explanation.apps] == [(app.id, app.published) for app in served]
     assert [app.reasons[-1].authority for app in explanation.apps] == [app.authority for app in served]
 
 

@@ -1,4 +1,5 @@
 import base64
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,19 @@ from crossbar_appstore.datastore.design_documents import DatabaseClass, ensure, 
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.documents import public_fields
 from crossbar_appstore.kazoo.ids import account_db, new_id
-from crossbar_appstore.maintenance.app_folders import find_app_folders
 from crossbar_appstore.maintenance.app_plan import Action, LoadOptions
-from crossbar_appstore.maintenance.comparing import ComparedApp, State, compare_apps
-from crossbar_appstore.maintenance.exporting import ExportedApp, export_app, export_folders
-from crossbar_appstore.maintenance.loading import LoadRules, load_apps
-from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
-from crossbar_appstore.maintenance.picture_files import PictureRules
-from crossbar_appstore.maintenance.remarks import Weight
+from crossbar_appstore.maintenance.app_source import find_app_folders
+from crossbar_appstore.maintenance.exporting import (
+    ComparedApp,
+    ExportedApp,
+    State,
+    compare_apps,
+    export_app,
+    export_folders,
+)
+from crossbar_appstore.maintenance.loading import load_apps
+from crossbar_appstore.maintenance.lookup import MasterCatalogue
+from crossbar_appstore.maintenance.reports import Weight
 from tests.maintenance.folders import JPEG, OTHER_PNG, PNG, make_app
 from tests.maintenance.test_editing import save_app
 
@@ -30,8 +36,8 @@ async def export(catalogue: MasterCatalogue, directory: Path, *, dry_run: bool =
 
 
 async def load(catalogue: MasterCatalogue, path: Path, options: LoadOptions | None = None) -> dict[Action, int]:
-    rules = LoadRules(options or LoadOptions(), PictureRules(allow_svg=True))
-    return (await load_apps(catalogue, find_app_folders(path).folders, rules)).counts
+    options = dataclasses.replace(options or LoadOptions(), allow_svg=True)
+    return (await load_apps(catalogue, find_app_folders(path).folders, options)).counts
 
 
 async def contents(catalogue: MasterCatalogue) -> list[tuple[JsonObject, dict[str, tuple[str, bytes]]]]:
@@ -100,7 +106,7 @@ async def test_a_dry_export_writes_nothing(catalogue: MasterCatalogue, tmp_path:
 async def test_apps_of_one_name_or_of_none_get_folders_by_id(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     ids = [(await save_app(catalogue, name=name))["_id"] for name in ("same", "same", "../up", ".git", None)]
     named = await save_app(catalogue, name="alone")
-    folders = {done.app_id: Path(done.folder).name for done in await export(catalogue, tmp_path)}
+    folders = {done.id: Path(done.folder).name for done in await export(catalogue, tmp_path)}
     assert folders == {**dict(zip(ids, ids, strict=True)), named["_id"]: "alone"}
 
 
@@ -166,7 +172,7 @@ async def test_an_exported_folder_is_compared_in_every_field(catalogue: MasterCa
     await export(catalogue, tmp_path)
     await catalogue.couch.save_doc(catalogue.database, {**saved, "name": "renamed", "phase": "beta"})
     (found,) = await compare(catalogue, tmp_path)
-    assert found.app_id == saved["_id"]
+    assert found.id == saved["_id"]
     assert {change.field for change in found.changes} == {"name", "phase"}
 
 
@@ -176,7 +182,7 @@ async def test_apps_of_one_side_are_named(catalogue: MasterCatalogue, tmp_path: 
     make_app(tmp_path, "broken", content=b"{")
     found = {app.state: app for app in await compare(catalogue, tmp_path)}
     assert found[State.ONLY_IN_FOLDER].name == "only-here"
-    assert found[State.ONLY_IN_CATALOGUE].app_id == saved["_id"]
+    assert found[State.ONLY_IN_CATALOGUE].id == saved["_id"]
     assert found[State.UNREADABLE].remarks[0].rule == "json"
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from crossbar_appstore.embedded import EmbeddedCouchDB, datadir
-from crossbar_appstore.embedded.datadir import DataDirectory
+from crossbar_appstore.embedded import EmbeddedCouchDB, server
+from crossbar_appstore.embedded.server import DataDirectory
 
 
 def test_it_is_the_owners_alone_since_it_holds_the_keys_of_tokens(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_a_damaged_config_is_made_anew(tmp_path: Path, text: str) -> None:
 
 
 def test_a_long_log_is_put_aside_and_a_short_one_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datadir, "_LOG_LIMIT", 5)
+    monkeypatch.setattr(server, "_LOG_LIMIT", 5)
     data = DataDirectory(tmp_path)
     data.log.write_text("short", encoding="utf-8")
     data.prepare()

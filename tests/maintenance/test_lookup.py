@@ -3,8 +3,7 @@ import pytest
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import NoMasterAccount
 from crossbar_appstore.kazoo.ids import account_db
-from crossbar_appstore.maintenance.master_catalogue import AmbiguousName, MasterCatalogue, UnknownApp, configuration
-from crossbar_appstore.maintenance.reading import stored
+from crossbar_appstore.maintenance.lookup import AmbiguousName, MasterCatalogue, UnknownApp, configuration, stored
 from tests.maintenance.test_editing import save_app
 
 

@@ -6,11 +6,10 @@ from crossbar_appstore.datastore.errors import Conflict, TimedOut
 from crossbar_appstore.datastore.replies import ViewRow
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.ids import account_db
-from crossbar_appstore.maintenance import views_deploying
+from crossbar_appstore.maintenance import system as system_maintenance
 from crossbar_appstore.maintenance.accounts import NewAccount, create_account
-from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
-from crossbar_appstore.maintenance.system import BesideKazoo
-from crossbar_appstore.maintenance.views_deploying import Deployment, databases_to_deploy, deploy_views
+from crossbar_appstore.maintenance.lookup import MasterCatalogue
+from crossbar_appstore.maintenance.system import BesideKazoo, Deployment, databases_to_deploy, deploy_views
 from tests.maintenance.test_editing import save_app
 
 DESIGN = "_design/apps_store"
@@ -31,7 +30,7 @@ async def design_ids(catalogue: MasterCatalogue) -> list[str | None]:
 
 async def deploy(catalogue: MasterCatalogue, *, dry_run: bool = False) -> dict[str, Deployment]:
     done = await deploy_views(catalogue.couch, catalogue.database, DatabaseClass.ACCOUNT, dry_run=dry_run)
-    return {one.design: one.deployment for one in done}
+    return {one.design_document: one.deployment for one in done}
 
 
 async def test_old_code_is_replaced_and_views_of_others_are_kept(catalogue: MasterCatalogue) -> None:
@@ -53,7 +52,7 @@ async def test_missing_documents_are_installed(catalogue: MasterCatalogue) -> No
     await catalogue.couch.delete_doc(catalogue.database, DESIGN, design["_rev"])
     done = await deploy_views(catalogue.couch, catalogue.database, DatabaseClass.ACCOUNT)
     installed = [one for one in done if one.deployment is not Deployment.UNCHANGED]
-    assert [(one.design, one.deployment, one.views) for one in installed] == [
+    assert [(one.design_document, one.deployment, one.views) for one in installed] == [
         (DESIGN, Deployment.INSTALLED, ("crossbar_listing",))
     ]
     assert installed[0].as_json()["deployment"] == "installed"
@@ -73,7 +72,7 @@ async def test_a_dry_run_writes_nothing(catalogue: MasterCatalogue) -> None:
 
 async def test_a_scratch_document_of_a_run_that_was_stopped_is_used_up(catalogue: MasterCatalogue) -> None:
     await make_old(catalogue)
-    scratch = {"_id": f"{DESIGN}{views_deploying.SCRATCH}", "views": {"crossbar_listing": {"map": "broken ("}}}
+    scratch = {"_id": f"{DESIGN}{system_maintenance.SCRATCH}", "views": {"crossbar_listing": {"map": "broken ("}}}
     await catalogue.couch.save_doc(catalogue.database, scratch)
     assert (await deploy(catalogue))[DESIGN] is Deployment.UPGRADED
     assert scratch["_id"] not in await design_ids(catalogue)
@@ -104,7 +103,7 @@ class Watching(Couch):
 async def test_the_index_is_built_before_the_code_is_changed(
     catalogue: MasterCatalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(views_deploying, "_PAUSE", 0.0)
+    monkeypatch.setattr(system_maintenance, "_PAUSE", 0.0)
     await make_old(catalogue)
     async with Watching(catalogue.couch.address) as couch:
         await deploy_views(couch, catalogue.database, DatabaseClass.ACCOUNT)
@@ -157,7 +156,7 @@ async def test_the_databases_are_those_that_we_own(system: MasterCatalogue) -> N
     assert set(everything) == {accounts, master, below}
     for database, kind in everything:
         done = await deploy_views(system.couch, database, kind)
-        assert [one.design for one in done] == [f"_design/{name}" for name in names_for(kind)]
+        assert [one.design_document for one in done] == [f"_design/{name}" for name in names_for(kind)]
         assert {one.deployment for one in done} == {Deployment.UNCHANGED}
 
 

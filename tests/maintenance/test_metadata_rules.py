@@ -6,108 +6,108 @@ from hypothesis import strategies as st
 
 from crossbar_appstore.appstore.metadata import validate_app
 from crossbar_appstore.json_codec import JsonObject
-from crossbar_appstore.maintenance.lenient import mended
-from crossbar_appstore.maintenance.remarks import Weight
+from crossbar_appstore.maintenance.metadata_rules import repaired
+from crossbar_appstore.maintenance.reports import Weight
 from tests.maintenance.folders import metadata
 
 
-def mend(icons: tuple[str, ...] = ("icon.png",), **fields: Any) -> tuple[JsonObject, dict[str, str]]:
+def repair(icons: tuple[str, ...] = ("icon.png",), **fields: Any) -> tuple[JsonObject, dict[str, str]]:
     """The mended metadata, and field → rule of what was mended."""
-    made, remarks = mended("app.json", metadata(**fields), icons)
+    made, remarks = repaired("app.json", metadata(**fields), icons)
     assert all(remark.weight is Weight.REPAIRED for remark in remarks)
     return made, {remark.field: remark.rule for remark in remarks}
 
 
 def test_good_metadata_stay_as_they_are() -> None:
-    assert mended("app.json", metadata(), ("icon.png",)) == (metadata(), ())
+    assert repaired("app.json", metadata(), ("icon.png",)) == (metadata(), ())
 
 
 def test_what_was_given_is_not_changed() -> None:
     given_metadata = metadata(price="1.50", i18n={"en_US": {"label": "<b>x</b>"}})
     before = repr(given_metadata)
-    mended("app.json", given_metadata, ())
+    repaired("app.json", given_metadata, ())
     assert repr(given_metadata) == before
 
 
 @pytest.mark.parametrize(("price", "number"), [("0.00", 0), ("2.00", 2), ("1.50", 1.5), ("7", 7), ("", 0), (None, 0)])
 def test_a_price_in_quotes_becomes_a_number(price: str | None, number: float) -> None:
-    made, rules = mend(price=price)
+    made, rules = repair(price=price)
     assert made["price"] == number
     assert type(made["price"]) is type(number)
     assert "price" in rules
 
 
 def test_a_price_that_is_no_number_is_left_to_be_refused() -> None:
-    made, rules = mend(price="cheap")
+    made, rules = repair(price="cheap")
     assert made["price"] == "cheap"
     assert rules == {}
     assert "price" in validate_app(made)
 
 
 def test_a_version_in_numbers_becomes_a_text() -> None:
-    assert mend(version=1.5) == (metadata(version="1.5"), {"version": "type"})
-    assert mend(version=True)[1] == {}
+    assert repair(version=1.5) == (metadata(version="1.5"), {"version": "type"})
+    assert repair(version=True)[1] == {}
 
 
 def test_missing_addresses_and_licences_are_no_hindrance() -> None:
-    made, rules = mend(api_url=..., license=..., price=...)
+    made, rules = repair(api_url=..., license=..., price=...)
     assert rules == {"api_url": "required", "license": "required", "price": "required"}
     assert validate_app(made) == {}
 
 
 def test_one_value_becomes_a_list_and_empty_names_go() -> None:
-    made, rules = mend(tags="reseller", screenshots=["", "one.png", ""])
+    made, rules = repair(tags="reseller", screenshots=["", "one.png", ""])
     assert (made["tags"], made["screenshots"]) == (["reseller"], ["one.png"])
     assert rules == {"tags": "type", "screenshots": "name"}
-    assert mend(screenshots="")[0]["screenshots"] == []
+    assert repair(screenshots="")[0]["screenshots"] == []
 
 
 @pytest.mark.parametrize("icon", [..., None, ""])
 def test_the_only_file_for_an_icon_is_the_icon(icon: Any) -> None:
-    made, rules = mend(icon=icon, icons=("found.png",))
+    made, rules = repair(icon=icon, icons=("found.png",))
     assert made["icon"] == "found.png"
     assert rules == {"icon": "required"}
 
 
 def test_without_a_file_the_icon_stays_empty() -> None:
-    assert mend(icon=..., icons=())[0]["icon"] == ""
-    assert mend(icon="", icons=("a.png", "b.png"))[1] == {}
+    assert repair(icon=..., icons=())[0]["icon"] == ""
+    assert repair(icon="", icons=("a.png", "b.png"))[1] == {}
 
 
 def test_locales_are_spelled_as_kazoo_spells_them() -> None:
     texts = {"label": "Label", "description": "Description"}
-    made, rules = mend(i18n={"en_US": texts, "de-de": texts, "fr-FR": texts, "other": texts})
+    made, rules = repair(i18n={"en_US": texts, "de-de": texts, "fr-FR": texts, "other": texts})
     assert list(made["i18n"]) == ["en-US", "de-DE", "fr-FR", "other"]
     assert rules == {"i18n.en_US": "locale", "i18n.de-de": "locale"}
 
 
 def test_a_locale_does_not_replace_the_proper_one() -> None:
     texts = {"label": "Label", "description": "Description"}
-    made, rules = mend(i18n={"en_US": {**texts, "label": "Other"}, "en-US": texts})
+    made, rules = repair(i18n={"en_US": {**texts, "label": "Other"}, "en-US": texts})
     assert made["i18n"]["en-US"] == texts
     assert rules == {}
 
 
 def test_missing_texts_come_from_elsewhere() -> None:
-    made, rules = mend(i18n={"en-US": {"label": "Label", "description": "Words"}, "de-DE": {"label": ""}})
+    made, rules = repair(i18n={"en-US": {"label": "Label", "description": "Words"}, "de-DE": {"label": ""}})
     assert made["i18n"]["de-DE"] == {"label": "Label", "description": "Words"}
     assert rules == {"i18n.de-DE.label": "required", "i18n.de-DE.description": "required"}
 
 
 def test_the_name_is_the_label_of_last_resort() -> None:
-    made, _ = mend(i18n={"en-US": {}})
+    made, _ = repair(i18n={"en-US": {}})
     assert made["i18n"]["en-US"] == {"label": "wallboard", "description": "wallboard"}
 
 
 def test_markup_goes_and_the_words_stay() -> None:
-    made, rules = mend(i18n={"en-US": {"label": "<b>Call</b> notes <", "description": "Words"}})
+    made, rules = repair(i18n={"en-US": {"label": "<b>Call</b> notes <", "description": "Words"}})
     assert made["i18n"]["en-US"]["label"] == "Call notes"
     assert rules == {"i18n.en-US.label": "markup"}
 
 
 def test_one_feature_becomes_a_list() -> None:
     texts = {"label": "Label", "description": "Words"}
-    made, rules = mend(i18n={"en-US": {**texts, "features": "One"}, "de-DE": {**texts, "features": ""}})
+    made, rules = repair(i18n={"en-US": {**texts, "features": "One"}, "de-DE": {**texts, "features": ""}})
     assert made["i18n"]["en-US"]["features"] == ["One"]
     assert made["i18n"]["de-DE"]["features"] == []
     assert set(rules.values()) == {"type"}
@@ -115,7 +115,7 @@ def test_one_feature_becomes_a_list() -> None:
 
 @pytest.mark.parametrize("i18n", [..., None, {}, "words", {"en-US": "words"}])
 def test_texts_of_a_wrong_kind_are_left_to_be_refused(i18n: Any) -> None:
-    assert mend(i18n=i18n)[1] == {}
+    assert repair(i18n=i18n)[1] == {}
 
 
 json_values = st.recursive(
@@ -127,5 +127,5 @@ json_values = st.recursive(
 
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(metadata(), json_values)))
 def test_nothing_upsets_it_and_mending_again_changes_nothing_more(content: JsonObject) -> None:
-    once, _ = mended("app.json", content, ())
-    assert mended("app.json", once, ()) == (once, ())
+    once, _ = repaired("app.json", content, ())
+    assert repaired("app.json", once, ()) == (once, ())

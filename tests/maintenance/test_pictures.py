@@ -1,5 +1,6 @@
 import base64
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -7,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossbar_appstore.appstore.picture_types import type_by_bytes, type_by_name
-from crossbar_appstore.maintenance.app_files import FileMissing, FileRefused
-from crossbar_appstore.maintenance.picture_files import (
+from crossbar_appstore.maintenance.app_files import (
+    FileMissing,
+    FileRefused,
     Inspected,
     PictureFile,
     PictureRules,
     inspect_picture,
-    is_picture_name,
 )
-from crossbar_appstore.maintenance.remarks import Weight
+from crossbar_appstore.maintenance.reports import Weight
 from tests.maintenance.folders import GIF, JPEG, PNG, SVG, WEBP, make_app
 from tests.samples import make_pictures
 
@@ -78,14 +79,14 @@ def test_names_have_the_types_that_kazoo_gives_them() -> None:
         "image/webp",
         "image/svg+xml",
     ]
-    assert not is_picture_name("notes.txt")
-    assert not is_picture_name("png")
+    assert type_by_name("notes.txt") is None
+    assert type_by_name("png") is None
 
 
-@given(st.binary(max_size=400))
-def test_no_bytes_upset_the_detection(content: bytes) -> None:
-    found = type_by_bytes(content)
-    assert found is None or found
+@given(st.sampled_from([b"", b"<", b"<svg", b"<?xml ", b"\x89PNG", b"RIFF", b"GIF8"]), st.binary(max_size=400))
+def test_type_by_bytes_never_raises_and_names_a_media_type(start: bytes, content: bytes) -> None:
+    found = type_by_bytes(start + content)
+    assert found is None or re.fullmatch(r"[a-z]+/[\w.+-]+", found)
 
 
 def test_a_good_picture_has_the_digest_that_couchdb_gives_it(tmp_path: Path) -> None:
