@@ -38,7 +38,7 @@ async def picture(catalogue: MasterCatalogue, app_id: str, name: str) -> tuple[s
     return found.content_type, found.body
 
 
-async def test_apps_are_stored_with_their_pictures_byte_for_byte(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_stores_pictures_byte_for_byte(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path)
     report = await load(catalogue, tmp_path)
     (outcome,) = report.apps
@@ -50,14 +50,14 @@ async def test_apps_are_stored_with_their_pictures_byte_for_byte(catalogue: Mast
     assert await picture(catalogue, document["_id"], "two.jpg") == ("image/jpeg", JPEG)
 
 
-async def test_an_app_is_one_save(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_saves_app_once(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path)
     await load(catalogue, tmp_path)
     assert (await catalogue.open("wallboard"))["_rev"].startswith("1-")
 
 
 @pytest.mark.parametrize("rules", [INIT, REFRESH, LoadOptions(remove_old_pictures=True)])
-async def test_loading_again_writes_nothing(catalogue: MasterCatalogue, tmp_path: Path, rules: LoadOptions) -> None:
+async def test_load_apps_again_writes_nothing(catalogue: MasterCatalogue, tmp_path: Path, rules: LoadOptions) -> None:
     make_app(tmp_path)
     make_app(tmp_path, "notes", screenshot_files={})
     await load(catalogue, tmp_path)
@@ -67,7 +67,7 @@ async def test_loading_again_writes_nothing(catalogue: MasterCatalogue, tmp_path
     assert await sequence(catalogue) == before
 
 
-async def test_a_dry_run_says_the_same_and_writes_nothing(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_dry_run_reports_changes_and_writes_nothing(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path)
     before = await sequence(catalogue)
     report = await load(catalogue, tmp_path, dataclasses.replace(INIT, dry_run=True))
@@ -78,7 +78,7 @@ async def test_a_dry_run_says_the_same_and_writes_nothing(catalogue: MasterCatal
     assert await sequence(catalogue) == before
 
 
-async def test_a_refused_app_does_not_keep_the_others_out(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_loads_others_if_one_is_refused(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path, "bad-price", price="2.00")
     make_app(tmp_path, "no-json", content=b"{")
     make_app(tmp_path, "good")
@@ -88,7 +88,7 @@ async def test_a_refused_app_does_not_keep_the_others_out(catalogue: MasterCatal
     assert [document["name"] for document in await catalogue.apps()] == ["good"]
 
 
-async def test_lenient_mode_loads_what_can_be_mended(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_lenient_loads_repaired_app(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path, "dear", price="2.00")
     rules = LoadOptions(lenient=True)
     report = await load(catalogue, tmp_path, rules)
@@ -98,7 +98,7 @@ async def test_lenient_mode_loads_what_can_be_mended(catalogue: MasterCatalogue,
     assert (await load(catalogue, tmp_path, rules)).counts == {Action.UNCHANGED: 1}
 
 
-async def test_a_picture_that_is_left_out_counts_as_refused(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_counts_left_out_picture_as_refusal(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path, icon="icon.svg", icon_files={"icon.svg": SVG})
     report = await load(catalogue, tmp_path)
     assert report.counts == {Action.CREATED: 1}
@@ -110,7 +110,7 @@ async def test_a_picture_that_is_left_out_counts_as_refused(catalogue: MasterCat
     assert await picture(catalogue, document["_id"], "icon.svg") == ("image/svg+xml", SVG)
 
 
-async def test_a_missing_picture_is_named_and_is_no_refusal(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_reports_missing_picture_without_refusal(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path, screenshot_files={"two.jpg": JPEG})
     report = await load(catalogue, tmp_path)
     assert not report.has_refusals
@@ -118,7 +118,7 @@ async def test_a_missing_picture_is_named_and_is_no_refusal(catalogue: MasterCat
     assert sorted((await catalogue.open("wallboard"))["_attachments"]) == ["icon.png", "two.jpg"]
 
 
-async def test_the_second_folder_of_a_name_is_refused_each_time(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_refuses_second_folder_of_a_name_each_time(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path, "rates", folder="a", author="First")
     make_app(tmp_path, "rates", folder="b", author="Second")
     for expected in (Action.CREATED, Action.UNCHANGED):
@@ -130,16 +130,14 @@ async def test_the_second_folder_of_a_name_is_refused_each_time(catalogue: Maste
     assert (await catalogue.open("rates"))["author"] == "First"
 
 
-async def test_a_refused_folder_does_not_take_a_name_away(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_refused_folder_does_not_reserve_name(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path, "rates", folder="a", price="2.00")
     make_app(tmp_path, "rates", folder="b")
     report = await load(catalogue, tmp_path)
     assert [outcome.action for outcome in report.apps] == [Action.REFUSED, Action.CREATED]
 
 
-async def test_two_apps_of_one_name_in_the_catalogue_are_not_guessed_at(
-    catalogue: MasterCatalogue, tmp_path: Path
-) -> None:
+async def test_load_apps_refuses_ambiguous_name_in_catalogue(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     for _ in range(2):
         await catalogue.couch.save_doc(catalogue.database, {"_id": new_id(), "name": "wallboard", "pvt_type": "app"})
     make_app(tmp_path)
@@ -148,7 +146,7 @@ async def test_two_apps_of_one_name_in_the_catalogue_are_not_guessed_at(
     assert report.apps[0].remarks[-1].rule == "unique"
 
 
-async def test_a_changed_picture_and_address_come_in_one_save(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_saves_changed_picture_and_address_together(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     app = make_app(tmp_path)
     await load(catalogue, tmp_path)
     (app / "metadata" / "icon" / "icon.png").write_bytes(OTHER_PNG)
@@ -162,7 +160,9 @@ async def test_a_changed_picture_and_address_come_in_one_save(catalogue: MasterC
     assert await picture(catalogue, document["_id"], "two.jpg") == ("image/jpeg", JPEG)
 
 
-async def test_what_others_stored_in_an_app_survives_a_refresh(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_refresh_keeps_fields_and_attachments_of_others(
+    catalogue: MasterCatalogue, tmp_path: Path
+) -> None:
     make_app(tmp_path)
     await load(catalogue, tmp_path)
     document = await catalogue.open("wallboard")
@@ -179,7 +179,7 @@ async def test_what_others_stored_in_an_app_survives_a_refresh(catalogue: Master
     assert (await picture(catalogue, document["_id"], "notes"))[1] == b"notes"
 
 
-async def test_old_pictures_go_only_where_that_is_asked_for(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_removes_old_pictures_only_if_asked(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path)
     await load(catalogue, tmp_path)
     make_app(tmp_path, screenshots=["new.png"], screenshot_files={"new.png": PNG}, icon_files={})
@@ -189,7 +189,7 @@ async def test_old_pictures_go_only_where_that_is_asked_for(catalogue: MasterCat
     assert sorted((await catalogue.open("wallboard"))["_attachments"]) == ["icon.png", "new.png"]
 
 
-async def test_progress_is_told_of_each_app(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_calls_progress_for_each_app(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     for name in ("one", "two", "three"):
         make_app(tmp_path, name)
     told: list[AppPlan] = []
@@ -198,7 +198,7 @@ async def test_progress_is_told_of_each_app(catalogue: MasterCatalogue, tmp_path
     assert [outcome.name for outcome in told] == ["one", "three", "two"]
 
 
-async def test_without_the_view_the_catalogue_is_scanned(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_scans_catalogue_without_view(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path)
     await load(catalogue, tmp_path)
     design = await catalogue.couch.open_doc(catalogue.database, "_design/apps_store")
@@ -207,7 +207,7 @@ async def test_without_the_view_the_catalogue_is_scanned(catalogue: MasterCatalo
     assert [document["name"] for document in await catalogue.apps()] == ["wallboard"]
 
 
-async def test_a_catalogue_that_is_gone_is_an_error(couch: Couch, account_id: str, tmp_path: Path) -> None:
+async def test_load_apps_raises_database_missing(couch: Couch, account_id: str, tmp_path: Path) -> None:
     make_app(tmp_path)
     with pytest.raises(DatabaseMissing):
         await load(MasterCatalogue(couch, account_id, f"account/{account_id}"), tmp_path)
@@ -230,7 +230,7 @@ class Interrupting(Couch):
 
 
 @pytest.mark.parametrize(("times", "action"), [(1, Action.UPDATED), (4, Action.UPDATED), (9, Action.FAILED)])
-async def test_after_a_conflict_the_folder_is_applied_to_the_newest_revision(
+async def test_load_apps_retries_on_conflict(
     catalogue: MasterCatalogue, tmp_path: Path, times: int, action: Action
 ) -> None:
     make_app(tmp_path)
@@ -260,7 +260,9 @@ class ForThem(Couch):
         return await super().save_docs(database, docs)
 
 
-async def test_a_change_that_another_made_first_is_no_change(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_reports_change_made_by_other_writer_as_unchanged(
+    catalogue: MasterCatalogue, tmp_path: Path
+) -> None:
     make_app(tmp_path)
     await load(catalogue, tmp_path)
     async with ForThem(catalogue.couch.address) as couch:
@@ -281,9 +283,7 @@ class Refusing(Couch):
         ]
 
 
-async def test_what_couchdb_would_not_save_is_named_and_the_others_are_saved(
-    catalogue: MasterCatalogue, tmp_path: Path
-) -> None:
+async def test_load_apps_reports_document_that_couchdb_refuses(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path)
     make_app(tmp_path, "notes")
     async with Refusing(catalogue.couch.address) as couch:
@@ -294,7 +294,7 @@ async def test_what_couchdb_would_not_save_is_named_and_the_others_are_saved(
     assert "no notes here" in failed.remarks[-1].message
 
 
-async def test_an_id_that_belongs_to_something_else_is_not_taken(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_fails_if_id_belongs_to_other_document(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     taken = new_id()
     await catalogue.couch.save_doc(catalogue.database, {"_id": taken, "pvt_type": "user"})
     make_app(tmp_path, _id=taken)
@@ -315,9 +315,7 @@ class Compressing(MasterCatalogue):
         return found
 
 
-async def test_a_picture_that_couchdb_compressed_is_compared_by_its_bytes(
-    catalogue: MasterCatalogue, tmp_path: Path
-) -> None:
+async def test_load_apps_compares_compressed_pictures_by_bytes(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     app = make_app(tmp_path)
     await load(catalogue, tmp_path)
     compressing = Compressing(catalogue.couch, catalogue.account_id, catalogue.database)
@@ -327,7 +325,7 @@ async def test_a_picture_that_couchdb_compressed_is_compared_by_its_bytes(
     assert [change.name for change in report.apps[0].pictures] == ["icon.png"]
 
 
-async def test_a_picture_that_vanishes_while_it_is_loaded_fails_its_app_alone(
+async def test_load_apps_fails_only_app_whose_picture_vanishes(
     catalogue: MasterCatalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = make_app(tmp_path, "broken")
@@ -360,7 +358,7 @@ class Counting(Couch):
         return await super().save_docs(database, docs)
 
 
-async def test_bulk_saves_stay_within_their_limits(
+async def test_load_apps_limits_bytes_of_bulk_saves(
     catalogue: MasterCatalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for index in range(70):
@@ -379,7 +377,7 @@ async def test_bulk_saves_stay_within_their_limits(
         assert couch.bulks == []
 
 
-async def test_a_bulk_holds_so_many_apps_at_most(
+async def test_load_apps_limits_apps_of_bulk_saves(
     catalogue: MasterCatalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("one", "two", "three"):
@@ -390,7 +388,7 @@ async def test_a_bulk_holds_so_many_apps_at_most(
         assert [count for count, _ in couch.bulks] == [2, 1]
 
 
-async def test_two_loads_at_once_make_each_app_whole(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_concurrently_leaves_complete_apps(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path, _id=new_id())
     reports = await asyncio.gather(load(catalogue, tmp_path, REFRESH), load(catalogue, tmp_path, REFRESH))
     assert {Action.FAILED, Action.REFUSED} & {outcome.action for report in reports for outcome in report.apps} == set()
@@ -398,7 +396,7 @@ async def test_two_loads_at_once_make_each_app_whole(catalogue: MasterCatalogue,
     assert sorted(document["_attachments"]) == ["icon.png", "one.png", "two.jpg"]
 
 
-async def test_a_report_reads_as_json(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_report_as_json(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path, price="2.00")
     report = (await load(catalogue, tmp_path)).as_json()
     assert report["counts"] == {"refused": 1}
@@ -415,7 +413,7 @@ async def test_a_report_reads_as_json(catalogue: MasterCatalogue, tmp_path: Path
 
 
 @pytest.mark.filterwarnings("ignore:Sending a large body directly:ResourceWarning")  # aiohttp's, of a bulk's size
-async def test_real_folders_load_once_and_change_nothing_twice(catalogue: MasterCatalogue, shared: Path) -> None:
+async def test_load_apps_loads_real_folders_once(catalogue: MasterCatalogue, shared: Path) -> None:
     rules = LoadOptions(lenient=True)
     first = await load(catalogue, shared / "apps", rules)
     assert first.counts[Action.REFUSED] == 2  # the second of two names

@@ -18,11 +18,11 @@ def repair(icons: tuple[str, ...] = ("icon.png",), **fields: Any) -> tuple[JsonO
     return made, {remark.field: remark.rule for remark in remarks}
 
 
-def test_good_metadata_stay_as_they_are() -> None:
+def test_repaired_keeps_valid_metadata() -> None:
     assert repaired("app.json", metadata(), ("icon.png",)) == (metadata(), ())
 
 
-def test_what_was_given_is_not_changed() -> None:
+def test_repaired_does_not_change_its_argument() -> None:
     given_metadata = metadata(price="1.50", i18n={"en_US": {"label": "<b>x</b>"}})
     before = repr(given_metadata)
     repaired("app.json", given_metadata, ())
@@ -30,32 +30,32 @@ def test_what_was_given_is_not_changed() -> None:
 
 
 @pytest.mark.parametrize(("price", "number"), [("0.00", 0), ("2.00", 2), ("1.50", 1.5), ("7", 7), ("", 0), (None, 0)])
-def test_a_price_in_quotes_becomes_a_number(price: str | None, number: float) -> None:
+def test_repaired_parses_price(price: str | None, number: float) -> None:
     made, rules = repair(price=price)
     assert made["price"] == number
     assert type(made["price"]) is type(number)
     assert "price" in rules
 
 
-def test_a_price_that_is_no_number_is_left_to_be_refused() -> None:
+def test_repaired_keeps_price_that_is_not_a_number() -> None:
     made, rules = repair(price="cheap")
     assert made["price"] == "cheap"
     assert rules == {}
     assert "price" in validate_app(made)
 
 
-def test_a_version_in_numbers_becomes_a_text() -> None:
+def test_repaired_converts_version_to_text() -> None:
     assert repair(version=1.5) == (metadata(version="1.5"), {"version": "type"})
     assert repair(version=True)[1] == {}
 
 
-def test_missing_addresses_and_licences_are_no_hindrance() -> None:
+def test_repaired_adds_missing_address_and_licence() -> None:
     made, rules = repair(api_url=..., license=..., price=...)
     assert rules == {"api_url": "required", "license": "required", "price": "required"}
     assert validate_app(made) == {}
 
 
-def test_one_value_becomes_a_list_and_empty_names_go() -> None:
+def test_repaired_makes_lists_and_removes_empty_names() -> None:
     made, rules = repair(tags="reseller", screenshots=["", "one.png", ""])
     assert (made["tags"], made["screenshots"]) == (["reseller"], ["one.png"])
     assert rules == {"tags": "type", "screenshots": "name"}
@@ -63,49 +63,49 @@ def test_one_value_becomes_a_list_and_empty_names_go() -> None:
 
 
 @pytest.mark.parametrize("icon", [..., None, ""])
-def test_the_only_file_for_an_icon_is_the_icon(icon: Any) -> None:
+def test_repaired_takes_only_icon_file(icon: Any) -> None:
     made, rules = repair(icon=icon, icons=("found.png",))
     assert made["icon"] == "found.png"
     assert rules == {"icon": "required"}
 
 
-def test_without_a_file_the_icon_stays_empty() -> None:
+def test_repaired_leaves_icon_empty_without_file() -> None:
     assert repair(icon=..., icons=())[0]["icon"] == ""
     assert repair(icon="", icons=("a.png", "b.png"))[1] == {}
 
 
-def test_locales_are_spelled_as_kazoo_spells_them() -> None:
+def test_repaired_corrects_spelling_of_locales() -> None:
     texts = {"label": "Label", "description": "Description"}
     made, rules = repair(i18n={"en_US": texts, "de-de": texts, "fr-FR": texts, "other": texts})
     assert list(made["i18n"]) == ["en-US", "de-DE", "fr-FR", "other"]
     assert rules == {"i18n.en_US": "locale", "i18n.de-de": "locale"}
 
 
-def test_a_locale_does_not_replace_the_proper_one() -> None:
+def test_repaired_keeps_correct_locale() -> None:
     texts = {"label": "Label", "description": "Description"}
     made, rules = repair(i18n={"en_US": {**texts, "label": "Other"}, "en-US": texts})
     assert made["i18n"]["en-US"] == texts
     assert rules == {}
 
 
-def test_missing_texts_come_from_elsewhere() -> None:
+def test_repaired_takes_missing_texts_from_other_language() -> None:
     made, rules = repair(i18n={"en-US": {"label": "Label", "description": "Words"}, "de-DE": {"label": ""}})
     assert made["i18n"]["de-DE"] == {"label": "Label", "description": "Words"}
     assert rules == {"i18n.de-DE.label": "required", "i18n.de-DE.description": "required"}
 
 
-def test_the_name_is_the_label_of_last_resort() -> None:
+def test_repaired_takes_label_from_name() -> None:
     made, _ = repair(i18n={"en-US": {}})
     assert made["i18n"]["en-US"] == {"label": "wallboard", "description": "wallboard"}
 
 
-def test_markup_goes_and_the_words_stay() -> None:
+def test_repaired_removes_markup_from_label() -> None:
     made, rules = repair(i18n={"en-US": {"label": "<b>Call</b> notes <", "description": "Words"}})
     assert made["i18n"]["en-US"]["label"] == "Call notes"
     assert rules == {"i18n.en-US.label": "markup"}
 
 
-def test_one_feature_becomes_a_list() -> None:
+def test_repaired_makes_list_of_features() -> None:
     texts = {"label": "Label", "description": "Words"}
     made, rules = repair(i18n={"en-US": {**texts, "features": "One"}, "de-DE": {**texts, "features": ""}})
     assert made["i18n"]["en-US"]["features"] == ["One"]
@@ -114,7 +114,7 @@ def test_one_feature_becomes_a_list() -> None:
 
 
 @pytest.mark.parametrize("i18n", [..., None, {}, "words", {"en-US": "words"}])
-def test_texts_of_a_wrong_kind_are_left_to_be_refused(i18n: Any) -> None:
+def test_repaired_keeps_i18n_of_wrong_type(i18n: Any) -> None:
     assert repair(i18n=i18n)[1] == {}
 
 
@@ -126,6 +126,6 @@ json_values = st.recursive(
 
 
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(metadata(), json_values)))
-def test_nothing_upsets_it_and_mending_again_changes_nothing_more(content: JsonObject) -> None:
+def test_repaired_never_raises_and_is_idempotent(content: JsonObject) -> None:
     once, _ = repaired("app.json", content, ())
     assert repaired("app.json", once, ()) == (once, ())

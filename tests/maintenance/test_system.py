@@ -33,7 +33,7 @@ async def deploy(catalogue: MasterCatalogue, *, dry_run: bool = False) -> dict[s
     return {one.design_document: one.deployment for one in done}
 
 
-async def test_old_code_is_replaced_and_views_of_others_are_kept(catalogue: MasterCatalogue) -> None:
+async def test_deploy_views_replaces_old_code_and_keeps_views_of_others(catalogue: MasterCatalogue) -> None:
     await save_app(catalogue)
     await make_old(catalogue)
     before = await design_ids(catalogue)
@@ -47,7 +47,7 @@ async def test_old_code_is_replaced_and_views_of_others_are_kept(catalogue: Mast
     assert row.value["name"] == "wallboard"
 
 
-async def test_missing_documents_are_installed(catalogue: MasterCatalogue) -> None:
+async def test_deploy_views_installs_missing_documents(catalogue: MasterCatalogue) -> None:
     design = await catalogue.couch.open_doc(catalogue.database, DESIGN)
     await catalogue.couch.delete_doc(catalogue.database, DESIGN, design["_rev"])
     done = await deploy_views(catalogue.couch, catalogue.database, DatabaseClass.ACCOUNT)
@@ -58,19 +58,19 @@ async def test_missing_documents_are_installed(catalogue: MasterCatalogue) -> No
     assert installed[0].as_json()["deployment"] == "installed"
 
 
-async def test_deploying_again_writes_nothing(catalogue: MasterCatalogue) -> None:
+async def test_deploy_views_again_writes_nothing(catalogue: MasterCatalogue) -> None:
     before = await catalogue.couch.update_seq(catalogue.database)
     assert set((await deploy(catalogue)).values()) == {Deployment.UNCHANGED}
     assert await catalogue.couch.update_seq(catalogue.database) == before
 
 
-async def test_a_dry_run_writes_nothing(catalogue: MasterCatalogue) -> None:
+async def test_deploy_views_dry_run_writes_nothing(catalogue: MasterCatalogue) -> None:
     old = await make_old(catalogue)
     assert (await deploy(catalogue, dry_run=True))[DESIGN] is Deployment.UPGRADED
     assert (await catalogue.couch.open_doc(catalogue.database, DESIGN))["_rev"] == old["_rev"]
 
 
-async def test_a_scratch_document_of_a_run_that_was_stopped_is_used_up(catalogue: MasterCatalogue) -> None:
+async def test_deploy_views_replaces_leftover_scratch_document(catalogue: MasterCatalogue) -> None:
     await make_old(catalogue)
     scratch = {"_id": f"{DESIGN}{system_maintenance.SCRATCH}", "views": {"crossbar_listing": {"map": "broken ("}}}
     await catalogue.couch.save_doc(catalogue.database, scratch)
@@ -100,7 +100,7 @@ class Watching(Couch):
         return await super().save_doc(database, doc)
 
 
-async def test_the_index_is_built_before_the_code_is_changed(
+async def test_deploy_views_builds_index_before_replacing_code(
     catalogue: MasterCatalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(system_maintenance, "_PAUSE", 0.0)
@@ -130,7 +130,7 @@ class Interrupting(Couch):
         return await super().save_doc(database, doc)
 
 
-async def test_what_another_writer_adds_meanwhile_is_kept(catalogue: MasterCatalogue) -> None:
+async def test_deploy_views_keeps_concurrent_changes_of_others(catalogue: MasterCatalogue) -> None:
     await make_old(catalogue)
     async with Interrupting(catalogue.couch.address, 2) as couch:
         await deploy_views(couch, catalogue.database, DatabaseClass.ACCOUNT)
@@ -139,14 +139,14 @@ async def test_what_another_writer_adds_meanwhile_is_kept(catalogue: MasterCatal
     assert views["crossbar_listing"] != {"map": OLD}
 
 
-async def test_it_gives_up_when_others_never_rest(catalogue: MasterCatalogue) -> None:
+async def test_deploy_views_raises_conflict_after_last_attempt(catalogue: MasterCatalogue) -> None:
     await make_old(catalogue)
     async with Interrupting(catalogue.couch.address, 99) as couch:
         with pytest.raises(Conflict):
             await deploy_views(couch, catalogue.database, DatabaseClass.ACCOUNT)
 
 
-async def test_the_databases_are_those_that_we_own(system: MasterCatalogue) -> None:
+async def test_databases_to_deploy_lists_own_databases(system: MasterCatalogue) -> None:
     sub = await create_account(system.couch, NewAccount("Sub Ltd", "sub.example.com", "admin", "sub-password"))
     master, below = (system.database, DatabaseClass.ACCOUNT), (account_db(sub.account_id), DatabaseClass.ACCOUNT)
     accounts = ("accounts", DatabaseClass.ACCOUNTS)
@@ -160,7 +160,7 @@ async def test_the_databases_are_those_that_we_own(system: MasterCatalogue) -> N
         assert {one.deployment for one in done} == {Deployment.UNCHANGED}
 
 
-async def test_beside_kazoo_no_database_is_ours(empty_system: Couch) -> None:
+async def test_databases_to_deploy_refuses_beside_kazoo(empty_system: Couch) -> None:
     assert await databases_to_deploy(empty_system) == []
     await empty_system.create_database("system_data")
     with pytest.raises(BesideKazoo):
