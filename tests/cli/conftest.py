@@ -1,4 +1,4 @@
-"""Runs the command line in this process, against a system of the test's own."""
+"""Runs the command line in the test's process, on an empty system."""
 
 import asyncio
 import json
@@ -57,7 +57,7 @@ def run_alone(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 
     async def run(*words: str) -> Result:
         capsys.readouterr()
-        # In a thread, as a verb has an event loop of its own.
+        # In a thread, because a verb runs an event loop.
         code = await asyncio.to_thread(main, list(words))
         return Result(code, *capsys.readouterr())
 
@@ -66,6 +66,6 @@ def run_alone(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 
 @pytest.fixture
 def run(run_alone: Run, monkeypatch: pytest.MonkeyPatch, couchdb_url: str) -> Run:
-    """Runs a command line whose CouchDB is the tests'."""
+    """Runs a command line with the tests' CouchDB in the environment."""
     monkeypatch.setenv("COUCHDB_URL", couchdb_url)
     return run_alone

@@ -14,7 +14,7 @@ from tests.cli.conftest import Run
 from tests.maintenance.folders import make_app
 
 NAMES = [*(verb for verb in VERBS if verb != "views"), "views deploy"]
-"""Every verb, those of groups with both their words."""
+"""Every verb; those of groups as two words."""
 
 
 def command_of(name: str) -> click.Command:
@@ -136,7 +136,7 @@ def test_program_runs_as_module() -> None:
 
 
 def first_line_of(*words: str) -> tuple[int, str]:
-    """Run the program for a reader that stops after one line: its exit code and its standard error."""
+    """Run the program and close the pipe after one line of output; its exit code and standard error."""
     command = [sys.executable, "-m", "crossbar_appstore", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

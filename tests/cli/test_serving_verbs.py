@@ -1,4 +1,4 @@
-"""``serve`` and ``demo``: as processes of their own where signals matter."""
+"""``serve`` and ``demo``, run as processes where signals matter."""
 
 import asyncio
 import json
@@ -57,7 +57,7 @@ async def running(*words: str) -> AsyncIterator[asyncio.subprocess.Process]:
 
 
 async def read_until(stream: asyncio.StreamReader | None, words: str) -> str:
-    """What a process prints up to the line that holds these words."""
+    """The output of a process up to the line that contains these words."""
     assert stream is not None
     read = ""
     while words not in read:
@@ -206,9 +206,9 @@ async def get_text(url: str) -> tuple[int, str]:
 
 
 async def list_apps(printed: str) -> list[str]:
-    """The names that the two printed command lines give, run by a shell."""
+    """The app names that the two printed command lines return, run by a shell."""
     if shutil.which("curl") is None:
-        pytest.skip("curl is not here")
+        pytest.skip("curl is not installed")
     lines = [line.strip() for line in printed.splitlines() if "curl" in line]
     assert len(lines) == 2
     shell = await asyncio.create_subprocess_exec(
@@ -228,10 +228,10 @@ async def test_demo_ends_when_couchdb_ends(tmp_path: Path, embedded_cache: Path)
 
 
 def child_of(pid: int) -> int:
-    """The one child of a process: the CouchDB of a demo."""
+    """The only child of a process: the CouchDB of a demo."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
     if not children.exists():
-        pytest.skip("/proc tells no children")
+        pytest.skip("/proc lists no children")
     (child,) = children.read_text().split()
     return int(child)
 

@@ -283,7 +283,7 @@ async def test_completion_completes_words(tmp_path: Path, monkeypatch: pytest.Mo
 def test_completion_script_loads_in_bash(tmp_path: Path) -> None:
     bash = shutil.which("bash")
     if bash is None:
-        pytest.skip("bash is not here")
+        pytest.skip("bash is not installed")
     words = [sys.executable, "-m", "crossbar_appstore", "completion", "bash"]
     script = subprocess.run(words, check=True, capture_output=True, text=True).stdout
     done = subprocess.run(

@@ -16,7 +16,7 @@ QUIET = (
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
-    # Scripts of the page get this many milliseconds of its own clock.
+    # Milliseconds of virtual time for the scripts of the page.
     "--virtual-time-budget=15000",
 )
 

@@ -10,7 +10,7 @@ from crossbar_appstore.embedded.install import PROJECT, Node, installed
 
 
 def npm(tmp_path: Path, body: str) -> Node:
-    """An npm that does what ``body`` says in the directory where it is to install."""
+    """An npm that runs ``body`` in the directory where it is to install."""
     script = tmp_path / "npm.py"
     script.write_text(f"import pathlib, sys, time\nhere = pathlib.Path.cwd()\n{body}\n", encoding="utf-8")
     return Node("node", (sys.executable, str(script)))

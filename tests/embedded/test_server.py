@@ -111,7 +111,7 @@ async def test_embedded_couchdb_ends_when_service_is_killed_and_restarts(
     service.send_signal(sign)
     assert await service.wait() == -sign
     async with EmbeddedCouchDB(data_dir=data, cache=embedded_cache) as couch:
-        # The data directory is free only when the orphan has ended.
+        # The lock of the data directory is free only after the orphaned server has ended.
         await until_refused(url.decode())
         assert (await get(f"{couch.url}/accounts"))[0] == 200
 
@@ -209,5 +209,5 @@ async def test_embedded_couchdb_reports_server_that_does_not_start(
     with pytest.raises(StartFailed, match=reason):
         await couch.__aenter__()
     with pytest.raises(StartFailed, match=reason):
-        # The data directory is free again.
+        # The lock of the data directory is free again.
         await couch.__aenter__()

@@ -145,7 +145,7 @@ async def test_prepare_system_does_not_recreate_missing_account_database(system:
 
 
 class WithoutUsers(Couch):
-    """CouchDB that takes no user documents."""
+    """A CouchDB that refuses user documents."""
 
     async def save_doc(self, database: str, doc: JsonObject) -> JsonObject:
         if doc.get("pvt_type") == "user":

@@ -13,7 +13,7 @@ PNG_STUB = {"content_type": "image/png", "length": 5, "stub": True}
 
 
 def document(**fields: Any) -> JsonObject:
-    """An app that nothing is wrong with; a field given as ``...`` is left out."""
+    """A valid app document; a field given as ``...`` is left out."""
     stored = {
         **metadata(screenshots=["one.png"]),
         "_id": new_id(),
@@ -38,7 +38,7 @@ def the_finding(**fields: Any) -> Finding:
 
 
 def repaired(found: Finding, **fields: Any) -> JsonObject:
-    """The document after the safe mend of a finding."""
+    """The document after the safe repair of a finding."""
     assert found.repair is not None
     assert found.repair.database == account_db(MASTER)
     return found.repair.change(document(**fields))

@@ -21,7 +21,7 @@ def plan(app: Path, stored: list[JsonObject], options: LoadOptions = INIT) -> Ap
 
 
 def as_stored(made: AppPlan, **fields: Any) -> JsonObject:
-    """The document of a plan as CouchDB would give it back."""
+    """The document of a plan as CouchDB would return it."""
     assert made.document is not None
     stubs = {
         each.name: {"content_type": each.content_type, "digest": each.digest, "length": each.length, "stub": True}

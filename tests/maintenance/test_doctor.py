@@ -19,7 +19,7 @@ SUB = NewAccount("Sub Ltd", "sub.example.com", "admin", "sub-password")
 
 
 def checks(diagnosis: Diagnosis) -> list[str]:
-    """The checks that found something that matters."""
+    """The checks that found errors or warnings."""
     return [finding.check for finding in diagnosis.findings if finding.severity is not Severity.INFO]
 
 
@@ -35,7 +35,7 @@ async def good_app(catalogue: MasterCatalogue) -> JsonObject:
 
 
 async def put(url: str, document: JsonObject) -> None:
-    """What a person does in Fauxton: past all of our code."""
+    """Save a document directly in CouchDB, as in Fauxton."""
     async with aiohttp.ClientSession() as session, session.put(url, json=document) as reply:
         assert reply.status == 201, await reply.text()
 
@@ -189,7 +189,7 @@ async def test_repair_skips_deleted_document(system: MasterCatalogue) -> None:
 
 
 class Interrupting(Couch):
-    """Another writer is always faster."""
+    """Another writer saves the document before each of our saves."""
 
     async def save_doc(self, database: str, doc: JsonObject) -> JsonObject:
         newest = await self.open_doc(database, doc["_id"])

@@ -31,7 +31,7 @@ RULES = PictureRules()
 
 
 async def save_app(catalogue: MasterCatalogue, **fields: Any) -> JsonObject:
-    """An app in the catalogue as an operator of KAZOO may have it."""
+    """Save an app document as KAZOO would; returns it as stored."""
     icon = {"content_type": "image/png", "data": base64.b64encode(PNG).decode()}
     document = {
         **metadata(screenshots=[]),
@@ -266,7 +266,7 @@ async def test_remove_app_deletes_app_with_pictures(catalogue: MasterCatalogue, 
 
 
 class Interrupting(Couch):
-    """Another writer saves the document just before we do, ``times`` times."""
+    """Another writer saves the document just before our first ``times`` saves."""
 
     def __init__(self, url: str, times: int) -> None:
         super().__init__(url)

@@ -29,7 +29,7 @@ async def load(catalogue: MasterCatalogue, path: Path, rules: LoadOptions = INIT
 
 
 async def sequence(catalogue: MasterCatalogue) -> Json:
-    """Where the database's changes stand: the same as long as nothing is written."""
+    """The database's update sequence, which every write changes."""
     return await catalogue.couch.update_seq(catalogue.database)
 
 
@@ -214,7 +214,7 @@ async def test_load_apps_raises_database_missing(couch: Couch, account_id: str, 
 
 
 class Interrupting(Couch):
-    """Another writer saves documents just before our bulk save does, ``times`` times."""
+    """Another writer saves the documents just before our first ``times`` bulk saves."""
 
     def __init__(self, url: str, times: int) -> None:
         super().__init__(url)
@@ -250,7 +250,7 @@ async def test_load_apps_retries_on_conflict(
 
 
 class ForThem(Couch):
-    """Another writer does our very change just before we do."""
+    """Another writer makes the same change just before our save."""
 
     async def save_docs(self, database: str, docs: Sequence[JsonObject]) -> list[SaveResult]:
         for doc in docs:
@@ -272,7 +272,7 @@ async def test_load_apps_reports_change_made_by_other_writer_as_unchanged(
 
 
 class Refusing(Couch):
-    """CouchDB that takes no document of a certain name, as one with a validation function might."""
+    """A CouchDB that refuses documents of one name, as with a validation function."""
 
     async def save_docs(self, database: str, docs: Sequence[JsonObject]) -> list[SaveResult]:
         return [
@@ -304,7 +304,7 @@ async def test_load_apps_fails_if_id_belongs_to_other_document(catalogue: Master
 
 
 class Compressing(MasterCatalogue):
-    """What a CouchDB says that compresses pictures: the digest is that of the compressed bytes."""
+    """A catalogue of a CouchDB that compresses pictures: digests are those of the compressed bytes."""
 
     async def named(self, names: Iterable[str]) -> dict[str, list[JsonObject]]:
         found = await super().named(names)
@@ -346,7 +346,7 @@ async def test_load_apps_fails_only_app_whose_picture_vanishes(
 
 
 class Counting(Couch):
-    """Remembers the sizes of bulk saves: apps and bytes of pictures."""
+    """Records the sizes of bulk saves: apps and bytes of pictures."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)

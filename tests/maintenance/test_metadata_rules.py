@@ -12,7 +12,7 @@ from tests.maintenance.folders import metadata
 
 
 def repair(icons: tuple[str, ...] = ("icon.png",), **fields: Any) -> tuple[JsonObject, dict[str, str]]:
-    """The mended metadata, and field → rule of what was mended."""
+    """The repaired metadata, and field → rule of each repair."""
     made, remarks = repaired("app.json", metadata(**fields), icons)
     assert all(remark.weight is Weight.REPAIRED for remark in remarks)
     return made, {remark.field: remark.rule for remark in remarks}

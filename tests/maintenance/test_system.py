@@ -17,7 +17,7 @@ OLD = "function (doc) { emit(doc.name, null); }"
 
 
 async def make_old(catalogue: MasterCatalogue) -> JsonObject:
-    """The design document as an older release may have left it, with a view of somebody else's."""
+    """Store the design document of an older release, with a view added by others."""
     design = await catalogue.couch.open_doc(catalogue.database, DESIGN)
     views = {"crossbar_listing": {"map": OLD}, "theirs": {"map": OLD}}
     return await catalogue.couch.save_doc(catalogue.database, {**design, "views": views, "filters": {"a": "b"}})
@@ -79,7 +79,7 @@ async def test_deploy_views_replaces_leftover_scratch_document(catalogue: Master
 
 
 class Watching(Couch):
-    """Notes, at each save of the real document, whether the new code had been asked for before."""
+    """Records the views that were queried before the real document was saved; the first queries time out."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -107,7 +107,7 @@ async def test_deploy_views_builds_index_before_replacing_code(
     await make_old(catalogue)
     async with Watching(catalogue.couch.address) as couch:
         await deploy_views(couch, catalogue.database, DatabaseClass.ACCOUNT)
-        # Asked until it answered, twice in vain; then the view of somebody else's, which stands in the same index.
+        # Queried until it answered, after two timeouts; then the view of others, which is in the same index.
         assert couch.asked_before == [
             *["apps_store_scratch/crossbar_listing"] * 3,
             "apps_store_scratch/theirs",
@@ -115,7 +115,7 @@ async def test_deploy_views_builds_index_before_replacing_code(
 
 
 class Interrupting(Couch):
-    """Another writer adds a view just before we save, ``times`` times."""
+    """Another writer adds a view just before our first ``times`` saves."""
 
     def __init__(self, url: str, times: int) -> None:
         super().__init__(url)
