@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from yarl import URL
 
 from benchmarks.load import COUNTER, Request
-from crossbar_appstore.auth import rsa_keys
+from crossbar_appstore.auth import keys
 from crossbar_appstore.kazoo import accounts
 from crossbar_appstore.kazoo.documents import stamp_maintenance
 from crossbar_appstore.kazoo.ids import account_db, new_id
@@ -48,7 +48,7 @@ class Signer:
     """Signs tokens as KAZOO does (``kz_auth:create_token/1``); creating one takes up to some seconds."""
 
     key_id: str = field(default_factory=new_id)
-    key: RSAPrivateKey = field(default_factory=rsa_keys.generate)
+    key: RSAPrivateKey = field(default_factory=keys.generate)
     secret: str = field(default_factory=accounts.new_secret)
 
     def token(self, account_id: str) -> str:
@@ -68,7 +68,7 @@ class Signer:
     def documents(self) -> dict[str, list[Document]]:
         """Database → the documents from which the service learns key and secret."""
         values = {"system_key": self.key_id, "secret_for_user_signature": self.secret}
-        pem = _attachment(rsa_keys.PEM_TYPE, rsa_keys.to_pem(self.key))
+        pem = _attachment(keys.PEM_TYPE, keys.to_pem(self.key))
         key = {"_id": self.key_id, "pvt_type": "system_key", "_attachments": {"private_key.pem": pem}}
         return {"system_config": [accounts.config_document("auth", values)], "system_auth": [key]}
 

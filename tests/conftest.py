@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import pytest
 
 from crossbar_appstore.embedded import EmbeddedCouchDB, NodeMissing
-from crossbar_appstore.embedded.node import find_node
+from crossbar_appstore.embedded.install import find_node
 from crossbar_appstore.settings import Settings
 
 T = TypeVar("T")

@@ -1,6 +1,5 @@
-"""``init-apps``, ``init-app``, ``refresh-apps``, ``refresh-app``: from folders into the catalogue."""
+"""``init-apps``, ``init-app``, ``refresh-apps``, ``refresh-app``: load app folders into the catalogue."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -8,62 +7,67 @@ from urllib.parse import urlsplit
 import click
 
 from crossbar_appstore.appstore.refresh import REFRESH_KEYS
-from crossbar_appstore.cli.database_verbs import database_verb
-from crossbar_appstore.cli.load_reports import print_counts, print_outcome
-from crossbar_appstore.cli.options import dry_run_option, example
-from crossbar_appstore.cli.output import Output
+from crossbar_appstore.cli.options import Decorator, combined, dry_run_option, example
+from crossbar_appstore.cli.output import Output, database_verb, print_app, print_counts
 from crossbar_appstore.cli.program import DONE, REFUSED
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.maintenance.app_folders import Found, find_app_folders
-from crossbar_appstore.maintenance.app_plan import Action, LoadOptions, Mode
-from crossbar_appstore.maintenance.loading import LoadRules, load_apps
-from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue, configuration
-from crossbar_appstore.maintenance.picture_files import MAX_PICTURE_BYTES, PictureRules
-from crossbar_appstore.maintenance.reports import AppOutcome
+from crossbar_appstore.maintenance.app_files import MAX_PICTURE_BYTES
+from crossbar_appstore.maintenance.app_plan import Action, AppPlan, LoadOptions, Mode
+from crossbar_appstore.maintenance.app_source import Found, find_app_folders
+from crossbar_appstore.maintenance.loading import load_apps
+from crossbar_appstore.maintenance.lookup import MasterCatalogue, configuration
 
 _FOLDER: Final = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 def api_url_argument(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """An address of an API, as it is put into apps."""
+    """Validates ``API_URL``."""
     if value is None:
         return None
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise click.BadParameter("an address has the form http[s]://host[:port]/v2/")
+        raise click.BadParameter("a URL has the form http[s]://host[:port]/v2/")
+    # The web client adds a slash only to a URL whose last segment has no dot.
     if "." in parts.path.rpartition("/")[2] or not parts.path:
-        raise click.BadParameter("the web client needs an address whose end holds no dot: http[s]://host[:port]/v2/")
+        raise click.BadParameter("the web client needs a URL that ends in a path without a dot: http[s]://host/v2/")
     return value
 
 
-def _loading_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    options = (
-        click.argument("path", type=_FOLDER),
-        click.argument("api_url", required=False, callback=api_url_argument),
-        click.option("--lenient", is_flag=True, help="Mend what is plainly wrong in app.json, and say so."),
-        click.option("--allow-svg", is_flag=True, help="Load SVG pictures, which can hold scripts."),
+def picture_options(allow_svg: str, max_picture_bytes: str) -> tuple[Decorator, Decorator]:
+    """The options ``--allow-svg`` and ``--max-picture-bytes`` with these help texts."""
+    limit = click.IntRange(min=1)
+    return (
+        click.option("--allow-svg", is_flag=True, help=allow_svg),
         click.option(
             "--max-picture-bytes",
-            type=click.IntRange(min=1),
+            type=limit,
             metavar="BYTES",
             default=MAX_PICTURE_BYTES,
             show_default=True,
-            help="Leave out larger pictures.",
+            help=max_picture_bytes,
         ),
-        click.option("--keep-addresses", is_flag=True, help="Take api_url and source_url from app.json."),
-        click.option("--remove-old-pictures", is_flag=True, help="Drop pictures that the app does not name any more."),
-        dry_run_option,
     )
-    for option in reversed(options):
-        function = option(function)
-    return function
 
+
+remove_old_pictures_option = click.option(
+    "--remove-old-pictures", is_flag=True, help="Remove pictures that the app no longer names."
+)
+
+_loading_options = combined(
+    click.argument("path", type=_FOLDER),
+    click.argument("api_url", required=False, callback=api_url_argument),
+    click.option("--lenient", is_flag=True, help="Repair obvious mistakes in app.json, and report them."),
+    *picture_options("Load SVG pictures, which can contain scripts.", "Leave out larger pictures."),
+    click.option("--keep-addresses", is_flag=True, help="Take api_url and source_url from app.json."),
+    remove_old_pictures_option,
+    dry_run_option,
+)
 
 _key_option = click.option(
     "--key",
     "keys",
     multiple=True,
-    help=f"Look at this field only; may be repeated.  [refresh_app_keys of KAZOO, else {', '.join(REFRESH_KEYS)}]",
+    help=f"Update only this field; may be repeated.  [refresh_app_keys of KAZOO, else {', '.join(REFRESH_KEYS)}]",
 )
 
 
@@ -73,14 +77,14 @@ _key_option = click.option(
 )
 @_loading_options
 @database_verb
-async def init_apps(couch: Couch, output: Output, *, path: Path, **how: Any) -> int:
+async def init_apps(couch: Couch, output: Output, *, path: Path, **options: Any) -> int:
     """Load every app below PATH.
 
-    Apps that the catalogue has already get the API_URL and the pictures only; refresh-apps updates the rest.
+    Apps that the catalogue already has get only the API_URL and the pictures; refresh-apps updates the rest.
 
-    Without API_URL apps get no api_url, and then call the API that the web client itself uses.
+    Without API_URL, apps get no api_url, and use the API of the web client.
     """
-    return await _load(couch, output, find_app_folders(path), Mode.INIT, **how)
+    return await _load(couch, output, find_app_folders(path), Mode.INIT, **options)
 
 
 @click.command(
@@ -89,24 +93,24 @@ async def init_apps(couch: Couch, output: Output, *, path: Path, **how: Any) -> 
 )
 @_loading_options
 @database_verb
-async def init_app(couch: Couch, output: Output, *, path: Path, **how: Any) -> int:
+async def init_app(couch: Couch, output: Output, *, path: Path, **options: Any) -> int:
     """Load the app in the folder PATH.
 
-    It is the folder that holds metadata/app.json. See init-apps.
+    PATH is the folder that contains metadata/app.json. See init-apps.
     """
-    return await _load(couch, output, Found((path,)), Mode.INIT, **how)
+    return await _load(couch, output, Found((path,)), Mode.INIT, **options)
 
 
 @click.command("refresh-apps", epilog=example("refresh-apps --dry-run /var/www/html/monster-ui/apps"))
 @_loading_options
 @_key_option
 @database_verb
-async def refresh_apps(couch: Couch, output: Output, *, path: Path, **how: Any) -> int:
+async def refresh_apps(couch: Couch, output: Output, *, path: Path, **options: Any) -> int:
     """Load or update every app below PATH.
 
-    Apps that the catalogue has already get what app.json says in the fields named by --key, and the pictures.
+    Apps that the catalogue already has get the pictures, and the fields named by --key from app.json.
     """
-    return await _load(couch, output, find_app_folders(path), Mode.REFRESH, **how)
+    return await _load(couch, output, find_app_folders(path), Mode.REFRESH, **options)
 
 
 @click.command(
@@ -116,40 +120,26 @@ async def refresh_apps(couch: Couch, output: Output, *, path: Path, **how: Any) 
 @_loading_options
 @_key_option
 @database_verb
-async def refresh_app(couch: Couch, output: Output, *, path: Path, **how: Any) -> int:
+async def refresh_app(couch: Couch, output: Output, *, path: Path, **options: Any) -> int:
     """Load or update the app in the folder PATH.
 
-    It is the folder that holds metadata/app.json. See refresh-apps.
+    PATH is the folder that contains metadata/app.json. See refresh-apps.
     """
-    return await _load(couch, output, Found((path,)), Mode.REFRESH, **how)
+    return await _load(couch, output, Found((path,)), Mode.REFRESH, **options)
 
 
 async def _load(
-    couch: Couch,
-    output: Output,
-    found: Found,
-    mode: Mode,
-    *,
-    api_url: str | None,
-    lenient: bool,
-    allow_svg: bool,
-    max_picture_bytes: int,
-    keep_addresses: bool,
-    remove_old_pictures: bool,
-    dry_run: bool,
-    keys: tuple[str, ...] = (),
+    couch: Couch, output: Output, found: Found, mode: Mode, *, keys: tuple[str, ...] = (), **options: Any
 ) -> int:
-    options = LoadOptions(mode, api_url, keep_addresses, keys or await _refresh_keys(couch), remove_old_pictures)
-    pictures = PictureRules(allow_svg=allow_svg, lenient=lenient, max_bytes=max_picture_bytes)
-    rules = LoadRules(options, pictures, lenient=lenient, dry_run=dry_run)
+    chosen = LoadOptions(mode=mode, refresh_keys=keys or await _refresh_keys(couch), **options)
     catalogue = await MasterCatalogue.of(couch)
     with output.progress("Loading apps", len(found.folders)) as step:
 
-        def progress(outcome: AppOutcome) -> None:
-            print_outcome(output, outcome, changes=dry_run or outcome.action is Action.UPDATED)
+        def progress(app: AppPlan) -> None:
+            print_app(output, app, changes=chosen.dry_run or app.action is Action.UPDATED)
             step()
 
-        report = await load_apps(catalogue, found.folders, rules, progress=progress, remarks=found.remarks)
+        report = await load_apps(catalogue, found.folders, chosen, progress=progress, remarks=found.remarks)
     print_counts(output, report)
     output.json(report.as_json())
     return DONE if found.folders and not report.has_refusals else REFUSED

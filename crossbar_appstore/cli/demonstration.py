@@ -1,4 +1,4 @@
-"""``demo``: a CouchDB of our own, a master account and sample apps, then serve."""
+"""``demo``: an embedded CouchDB, a master account and sample apps, then the service."""
 
 import asyncio
 import dataclasses
@@ -14,42 +14,39 @@ import click
 
 from crossbar_appstore import serving
 from crossbar_appstore.addresses import couch_address
-from crossbar_appstore.cli.connection import connected
-from crossbar_appstore.cli.load_reports import print_counts, print_outcome
-from crossbar_appstore.cli.options import example, settings_options
-from crossbar_appstore.cli.output import Output
+from crossbar_appstore.cli.options import connected, example, settings_options
+from crossbar_appstore.cli.output import Output, print_app, print_counts
 from crossbar_appstore.cli.program import DONE
 from crossbar_appstore.cli.serving import serve_system
 from crossbar_appstore.embedded import EmbeddedCouchDB
 from crossbar_appstore.kazoo.accounts import password_hashes
 from crossbar_appstore.logs import set_up_logging
-from crossbar_appstore.maintenance.accounts import AccountRefused, NewAccount
-from crossbar_appstore.maintenance.demonstration import Demonstration, demonstrate
+from crossbar_appstore.maintenance.accounts import AccountRefused, Demonstration, NewAccount, demonstrate
 from crossbar_appstore.settings import Settings
 
 PASSWORD: Final = "demo-password"
-"""The administrator's password where nobody but this machine can reach the service."""
+"""The administrator's password while the service listens on a loopback address."""
 
-_ELSEWHERE: Final = ("COUCHDB_URL", "KAZOO_CONFIG", "KAZOO_ZONE", "AMQP_URL")
+_IGNORED_SETTINGS: Final = ("COUCHDB_URL", "KAZOO_CONFIG", "KAZOO_ZONE", "AMQP_URL")
 
 
 class CouchDBEnded(click.ClickException):
-    """The embedded CouchDB ended before we did."""
+    """The embedded CouchDB ended before the service."""
 
 
 @click.command("demo", epilog=example("demo", "demo --apps /var/www/html/monster-ui/apps --crossbar-port 8001"))
-@settings_options(without=_ELSEWHERE)
+@settings_options(without=_IGNORED_SETTINGS)
 @click.option(
     "--apps",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Load the apps below this folder instead of our samples.",
+    help="Load the apps below this folder instead of the samples.",
 )
 @click.option("--account-name", default="Demo", show_default=True, help="Name of the master account.")
 @click.option("--realm", default="demo.example.com", show_default=True, help="Realm of the master account.")
 @click.option("--username", default="admin", show_default=True, help="Name of its administrator.")
 @click.option(
     "--password",
-    help=f"Password of its administrator.  [{PASSWORD}, or one made up where others than this machine may connect]",
+    help=f"Password of its administrator.  [{PASSWORD}; a random one if other machines can connect]",
 )
 @click.option(
     "--couchdb-port", type=click.IntRange(0, 65535), default=0, help="Port of the CouchDB; 0 takes a free one."
@@ -64,10 +61,10 @@ def demo(
     password: str | None,
     couchdb_port: int,
 ) -> int:
-    """Serve sample apps from a CouchDB of our own.
+    """Serve sample apps from an embedded CouchDB.
 
-    Starts it, makes a master account and loads sample apps, then serves until stopped. The account is made once; the
-    data stay from one start to the next.
+    Starts the CouchDB, creates a master account, loads sample apps, and serves until stopped. The account is created
+    once; the data are kept from one start to the next.
     """
     set_up_logging(logging.WARNING)
     chosen = password or (PASSWORD if _is_loopback(settings.host) else secrets.token_urlsafe(12))
@@ -78,22 +75,22 @@ def demo(
 
 async def _demo(settings: Settings, account: NewAccount, apps: Path | None, couchdb_port: int) -> None:
     output = Output()
-    output.line("Starting CouchDB… (the first time it is installed, which takes a minute)")
+    output.line("Starting CouchDB… (the first start installs it, which takes a minute)")
     async with EmbeddedCouchDB(data_dir=settings.data_dir, cache=settings.cache_dir, port=couchdb_port) as couchdb:
-        # Whatever the environment says of a CouchDB or a KAZOO elsewhere, this is about our own.
+        # Settings of the environment that name another CouchDB or a KAZOO do not apply to the demo.
         settings = dataclasses.replace(settings, couchdb=couch_address(couchdb.url), amqp_url=None, kazoo_config=None)
         try:
             async with connected(settings) as couch:
-                shown = await demonstrate(couch, account, apps)
+                system = await demonstrate(couch, account, apps)
         except AccountRefused as refused:
             raise click.UsageError(str(refused)) from None
-        if shown.load is not None:
-            for outcome in shown.load.outcomes:
-                print_outcome(output, outcome, changes=False)
-            print_counts(output, shown.load)
+        if system.load is not None:
+            for app in system.load.apps:
+                print_app(output, app, changes=False)
+            print_counts(output, system.load)
 
         def announce(address: str) -> None:
-            _print_addresses(output, address, couchdb.fauxton_url, settings.data_dir, shown)
+            _print_addresses(output, address, couchdb.fauxton_url, settings.data_dir, system)
 
         await _serve_while_running(couchdb, asyncio.create_task(serve_system(settings, announce)))
 
@@ -112,14 +109,14 @@ async def _serve_while_running(couchdb: EmbeddedCouchDB, service: "asyncio.Task[
         await asyncio.gather(service, ended, return_exceptions=True)
 
 
-def _print_addresses(output: Output, address: str, fauxton: str, data: Path, shown: Demonstration) -> None:
+def _print_addresses(output: Output, address: str, fauxton: str, data: Path, system: Demonstration) -> None:
     api = f"{address}/v2"
-    password = shown.password or "(the one given when the account was made)"
+    password = system.password or "(the one given when the account was created)"
     lines = (
         ("API", api),
         ("Fauxton", fauxton),
-        ("Account", f"{shown.account_name}, realm {shown.realm}, id {shown.account_id}"),
-        ("Login", f"user name {shown.username}, password {password}"),
+        ("Account", f"{system.account_name}, realm {system.realm}, id {system.account_id}"),
+        ("Login", f"user name {system.username}, password {password}"),
         ("Data", str(data)),
     )
     output.line("")
@@ -127,22 +124,22 @@ def _print_addresses(output: Output, address: str, fauxton: str, data: Path, sho
         output.line((f"  {name:<8}", "bold"), f" {value}")
     output.line("")
     output.line("Log in, then list the apps:")
-    for line in curl_lines(api, shown):
+    for line in curl_lines(api, system):
         output.line(f"  {line}")
     output.line("")
     output.line("Stop with Ctrl-C.")
 
 
-def curl_lines(api: str, shown: Demonstration) -> tuple[str, str]:
+def curl_lines(api: str, system: Demonstration) -> tuple[str, str]:
     """Two command lines: one that logs in and keeps the token, one that lists the apps."""
-    password = shown.password or "PASSWORD"
-    md5, _ = password_hashes(shown.username.lower(), password)
-    login = json.dumps({"data": {"credentials": md5, "account_name": shown.account_name}})
+    password = system.password or "PASSWORD"
+    md5, _ = password_hashes(system.username.lower(), password)
+    login = json.dumps({"data": {"credentials": md5, "account_name": system.account_name}})
     request = f"curl -s -X PUT -H 'Content-Type: application/json' -d {shlex.quote(login)} {api}/user_auth"
     token = r"""sed 's/.*"auth_token":"\([^"]*\)".*/\1/'"""
     return (
         f"TOKEN=$({request} | {token})",
-        f'curl -H "X-Auth-Token: $TOKEN" {api}/accounts/{shown.account_id}/apps_store',
+        f'curl -H "X-Auth-Token: $TOKEN" {api}/accounts/{system.account_id}/apps_store',
     )
 
 

@@ -1,31 +1,48 @@
-"""Options that many verbs have."""
+"""Options that many verbs have, and the connection to CouchDB that the settings name."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 import click
 
+from crossbar_appstore.datastore.client import Timeouts
+from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.settings import SETTINGS, Settings
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-_PREFIX: Final = "setting_"
 DATABASE: Final = ("COUCHDB_URL", "KAZOO_CONFIG", "KAZOO_ZONE", "AMQP_URL")
-"""The settings of verbs that work on a CouchDB."""
+"""The settings of verbs that use a CouchDB."""
+PATIENT: Final = Timeouts(connect=5.0, read=60.0, total=120.0)
+"""Timeouts of commands, in seconds: longer than those of the service, since a bulk of pictures takes time."""
+_PREFIX: Final = "setting_"
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
 
 
 def example(*lines: str) -> str:
-    """The end of a verb's help: command lines, without the program's name, that work as they stand."""
-    # The first character keeps click from joining the lines.
+    """The epilog of a verb's help: example command lines, given without the program's name."""
+    # \b keeps click from joining the lines.
     return "\b\nExample:\n" + "\n".join(f"  crossbar-appstore {line}" for line in lines)
 
 
+def combined(*decorators: Decorator) -> Decorator:
+    """One decorator that applies several options, the first one first in the help."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
 def settings_options(*variables: str, without: tuple[str, ...] = ()) -> Callable[[Function], Function]:
-    """Options for settings, all of them if none are named; the function gets ``settings``, read and checked."""
+    """Options for settings, by default for all; the function gets ``settings``, read and validated."""
 
     def decorate(function: Function) -> Function:
         @functools.wraps(function)
@@ -45,3 +62,15 @@ def settings_options(*variables: str, without: tuple[str, ...] = ()) -> Callable
         return decorated
 
     return decorate
+
+
+@asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[Couch]:
+    """Connect to the CouchDB that the settings name.
+
+    Raises:
+        SettingsError: they name none.
+    """
+    address = settings.require_couchdb()
+    async with Couch(address.url, user=address.user, password=address.password, timeouts=PATIENT) as couch:
+        yield couch

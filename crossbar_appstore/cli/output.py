@@ -1,33 +1,49 @@
-"""What people see: lines in colour and a progress bar on a terminal, plain lines elsewhere, or one JSON object."""
+"""The output of verbs: coloured lines and a progress bar on a terminal, plain lines elsewhere, or one JSON object."""
 
+import asyncio
+import functools
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, Protocol
+from typing import Any, Final
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from crossbar_appstore.cli.options import DATABASE, connected, json_option, settings_options
 from crossbar_appstore.json_codec import Json, dumps, dumps_pretty
+from crossbar_appstore.kazoo.values import MISSING, Missing
+from crossbar_appstore.maintenance.app_plan import Action, AppPlan
+from crossbar_appstore.maintenance.loading import LoadReport
+from crossbar_appstore.maintenance.reports import FieldChange, PictureChange, Remark, Weight
+from crossbar_appstore.settings import Settings
 
 _LONGEST_VALUE: Final = 120
+_NOTHING: Final = "(none)"
+_ACTION_STYLES: Final = {
+    Action.CREATED: "green",
+    Action.UPDATED: "cyan",
+    Action.UNCHANGED: "dim",
+    Action.REFUSED: "bold red",
+    Action.FAILED: "bold red",
+}
+_WEIGHT_STYLES: Final = {
+    Weight.REFUSED: "red",
+    Weight.LEFT_OUT: "red",
+    Weight.MISSING: "yellow",
+    Weight.REPAIRED: "magenta",
+    Weight.NOTE: "dim",
+}
 
 Part = str | tuple[str, str]
-"""A piece of a line, with a style if it has one."""
-
-
-class Step(Protocol):
-    """Counts the progress bar up by one."""
-
-    def __call__(self) -> None:
-        """One more is done."""
+"""A part of a line: a text, or a text and its style."""
 
 
 class _Lines(Console):
-    """A console that falls silent when its reader has seen enough, so that the work is still done to its end."""
+    """A console that becomes silent when its reader closes the pipe, so that the work is still completed."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -45,12 +61,12 @@ class Output:
         self._asides = _Lines(file=sys.stderr, highlight=False, markup=False, soft_wrap=True, emoji=False)
 
     def line(self, *parts: Part) -> None:
-        """One line of text, made of its parts; nothing where JSON was asked for."""
+        """Print one line of text, unless ``--json`` is given."""
         if not self.as_json:
             self._lines.print(_text(parts))
 
     def columns(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Lines whose parts stand below each other; nothing where JSON was asked for."""
+        """Print a table, unless ``--json`` is given."""
         cells = [[plain(cell) for cell in row] for row in rows]
         widths = [max(map(cell_len, column)) for column in zip(headings, *cells, strict=True)]
         for style, row in (("bold", headings), *(("", row) for row in cells)):
@@ -58,11 +74,15 @@ class Output:
             self.line(("  ".join(padded).rstrip(), style))
 
     def aside(self, *parts: Part) -> None:
-        """One line on standard error, JSON or not."""
+        """Print one line on standard error."""
         self._asides.print(_text(parts))
 
+    def refused(self, reason: object) -> None:
+        """Print on standard error why the whole command was refused."""
+        self.aside(("refused", "bold red"), f"  {reason}")
+
     def json(self, value: Json) -> None:
-        """The one object of ``--json``; nothing where text was asked for."""
+        """Print the object of ``--json``, if that is given."""
         if self.as_json:
             try:
                 sys.stdout.write(dumps_pretty(value).decode() + "\n")
@@ -71,8 +91,8 @@ class Output:
                 self._lines.on_broken_pipe()
 
     @contextmanager
-    def progress(self, title: str, total: int) -> Iterator[Step]:
-        """A bar on the terminal, below the lines where these go there too; nothing where there is none."""
+    def progress(self, title: str, total: int) -> Iterator[Callable[[], None]]:
+        """Show a progress bar if there is a terminal; yields the function that advances it by one."""
         console = self._lines if self._lines.is_terminal and not self.as_json else self._asides
         if not console.is_terminal or total < 2:
             yield lambda: None
@@ -83,15 +103,71 @@ class Output:
             yield lambda: bar.advance(task)
 
 
+def database_verb(function: Callable[..., Awaitable[int]]) -> Callable[..., int]:
+    """Make a verb of an ``async (couch, output, **arguments) -> exit code``: connects, and adds the common options."""
+
+    @functools.wraps(function)
+    def verb(*, settings: Settings, as_json: bool, **arguments: Any) -> int:
+        async def work() -> int:
+            async with connected(settings) as couch:
+                return await function(couch, Output(as_json=as_json), **arguments)
+
+        return asyncio.run(work())
+
+    return json_option(settings_options(*DATABASE)(verb))
+
+
 def plain(text: str) -> str:
-    """A text from outside without what could steer a terminal."""
+    """A text without characters that could control a terminal."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def shown(value: Json, *, cut: bool = True) -> str:
-    """A value as JSON, cut where it is long."""
+    """A value as JSON, shortened if it is long."""
     text = plain(dumps(value).decode())
     return text if len(text) <= _LONGEST_VALUE or not cut else f"{text[: _LONGEST_VALUE - 1]}…"
+
+
+def print_app(output: Output, app: AppPlan, *, changes: bool) -> None:
+    """Print one loaded app, its remarks and, on request, its changes."""
+    identity = f"  {app.id}" if app.id else ""
+    revision = f"  {app.revision}" if app.revision else ""
+    word = (f"{app.action:<9}", _ACTION_STYLES[app.action])
+    output.line(word, f"  {app.name or '(no name)'}{identity}{revision}", (f"  {app.folder}", "dim"))
+    print_remarks(output, app.remarks, within=app.folder)
+    if changes:
+        print_changes(output, app.changes, app.pictures)
+
+
+def print_remarks(output: Output, remarks: Sequence[Remark], *, within: str = "") -> None:
+    """Print remarks, one per line, with file names relative to the folder ``within``."""
+    for remark in remarks:
+        file = remark.file.removeprefix(within).lstrip("/") or remark.file
+        place = ": ".join(part for part in (file, remark.field) if part)
+        value = "" if remark.value is None else f" (value: {shown(remark.value)})"
+        word = (str(remark.weight).replace("_", " "), _WEIGHT_STYLES[remark.weight])
+        output.line("    ", word, f"  {place}: {remark.rule}: {remark.message}{value}")
+
+
+def print_changes(output: Output, fields: Sequence[FieldChange], pictures: Sequence[PictureChange]) -> None:
+    """Print the values before and after of fields and of attachments."""
+    for field in fields:
+        output.line(f"    {field.field}: ", (_side(field.before), "red"), " → ", (_side(field.after), "green"))
+    for picture in pictures:
+        before, after = (_NOTHING if size is None else f"{size:,} bytes" for size in (picture.before, picture.after))
+        kind = f", {picture.content_type}" if picture.content_type else ""
+        output.line(f"    picture {picture.name}: ", (before, "red"), " → ", (after, "green"), kind)
+
+
+def print_counts(output: Output, report: LoadReport) -> None:
+    """Print the last lines of a load: remarks about folders, and the number of apps per action."""
+    print_remarks(output, report.remarks)
+    counts = ", ".join(f"{count} {action}" for action, count in report.counts.items()) or "no apps"
+    output.line((f"{'Would be: ' if report.dry_run else ''}{counts}.", "bold"))
+
+
+def _side(value: Json | Missing) -> str:
+    return _NOTHING if value is MISSING else shown(value)
 
 
 def _text(parts: tuple[Part, ...]) -> Text:

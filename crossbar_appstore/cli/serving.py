@@ -10,8 +10,7 @@ from typing import Final
 import click
 
 from crossbar_appstore import serving
-from crossbar_appstore.cli.connection import connected
-from crossbar_appstore.cli.options import example, settings_options
+from crossbar_appstore.cli.options import connected, example, settings_options
 from crossbar_appstore.cli.program import DONE
 from crossbar_appstore.datastore.errors import TimedOut, Unreachable
 from crossbar_appstore.logs import set_up_logging

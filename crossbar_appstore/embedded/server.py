@@ -1,6 +1,7 @@
-"""One PouchDB Server as a child process: started on a free loopback port, waited for, stopped with us."""
+"""PouchDB Server as a child process: its data directory, starting it on a free loopback port, stopping it."""
 
 import asyncio
+import json
 import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -9,30 +10,69 @@ from typing import Self, cast
 
 import aiohttp
 
-from crossbar_appstore.embedded.datadir import DataDirectory
 from crossbar_appstore.embedded.errors import DataDirectoryInUse, PortTaken, StartFailed
-from crossbar_appstore.embedded.install import PROJECT, installed
-from crossbar_appstore.embedded.locking import file_lock
-from crossbar_appstore.embedded.node import Node, find_node
+from crossbar_appstore.embedded.install import PROJECT, Node, file_lock, find_node, installed
 
 HOST = "127.0.0.1"
-_PORT_TAKEN = 98  # run.cjs ends with it
+_PORT_TAKEN = 98  # exit code of run.cjs
 _PORT_TRIES = 5
-_PREDECESSOR_PATIENCE = 15.0  # seconds that a killed service's server may take to notice and end
-_START_PATIENCE = 60.0
-_STOP_PATIENCE = 10.0
+_LOCK_TIMEOUT = 15.0  # seconds that the server of a killed service may take to notice and end
+_START_TIMEOUT = 60.0
+_STOP_TIMEOUT = 10.0
+_LOG_LIMIT = 10_000_000  # bytes; a longer log becomes couchdb.log.1 at the next start
+_TAIL = 2_000  # characters of the log in an error message
+
+
+class DataDirectory:
+    """``databases/``, ``config.json``, ``lock`` and, unless it is elsewhere, ``couchdb.log``."""
+
+    def __init__(self, path: Path, log: Path | None = None) -> None:
+        self.path = path
+        self.databases = path / "databases"
+        self.config = path / "config.json"
+        self.lock = path / "lock"
+        self.log = log or path / "couchdb.log"
+
+    def prepare(self) -> None:
+        """Create the directories, rotate a long log, and write PouchDB's ``config.json``, keeping other entries.
+
+        Only the owner may read the directory, since it contains the keys that sign tokens.
+        """
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT:
+            self.log.replace(self.log.with_name(self.log.name + ".1"))
+        config = self._stored_config()
+        config.setdefault("log", {})["file"] = str(self.log)
+        # PouchDB would repeat its log on standard output, a pipe that is not read.
+        config.setdefault("pouchdb_server", {})["no-stdout-logs"] = True
+        # With CORS, every web page that the user visits could read and write these databases.
+        config.setdefault("httpd", {})["enable_cors"] = False
+        self.config.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+    def log_tail(self) -> str:
+        """The end of the log."""
+        return self.log.read_text(encoding="utf-8", errors="replace")[-_TAIL:].strip()
+
+    def _stored_config(self) -> dict[str, dict[str, object]]:
+        try:
+            config = json.loads(self.config.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return {}
+        sections = config.items() if isinstance(config, dict) else ()
+        return {name: section for name, section in sections if isinstance(section, dict)}
 
 
 class EmbeddedCouchDB:
-    """A CouchDB-compatible server for as long as the ``async with`` lasts.
+    """A CouchDB-compatible server that runs during an ``async with``.
 
     Args:
-        data_dir: holds the databases, PouchDB's ``config.json`` and its log; created if missing. Documents stay there
-            from one start to the next. A directory serves one server at a time.
+        data_dir: contains the databases, PouchDB's ``config.json`` and its log; created if missing, kept afterwards.
+            One server at a time can use it.
         cache: where PouchDB Server is installed, shared by all data directories.
-        log: the server's log file; ``couchdb.log`` in the data directory if not given.
-        port: 0 takes a free one; another number is taken as it is.
-        in_memory: databases that end with the server, for tests.
+        log: the server's log file, by default ``couchdb.log`` in the data directory.
+        port: 0 takes a free one.
+        in_memory: keep databases in memory only, for tests.
 
     Raises (on entering):
         NodeMissing, InstallFailed, DataDirectoryInUse, PortTaken, StartFailed: see ``embedded/errors.py``.
@@ -49,12 +89,12 @@ class EmbeddedCouchDB:
 
     @property
     def url(self) -> str:
-        """``http://127.0.0.1:<port>``, without a slash at the end, as ``COUCHDB_URL`` has it."""
+        """``http://127.0.0.1:<port>``, as ``COUCHDB_URL`` has it."""
         return f"http://{HOST}:{self._port}"
 
     @property
     def fauxton_url(self) -> str:
-        """The address of Fauxton, CouchDB's web page, for a browser on this machine."""
+        """The address of Fauxton, CouchDB's web interface."""
         return f"{self.url}/_utils/"
 
     @property
@@ -72,7 +112,7 @@ class EmbeddedCouchDB:
         return self._running().pid
 
     async def wait(self) -> int:
-        """Wait until the server ends and give its exit code; it only ends by itself when something is wrong."""
+        """Wait until the server ends by itself, which is an error; its exit code."""
         return await self._running().wait()
 
     async def __aenter__(self) -> Self:
@@ -81,10 +121,11 @@ class EmbeddedCouchDB:
         await asyncio.to_thread(self._data.prepare)
         async with AsyncExitStack() as locked:
             try:
-                lock = await locked.enter_async_context(file_lock(self._data.lock, patience=_PREDECESSOR_PATIENCE))
+                async with asyncio.timeout(_LOCK_TIMEOUT):
+                    lock = await locked.enter_async_context(file_lock(self._data.lock))
             except TimeoutError:
                 raise DataDirectoryInUse(f"Another embedded CouchDB is using {self._data.path}") from None
-            # The server inherits the lock and keeps it when we let go of ours at the end of this block.
+            # The server inherits the lock and holds it after this block has released ours.
             await self._start(node, installation, lock)
         return self
 
@@ -100,11 +141,11 @@ class EmbeddedCouchDB:
         return self._process
 
     async def _start(self, node: Node, installation: Path, lock: int) -> None:
-        # Between finding a free port and listening on it another program may take it.
+        # Another program may take a free port before the server listens on it.
         for port in [self._port] if self._port else [_free_port() for _ in range(_PORT_TRIES)]:
             process = await self._spawn(node, installation, lock, port)
             try:
-                listening = await self._come_up(process, port)
+                listening = await self._wait_until_ready(process, port)
             except BaseException:
                 await _stop(process)
                 raise
@@ -113,13 +154,15 @@ class EmbeddedCouchDB:
                 return
         raise PortTaken(f"Another program listens on {HOST}:{self._port or 'each port that was free'}")
 
-    async def _come_up(self, process: asyncio.subprocess.Process, port: int) -> bool:
-        """Wait until the server answers; False when its port is taken."""
+    async def _wait_until_ready(self, process: asyncio.subprocess.Process, port: int) -> bool:
+        """Wait until the server answers; False if its port is taken."""
         try:
-            async with asyncio.timeout(_START_PATIENCE):
-                # One line says that the server listens; the end of the output, that the process ended instead.
+            async with asyncio.timeout(_START_TIMEOUT):
+                # run.cjs prints one line when the server listens; end of file means that the process ended.
                 if await cast("asyncio.StreamReader", process.stdout).readline():
-                    await _answering(f"http://{HOST}:{port}/")
+                    url = f"http://{HOST}:{port}/"
+                    async with aiohttp.ClientSession() as session, session.get(url, raise_for_status=True) as response:
+                        await response.read()
                     return True
                 code = await process.wait()
         except (OSError, aiohttp.ClientError) as error:
@@ -129,19 +172,19 @@ class EmbeddedCouchDB:
         raise StartFailed(f"PouchDB Server ended with exit code {code}:\n{self._data.log_tail()}")
 
     async def _spawn(self, node: Node, installation: Path, lock: int, port: int) -> asyncio.subprocess.Process:
-        words = [str(PROJECT / "run.cjs"), str(installation), str(port), HOST, str(self._data.databases)]
+        arguments = [str(PROJECT / "run.cjs"), str(installation), str(port), HOST, str(self._data.databases)]
         if self._in_memory:
-            words.append("--in-memory")
+            arguments.append("--in-memory")
         with self._data.log.open("ab") as log:
             return await asyncio.create_subprocess_exec(
                 node.node,
-                *words,
+                *arguments,
                 cwd=self._data.path,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
                 pass_fds=(lock,),
-                # Ctrl-C reaches us alone: we stop the server last, after the requests that still need it.
+                # Ctrl-C must not reach the server: it is stopped after the requests that still need it.
                 start_new_session=True,
             )
 
@@ -153,16 +196,11 @@ def _free_port() -> int:
     return port
 
 
-async def _answering(url: str) -> None:
-    async with aiohttp.ClientSession() as session, session.get(url, raise_for_status=True) as reply:
-        await reply.read()
-
-
 async def _stop(process: asyncio.subprocess.Process) -> None:
-    # The end of this pipe is the server's sign to end.
+    # run.cjs ends the server when its standard input is closed, also if this process is killed.
     cast("asyncio.StreamWriter", process.stdin).close()
     try:
-        async with asyncio.timeout(_STOP_PATIENCE):
+        async with asyncio.timeout(_STOP_TIMEOUT):
             await process.wait()
     except TimeoutError:
         process.kill()

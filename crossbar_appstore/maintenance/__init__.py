@@ -1,4 +1,4 @@
-"""Loading apps from disk, editing them, explaining and checking: what the command line does, without a word printed.
+"""Loads apps from disk, edits, exports, explains and checks them: the work of the command line, without any output.
 
-Every function works on a ``Couch`` and gives back frozen values that say what was done, or would be done.
+Functions take a ``Couch`` and return frozen values that describe what was done, or would be done in a dry run.
 """

@@ -1,6 +1,6 @@
-"""What can be wrong with an account's permissions and plans. No I/O."""
+"""The checks of ``doctor`` for an account's permissions and service plans. No I/O."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,17 +10,17 @@ from crossbar_appstore.kazoo.documents import is_soft_deleted
 from crossbar_appstore.kazoo.ids import account_db
 from crossbar_appstore.kazoo.values import object_at
 from crossbar_appstore.maintenance.app_checks import conflict_findings
-from crossbar_appstore.maintenance.findings import Finding, Repair, Severity, dropping, setting
+from crossbar_appstore.maintenance.reports import DocumentChange, Finding, Repair, Severity, dropping, setting
 
 _UI_APPS: Final = "ui_apps"
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedAccount:
-    """An account's documents, as stored; ``None`` where there are none.
+    """An account's documents as stored, ``None`` if there are none.
 
-    ``plans`` are the service plans that it offers to others, ``app_names`` the catalogue's names by id, ``users`` the
-    ids of its users.
+    ``plans`` are the service plans that it offers to other accounts, ``app_names`` the names of the catalogue's apps
+    by id, ``users`` the ids of its users, ``conflicts`` the losing revisions of its ``apps_store`` document.
     """
 
     account_id: str
@@ -34,7 +34,7 @@ class CheckedAccount:
 
     @property
     def subject(self) -> str:
-        """Its name and id, for people."""
+        """Its name and id."""
         return f"account {self.name} ({self.account_id})"
 
     @property
@@ -45,17 +45,17 @@ class CheckedAccount:
     def found(
         self, severity: Severity, check: str, message: str, value: Json = None, repair: Repair | None = None
     ) -> Finding:
-        """A finding about this account; safe mends are made by ``doctor --fix``."""
+        """A finding about this account."""
         command = f"crossbar-appstore doctor --account {self.account_id} --fix" if repair else None
         return Finding(severity, check, self.subject, message, command, repair, value)
 
-    def repair(self, words: str, change: Callable[[JsonObject], JsonObject]) -> Repair:
-        """A change to the account's ``apps_store`` document."""
+    def repair(self, words: str, change: DocumentChange) -> Repair:
+        """A safe change to the account's ``apps_store`` document."""
         return Repair(self.database, DOCUMENT_ID, words, change)
 
 
 def account_findings(account: CheckedAccount) -> Iterator[Finding]:
-    """Everything about one account."""
+    """The findings about one account."""
     if account.apps_store is not None:
         yield from _document(account, account.apps_store)
         yield from conflict_findings(account.subject, account.database, DOCUMENT_ID, account.conflicts)
@@ -68,15 +68,15 @@ def _document(account: CheckedAccount, document: JsonObject) -> Iterator[Finding
         repair = account.repair("removes pvt_deleted", dropping("pvt_deleted"))
         yield account.found(Severity.ERROR, "apps_store", message, document.get("pvt_deleted"), repair)
     if "pvt_type" in document:
-        message = "apps_store has a pvt_type, so that KAZOO's billing does not count its apps"
+        message = "apps_store has a pvt_type, so KAZOO's billing does not count its apps"
         repair = account.repair("removes pvt_type", dropping("pvt_type"))
         yield account.found(Severity.ERROR, "apps_store", message, document["pvt_type"], repair)
     for key, kind, empty in (("apps", dict, {}), ("blacklist", list, [])):
         value = document.get(key, empty)
         if isinstance(value, kind):
             continue
-        message = f"{key} is no {'object' if kind is dict else 'list'}, on which KAZOO crashes"
-        # Null says nothing, so nothing is lost; anything else is for people to look at.
+        message = f"{key} is not {'an object' if kind is dict else 'a list'}, on which KAZOO crashes"
+        # Replacing an empty value loses nothing; any other value needs a decision by the operator.
         emptied = account.repair(f"makes {key} empty", setting(key, empty))
         yield account.found(Severity.ERROR, "apps_store", message, value, emptied if value in (None, "", []) else None)
     for app_id, entry in object_at(document, "apps").items():
@@ -86,7 +86,7 @@ def _document(account: CheckedAccount, document: JsonObject) -> Iterator[Finding
 def _permission(account: CheckedAccount, app_id: str, entry: Json) -> Iterator[Finding]:
     called = f"the permission of {account.app_names.get(app_id, 'an unknown app')} ({app_id})"
     if not isinstance(entry, dict):
-        message = f"{called} is no object, on which KAZOO crashes"
+        message = f"{called} is not an object, on which KAZOO crashes"
         yield account.found(Severity.ERROR, "permission", message, entry)
         return
     if app_id not in account.app_names:
@@ -96,22 +96,21 @@ def _permission(account: CheckedAccount, app_id: str, entry: Json) -> Iterator[F
 
 
 def _billing(account: CheckedAccount, app_id: str, entry: JsonObject, called: str) -> Iterator[Finding]:
-    """What keeps KAZOO from counting the entry: one bad entry blocks every later write to the document."""
+    """What keeps KAZOO from counting the permission: one such entry blocks every later write to the document."""
     allowed = entry.get("allowed_users")
     if allowed is None:
         message = f"{called} has no allowed_users, which stops KAZOO's billing"
-        repair = account.repair(
-            f"sets allowed_users of {app_id} to {LISTED_USERS}", _in_entry(app_id, "allowed_users", LISTED_USERS)
-        )
+        words = f"sets allowed_users of {app_id} to {LISTED_USERS}"
+        repair = account.repair(words, _in_entry(app_id, "allowed_users", LISTED_USERS))
         yield account.found(Severity.ERROR, "billing", message, allowed, repair)
     elif allowed not in ALLOWED_USERS:
-        message = f"{called} has allowed_users {allowed!r}, which stops KAZOO's billing; install the app anew"
+        message = f"{called} has allowed_users {allowed!r}, which stops KAZOO's billing; install the app again"
         yield account.found(Severity.ERROR, "billing", message, allowed)
     if not isinstance(entry.get("users", [] if allowed != LISTED_USERS else None), list):
         message = f"{called} has no list of users, which stops KAZOO's billing"
+        users = entry.get("users")
         repair = account.repair(f"gives {app_id} an empty list of users", _in_entry(app_id, "users", []))
-        mend = repair if entry.get("users") is None else None
-        yield account.found(Severity.ERROR, "billing", message, entry.get("users"), mend)
+        yield account.found(Severity.ERROR, "billing", message, users, repair if users is None else None)
     if not isinstance(entry.get("name"), str):
         name = account.app_names.get(app_id)
         message = f"{called} has no name, by which KAZOO bills it"
@@ -129,7 +128,7 @@ def _users(account: CheckedAccount, entry: JsonObject, called: str) -> Iterator[
         message = f"{called} lists {objects} users as objects, as the web client saves them; KAZOO 4.3 ignores those"
         yield account.found(Severity.INFO, "users", message, users)
     if texts:
-        message = f"{called} lists {texts} users as texts; the web client shows none of them as ticked"
+        message = f"{called} lists {texts} users as texts; the web client shows none of them as selected"
         yield account.found(Severity.INFO, "users", message, users)
     if objects + texts < len(users):
         message = f"{called} lists users that are neither ids nor objects with one"
@@ -140,26 +139,23 @@ def _users(account: CheckedAccount, entry: JsonObject, called: str) -> Iterator[
 
 
 def _plans(account: CheckedAccount) -> Iterator[Finding]:
-    for plan in account.plans:
-        named = object_at(plan, "plan", _UI_APPS)
-        if named:
-            message = (
-                f"the service plan {plan['_id']} names apps under plan.ui_apps, which KAZOO reads up to 4.2 only; "
-                "they belong under applications, by id"
-            )
-            yield account.found(Severity.WARNING, "ui_apps", message, sorted(named))
-    for plan_id, entry in object_at(account.services, "plans").items():
-        named = object_at(entry, "overrides", _UI_APPS)
-        if named:
-            message = (
-                f"the overrides of plan {plan_id} name apps under ui_apps, which KAZOO reads up to 4.2 only; "
-                "they belong under applications, by id"
-            )
-            yield account.found(Severity.WARNING, "ui_apps", message, sorted(named))
+    """Service plans and their overrides that name apps where only old versions of KAZOO look."""
+    named = [
+        (f"the service plan {plan['_id']} names apps under plan.ui_apps", object_at(plan, "plan", _UI_APPS))
+        for plan in account.plans
+    ]
+    named += [
+        (f"the overrides of plan {plan_id} name apps under ui_apps", object_at(entry, "overrides", _UI_APPS))
+        for plan_id, entry in object_at(account.services, "plans").items()
+    ]
+    for what, apps in named:
+        if apps:
+            message = f"{what}, which KAZOO reads up to 4.2 only; they belong under applications, by id"
+            yield account.found(Severity.WARNING, _UI_APPS, message, sorted(apps))
 
 
-def _in_entry(app_id: str, key: str, value: Json) -> Callable[[JsonObject], JsonObject]:
-    """The change that sets a member of a permission, if the permission is still there."""
+def _in_entry(app_id: str, key: str, value: Json) -> DocumentChange:
+    """The change that sets a member of a permission, if that still exists."""
 
     def change(document: JsonObject) -> JsonObject:
         apps = object_at(document, "apps")

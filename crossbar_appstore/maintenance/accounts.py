@@ -1,8 +1,9 @@
-"""Making accounts: ``create_account`` of ``crossbar_maintenance``, for systems without KAZOO."""
+"""Creates accounts in systems without KAZOO (``crossbar_maintenance:create_account/4``), and the system of the demo."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from crossbar_appstore.auth.bootstrap import ensure_config
@@ -15,13 +16,18 @@ from crossbar_appstore.kazoo.accounts import (
     Place,
     account_document,
     child_place,
+    password_hashes,
     services_document,
     user_document,
 )
 from crossbar_appstore.kazoo.documents import alphanumeric_name
 from crossbar_appstore.kazoo.ids import account_db, new_id
-from crossbar_appstore.maintenance.reading import stored
-from crossbar_appstore.maintenance.system import ACCOUNTS, SERVICES, master_account_id, prepare_system, require_alone
+from crossbar_appstore.kazoo.values import string_at
+from crossbar_appstore.maintenance.app_plan import LoadOptions
+from crossbar_appstore.maintenance.app_source import SAMPLES, find_app_folders
+from crossbar_appstore.maintenance.loading import LoadReport, load_apps
+from crossbar_appstore.maintenance.lookup import ACCOUNTS, SERVICES, MasterCatalogue, master_account_id, stored
+from crossbar_appstore.maintenance.system import prepare_system, require_alone
 from crossbar_appstore.resources.account_storage import AccountStorage
 
 _REALM: Final = re.compile(r"[a-zA-Z0-9_-]+(?:\.[a-zA-Z0-9_-]+)+")
@@ -32,7 +38,7 @@ _SHORTEST_PASSWORD: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class NewAccount:
-    """What an account is made of; ``password`` is kept as its hashes only."""
+    """The input of ``create_account``; only hashes of ``password`` are stored."""
 
     name: str
     realm: str
@@ -42,7 +48,7 @@ class NewAccount:
 
 @dataclass(frozen=True, slots=True)
 class CreatedAccount:
-    """An account that was made, with its first user, an administrator."""
+    """A new account with its first user, an administrator."""
 
     account_id: str
     user_id: str
@@ -50,7 +56,7 @@ class CreatedAccount:
 
 
 class AccountRefused(Exception):
-    """The account cannot be made."""
+    """The account cannot be created: ``field`` breaks ``rule``."""
 
     def __init__(self, field: str, rule: str, message: str, value: Json = None) -> None:
         super().__init__(f"{field}: {message}")
@@ -60,15 +66,29 @@ class AccountRefused(Exception):
         self.value = value
 
 
-async def create_account(couch: Couch, new: NewAccount, *, dry_run: bool = False) -> CreatedAccount:
-    """Make an account and its administrator; the first one of a system becomes the master account.
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """The system of the demo. ``password`` is ``None`` where the account has another one than the given one."""
 
-    Later ones are children of the master account. With ``dry_run`` everything is checked and nothing made.
+    account_id: str
+    account_name: str
+    realm: str
+    username: str
+    password: str | None
+    is_new: bool
+    load: LoadReport | None
+
+
+async def create_account(couch: Couch, new: NewAccount, *, dry_run: bool = False) -> CreatedAccount:
+    """Create an account and its administrator.
+
+    The first account of a system becomes the master account, later ones are its children. With ``dry_run`` everything
+    is checked and nothing created.
 
     Raises:
-        AccountRefused: the name, realm, user name or password will not do.
-        BesideKazoo: KAZOO makes its accounts itself.
-        DatastoreError: CouchDB is away, or would not have it.
+        AccountRefused: the name, realm, user name or password is not allowed.
+        BesideKazoo: KAZOO creates its accounts itself.
+        DatastoreError: CouchDB is away or refuses.
     """
     for refusal in _refusals(new):
         raise refusal
@@ -86,16 +106,51 @@ async def create_account(couch: Couch, new: NewAccount, *, dry_run: bool = False
     return created
 
 
+async def demonstrate(couch: Couch, wanted: NewAccount, apps: Path | None) -> Demonstration:
+    """Create the system of the demo, its master account and its apps, as far as they do not exist.
+
+    Args:
+        couch: of a system without KAZOO.
+        wanted: the master account, if there is none yet.
+        apps: a folder of apps to load; without one, a new system gets the samples of the package.
+
+    Raises:
+        AccountRefused: the account is not allowed.
+        DatastoreError: CouchDB is away or refuses.
+    """
+    master = (await prepare_system(couch)).master_account_id
+    is_new = master is None
+    account_id = (await create_account(couch, wanted)).account_id if master is None else master
+    folder = SAMPLES if apps is None and is_new else apps
+    load = None
+    if folder is not None:
+        found = find_app_folders(folder)
+        load = await load_apps(await MasterCatalogue.of(couch), found.folders, LoadOptions(), remarks=found.remarks)
+    account = await couch.open_doc(account_db(account_id), account_id)
+    # The data of an earlier demo may have an administrator with another password.
+    md5, _ = password_hashes(wanted.username.lower(), wanted.password)
+    can_log_in = await couch.view(account_db(account_id), "users/creds_by_md5", key=md5, limit=1)
+    return Demonstration(
+        account_id,
+        string_at(account, "name") or "",
+        string_at(account, "realm") or "",
+        wanted.username,
+        wanted.password if can_log_in else None,
+        is_new,
+        load,
+    )
+
+
 def _refusals(new: NewAccount) -> Iterator[AccountRefused]:
     if not alphanumeric_name(new.name) or len(new.name) > _LONGEST_NAME:
-        message = f"must hold letters or digits, and at most {_LONGEST_NAME} characters"
+        message = f"must contain letters or digits, and at most {_LONGEST_NAME} characters"
         yield AccountRefused("name", "name", message, new.name)
     if _REALM.fullmatch(new.realm) is None or len(new.realm) > _LONGEST_REALM:
         yield AccountRefused("realm", "pattern", "must be a domain name, such as pbx.example.com", new.realm)
     if not new.username.strip() or ":" in new.username:
-        yield AccountRefused("username", "username", "must not be empty or hold a colon", new.username)
+        yield AccountRefused("username", "username", "must not be empty or contain a colon", new.username)
     if len(new.password) < _SHORTEST_PASSWORD:
-        yield AccountRefused("password", "minLength", f"must have {_SHORTEST_PASSWORD} characters at least")
+        yield AccountRefused("password", "minLength", f"must have at least {_SHORTEST_PASSWORD} characters")
 
 
 async def _refuse_taken(couch: Couch, new: NewAccount) -> None:

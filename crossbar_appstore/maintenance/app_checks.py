@@ -1,30 +1,33 @@
-"""What can be wrong with the apps of a catalogue. No I/O."""
+"""The checks of ``doctor`` for the apps of a catalogue. No I/O."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from crossbar_appstore.appstore.app_overrides import DEFAULT_LANGUAGE
 from crossbar_appstore.appstore.listing import shown_text
 from crossbar_appstore.appstore.metadata import validate_app
 from crossbar_appstore.appstore.picture_types import SVG, type_by_name
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.ids import account_db, encoded_account_db
 from crossbar_appstore.kazoo.values import object_at, string_at
-from crossbar_appstore.maintenance.attached_pictures import named_pictures
-from crossbar_appstore.maintenance.findings import Finding, Repair, Severity, dropping, setting
-from crossbar_appstore.maintenance.metadata_rules import DEFAULT_LANGUAGE, has_markup, is_routable, labels
+from crossbar_appstore.maintenance.app_files import named_pictures
+from crossbar_appstore.maintenance.metadata_rules import NOT_ROUTABLE, has_markup, is_routable, labels
+from crossbar_appstore.maintenance.reports import DocumentChange, Finding, Repair, Severity, dropping, setting
 
 SAMPLE_HOST: Final = "10.26.0.41"
-"""The machine of 2600Hz that the metadata of KAZOO's own apps name."""
+"""The host in the metadata of KAZOO's own apps, one of 2600Hz's machines."""
 
-_LOOKED_AT: Final = ("api_url", "source_url", "i18n", "icon", "name")
+_REFRESH: Final = "refresh-app FOLDER"
+_CHECKED_FIELDS: Final = ("api_url", "source_url", "i18n", "icon", "name")
+"""Fields with checks of their own, whose schema errors are not reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedApp:
-    """An app document with its losing revisions, and the account whose catalogue it is in."""
+    """An app document with its losing revisions, and the account whose catalogue contains it."""
 
     document: JsonObject
     account_id: str
@@ -38,28 +41,29 @@ class CheckedApp:
 
     @property
     def subject(self) -> str:
-        """Its name and id, for people."""
+        """Its name and id."""
         return f"app {shown_text(self.document.get('name')) or '(no name)'} ({self.id})"
 
     def found(
-        self, severity: Severity, check: str, message: str, command: str | None = None, value: Json = None
+        self,
+        severity: Severity,
+        check: str,
+        message: str,
+        command: str | None = None,
+        value: Json = None,
+        repair: Repair | None = None,
     ) -> Finding:
         """A finding about this app; ``command`` without the program's name."""
         line = None if command is None else f"crossbar-appstore {command}"
-        return Finding(severity, check, self.subject, message, line, None, value)
+        return Finding(severity, check, self.subject, message, line, repair, value)
 
-    def mended(self, finding: Finding, repair: Repair) -> Finding:
-        """The same finding with a safe mend."""
-        return replace(finding, repair=repair)
-
-    def repair(self, words: str, key: str, *, value: Json = None) -> Repair:
-        """Set a field, or remove it where no value is given."""
-        change = dropping(key) if value is None else setting(key, value)
+    def repair(self, words: str, change: DocumentChange) -> Repair:
+        """A safe change to the app document."""
         return Repair(account_db(self.account_id), self.id, words, change)
 
 
 def catalogue_findings(apps: Iterable[CheckedApp]) -> Iterator[Finding]:
-    """Everything about each app, and about apps that share a name."""
+    """The findings about each app, and about apps that share a name."""
     by_name: defaultdict[str, list[CheckedApp]] = defaultdict(list)
     for app in apps:
         yield from app_findings(app)
@@ -77,10 +81,12 @@ def catalogue_findings(apps: Iterable[CheckedApp]) -> Iterator[Finding]:
 
 
 def app_findings(app: CheckedApp) -> Iterator[Finding]:
-    """Everything about one app."""
-    yield from _names(app)
+    """The findings about one app."""
+    yield from _name(app)
     yield from _texts(app)
-    yield from _addresses(app)
+    for key in ("api_url", "source_url"):
+        if key in app.document:
+            yield from _address(app, key, app.document[key])
     yield from _pictures(app)
     yield from _other_fields(app)
     yield from _owner(app)
@@ -88,114 +94,103 @@ def app_findings(app: CheckedApp) -> Iterator[Finding]:
 
 
 def conflict_findings(subject: str, database: str, doc_id: str, conflicts: Iterable[str]) -> Iterator[Finding]:
-    """Revisions that lost against another, and are still stored."""
+    """A finding for each revision that lost a conflict and is still stored."""
     for revision in conflicts:
         url = f"$COUCHDB_URL/{database.replace('/', '%2F')}/{doc_id}?rev={revision}"
-        message = f"revision {revision} lost a conflict and is still stored; look at it before it is deleted"
+        message = f"revision {revision} lost a conflict and is still stored; look at it before you delete it"
         yield Finding(Severity.WARNING, "conflict", subject, message, f'curl -X DELETE "{url}"', None, revision)
 
 
-def _names(app: CheckedApp) -> Iterator[Finding]:
+def _name(app: CheckedApp) -> Iterator[Finding]:
     name = app.document.get("name")
+    command = f"set-app-field {app.id} name NAME"
     if not shown_text(name):
-        message = "the app has no name and is left out of every list"
-        yield app.found(Severity.ERROR, "name", message, f"set-app-field {app.id} name NAME", name)
+        yield app.found(
+            Severity.ERROR, "name", "the app has no name and is left out of every list", command, value=name
+        )
     elif not is_routable(name):
-        message = "the web client opens apps whose name is of lower-case letters and single dashes only"
-        yield app.found(Severity.WARNING, "name", message, f"set-app-field {app.id} name NAME", name)
+        yield app.found(Severity.WARNING, "name", NOT_ROUTABLE, command, name)
 
 
 def _texts(app: CheckedApp) -> Iterator[Finding]:
     i18n = app.document.get("i18n")
     name = shown_text(app.document.get("name"))
     if not isinstance(i18n, dict) or not i18n:
-        finding = app.found(
-            Severity.ERROR,
-            "label",
-            "the app has no texts, which empties the page of KAZOO's web client",
-            f"set-app-label {app.id} LABEL",
-            i18n,
-        )
-        texts = {DEFAULT_LANGUAGE: {"label": name, "description": name}}
-        repair = app.repair(f"makes the label from the name: {name}", "i18n", value=texts)
-        yield app.mended(finding, repair) if name else finding
+        message = "the app has no texts, which empties the page of KAZOO's web client"
+        made = {DEFAULT_LANGUAGE: {"label": name, "description": name}}
+        repair = app.repair(f"makes the label from the name: {name}", setting("i18n", made)) if name else None
+        yield app.found(Severity.ERROR, "label", message, f"set-app-label {app.id} LABEL", i18n, repair)
         return
     for locale, texts in i18n.items():
         if not isinstance(texts, dict):
-            yield app.found(Severity.ERROR, "label", f"i18n.{locale} holds no texts", value=texts)
+            yield app.found(Severity.ERROR, "label", f"i18n.{locale} contains no texts", value=texts)
     for locale, label in labels(app.document):
-        yield from _label(app, i18n, name, locale, label)
+        yield from _label(app, name, locale, label)
 
 
-def _label(app: CheckedApp, i18n: JsonObject, name: str | None, locale: str, label: Json) -> Iterator[Finding]:
+def _label(app: CheckedApp, name: str | None, locale: str, label: Json) -> Iterator[Finding]:
     command = f"set-app-label {app.id} LABEL --language {locale}"
     if not isinstance(label, str) or not label:
         message = f"the label is missing in {locale}, which empties the page of KAZOO's web client"
-        finding = app.found(Severity.ERROR, "label", message, command, label)
         words = f"makes the label in {locale} from the name: {name}"
-        yield app.mended(finding, _label_repair(app, words, locale, name)) if name else finding
+        repair = app.repair(words, _setting_label(locale, name)) if name else None
+        yield app.found(Severity.ERROR, "label", message, command, label, repair)
     elif has_markup(label):
-        message = f"the label in {locale} holds markup, which the web client runs as HTML"
+        message = f"the label in {locale} contains markup, which the web client runs as HTML"
         yield app.found(Severity.ERROR, "markup", message, command, label)
 
 
-def _label_repair(app: CheckedApp, words: str, locale: str, name: str) -> Repair:
+def _setting_label(locale: str, label: str) -> DocumentChange:
     def change(document: JsonObject) -> JsonObject:
         i18n = object_at(document, "i18n")
-        return {**document, "i18n": {**i18n, locale: {**object_at(i18n, locale), "label": name}}}
+        return {**document, "i18n": {**i18n, locale: {**object_at(i18n, locale), "label": label}}}
 
-    return Repair(account_db(app.account_id), app.id, words, change)
-
-
-def _addresses(app: CheckedApp) -> Iterator[Finding]:
-    for key in ("api_url", "source_url"):
-        if key in app.document:
-            yield from _address(app, key, app.document[key])
+    return change
 
 
 def _address(app: CheckedApp, key: str, value: Json) -> Iterator[Finding]:
     command = f"set-app-field {app.id} {key} https://HOST/{'v2/' if key == 'api_url' else 'apps/NAME'}"
     if value == "":
         message = f"{key} is empty, so the web client sends the app's requests to itself"
-        finding = app.found(Severity.ERROR, key, message, f"set-app-field {app.id} {key} null", value)
-        yield app.mended(finding, app.repair(f"removes {key}", key))
+        repair = app.repair(f"removes {key}", dropping(key))
+        yield app.found(Severity.ERROR, key, message, f"set-app-field {app.id} {key} null", value, repair)
         return
     parts = urlsplit(value) if isinstance(value, str) else None
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
-        message = f"{key} is no address; the web client needs one with http or https"
+        message = f"{key} is not a URL; the web client needs one with http or https"
         yield app.found(Severity.ERROR, key, message, command, value)
         return
     if parts.scheme == "http":
-        message = f"{key} is http: a web client that was loaded over https cannot ask it"
+        message = f"{key} is http: browsers block it in a web client that was loaded over https"
         yield app.found(Severity.WARNING, key, message, command, value)
     if parts.hostname == SAMPLE_HOST:
-        message = f"{key} names the machine of 2600Hz that stands in the metadata of its apps"
+        message = f"{key} names the host in the metadata of KAZOO's own apps, a machine of 2600Hz"
         yield app.found(Severity.WARNING, key, message, command, value)
-    # The web client adds a slash unless the last segment, the host for an empty path, holds a dot.
+    # The web client adds a slash unless the last segment, the host for an empty path, contains a dot.
     last = parts.path.rpartition("/")[2] if parts.path else parts.netloc
     if key == "api_url" and "." in last:
-        message = "api_url ends in a segment with a dot, after which the web client puts no slash"
+        message = "api_url ends in a segment with a dot, after which the web client adds no slash"
         yield app.found(Severity.WARNING, key, message, command, value)
 
 
 def _pictures(app: CheckedApp) -> Iterator[Finding]:
     document, stubs = app.document, object_at(app.document, "_attachments")
-    refresh = "refresh-app FOLDER"
     if not string_at(document, "icon"):
         message = "the app names no icon"
         yield app.found(Severity.WARNING, "icon", message, f"set-app-icon {app.id} FILE", document.get("icon"))
     for name in named_pictures(document):
         check = "icon" if name == document.get("icon") else "screenshot"
         if name not in stubs and name not in object_at(document, "pvt_attachments"):
-            yield app.found(Severity.WARNING, check, f"the {check} {name} is not attached", refresh, name)
+            yield app.found(Severity.WARNING, check, f"the {check} {name} is not attached", _REFRESH, name)
         elif name not in stubs:
-            message = f"the {check} {name} is kept outside of CouchDB by a storage plan, where we cannot fetch it"
-            yield app.found(Severity.WARNING, check, message, refresh, name)
-    if isinstance(document.get("screenshots"), list) and "" in document["screenshots"]:
-        message = "screenshots holds empty names, which the web client shows as broken pictures"
-        value = [name for name in document["screenshots"] if name != ""]
-        finding = app.found(Severity.WARNING, "screenshot", message, refresh, document["screenshots"])
-        yield app.mended(finding, app.repair("removes empty names", "screenshots", value=value))
+            message = f"the {check} {name} is stored outside of CouchDB by a storage plan, which we cannot read"
+            yield app.found(Severity.WARNING, check, message, _REFRESH, name)
+    screenshots = document.get("screenshots")
+    if isinstance(screenshots, list) and "" in screenshots:
+        message = "screenshots contains empty names, which the web client shows as broken pictures"
+        names = [name for name in screenshots if name != ""]
+        repair = app.repair("removes empty names", setting("screenshots", names))
+        yield app.found(Severity.WARNING, "screenshot", message, _REFRESH, screenshots, repair)
     for name in named_pictures(document):
         yield from _stored_type(app, name, object_at(stubs, name).get("content_type"))
 
@@ -204,19 +199,16 @@ def _stored_type(app: CheckedApp, name: str, stored: Json) -> Iterator[Finding]:
     if stored is None:
         return
     if SVG in (stored, type_by_name(name)):
-        message = f"the picture {name} is an SVG, which can hold scripts"
+        message = f"the picture {name} is an SVG, which can contain scripts"
         yield app.found(Severity.WARNING, "picture_type", message, value=stored)
     elif stored != type_by_name(name):
-        message = f"the picture {name} is stored as {stored}, which its name does not say"
-        yield app.found(Severity.WARNING, "picture_type", message, "refresh-app FOLDER", stored)
+        message = f"the picture {name} is stored as {stored}, which does not match its name"
+        yield app.found(Severity.WARNING, "picture_type", message, _REFRESH, stored)
 
 
 def _other_fields(app: CheckedApp) -> Iterator[Finding]:
-    """What else the schema has against the document; missing addresses and texts were looked at above."""
     for field, rules in validate_app(app.document).items():
-        if field in ("api_url", "source_url", "i18n", "icon", "name") or (
-            field.startswith("i18n") and field.endswith("label")
-        ):
+        if field in _CHECKED_FIELDS or (field.startswith("i18n") and field.endswith("label")):
             continue
         for details in rules.values():
             message = f"{field}: {details.get('message')}"
@@ -228,7 +220,6 @@ def _owner(app: CheckedApp) -> Iterator[Finding]:
     owner = {"pvt_account_id": app.account_id, "pvt_account_db": encoded_account_db(app.account_id)}
     if all(app.document.get(key) == value for key, value in owner.items()):
         return
-    message = "the app names another owner than the master account, so that KAZOO saves it at every read"
-    finding = app.found(Severity.WARNING, "owner", message, "doctor --fix", app.document.get("pvt_account_id"))
-    words = "names the master account as owner"
-    yield app.mended(finding, Repair(account_db(app.account_id), app.id, words, lambda document: {**document, **owner}))
+    message = "the owner is not the master account, so KAZOO saves the document each time it reads it"
+    repair = app.repair("sets the master account as owner", lambda document: {**document, **owner})
+    yield app.found(Severity.WARNING, "owner", message, "doctor --fix", app.document.get("pvt_account_id"), repair)

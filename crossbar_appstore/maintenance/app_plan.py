@@ -1,9 +1,9 @@
-"""What loading an app's folder would change: decided from the folder and the catalogue, without I/O."""
+"""Plans what loading an app's folder changes in the catalogue. No I/O."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 from crossbar_appstore.appstore.metadata import new_app_document, with_api_url
 from crossbar_appstore.appstore.refresh import INIT_KEYS, REFRESH_KEYS, refresh
@@ -11,18 +11,22 @@ from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.documents import stamp_maintenance
 from crossbar_appstore.kazoo.ids import new_id
 from crossbar_appstore.kazoo.values import object_at, string_at
+from crossbar_appstore.maintenance import app_files
 from crossbar_appstore.maintenance.app_source import AppSource
-from crossbar_appstore.maintenance.attached_pictures import is_stored, kept_stubs, picture_changes, with_stubs
-from crossbar_appstore.maintenance.field_changes import FieldChange, PictureChange, changed_keys, field_changes
-from crossbar_appstore.maintenance.master_catalogue import APP_TYPE
-from crossbar_appstore.maintenance.picture_files import PictureFile
-from crossbar_appstore.maintenance.remarks import Remark, Weight
+from crossbar_appstore.maintenance.lookup import APP_TYPE
+from crossbar_appstore.maintenance.reports import (
+    FieldChange,
+    PictureChange,
+    Remark,
+    Weight,
+    field_changes,
+)
 
 ADDRESSES: Final = ("api_url", "source_url")
 
 
 class Mode(StrEnum):
-    """What is loaded of an app that the catalogue has already."""
+    """What is updated of an app that the catalogue already has."""
 
     INIT = "init"
     """Its API address and its pictures."""
@@ -32,11 +36,11 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """How apps are loaded.
+    """How apps are loaded: the options of ``init-apps`` and ``refresh-apps``.
 
-    ``api_url`` goes into every app; without it an app keeps the address that it has, a new one gets none.
-    ``keep_addresses`` takes ``api_url`` and ``source_url`` from the file. ``refresh_keys`` are what ``REFRESH`` looks
-    at. ``remove_old_pictures`` drops what neither icon nor screenshots name.
+    ``api_url`` is set on every app; without it a stored app keeps its address and a new one gets none.
+    ``keep_addresses`` takes ``api_url`` and ``source_url`` from the file. ``refresh_keys`` are the fields that
+    ``Mode.REFRESH`` updates. ``remove_old_pictures`` removes attachments that neither icon nor screenshots name.
     """
 
     mode: Mode = Mode.INIT
@@ -44,46 +48,93 @@ class LoadOptions:
     keep_addresses: bool = False
     refresh_keys: tuple[str, ...] = REFRESH_KEYS
     remove_old_pictures: bool = False
+    lenient: bool = False
+    allow_svg: bool = False
+    max_picture_bytes: int = app_files.MAX_PICTURE_BYTES
+    dry_run: bool = False
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The keys that an app of the catalogue takes over from the file."""
+        """The fields that a stored app takes from the file."""
         keys = INIT_KEYS if self.mode is Mode.INIT else self.refresh_keys
         return (*keys, *(key for key in ADDRESSES if key not in keys)) if self.keep_addresses else keys
 
+    @property
+    def pictures(self) -> app_files.PictureRules:
+        """Which pictures may be stored."""
+        return app_files.PictureRules(self.allow_svg, self.lenient, self.max_picture_bytes)
+
 
 class Action(StrEnum):
-    """What becomes of an app."""
+    """What happens to an app."""
 
     CREATED = "created"
     UPDATED = "updated"
     UNCHANGED = "unchanged"
     REFUSED = "refused"
     FAILED = "failed"
-    """CouchDB would not save it."""
+    """It could not be saved."""
 
 
 @dataclass(frozen=True, slots=True)
 class AppPlan:
-    """What is to be done with one app's folder.
+    """What is to be done with one app's folder, and after saving, what was done.
 
-    ``document`` is what to save, where anything is: with the stubs of what it keeps, and without ``inline``, the
-    pictures that are still to be read. ``app_id`` is ``None`` where saving makes one up.
+    ``document`` is the one to save, ``None`` if there is nothing to save: with the attachment stubs to keep, and
+    without the pictures of ``inline``, which are read when it is saved. ``id`` is ``None`` where saving a new app
+    makes one up. ``revision`` is that of the saved document.
     """
 
     source: AppSource
     action: Action
-    app_id: str | None = None
+    id: str | None = None
     document: JsonObject | None = None
-    inline: tuple[PictureFile, ...] = ()
+    inline: tuple[app_files.PictureFile, ...] = ()
     changes: tuple[FieldChange, ...] = ()
     pictures: tuple[PictureChange, ...] = ()
     remarks: tuple[Remark, ...] = ()
-    """Those of the source and what the catalogue adds."""
+    revision: str | None = None
+
+    @property
+    def folder(self) -> str:
+        """The app's folder."""
+        return str(self.source.folder)
+
+    @property
+    def name(self) -> str | None:
+        """The app's name."""
+        return self.source.name
+
+    @property
+    def has_refusals(self) -> bool:
+        """Whether the app, or a picture of it, was refused."""
+        return any(remark.weight in (Weight.REFUSED, Weight.LEFT_OUT) for remark in self.remarks)
+
+    def saved(self, app_id: str, revision: str | None) -> Self:
+        """The plan after its document was saved; drops the document, which holds the bytes of the pictures."""
+        return replace(self, id=app_id, revision=revision, document=None, inline=())
+
+    def failed(self, rule: str, message: str) -> Self:
+        """The plan after its document could not be saved."""
+        remarks = (*self.remarks, Remark(Weight.REFUSED, self.folder, "", rule, message))
+        return type(self)(self.source, Action.FAILED, self.id, remarks=remarks)
+
+    def as_json(self) -> JsonObject:
+        """The member of ``apps`` in the output of ``--json``."""
+        return {
+            "folder": self.folder,
+            "name": self.name,
+            "id": self.id,
+            "action": str(self.action),
+            "revision": self.revision,
+            "changes": [change.as_json() for change in self.changes],
+            "pictures": [picture.as_json() for picture in self.pictures],
+            "remarks": [remark.as_json() for remark in self.remarks],
+        }
 
 
 def is_exported(metadata: JsonObject) -> bool:
-    """Whether the metadata come from a catalogue: only exported ones hold an ``_id``."""
+    """Whether the metadata were written by ``export-apps``: only those contain an ``_id``."""
     return string_at(metadata, "_id") is not None
 
 
@@ -95,31 +146,30 @@ def plan_app(
     *,
     same: Collection[str] = (),
 ) -> AppPlan:
-    """What to do with one app's folder.
+    """Plan what to do with one app's folder.
 
     Args:
         source: the folder.
         stored: the apps of the catalogue that have its name or its id.
         account_id: of the master account.
         options: how it is loaded.
-        same: names of pictures that are known to be stored as they are, whatever their digests say.
+        same: names of pictures that were compared byte by byte and are equal, whatever their digests.
     """
     if source.refused:
-        return _refused(source)
+        return AppPlan(source, Action.REFUSED, remarks=source.remarks)
     if len(stored) > 1:
         ids = [document["_id"] for document in stored]
-        return _refused(source, "name", "unique", f"{len(ids)} apps of the catalogue are meant: {', '.join(ids)}")
+        return _refused(source, "name", f"the folder matches {len(ids)} apps of the catalogue: {', '.join(ids)}")
     metadata = _metadata(source, options)
     if not stored:
         return _creation(source, metadata, account_id, options)
     if stored[0].get("name") != source.name and options.mode is Mode.INIT:
-        message = f"the app {stored[0].get('name')!r} has this id; refresh-app renames it"
-        return _refused(source, "_id", "unique", message)
+        return _refused(source, "_id", f"the app {stored[0].get('name')!r} has this id; refresh-app renames it")
     return _update(source, metadata, stored[0], options, same)
 
 
 def _metadata(source: AppSource, options: LoadOptions) -> JsonObject:
-    """The metadata with the addresses that they shall have."""
+    """The metadata with the addresses that the app is to have."""
     metadata = source.metadata
     if options.keep_addresses or is_exported(metadata):
         kept = {key: value for key, value in metadata.items() if not (key in ADDRESSES and value == "")}
@@ -131,20 +181,23 @@ def _creation(source: AppSource, metadata: JsonObject, account_id: str, options:
     document = new_app_document(metadata)
     remarks = source.remarks
     if "source_url" in metadata:
+        value = metadata["source_url"]
         if options.keep_addresses or is_exported(metadata):
-            document["source_url"] = metadata["source_url"]
+            document["source_url"] = value
         else:
             message = "is left out, as KAZOO does; --keep-addresses keeps it"
-            remarks += (_note(source, "source_url", "address", message, metadata["source_url"]),)
+            remarks += (Remark(Weight.NOTE, str(source.file), "source_url", "address", message, value),)
     document = stamp_maintenance({"_id": new_id(), **document}, account_id=account_id, doc_type=APP_TYPE)
+    # A made-up id is no change to show: a dry run would show another one each time.
+    shown = {key: value for key, value in document.items() if key != "_id" or key in metadata}
     return AppPlan(
         source,
         Action.CREATED,
         string_at(metadata, "_id"),
         document,
         source.pictures,
-        field_changes({}, {key: value for key, value in document.items() if key != "_id" or key in metadata}),
-        picture_changes({}, {}, source.pictures),
+        field_changes({}, shown),
+        app_files.picture_changes({}, {}, source.pictures),
         remarks,
     )
 
@@ -154,32 +207,22 @@ def _update(
 ) -> AppPlan:
     refreshed = refresh(stored, metadata, options.keys)
     stubs = object_at(stored, "_attachments")
-    inline = tuple(each for each in source.pictures if not is_stored(each, stubs, same))
-    kept = kept_stubs(stubs, refreshed.document, inline, remove_old=options.remove_old_pictures)
-    unchanged = not refreshed.changed and not inline and len(kept) == len(stubs)
-    changes = changed_keys(stored, refreshed.document, refreshed.keys)
-    plan = AppPlan(source, Action.UNCHANGED, stored["_id"], remarks=source.remarks)
-    if unchanged:
-        return plan
+    inline = tuple(each for each in source.pictures if not app_files.is_stored(each, stubs, same))
+    kept = app_files.kept_stubs(stubs, refreshed.document, inline, remove_old=options.remove_old_pictures)
+    if not refreshed.changed and not inline and len(kept) == len(stubs):
+        return AppPlan(source, Action.UNCHANGED, stored["_id"], remarks=source.remarks)
     return AppPlan(
         source,
         Action.UPDATED,
         stored["_id"],
-        with_stubs(refreshed.document, kept),
+        app_files.with_stubs(refreshed.document, kept),
         inline,
-        changes,
-        picture_changes(stubs, kept, inline),
+        field_changes(stored, refreshed.document),
+        app_files.picture_changes(stubs, kept, inline),
         source.remarks,
     )
 
 
-def _refused(source: AppSource, field: str = "", rule: str = "", message: str = "") -> AppPlan:
-    remarks = source.remarks
-    if rule:
-        value = source.metadata.get(field)
-        remarks += (Remark(Weight.REFUSED, str(source.file), field, rule, message, value),)
-    return AppPlan(source, Action.REFUSED, remarks=remarks)
-
-
-def _note(source: AppSource, field: str, rule: str, message: str, value: object) -> Remark:
-    return Remark(Weight.NOTE, str(source.file), field, rule, message, value)
+def _refused(source: AppSource, field: str, message: str) -> AppPlan:
+    remark = Remark(Weight.REFUSED, str(source.file), field, "unique", message, source.metadata.get(field))
+    return AppPlan(source, Action.REFUSED, remarks=(*source.remarks, remark))

@@ -1,43 +1,55 @@
-"""One app as it lies on disk: its metadata, checked, and its pictures."""
+"""Finds app folders on disk and reads one: its metadata, checked, and its pictures."""
 
-from collections.abc import Iterable
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from crossbar_appstore import json_codec
 from crossbar_appstore.appstore.metadata import validate_app
 from crossbar_appstore.json_codec import Json, JsonObject
-from crossbar_appstore.kazoo.values import list_at, string_at
-from crossbar_appstore.maintenance.app_files import MAX_METADATA_BYTES, FileMissing, FileRefused, read_inside
-from crossbar_appstore.maintenance.app_folders import APP_JSON, METADATA
-from crossbar_appstore.maintenance.lenient import mended
-from crossbar_appstore.maintenance.metadata_rules import markup_remarks, notes
-from crossbar_appstore.maintenance.picture_files import PictureFile, PictureRules, inspect_picture
-from crossbar_appstore.maintenance.remarks import ABOUT_FILE, Remark, Weight, schema_remarks
+from crossbar_appstore.kazoo.values import string_at
+from crossbar_appstore.maintenance import app_files
+from crossbar_appstore.maintenance.metadata_rules import markup_remarks, notes, repaired
+from crossbar_appstore.maintenance.reports import WHOLE_FILE, Remark, Weight, schema_remarks
 
-_BOM = b"\xef\xbb\xbf"
+SAMPLES: Final = Path(__file__).with_name("samples")
+"""The sample apps of the package."""
+MAX_METADATA_BYTES: Final = 1_000_000
+"""The largest known app.json has 20 kB."""
+
+_SKIPPED: Final = frozenset({".git", ".hg", ".svn", "node_modules"})
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The app folders below a path, sorted, and remarks about folders that were not searched."""
+
+    folders: tuple[Path, ...]
+    remarks: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class AppSource:
-    """An app's folder as read. ``metadata`` is empty where ``app.json`` could not be read.
+    """An app's folder as read. ``metadata`` is empty if ``app.json`` could not be read.
 
     A folder with a refusal among its remarks must not be loaded.
     """
 
     folder: Path
     metadata: JsonObject = field(default_factory=dict)
-    pictures: tuple[PictureFile, ...] = ()
+    pictures: tuple[app_files.PictureFile, ...] = ()
     remarks: tuple[Remark, ...] = ()
 
     @property
     def file(self) -> Path:
         """Its ``app.json``."""
-        return self.folder / METADATA / APP_JSON
+        return self.folder / app_files.METADATA / app_files.APP_JSON
 
     @property
     def name(self) -> str | None:
-        """The app's name, as far as it has one."""
+        """The app's name, ``None`` if it has none."""
         return string_at(self.metadata, "name")
 
     @property
@@ -46,76 +58,83 @@ class AppSource:
         return any(remark.weight is Weight.REFUSED for remark in self.remarks)
 
 
-def read_app(folder: Path, rules: PictureRules, *, lenient: bool = False) -> AppSource:
-    """Read an app's folder; never raises for what lies in it.
+def find_app_folders(path: Path) -> Found:
+    """Find every folder with a ``metadata/app.json`` at or below a path (``crossbar_maintenance:find_apps/1``).
+
+    KAZOO takes each file whose name contains ``app.json``, wherever it is. Folders of version control are skipped,
+    links to folders are reported and not followed.
+    """
+    folders: list[Path] = []
+    remarks: list[Remark] = []
+    unreadable: list[OSError] = []
+    for place, subfolders, files in os.walk(path, onerror=unreadable.append):
+        here = Path(place)
+        if here.name == app_files.METADATA and app_files.APP_JSON in files:
+            folders.append(here.parent)
+        for link in (here / name for name in subfolders if (here / name).is_symlink()):
+            message = f"is a symbolic link, which is not followed; load {link.name} by its own path"
+            remarks.append(Remark(Weight.NOTE, str(link), WHOLE_FILE, "symlink", message))
+        subfolders[:] = [name for name in subfolders if name not in _SKIPPED]
+    for error in unreadable:
+        message = f"cannot be read: {error.strerror or error}"
+        remarks.append(Remark(Weight.NOTE, str(error.filename), WHOLE_FILE, "readable", message))
+    return Found(tuple(sorted(folders)), tuple(remarks))
+
+
+def read_app(folder: Path, rules: app_files.PictureRules, *, lenient: bool = False) -> AppSource:
+    """Read an app's folder; whatever is wrong with it becomes a remark, never an exception.
 
     Args:
-        folder: the one that holds ``metadata/app.json``.
+        folder: the one that contains ``metadata/app.json``.
         rules: which pictures may be stored.
-        lenient: mend what is plainly wrong with the metadata, and say so.
+        lenient: repair the metadata where the intention is clear.
     """
-    file = folder / METADATA / APP_JSON
+    file = folder / app_files.METADATA / app_files.APP_JSON
     try:
-        content = read_inside(folder, file, MAX_METADATA_BYTES)
-    except FileMissing:
+        content = app_files.read_inside(folder, file, MAX_METADATA_BYTES)
+    except app_files.FileMissing:
         return _refused(folder, file, "exists", "there is no metadata/app.json")
-    except FileRefused as refused:
+    except app_files.FileRefused as refused:
         return _refused(folder, file, refused.rule, refused.message)
     try:
         metadata = json_codec.loads(content.removeprefix(_BOM) if lenient else content)
     except ValueError as error:
         return _refused(folder, file, "json", f"is not JSON: {error}")
     if not isinstance(metadata, dict):
-        return _refused(folder, file, "type", "holds no JSON object", metadata)
-    return _checked(folder, str(file), metadata, rules, lenient=lenient)
-
-
-def _checked(folder: Path, file: str, metadata: JsonObject, rules: PictureRules, *, lenient: bool) -> AppSource:
+        return _refused(folder, file, "type", "is not a JSON object", metadata)
     remarks: list[Remark] = []
     if lenient:
-        metadata, repairs = mended(file, metadata, _icon_names(folder))
+        metadata, repairs = repaired(str(file), metadata, _icon_names(folder))
         remarks += repairs
-    remarks += schema_remarks(file, validate_app(metadata))
-    remarks += markup_remarks(file, metadata)
-    # Also of a refused app, so that everything can be mended at once.
+    remarks += schema_remarks(str(file), validate_app(metadata))
+    remarks += markup_remarks(str(file), metadata)
+    # The pictures of a refused app are inspected too, so that one run reports everything.
     pictures, about_pictures = _pictures(folder, metadata, rules)
-    return AppSource(folder, metadata, pictures, (*remarks, *about_pictures, *notes(file, metadata)))
+    return AppSource(folder, metadata, pictures, (*remarks, *about_pictures, *notes(str(file), metadata)))
 
 
 def _pictures(
-    folder: Path, metadata: JsonObject, rules: PictureRules
-) -> tuple[tuple[PictureFile, ...], tuple[Remark, ...]]:
-    """The pictures that can be stored, each name once; the icon goes before a screenshot of the same name."""
-    found: dict[str, PictureFile] = {}
+    folder: Path, metadata: JsonObject, rules: app_files.PictureRules
+) -> tuple[tuple[app_files.PictureFile, ...], tuple[Remark, ...]]:
+    """The pictures that can be stored, each name once; the icon wins over a screenshot of the same name."""
+    found: dict[str, app_files.PictureFile] = {}
     remarks: list[Remark] = []
-    for kind, field_name, name in _named_pictures(metadata):
-        look = inspect_picture(folder, kind, field_name, name, rules)
-        remarks += look.remarks
-        picture = look.picture
-        if picture is None:
-            continue
-        if found.setdefault(name, picture).digest != picture.digest:
+    for kind, field_name, name in app_files.picture_fields(metadata):
+        inspected = app_files.inspect_picture(folder, kind, field_name, name, rules)
+        remarks += inspected.remarks
+        picture = inspected.picture
+        if picture is not None and found.setdefault(name, picture).digest != picture.digest:
             message = "the icon is another picture of the same name"
             remarks.append(Remark(Weight.LEFT_OUT, str(picture.path), field_name, "unique", message, name))
     return tuple(found.values()), tuple(remarks)
 
 
-def _named_pictures(metadata: JsonObject) -> Iterable[tuple[str, str, str]]:
-    """Kind, field and name of each picture that the metadata name."""
-    icon = string_at(metadata, "icon")
-    if icon is not None:
-        yield "icon", "icon", icon
-    for index, name in enumerate(list_at(metadata, "screenshots")):
-        if isinstance(name, str):
-            yield "screenshots", f"screenshots.{index}", name
-
-
 def _icon_names(folder: Path) -> tuple[str, ...]:
     try:
-        return tuple(sorted(entry.name for entry in (folder / METADATA / "icon").iterdir()))
+        return tuple(sorted(entry.name for entry in (folder / app_files.METADATA / "icon").iterdir()))
     except OSError:
         return ()
 
 
 def _refused(folder: Path, file: Path, rule: str, message: str, value: Json = None) -> AppSource:
-    return AppSource(folder, remarks=(Remark(Weight.REFUSED, str(file), ABOUT_FILE, rule, message, value),))
+    return AppSource(folder, remarks=(Remark(Weight.REFUSED, str(file), WHOLE_FILE, rule, message, value),))

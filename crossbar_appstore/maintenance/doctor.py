@@ -1,50 +1,59 @@
-"""The doctor: checks a system without writing, and mends what is safe to mend where it is asked to."""
+"""Checks a whole system without writing, and on request makes the repairs that are safe."""
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from crossbar_appstore.appstore.apps_store_document import DOCUMENT_ID
 from crossbar_appstore.auth.bootstrap import ensure_system_auth
+from crossbar_appstore.auth.keys import ATTACHMENT
+from crossbar_appstore.auth.tokens import AUTH_CATEGORY, SYSTEM_KEY
+from crossbar_appstore.datastore.catalogue import VIEW
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.errors import Conflict, DatabaseMissing, DocumentMissing, ViewMissing
-from crossbar_appstore.datastore.views import standing_alone
+from crossbar_appstore.datastore.errors import DocumentMissing, ViewMissing
+from crossbar_appstore.datastore.replies import ViewRow
+from crossbar_appstore.datastore.snapshot import is_app
+from crossbar_appstore.datastore.views import DatabaseClass, design_document, names_for, standing_alone
 from crossbar_appstore.json_codec import JsonObject
-from crossbar_appstore.kazoo.ids import account_db
-from crossbar_appstore.kazoo.values import string_at
+from crossbar_appstore.kazoo.accounts import ACCOUNTS_CONFIG, MASTER_ACCOUNT_ID
+from crossbar_appstore.kazoo.ids import account_db, is_account_id
+from crossbar_appstore.kazoo.values import get, is_true, object_at, string_at
+from crossbar_appstore.maintenance import lookup
 from crossbar_appstore.maintenance.account_checks import CheckedAccount, account_findings
-from crossbar_appstore.maintenance.account_rules import find_account
 from crossbar_appstore.maintenance.app_checks import CheckedApp, catalogue_findings
-from crossbar_appstore.maintenance.findings import Finding, Repair, Severity
-from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
-from crossbar_appstore.maintenance.reading import stored
-from crossbar_appstore.maintenance.system import ACCOUNTS, SERVICES, master_account_id
-from crossbar_appstore.maintenance.system_checks import system_findings
+from crossbar_appstore.maintenance.reports import Finding, Repair, Severity
+from crossbar_appstore.maintenance.system import same_code
 
-_AT_ONCE: Final = 8
-_ATTEMPTS: Final = 5
+_CONCURRENT_READS: Final = 8
+_OLDEST: Final = 2
+"""The oldest supported major version of CouchDB."""
+_LISTED: Final = ("name", "phase", "i18n", "tags", "api_url", "source_url", "published")
+"""The fields that the view of apps emits, besides the id."""
+_CREATE_ACCOUNT: Final = "crossbar-appstore create-account NAME REALM USERNAME PASSWORD"
+_DEPLOY_VIEWS: Final = "crossbar-appstore views deploy"
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What was found, and the words of what was mended."""
+    """The findings, and the repairs that were made, in words."""
 
     findings: tuple[Finding, ...]
-    mended: tuple[str, ...] = ()
+    repaired: tuple[str, ...] = ()
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing but information was found."""
+        """Whether there are no errors and no warnings."""
         return all(finding.severity is Severity.INFO for finding in self.findings)
 
     def as_json(self) -> JsonObject:
-        """For ``--json``."""
+        """The output of ``--json``."""
         return {
             "healthy": self.healthy,
             "findings": [finding.as_json() for finding in self.findings],
-            "mended": list(self.mended),
+            "mended": list(self.repaired),
         }
 
 
@@ -53,32 +62,32 @@ async def examine(couch: Couch, accounts: Sequence[str] = (), *, all_accounts: b
 
     Args:
         couch: where it is.
-        accounts: ids, names or realms of accounts to look at, beside the master account.
-        all_accounts: look at every account.
+        accounts: ids, names or realms of accounts to check, besides the master account.
+        all_accounts: check every account.
 
     Raises:
         UnknownAccount: one of the accounts does not exist.
         DatastoreError: CouchDB is away.
     """
-    findings = [finding async for finding in system_findings(couch)]
-    if await master_account_id(couch) is None:
-        return Diagnosis(tuple(findings))
-    catalogue = await MasterCatalogue.of(couch)
-    if not await couch.database_exists(catalogue.database):
-        return Diagnosis(tuple(findings))
-    apps = await _apps(catalogue)
-    findings += catalogue_findings(apps)
-    names = {app.id: string_at(app.document, "name") or app.id for app in apps}
-    async for account in _accounts(couch, catalogue.account_id, accounts, names, all_accounts=all_accounts):
-        findings += account_findings(account)
+    master = await lookup.master_account_id(couch)
+    findings = await _system_findings(couch, master)
+    if master is not None and await couch.database_exists(account_db(master)):
+        apps = await _apps(lookup.MasterCatalogue(couch, master, account_db(master)))
+        findings += catalogue_findings(apps)
+        names = {app.id: string_at(app.document, "name") or app.id for app in apps}
+        async for account in _accounts(couch, master, accounts, names, all_accounts=all_accounts):
+            findings += account_findings(account)
     return Diagnosis(tuple(findings))
 
 
-async def mend(couch: Couch, diagnosis: Diagnosis) -> tuple[str, ...]:
-    """Apply every safe mend of a diagnosis, one save a document; the words of what was done.
+async def repair(couch: Couch, diagnosis: Diagnosis) -> tuple[str, ...]:
+    """Make every safe repair of a diagnosis, with one save per document.
+
+    Returns:
+        The repairs that were made, in words.
 
     Raises:
-        DatastoreError: CouchDB is away; what was mended until then is.
+        DatastoreError: CouchDB is away; the repairs before that were made.
     """
     by_document: defaultdict[tuple[str, str], list[Repair]] = defaultdict(list)
     for finding in diagnosis.findings:
@@ -86,38 +95,146 @@ async def mend(couch: Couch, diagnosis: Diagnosis) -> tuple[str, ...]:
             by_document[finding.repair.database, finding.repair.doc_id].append(finding.repair)
     done = []
     for (database, doc_id), repairs in by_document.items():
-        if await _apply(couch, database, doc_id, repairs):
-            done += [f"{doc_id} in {database}: {repair.words}" for repair in repairs]
+        if await lookup.retry_conflicts(partial(_apply, couch, database, doc_id, repairs)):
+            done += [f"{doc_id} in {database}: {one.words}" for one in repairs]
     if any(finding.check == "system_key" for finding in diagnosis.findings) and await standing_alone(couch):
         done.append(f"system_auth: the key that signs tokens is {await ensure_system_auth(couch)}")
     return tuple(done)
 
 
 async def _apply(couch: Couch, database: str, doc_id: str, repairs: Sequence[Repair]) -> bool:
-    """Change the newest revision of a document; False if there is nothing to change any more."""
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            newest = await couch.open_doc(database, doc_id)
-        except DocumentMissing:
-            return False
-        changed = newest
-        for repair in repairs:
-            changed = repair.change(changed)
-        if changed == newest:
-            return False
-        try:
-            await couch.save_doc(database, changed)
-        except Conflict:
-            if attempt == _ATTEMPTS:
-                raise
+    """Apply repairs to the newest revision of a document; False if there is nothing left to change."""
+    try:
+        newest = await couch.open_doc(database, doc_id)
+    except DocumentMissing:
+        return False
+    changed = newest
+    for one in repairs:
+        changed = one.change(changed)
+    if changed == newest:
+        return False
+    await couch.save_doc(database, changed)
+    return True
+
+
+# The system as a whole
+
+
+async def _system_findings(couch: Couch, master: str | None) -> list[Finding]:
+    alone = await standing_alone(couch)
+    findings = [
+        *await _server(couch, alone=alone),
+        *await _master(couch, master, alone=alone),
+        *await _keys(couch, alone=alone),
+        *await _design_documents(couch, lookup.ACCOUNTS, DatabaseClass.ACCOUNTS, alone=alone),
+    ]
+    if master is not None and await couch.database_exists(account_db(master)):
+        findings += await _design_documents(couch, account_db(master), DatabaseClass.ACCOUNT, alone=alone)
+        findings += await _listing(couch, account_db(master))
+    return findings
+
+
+async def _server(couch: Couch, *, alone: bool) -> list[Finding]:
+    server = await couch.server()
+    subject = f"{server.vendor} {server.version}"
+    where = "without KAZOO" if alone else "with a KAZOO cluster's databases"
+    findings = [Finding(Severity.INFO, "server", subject, f"answers at {couch.address}, {where}")]
+    major = server.version.partition(".")[0]
+    if server.vendor != "pouchdb" and major.isdigit() and int(major) < _OLDEST:
+        findings.append(Finding(Severity.WARNING, "server", subject, "is older than the supported versions"))
+    return findings
+
+
+async def _master(couch: Couch, master: str | None, *, alone: bool) -> list[Finding]:
+    if master is None:
+        return [Finding(Severity.ERROR, "master_account", "system", "there is no account", _CREATE_ACCOUNT)]
+    findings = []
+    config = await lookup.stored(couch, "system_config", ACCOUNTS_CONFIG)
+    configured = get(config, "default", MASTER_ACCOUNT_ID)
+    if not is_account_id(configured):
+        message = f"system_config/accounts does not name the master account; the oldest account is used, {master}"
+        findings.append(Finding(Severity.WARNING, "master_account", "system", message, None, None, configured or None))
+    document = await lookup.stored(couch, account_db(master), master)
+    subject = f"master account ({master})"
+    if document is None:
+        message = "the account named in system_config/accounts has no database or no account document"
+        command = _CREATE_ACCOUNT if alone else None
+        findings.append(Finding(Severity.ERROR, "master_account", subject, message, command))
+    elif not is_true(document.get("pvt_superduper_admin")):
+        message = "is not pvt_superduper_admin, so its tokens give no access to other accounts"
+        findings.append(Finding(Severity.WARNING, "master_account", subject, message))
+    return findings
+
+
+async def _keys(couch: Couch, *, alone: bool) -> list[Finding]:
+    config = await lookup.stored(couch, "system_config", AUTH_CATEGORY)
+    key_id = get(config, "default", SYSTEM_KEY)
+    if not isinstance(key_id, str) or not key_id:
+        message = f"system_config/{AUTH_CATEGORY} names no key, so nobody can log in"
+    elif ATTACHMENT not in object_at(await lookup.stored(couch, "system_auth", key_id), "_attachments"):
+        message = f"system_auth/{key_id} has no {ATTACHMENT}, so nobody can log in"
+    else:
+        return []
+    command = "crossbar-appstore doctor --fix" if alone else None
+    return [Finding(Severity.ERROR, "system_key", "system", message, command)]
+
+
+async def _design_documents(couch: Couch, database: str, kind: DatabaseClass, *, alone: bool) -> list[Finding]:
+    findings = []
+    command = _DEPLOY_VIEWS if alone else None
+    for name in names_for(kind):
+        ours = design_document(name)
+        there = await lookup.stored(couch, database, ours["_id"])
+        missing = sorted(set(ours["views"]) - set(object_at(there, "views")))
+        # Beside KAZOO, a view that its release does not have is expected.
+        severity = Severity.ERROR if alone or there is None else Severity.INFO
+        if there is None:
+            message = "the design document is missing"
+        elif missing:
+            message = f"lacks views: {', '.join(missing)}"
+        elif alone and not same_code(there, ours):
+            severity, message = Severity.WARNING, "its code is not that of this release"
         else:
-            return True
-    raise AssertionError("unreachable")
+            continue
+        findings.append(Finding(severity, "design_document", f"{database}/{ours['_id']}", message, command))
+    return findings
 
 
-async def _apps(catalogue: MasterCatalogue) -> list[CheckedApp]:
-    """The apps with the revisions that lost, of which only a read of each document tells."""
-    limit = asyncio.Semaphore(_AT_ONCE)
+async def _listing(couch: Couch, database: str) -> Iterator[Finding]:
+    """Compares the rows of the view of apps, ours or KAZOO's, with the app documents."""
+    try:
+        rows = await couch.view(database, VIEW)
+    except ViewMissing:
+        return iter(())
+    wanted = {doc["_id"]: doc for doc in await couch.find(database, {"pvt_type": lookup.APP_TYPE}) if is_app(doc)}
+    emitted = {row.id: row for row in rows}
+    subject = f"{database}/_design/{VIEW.partition('/')[0]}"
+    differences = {
+        "does not emit": [app_id for app_id in wanted if app_id not in emitted],
+        "emits what is not an app:": [str(row_id) for row_id in emitted if row_id not in wanted],
+        "emits other values:": [
+            app_id for app_id, doc in wanted.items() if app_id in emitted and _differs(emitted[app_id], doc)
+        ],
+    }
+    return (
+        Finding(Severity.ERROR, "design_document", subject, f"{what} {', '.join(sorted(ids))}", value=sorted(ids))
+        for what, ids in differences.items()
+        if ids
+    )
+
+
+def _differs(row: ViewRow, document: JsonObject) -> bool:
+    shown = {key: document[key] for key in _LISTED if document.get(key) is not None}
+    emitted = {key: value for key, value in object_at(row.value).items() if value is not None and key != "id"}
+    return row.key != document.get("name") or emitted != shown
+
+
+# Reading what the other checks look at
+
+
+async def _apps(catalogue: lookup.MasterCatalogue) -> list[CheckedApp]:
+    """The apps with their losing revisions, which only a read of each document shows."""
+    limit = asyncio.Semaphore(_CONCURRENT_READS)
 
     async def checked(document: JsonObject) -> CheckedApp:
         async with limit:
@@ -131,44 +248,30 @@ async def _accounts(
     couch: Couch, master: str, wanted: Sequence[str], app_names: dict[str, str], *, all_accounts: bool
 ) -> AsyncIterator[CheckedAccount]:
     if all_accounts:
-        rows = await couch.view(ACCOUNTS, "accounts/listing_by_simple_id")
+        rows = await couch.view(lookup.ACCOUNTS, "accounts/listing_by_simple_id")
         ids = [row.id for row in rows if row.id is not None]
     else:
-        ids = [master, *[(await find_account(couch, one))["_id"] for one in wanted]]
+        ids = [master, *[(await lookup.find_account(couch, one))["_id"] for one in wanted]]
     for account_id in dict.fromkeys(ids):
         yield await _account(couch, account_id, app_names)
 
 
 async def _account(couch: Couch, account_id: str, app_names: dict[str, str]) -> CheckedAccount:
     database = account_db(account_id)
-    account = await stored(couch, database, account_id) or {}
-    apps_store = await stored(couch, database, DOCUMENT_ID)
+    account = await lookup.stored(couch, database, account_id) or {}
+    apps_store = await lookup.stored(couch, database, DOCUMENT_ID)
+    plans = await lookup.view_rows(couch, database, "services/plans", include_docs=True)
+    users = await lookup.view_rows(couch, database, "users/crossbar_listing")
     return CheckedAccount(
         account_id,
         string_at(account, "name") or "(no name)",
         apps_store,
-        await stored(couch, SERVICES, account_id),
-        await _service_plans(couch, database),
+        await lookup.stored(couch, lookup.SERVICES, account_id),
+        tuple(row.doc for row in plans if row.doc is not None),
         app_names,
-        await _user_ids(couch, database),
+        tuple(row.id for row in users if row.id is not None),
         await _conflicts(couch, database, DOCUMENT_ID) if apps_store is not None else (),
     )
-
-
-async def _service_plans(couch: Couch, database: str) -> tuple[JsonObject, ...]:
-    try:
-        rows = await couch.view(database, "services/plans", include_docs=True)
-    except (ViewMissing, DatabaseMissing):
-        return ()
-    return tuple(row.doc for row in rows if row.doc is not None)
-
-
-async def _user_ids(couch: Couch, database: str) -> tuple[str, ...]:
-    try:
-        rows = await couch.view(database, "users/crossbar_listing")
-    except (ViewMissing, DatabaseMissing):
-        return ()
-    return tuple(row.id for row in rows if row.id is not None)
 
 
 async def _conflicts(couch: Couch, database: str, doc_id: str) -> tuple[str, ...]:

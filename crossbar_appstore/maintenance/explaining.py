@@ -1,49 +1,38 @@
-"""Why an app is visible to an account or a user, or is not: the service's own rules, asked for their reasons."""
+"""Explains why an app is visible to an account or a user: the reasons behind the decisions of ``allowed_apps``."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from crossbar_appstore.appstore.allowed_apps import (
-    BLACKLIST,
-    HIDE_PORT,
-    MASTER_ACCOUNT,
-    OVERRIDE,
-    PERMISSION,
-    SERVICE_PLAN,
-    SUPER_ADMIN,
-    VENDOR_ACCOUNT,
-    AllowedApp,
-    Decision,
-    allowed_apps,
-)
-from crossbar_appstore.appstore.apps_store_document import User
-from crossbar_appstore.appstore.service_plans import mentions
+from crossbar_appstore.appstore import allowed_apps as rules
+from crossbar_appstore.appstore import app_overrides, service_plans
+from crossbar_appstore.appstore.apps_store_document import DOCUMENT_ID, User
+from crossbar_appstore.appstore.resellers import ancestors, invented_services, is_reseller
 from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.errors import DatabaseMissing
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.accounts import ACCOUNTS_CONFIG
-from crossbar_appstore.kazoo.documents import revision
+from crossbar_appstore.kazoo.documents import live, revision
 from crossbar_appstore.kazoo.ids import account_db
-from crossbar_appstore.maintenance.account_rules import AccountRules, account_rules, find_account, find_user
-from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue, UnknownApp
-from crossbar_appstore.maintenance.system import SERVICES
+from crossbar_appstore.maintenance import lookup
+from crossbar_appstore.maintenance.reports import Report
 
 RULES: Final = {
-    MASTER_ACCOUNT: "catalogue",
-    VENDOR_ACCOUNT: "plan",
-    SERVICE_PLAN: "plan",
-    OVERRIDE: "override",
-    PERMISSION: "permission",
-    BLACKLIST: "blacklist",
-    HIDE_PORT: "whitelabel",
-    SUPER_ADMIN: "master",
+    rules.MASTER_ACCOUNT: "catalogue",
+    rules.VENDOR_ACCOUNT: "plan",
+    rules.SERVICE_PLAN: "plan",
+    rules.OVERRIDE: "override",
+    rules.PERMISSION: "permission",
+    rules.BLACKLIST: "blacklist",
+    rules.HIDE_PORT: "whitelabel",
+    rules.SUPER_ADMIN: "master",
 }
-"""KAZOO's name of an authority → what operators call it."""
+"""KAZOO's name of an authority → the rule's name in the output."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """What one rule said, and the document that it had it from."""
+@dataclass(frozen=True)
+class Reason(Report):
+    """The decision of one rule, and the document that it is based on."""
 
     rule: str
     authority: str
@@ -53,52 +42,25 @@ class Reason:
     revision: str | None
     entry: Json
 
-    def as_json(self) -> JsonObject:
-        """For ``--json``."""
-        return {
-            "rule": self.rule,
-            "authority": self.authority,
-            "visible": self.visible,
-            "database": self.database,
-            "document": self.document,
-            "revision": self.revision,
-            "entry": self.entry,
-        }
 
+@dataclass(frozen=True)
+class ExplainedApp(Report):
+    """One app: whether it is visible, and every rule that applied, in order; the last one that is no override decided.
 
-@dataclass(frozen=True, slots=True)
-class ExplainedApp:
-    """One app: whether it shows, and every rule that had a say, the last of which decided.
-
-    An override has a say in how the app looks only.
+    An override changes only how the app looks.
     """
 
-    app_id: str | None
+    id: str | None
     name: Json
     visible: bool
     installed: bool
+    decided_by: str
     reasons: tuple[Reason, ...]
 
-    @property
-    def decided_by(self) -> str:
-        """The rule that decided."""
-        return next(reason.rule for reason in reversed(self.reasons) if reason.authority != OVERRIDE)
 
-    def as_json(self) -> JsonObject:
-        """For ``--json``."""
-        return {
-            "id": self.app_id,
-            "name": self.name,
-            "visible": self.visible,
-            "installed": self.installed,
-            "decided_by": self.decided_by,
-            "reasons": [reason.as_json() for reason in self.reasons],
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """What an account, or a user of it, sees. ``plans_of`` is the account whose service plans count."""
+@dataclass(frozen=True)
+class Explanation(Report):
+    """What an account, or one of its users, sees. ``plans_of`` is the account whose service plans apply."""
 
     account_id: str
     account_name: Json
@@ -106,76 +68,147 @@ class Explanation:
     plans_of: str
     apps: tuple[ExplainedApp, ...]
 
-    def as_json(self) -> JsonObject:
-        """For ``--json``."""
-        return {
-            "account_id": self.account_id,
-            "account_name": self.account_name,
-            "user_id": self.user_id,
-            "plans_of": self.plans_of,
-            "apps": [app.as_json() for app in self.apps],
-        }
+
+@dataclass(frozen=True, slots=True)
+class _Plans:
+    """The service plans of one account, with their documents and the apps that they name together."""
+
+    account_id: str
+    services: JsonObject | None
+    references: tuple[service_plans.PlanReference, ...]
+    documents: Mapping[service_plans.PlanKey, JsonObject | None]
+    apps: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """Everything that the rules take into account for one account.
+
+    ``plans`` are the account's own or its reseller's. ``master_config`` names the master account.
+    """
+
+    state: rules.AccountState
+    plans: _Plans
+    master_config: JsonObject | None
 
 
 async def explain(couch: Couch, account: str, app: str | None = None, user: str | None = None) -> Explanation:
-    """Ask the rules about an account's apps.
+    """Apply the rules to an account's apps and collect their reasons.
 
     Args:
         couch: where the documents are.
         account: id, name or realm.
-        app: id or name; all apps if left out.
-        user: id or user name, whose permissions count; without one, permissions hide nothing.
+        app: id or name; without one, all apps are explained.
+        user: id or user name, whose permissions apply; without one, permissions hide nothing.
 
     Raises:
-        UnknownAccount, UnknownUser, UnknownApp: there is none.
+        UnknownAccount, UnknownUser, UnknownApp: it does not exist.
         DatastoreError: CouchDB is away.
     """
-    catalogue = await MasterCatalogue.of(couch)
-    document = await find_account(couch, account)
+    catalogue = await lookup.MasterCatalogue.of(couch)
+    document = await lookup.find_account(couch, account)
     account_id: str = document["_id"]
-    person = None if user is None else await find_user(couch, account_id, user)
-    rules = await account_rules(couch, account_id, catalogue.account_id)
-    found = allowed_apps(await catalogue.apps(), rules.state, None if person is None else User(person["_id"], person))
+    person = None if user is None else await lookup.find_user(couch, account_id, user)
+    inputs = await _inputs(couch, account_id, catalogue.account_id)
+    found = rules.allowed_apps(
+        await catalogue.apps(), inputs.state, None if person is None else User(person["_id"], person)
+    )
     wanted = [one for one in found if app is None or app in (one.id, one.document.get("name"))]
     if app is not None and not wanted:
-        raise UnknownApp(app)
+        raise lookup.UnknownApp(f"the account has no app {app!r}")
     return Explanation(
         account_id,
         document.get("name"),
         None if person is None else person["_id"],
-        rules.plans.account_id,
-        tuple(_explained(one, rules) for one in wanted),
+        inputs.plans.account_id,
+        tuple(_explained(one, inputs) for one in wanted),
     )
 
 
-def _explained(app: AllowedApp, rules: AccountRules) -> ExplainedApp:
-    reasons = tuple(_reasons(app, rules))
-    installed = any(reason.authority == PERMISSION for reason in reasons)
-    return ExplainedApp(app.id, app.document.get("name"), app.published, installed, reasons)
+async def _inputs(couch: Couch, account_id: str, master_account_id: str) -> _Inputs:
+    """Read what ``resources/account_state.py`` reads, without caches, and with the documents of the plans."""
+    database = account_db(account_id)
+    account = await lookup.stored(couch, database, account_id)
+    plans = await _plans(couch, account_id, account, master_account_id)
+    own_services = plans.services
+    fallback = service_plans.fallback_account(plans.apps, own_services)
+    if fallback is not None and fallback != account_id:
+        reseller = await lookup.stored(couch, account_db(fallback), fallback)
+        plans = await _plans(couch, fallback, reseller, master_account_id)
+    vendors = {
+        (vendor_id, app_id): await lookup.stored(couch, account_db(vendor_id), app_id)
+        for vendor_id, app_id in rules.needed_vendor_apps(plans.apps, master_account_id)
+    }
+    state = rules.AccountState(
+        account_id=account_id,
+        master_account_id=master_account_id,
+        plan_apps=plans.apps,
+        vendor_apps=vendors,
+        apps_store=await lookup.stored(couch, database, DOCUMENT_ID),
+        account=account,
+        whitelabel=await lookup.stored(couch, database, "whitelabel"),
+        is_reseller=is_reseller(own_services),
+        overrides=await _overrides(couch, database),
+    )
+    return _Inputs(state, plans, await lookup.stored(couch, "system_config", ACCOUNTS_CONFIG))
 
 
-def _reasons(app: AllowedApp, rules: AccountRules) -> Iterator[Reason]:
-    """One reason a decision; before that of the service plans, each plan that names the app."""
-    named_by = iter(mentions(app.id or "", rules.plans.references, rules.plans.documents))
+async def _overrides(couch: Couch, database: str) -> Mapping[str, JsonObject]:
+    try:
+        return app_overrides.by_app(await couch.docs_by_prefix(database, app_overrides.PREFIX))
+    except DatabaseMissing:
+        return {}
+
+
+async def _plans(couch: Couch, account_id: str, account: JsonObject | None, master_account_id: str) -> _Plans:
+    services = await lookup.stored(couch, lookup.SERVICES, account_id)
+    if live(services) is None and account is not None:
+        # KAZOO derives a services document from those of the accounts above.
+        lineage = {ancestor: await lookup.stored(couch, lookup.SERVICES, ancestor) for ancestor in ancestors(account)}
+        services = invented_services(account, lineage, master_account_id)
+    attached = await lookup.view_rows(couch, account_db(account_id), "services/object_plans")
+    references = service_plans.plan_references(
+        services, [(row.id, row.value) for row in attached if row.id is not None]
+    )
+    documents = {
+        reference.key: await lookup.stored(couch, account_db(reference.vendor_id), reference.plan_id)
+        for reference in references
+    }
+    weights = service_plans.merge_weights(await lookup.stored(couch, "system_config", "services"))
+    return _Plans(
+        account_id, services, references, documents, service_plans.applications(references, documents, weights)
+    )
+
+
+def _explained(app: rules.AllowedApp, inputs: _Inputs) -> ExplainedApp:
+    reasons = tuple(_reasons(app, inputs))
+    installed = any(reason.authority == rules.PERMISSION for reason in reasons)
+    decided_by = next(reason.rule for reason in reversed(reasons) if reason.authority != rules.OVERRIDE)
+    return ExplainedApp(app.id, app.document.get("name"), app.published, installed, decided_by, reasons)
+
+
+def _reasons(app: rules.AllowedApp, inputs: _Inputs) -> Iterator[Reason]:
+    """One reason per decision; each plan that names the app comes before the decision of the plans together."""
+    named_by = iter(service_plans.mentions(app.id or "", inputs.plans.references, inputs.plans.documents))
     for decision in app.trail:
-        if RULES[decision.rule] == RULES[SERVICE_PLAN]:
+        if RULES[decision.rule] == RULES[rules.SERVICE_PLAN]:
             for plan in named_by:
                 where = account_db(plan.vendor_id), plan.plan_id, plan.revision
-                yield Reason(RULES[SERVICE_PLAN], decision.rule, decision.published, *where, plan.entry)
-        place = _place(decision, app, rules)
+                yield Reason(RULES[rules.SERVICE_PLAN], decision.rule, decision.published, *where, plan.entry)
+        place = _place(decision, app, inputs)
         yield Reason(RULES[decision.rule], decision.rule, decision.published, *place, decision.entry)
 
 
-def _place(decision: Decision, app: AllowedApp, rules: AccountRules) -> tuple[str, str, str | None]:
-    """Database, id and revision of the document that decided."""
-    state = rules.state
-    if decision.rule == MASTER_ACCOUNT:
-        return account_db(state.master_account_id), decision.document, decision.revision
-    if decision.rule == VENDOR_ACCOUNT:
-        vendor_id = next(vendor_id for vendor_id, app_id in state.vendor_apps if app_id == app.id)
-        return account_db(vendor_id), decision.document, decision.revision
-    if decision.rule == SERVICE_PLAN:
-        return SERVICES, rules.plans.account_id, revision(rules.plans.services or {})
-    if decision.rule == SUPER_ADMIN:
-        return "system_config", ACCOUNTS_CONFIG, revision(rules.master_config or {})
-    return account_db(state.account_id), decision.document, decision.revision
+def _place(decision: rules.Decision, app: rules.AllowedApp, inputs: _Inputs) -> tuple[str, str, str | None]:
+    """Database, id and revision of the document that a decision is based on."""
+    state = inputs.state
+    if decision.rule == rules.SERVICE_PLAN:
+        return lookup.SERVICES, inputs.plans.account_id, revision(inputs.plans.services or {})
+    if decision.rule == rules.SUPER_ADMIN:
+        return "system_config", ACCOUNTS_CONFIG, revision(inputs.master_config or {})
+    owner = state.account_id
+    if decision.rule == rules.MASTER_ACCOUNT:
+        owner = state.master_account_id
+    elif decision.rule == rules.VENDOR_ACCOUNT:
+        owner = next(vendor_id for vendor_id, app_id in state.vendor_apps if app_id == app.id)
+    return account_db(owner), decision.document, decision.revision

@@ -1,65 +1,82 @@
-"""Writing the catalogue back as metadata folders, which ``init-apps`` loads again to the same documents.
+"""Exports the catalogue as app folders, and compares folders with the catalogue.
 
-An exported ``app.json`` holds the document's ``_id``, by which loading knows that its addresses are meant.
+``init-apps`` loads exported folders to the same documents: their ``app.json`` contains the document's ``_id``, by
+which loading recognizes that its addresses are to be kept.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from crossbar_appstore.datastore.errors import AttachmentMissing
 from crossbar_appstore.json_codec import JsonObject, dumps_pretty
 from crossbar_appstore.kazoo.documents import is_private_key
-from crossbar_appstore.kazoo.values import list_at, object_at, string_at
-from crossbar_appstore.maintenance.app_files import is_plain_name
-from crossbar_appstore.maintenance.app_folders import APP_JSON, METADATA
-from crossbar_appstore.maintenance.attached_pictures import named_pictures
+from crossbar_appstore.kazoo.values import object_at, string_at
+from crossbar_appstore.maintenance import app_files
+from crossbar_appstore.maintenance.app_plan import ADDRESSES, is_exported
+from crossbar_appstore.maintenance.app_source import AppSource, read_app
 from crossbar_appstore.maintenance.editing import faults_of
-from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
-from crossbar_appstore.maintenance.remarks import Remark, Weight
+from crossbar_appstore.maintenance.lookup import MasterCatalogue
+from crossbar_appstore.maintenance.reports import FieldChange, PictureChange, Remark, Report, Weight, field_changes
 
-_KINDS: Final = ("icon", "screenshots")
+_ANY_PICTURE: Final = app_files.PictureRules(allow_svg=True, lenient=True, max_bytes=1_000_000_000)
 
 
-@dataclass(frozen=True, slots=True)
-class ExportedApp:
-    """One app that was written, or would be: its folder, how many files changed there, and what is to be said."""
+@dataclass(frozen=True)
+class ExportedApp(Report):
+    """One app that was exported, or would be: its folder, and how many of its files were written."""
 
-    app_id: str
+    id: str
     name: str | None
     folder: str
     files: int
     written: int
     remarks: tuple[Remark, ...] = ()
 
-    def as_json(self) -> JsonObject:
-        """For ``--json``."""
-        return {
-            "id": self.app_id,
-            "name": self.name,
-            "folder": self.folder,
-            "files": self.files,
-            "written": self.written,
-            "remarks": [remark.as_json() for remark in self.remarks],
-        }
+
+class State(StrEnum):
+    """The result of comparing an app folder with the catalogue."""
+
+    SAME = "same"
+    DIFFERENT = "different"
+    ONLY_IN_FOLDER = "only in folder"
+    ONLY_IN_CATALOGUE = "only in catalogue"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True)
+class ComparedApp(Report):
+    """One app of either side; changes go from the catalogue to the folder."""
+
+    state: State
+    name: str | None
+    id: str | None
+    folder: str | None
+    changes: tuple[FieldChange, ...] = ()
+    pictures: tuple[PictureChange, ...] = ()
+    remarks: tuple[Remark, ...] = ()
 
 
 async def export_app(
     catalogue: MasterCatalogue, document: JsonObject, folder: Path, *, dry_run: bool = False
 ) -> ExportedApp:
-    """Write one app into a folder; files that are there with the same content are left alone, others are replaced.
+    """Write one app into a folder; files with the same content are left alone, others are replaced.
 
     Raises:
         OSError: the folder cannot be written.
         DatastoreError: CouchDB is away.
     """
-    files: dict[Path, bytes] = {folder / METADATA / APP_JSON: dumps_pretty(metadata_of(document)) + b"\n"}
-    remarks = list(_about(document, folder))
-    for kind, name in _pictures(document):
-        if not is_plain_name(name):
-            message = "is no name of a file, and is not written"
+    files: dict[Path, bytes] = {
+        folder / app_files.METADATA / app_files.APP_JSON: dumps_pretty(metadata_of(document)) + b"\n"
+    }
+    remarks = list(_remarks(document, folder))
+    pictures = dict.fromkeys((kind, name) for kind, _, name in app_files.picture_fields(document) if name)
+    for kind, name in pictures:
+        if not app_files.is_plain_name(name):
+            message = "is not a file name, and is not written"
             remarks.append(Remark(Weight.LEFT_OUT, str(folder), kind, "inside", message, name))
             continue
         try:
@@ -67,45 +84,55 @@ async def export_app(
         except AttachmentMissing:
             remarks.append(Remark(Weight.MISSING, str(folder), kind, "exists", "is not attached", name))
         else:
-            files[folder / METADATA / kind / name] = picture.body
+            files[folder / app_files.METADATA / kind / name] = picture.body
     written = sum(_write(path, content, dry_run=dry_run) for path, content in files.items())
     return ExportedApp(document["_id"], string_at(document, "name"), str(folder), len(files), written, tuple(remarks))
 
 
 def export_folders(directory: Path, documents: Sequence[JsonObject]) -> list[Path]:
-    """A folder for each app: its name, or its id where the name will not do or is another's too."""
+    """A folder for each app: its name, or its id if the name is not unique or not usable as a file name."""
     names = Counter(string_at(document, "name") for document in documents)
-    return [directory / _folder_name(document, names) for document in documents]
+
+    def folder(document: JsonObject) -> str:
+        name = string_at(document, "name")
+        if name is not None and names[name] == 1 and app_files.is_plain_name(name) and not name.startswith("."):
+            return name
+        return str(document["_id"])
+
+    return [directory / folder(document) for document in documents]
 
 
 def metadata_of(document: JsonObject) -> JsonObject:
-    """What ``app.json`` holds of a document: ``_id`` and the public fields.
+    """The content of ``app.json`` for a document: ``_id`` and the public fields.
 
-    An app without an address gets an empty one, since KAZOO refuses metadata without; loading drops it again.
+    KAZOO refuses metadata without an ``api_url``, so a missing one is written as an empty text; loading drops it.
     """
     public = {key: value for key, value in document.items() if not is_private_key(key) and key != "id"}
     return {"_id": document["_id"], "api_url": "", **public}
 
 
-def _folder_name(document: JsonObject, names: Counter[str | None]) -> str:
-    name = string_at(document, "name")
-    if name is not None and names[name] == 1 and is_plain_name(name) and not name.startswith("."):
-        return name
-    app_id: str = document["_id"]
-    return app_id
+def compare_apps(folders: Iterable[Path], documents: Sequence[JsonObject]) -> list[ComparedApp]:
+    """Compare folders with app documents, by id if the folder was exported, else by name; reads the folders.
+
+    If the folder was not exported, only the fields of its ``app.json`` are compared, and no addresses.
+    """
+    unmatched = {document["_id"]: document for document in documents}
+    compared = []
+    for folder in folders:
+        source = read_app(folder, _ANY_PICTURE)
+        document = _counterpart(source, documents)
+        if document is not None:
+            unmatched.pop(document["_id"], None)
+        compared.append(_compared(source, document))
+    rest = (
+        ComparedApp(State.ONLY_IN_CATALOGUE, string_at(document, "name"), document["_id"], None)
+        for document in unmatched.values()
+    )
+    return [*compared, *rest]
 
 
-def _pictures(document: JsonObject) -> Iterable[tuple[str, str]]:
-    """Kind and name of each picture that the app names; one may be both icon and screenshot."""
-    icon = string_at(document, "icon")
-    if icon:
-        yield _KINDS[0], icon
-    for name in dict.fromkeys(name for name in list_at(document, "screenshots") if isinstance(name, str) and name):
-        yield _KINDS[1], name
-
-
-def _about(document: JsonObject, folder: Path) -> Iterable[Remark]:
-    unnamed = sorted(set(object_at(document, "_attachments")) - set(named_pictures(document)))
+def _remarks(document: JsonObject, folder: Path) -> Iterable[Remark]:
+    unnamed = sorted(set(object_at(document, "_attachments")) - set(app_files.named_pictures(document)))
     if unnamed:
         message = "neither icon nor screenshots name these attachments; they are not written"
         yield Remark(Weight.NOTE, str(folder), "_attachments", "named", message, unnamed)
@@ -115,7 +142,7 @@ def _about(document: JsonObject, folder: Path) -> Iterable[Remark]:
 
 
 def _write(path: Path, content: bytes, *, dry_run: bool) -> bool:
-    """Write a file whole or not at all, if it differs; whether it does."""
+    """Write a file atomically if its content differs; whether it does."""
     if path.is_file() and path.read_bytes() == content:
         return False
     if not dry_run:
@@ -124,3 +151,39 @@ def _write(path: Path, content: bytes, *, dry_run: bool) -> bool:
         beside.write_bytes(content)
         beside.replace(path)
     return True
+
+
+def _counterpart(source: AppSource, documents: Sequence[JsonObject]) -> JsonObject | None:
+    same_id = (document for document in documents if document["_id"] == source.metadata.get("_id"))
+    same_name = (document for document in documents if source.name is not None and document.get("name") == source.name)
+    return next(same_id, None) or next(same_name, None)
+
+
+def _compared(source: AppSource, document: JsonObject | None) -> ComparedApp:
+    folder, remarks = str(source.folder), source.remarks
+    if not source.metadata:
+        return ComparedApp(State.UNREADABLE, None, None, folder, remarks=remarks)
+    if document is None:
+        return ComparedApp(State.ONLY_IN_FOLDER, source.name, None, folder, remarks=remarks)
+    changes = field_changes(*_comparable(source.metadata, document))
+    pictures = _picture_changes(source, document)
+    state = State.DIFFERENT if changes or pictures else State.SAME
+    return ComparedApp(state, source.name, document["_id"], folder, changes, pictures, remarks)
+
+
+def _comparable(metadata: JsonObject, document: JsonObject) -> tuple[JsonObject, JsonObject]:
+    """The fields of the document and of the folder that are compared."""
+    stored = metadata_of(document)
+    if is_exported(metadata):
+        return stored, {**metadata, "api_url": metadata.get("api_url", "")}
+    wanted = [key for key in metadata if key not in ADDRESSES]
+    return {key: stored[key] for key in wanted if key in stored}, {key: metadata[key] for key in wanted}
+
+
+def _picture_changes(source: AppSource, document: JsonObject) -> tuple[PictureChange, ...]:
+    """Pictures that differ, and stored ones that the document names but the folder lacks."""
+    stubs = object_at(document, "_attachments")
+    differing = [picture for picture in source.pictures if not app_files.is_stored(picture, stubs)]
+    missing = set(app_files.named_pictures(document)) - {picture.name for picture in source.pictures}
+    kept = {name: stub for name, stub in stubs.items() if name not in missing}
+    return app_files.picture_changes(stubs, kept, differing)

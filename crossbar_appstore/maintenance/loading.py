@@ -1,103 +1,149 @@
-"""Loading app folders into the catalogue: ``init_app(s)`` and ``refresh_app(s)`` of ``crossbar_maintenance``.
+"""Loads app folders into the catalogue: ``init_app(s)`` and ``refresh_app(s)`` of ``crossbar_maintenance``.
 
-Folders are read in threads, a few at a time, and saved in bulk within a limit of bytes; each app is one document with
-its pictures in it, so that none is ever half-written. What is unchanged is not written.
+Folders are read in threads and saved in bulk, within a limit of bytes. Each app is one document with its pictures in
+it, so a load that is interrupted leaves only complete apps. Apps that do not change are not written.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from crossbar_appstore.datastore.errors import AttachmentMissing
+from crossbar_appstore.datastore.replies import SaveResult
 from crossbar_appstore.json_codec import Json, JsonObject
-from crossbar_appstore.maintenance.app_plan import AppPlan, LoadOptions, plan_app
+from crossbar_appstore.maintenance.app_files import FileMissing, FileRefused, digest_of, doubtful, with_pictures
+from crossbar_appstore.maintenance.app_plan import Action, AppPlan, LoadOptions, plan_app
 from crossbar_appstore.maintenance.app_source import AppSource, read_app
-from crossbar_appstore.maintenance.attached_pictures import doubtful
-from crossbar_appstore.maintenance.bulk_saving import save_plans
-from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
-from crossbar_appstore.maintenance.picture_files import PictureRules, digest_of
-from crossbar_appstore.maintenance.remarks import Remark, Weight
-from crossbar_appstore.maintenance.reports import AppOutcome, LoadReport
+from crossbar_appstore.maintenance.lookup import MasterCatalogue
+from crossbar_appstore.maintenance.reports import Remark, Weight
 
+BULK_BYTES: Final = 6_000_000
+"""Limit of the bytes of pictures in one bulk save; a single app may have more."""
+BULK_APPS: Final = 100
+_ATTEMPTS: Final = 5
 _FOLDERS: Final = 64
+"""How many folders are read, planned and saved at a time."""
 _THREADS: Final = 4
 
-Progress = Callable[[AppOutcome], None]
+Progress = Callable[[AppPlan], None]
+Replan = Callable[[AppSource], Awaitable[AppPlan]]
 
 
 @dataclass(frozen=True, slots=True)
-class LoadRules:
-    """Everything that decides about a load."""
+class LoadReport:
+    """The result of a load. ``remarks`` are those of the search for folders."""
 
-    options: LoadOptions = field(default_factory=LoadOptions)
-    pictures: PictureRules = field(default_factory=PictureRules)
-    lenient: bool = False
+    apps: tuple[AppPlan, ...]
+    remarks: tuple[Remark, ...] = ()
     dry_run: bool = False
+
+    @property
+    def has_refusals(self) -> bool:
+        """Whether an app or a picture was refused."""
+        return any(app.has_refusals for app in self.apps)
+
+    @property
+    def counts(self) -> dict[Action, int]:
+        """The number of apps per action; actions without apps are left out."""
+        found = Counter(app.action for app in self.apps)
+        return {action: found[action] for action in Action if found[action]}
+
+    def as_json(self) -> JsonObject:
+        """The output of ``--json``."""
+        return {
+            "dry_run": self.dry_run,
+            "counts": {str(action): count for action, count in self.counts.items()},
+            "apps": [app.as_json() for app in self.apps],
+            "remarks": [remark.as_json() for remark in self.remarks],
+        }
 
 
 async def load_apps(
     catalogue: MasterCatalogue,
     folders: Sequence[Path],
-    rules: LoadRules,
+    options: LoadOptions,
     *,
     progress: Progress | None = None,
     remarks: tuple[Remark, ...] = (),
 ) -> LoadReport:
-    """Load app folders, in their order.
+    """Load app folders in the given order.
 
     Args:
-        catalogue: where to.
-        folders: those that hold ``metadata/app.json``.
-        rules: how.
-        progress: called with each outcome as soon as it is certain.
+        catalogue: where the apps are stored.
+        folders: those that contain ``metadata/app.json``.
+        options: how they are loaded.
+        progress: called with each app as soon as it is saved, or found to need no save.
         remarks: for the report.
 
     Raises:
-        DatastoreError: CouchDB is away; apps of which progress was told are safe, others may be saved or not.
+        DatastoreError: CouchDB is away; the apps reported by ``progress`` are saved, others may be.
     """
-    outcomes: list[AppOutcome] = []
-    async for outcome in _loaded(_Load(catalogue, rules), folders):
-        outcomes.append(outcome)
-        if progress is not None:
-            progress(outcome)
-    return LoadReport(tuple(outcomes), remarks, rules.dry_run)
-
-
-async def _loaded(load: "_Load", folders: Sequence[Path]) -> AsyncIterator[AppOutcome]:
+    load = _Load(catalogue, options)
+    apps: list[AppPlan] = []
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="app-folder") as threads:
         for start in range(0, len(folders), _FOLDERS):
-            sources = await load.read(threads, folders[start : start + _FOLDERS])
-            plans = await load.plans(sources)
-            if load.rules.dry_run:
-                outcomes = [AppOutcome.of(plan) for plan in plans]
-            else:
-                outcomes = await save_plans(load.catalogue, plans, load.plan)
-            for outcome in outcomes:
-                yield outcome
+            plans = await load.plans(await load.read(threads, folders[start : start + _FOLDERS]))
+            done = plans if options.dry_run else await save_plans(catalogue, plans, load.plan)
+            for app in done:
+                apps.append(app)
+                if progress is not None:
+                    progress(app)
+    return LoadReport(tuple(apps), remarks, options.dry_run)
+
+
+async def save_plans(catalogue: MasterCatalogue, plans: Sequence[AppPlan], replan: Replan) -> list[AppPlan]:
+    """Save the documents of plans in bulk; plans without a document are returned as they are.
+
+    Args:
+        catalogue: where the apps are stored.
+        plans: what to save.
+        replan: makes the plan of a folder from the newest revision, after a conflict.
+
+    Returns:
+        What became of each plan, in the same order.
+    """
+    done = list(plans)
+    waiting = [index for index, plan in enumerate(done) if plan.document is not None]
+    for _ in range(_ATTEMPTS):
+        conflicts: list[int] = []
+        for batch in _batches(waiting, done):
+            for index, saved in zip(batch, await _save(catalogue, [done[index] for index in batch]), strict=True):
+                if saved is None:
+                    conflicts.append(index)
+                else:
+                    done[index] = saved
+        for index in conflicts:
+            done[index] = await replan(done[index].source)
+        waiting = [index for index in conflicts if done[index].document is not None]
+    message = "other writers keep changing the app, or its id belongs to a document that is not an app"
+    for index in waiting:
+        done[index] = done[index].failed("conflict", message)
+    return done
 
 
 @dataclass(slots=True)
 class _Load:
-    """One load under way."""
+    """A load in progress."""
 
     catalogue: MasterCatalogue
-    rules: LoadRules
+    options: LoadOptions
     loaded: dict[str, Path] = field(default_factory=dict)
-    """The folder that brought each name."""
+    """The first folder of each app name."""
 
     async def read(self, threads: ThreadPoolExecutor, folders: Iterable[Path]) -> list[AppSource]:
         loop = asyncio.get_running_loop()
         reads = [loop.run_in_executor(threads, self._read_one, folder) for folder in folders]
-        return [self._first_of_its_name(source) for source in await asyncio.gather(*reads)]
+        return [self._refuse_duplicate(source) for source in await asyncio.gather(*reads)]
 
     def _read_one(self, folder: Path) -> AppSource:
-        return read_app(folder, self.rules.pictures, lenient=self.rules.lenient)
+        return read_app(folder, self.options.pictures, lenient=self.options.lenient)
 
-    def _first_of_its_name(self, source: AppSource) -> AppSource:
-        """Two folders of one name would undo each other's work at every load, so the later one is refused."""
+    def _refuse_duplicate(self, source: AppSource) -> AppSource:
+        """Refuse the second folder of a name: both would overwrite each other in every load."""
         if source.refused or source.name is None:
             return source
         first = self.loaded.setdefault(source.name, source.folder)
@@ -113,16 +159,16 @@ class _Load:
         return [await self._plan(source, by_name.get(source.name or "", [])) for source in sources]
 
     async def plan(self, source: AppSource) -> AppPlan:
-        """What to do with one folder, by what the catalogue holds now."""
+        """The plan of one folder, by the newest revision in the catalogue."""
         return (await self.plans([source]))[0]
 
     async def _plan(self, source: AppSource, named: Sequence[JsonObject]) -> AppPlan:
-        stored = () if source.refused else await self._meant(source.metadata.get("_id"), named)
-        same = await self._stored_alike(source, stored[0]) if len(stored) == 1 else ()
-        return plan_app(source, stored, self.catalogue.account_id, self.rules.options, same=same)
+        stored = () if source.refused else await self._candidates(source.metadata.get("_id"), named)
+        same = await self._same_bytes(source, stored[0]) if len(stored) == 1 else ()
+        return plan_app(source, stored, self.catalogue.account_id, self.options, same=same)
 
-    async def _meant(self, exported_id: Json, named: Sequence[JsonObject]) -> Sequence[JsonObject]:
-        """The apps that a folder may mean: those of its name, and the one of the id with which it was exported."""
+    async def _candidates(self, exported_id: Json, named: Sequence[JsonObject]) -> Sequence[JsonObject]:
+        """The apps that a folder may stand for: those of its name, and the one with the id of an exported folder."""
         if not isinstance(exported_id, str):
             return named
         same_id = next((document for document in named if document["_id"] == exported_id), None)
@@ -131,16 +177,57 @@ class _Load:
         renamed = await self.catalogue.by_id(exported_id)
         return [*named, renamed] if renamed is not None else named
 
-    async def _stored_alike(self, source: AppSource, stored: JsonObject) -> list[str]:
-        return [
-            picture.name
-            for picture in doubtful(source.pictures, stored)
-            if await self._digest(stored["_id"], picture.name) == picture.digest
-        ]
+    async def _same_bytes(self, source: AppSource, stored: JsonObject) -> list[str]:
+        """The names of pictures that are stored with the same bytes although their digest differs."""
+        same = []
+        for picture in doubtful(source.pictures, stored):
+            try:
+                attachment = await self.catalogue.couch.open_attachment(
+                    self.catalogue.database, stored["_id"], picture.name
+                )
+            except AttachmentMissing:
+                continue
+            if digest_of(attachment.body) == picture.digest:
+                same.append(picture.name)
+        return same
 
-    async def _digest(self, app_id: str, name: str) -> str | None:
-        try:
-            stored = await self.catalogue.couch.open_attachment(self.catalogue.database, app_id, name)
-        except AttachmentMissing:
-            return None
-        return digest_of(stored.body)
+
+def _batches(indexes: Iterable[int], plans: Sequence[AppPlan]) -> Iterator[list[int]]:
+    """The indexes of plans in groups that one bulk save may hold."""
+    batch: list[int] = []
+    size = 0
+    for index in indexes:
+        length = sum(picture.length for picture in plans[index].inline)
+        if batch and (size + length > BULK_BYTES or len(batch) == BULK_APPS):
+            yield batch
+            batch, size = [], 0
+        batch.append(index)
+        size += length
+    if batch:
+        yield batch
+
+
+async def _save(catalogue: MasterCatalogue, batch: Sequence[AppPlan]) -> list[AppPlan | None]:
+    """Save plans in one bulk request; what became of each, ``None`` after a conflict."""
+    ready = await asyncio.to_thread(lambda: [_with_pictures(plan) for plan in batch])
+    documents = [plan.document for plan in ready if plan.document is not None]
+    results = iter(await catalogue.couch.save_docs(catalogue.database, documents))
+    return [plan if plan.document is None else _result(plan, next(results)) for plan in ready]
+
+
+def _with_pictures(plan: AppPlan) -> AppPlan:
+    """The plan with the bytes of its pictures in the document, or failed if a file changed since it was planned."""
+    try:
+        return replace(plan, document=with_pictures(plan.document or {}, plan.inline))
+    except FileMissing as missing:
+        return plan.failed("exists", f"{missing} vanished while it was being loaded")
+    except FileRefused as refused:
+        return plan.failed(refused.rule, f"a picture {refused.message}")
+
+
+def _result(plan: AppPlan, result: SaveResult) -> AppPlan | None:
+    if result.error == "conflict":
+        return None
+    if result.error is not None:
+        return plan.failed(result.error, f"CouchDB refused to save it: {result.reason or result.error}")
+    return plan.saved(result.id, result.rev)

@@ -1,38 +1,45 @@
-"""What we ask of an app's metadata beyond KAZOO's schema, since the web client would stumble over it."""
+"""What is required of an app's metadata beyond KAZOO's schema, and the repairs of lenient mode."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Final
 
+from crossbar_appstore.appstore.app_overrides import DEFAULT_LANGUAGE
 from crossbar_appstore.json_codec import Json, JsonObject
-from crossbar_appstore.kazoo.values import object_at
-from crossbar_appstore.maintenance.remarks import Remark, Weight
+from crossbar_appstore.kazoo.values import as_number, object_at
+from crossbar_appstore.maintenance.reports import Remark, Weight
 
-DEFAULT_LANGUAGE: Final = "en-US"
+NO_LICENSE: Final = "-"
+"""The licence in the metadata of KAZOO's own apps."""
+NOT_ROUTABLE: Final = "the web client opens only apps whose name consists of lower-case letters and single dashes"
 
 _MARKUP: Final = re.compile(r"[<>]")
+_TAG: Final = re.compile(r"<[^<>]*>|[<>]")
 _ROUTABLE: Final = re.compile(r"[a-z]+(?:-[a-z]+)*")
+_LOCALE: Final = re.compile(r"([A-Za-z]{2})[-_]([A-Za-z]{2})")
+_NO_LIST: Final = "a single value in place of a list"
 
 
 def has_markup(label: Json) -> bool:
-    """Whether a label holds what a browser could take for HTML; the web client inserts labels as they are."""
+    """Whether a label contains ``<`` or ``>``; the web client inserts labels into its pages without escaping."""
     return isinstance(label, str) and _MARKUP.search(label) is not None
 
 
 def is_routable(name: Json) -> bool:
-    """Whether the web client can open an app of this name: its addresses know lower-case letters and single dashes."""
+    """Whether the web client can open an app of this name."""
     return isinstance(name, str) and _ROUTABLE.fullmatch(name) is not None
 
 
 def labels(metadata: JsonObject) -> Iterator[tuple[str, Json]]:
-    """Each locale with its label; ``None`` where it has none."""
+    """Each locale with its label, ``None`` where it has none."""
     for locale, texts in object_at(metadata, "i18n").items():
         if isinstance(texts, dict):
             yield locale, texts.get("label")
 
 
 def markup_remarks(file: str, metadata: JsonObject) -> tuple[Remark, ...]:
-    """A refusal for each label with markup."""
+    """A refusal for each label that contains markup."""
     message = "the web client would run it as HTML"
     return tuple(
         Remark(Weight.REFUSED, file, f"i18n.{locale}.label", "markup", message, label)
@@ -41,14 +48,126 @@ def markup_remarks(file: str, metadata: JsonObject) -> tuple[Remark, ...]:
     )
 
 
-def notes(file: str, metadata: JsonObject) -> tuple[Remark, ...]:
-    """What is allowed, but rarely meant."""
-    found = []
+def notes(file: str, metadata: JsonObject) -> Iterator[Remark]:
+    """Notes about metadata that are allowed, but probably a mistake."""
     name, i18n = metadata.get("name"), object_at(metadata, "i18n")
     if not is_routable(name):
-        message = "the web client opens apps whose name is of lower-case letters and single dashes only"
-        found.append(Remark(Weight.NOTE, file, "name", "routable", message, name))
+        yield Remark(Weight.NOTE, file, "name", "routable", NOT_ROUTABLE, name)
     if DEFAULT_LANGUAGE not in i18n:
-        message = f"has no texts for {DEFAULT_LANGUAGE}, the language of last resort"
-        found.append(Remark(Weight.NOTE, file, "i18n", "language", message, sorted(i18n)))
-    return tuple(found)
+        message = f"has no texts for {DEFAULT_LANGUAGE}, the fallback language"
+        yield Remark(Weight.NOTE, file, "i18n", "language", message, sorted(i18n))
+
+
+def repaired(file: str, metadata: JsonObject, icons: Iterable[str]) -> tuple[JsonObject, tuple[Remark, ...]]:
+    """Repair metadata where the intention is clear (``--lenient``).
+
+    Args:
+        file: for the remarks.
+        metadata: the content of ``app.json``; it is not changed.
+        icons: the names of the files in ``metadata/icon``.
+
+    Returns:
+        The repaired metadata, and a remark for each change.
+    """
+    repair = _Repair(file, dict(metadata))
+    repair.numbers()
+    repair.required_texts()
+    repair.lists()
+    repair.icon(tuple(icons))
+    repair.i18n()
+    return repair.metadata, tuple(repair.remarks)
+
+
+@dataclass(slots=True)
+class _Repair:
+    """A repair in progress."""
+
+    file: str
+    metadata: JsonObject
+    remarks: list[Remark] = field(default_factory=list)
+
+    def numbers(self) -> None:
+        price = self.metadata.get("price")
+        number = as_number(price) if isinstance(price, str) else None
+        if price is None or price == "":
+            self._set("price", 0, "required", "an app without a price is free")
+        elif number is not None:
+            # KAZOO's JSON encoder writes 2.0 as 2.
+            whole = int(number)
+            self._set("price", whole if whole == number else number, "type", "a price is a number")
+        version = self.metadata.get("version")
+        if isinstance(version, int | float) and not isinstance(version, bool):
+            self._set("version", str(version), "type", "a version is a text")
+
+    def required_texts(self) -> None:
+        # The schema requires an api_url, although loading replaces or drops it.
+        if not isinstance(self.metadata.get("api_url"), str):
+            self._set("api_url", "", "required", "an app without an address uses the API of the web client")
+        if "license" not in self.metadata:
+            self._set("license", NO_LICENSE, "required", "no licence is named")
+
+    def lists(self) -> None:
+        for key in ("tags", "screenshots"):
+            value = self.metadata.get(key)
+            if isinstance(value, str):
+                self._set(key, [value] if value else [], "type", _NO_LIST)
+            elif isinstance(value, list) and "" in value:
+                self._set(key, [member for member in value if member != ""], "name", "empty names are left out")
+
+    def icon(self, icons: tuple[str, ...]) -> None:
+        if self.metadata.get("icon") in (None, "") and len(icons) == 1:
+            self._set("icon", icons[0], "required", "the only file in metadata/icon is the icon")
+        elif self.metadata.get("icon") is None:
+            self._set("icon", "", "required", "there is no icon")
+
+    def i18n(self) -> None:
+        i18n = object_at(self.metadata, "i18n")
+        if not i18n:
+            return
+        # Repaired locale by locale, so that a later one can take over a repaired text of an earlier one.
+        self.metadata["i18n"] = repairing = dict(self._locales(i18n))
+        for locale, texts in repairing.items():
+            if isinstance(texts, dict):
+                repairing[locale] = self._texts(f"i18n.{locale}", texts)
+
+    def _locales(self, i18n: JsonObject) -> Iterator[tuple[str, Json]]:
+        """``en_US`` and ``en-us`` become ``en-US``, KAZOO's spelling, unless that exists as well."""
+        for locale, texts in i18n.items():
+            match = _LOCALE.fullmatch(locale)
+            proper = f"{match[1].lower()}-{match[2].upper()}" if match else locale
+            if proper != locale and proper not in i18n:
+                self._remark(f"i18n.{locale}", "locale", f"a locale is written {proper}", locale)
+                yield proper, texts
+            else:
+                yield locale, texts
+
+    def _texts(self, where: str, texts: JsonObject) -> JsonObject:
+        """The texts of one locale."""
+        repairing = dict(texts)
+        label, features = texts.get("label"), texts.get("features")
+        if isinstance(label, str) and has_markup(label):
+            repairing["label"] = _TAG.sub("", label).strip()
+            self._remark(f"{where}.label", "markup", "markup is removed", label)
+        for key in ("label", "description"):
+            found = self._fallback(key) if repairing.get(key) in (None, "") else None
+            if found is not None:
+                self._remark(f"{where}.{key}", "required", f"the {key} is taken over: {found!r}", texts.get(key))
+                repairing[key] = found
+        if isinstance(features, str):
+            repairing["features"] = [features] if features else []
+            self._remark(f"{where}.features", "type", _NO_LIST, features)
+        return repairing
+
+    def _fallback(self, key: str) -> str | None:
+        """The text of the default language, of the first other one that has it, or the app's name."""
+        i18n = object_at(self.metadata, "i18n")
+        stated = (object_at(i18n, locale).get(key) for locale in (DEFAULT_LANGUAGE, *i18n))
+        candidates = (*stated, self.metadata.get("name"))
+        return next((text for text in candidates if isinstance(text, str) and text and not has_markup(text)), None)
+
+    def _set(self, key: str, value: Json, rule: str, message: str) -> None:
+        self._remark(key, rule, message, self.metadata.get(key))
+        self.metadata[key] = value
+
+    def _remark(self, where: str, rule: str, message: str, value: Json) -> None:
+        self.remarks.append(Remark(Weight.REPAIRED, self.file, where, rule, message, value))

@@ -1,93 +1,166 @@
-"""What a load did, or would do: one outcome an app."""
+"""The values that commands report: remarks about apps, changes of fields and pictures, findings of the doctor."""
 
-from collections import Counter
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any, Final
 
-from crossbar_appstore.json_codec import JsonObject
-from crossbar_appstore.maintenance.app_plan import Action, AppPlan
-from crossbar_appstore.maintenance.field_changes import FieldChange, PictureChange
-from crossbar_appstore.maintenance.remarks import Remark, Weight
+from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.kazoo.values import MISSING, Missing
+from crossbar_appstore.schema_errors import SchemaErrors, joined_path
+
+WHOLE_FILE: Final = ""
+"""The ``field`` of a remark that concerns a file as a whole."""
 
 
-@dataclass(frozen=True, slots=True)
-class AppOutcome:
-    """What became of one app's folder, or would in a dry run."""
-
-    folder: str
-    name: str | None
-    app_id: str | None
-    action: Action
-    revision: str | None = None
-    changes: tuple[FieldChange, ...] = ()
-    pictures: tuple[PictureChange, ...] = ()
-    remarks: tuple[Remark, ...] = ()
-
-    @classmethod
-    def of(cls, plan: AppPlan, *, revision: str | None = None) -> Self:
-        """The outcome of a plan: with its new revision once it was carried out."""
-        saved_id = plan.document["_id"] if plan.document is not None and revision is not None else None
-        return cls(
-            str(plan.source.folder),
-            plan.source.name,
-            saved_id or plan.app_id,
-            plan.action,
-            revision,
-            plan.changes,
-            plan.pictures,
-            plan.remarks,
-        )
-
-    @classmethod
-    def failed(cls, plan: AppPlan, rule: str, message: str) -> Self:
-        """The outcome of a plan whose save was refused."""
-        remark = Remark(Weight.REFUSED, str(plan.source.folder), "", rule, message)
-        folder, name = str(plan.source.folder), plan.source.name
-        return cls(folder, name, plan.app_id, Action.FAILED, remarks=(*plan.remarks, remark))
-
-    @property
-    def has_refusals(self) -> bool:
-        """Whether the app, or a picture of it, was not taken."""
-        return any(remark.weight in (Weight.REFUSED, Weight.LEFT_OUT) for remark in self.remarks)
+@dataclass(frozen=True)
+class Report:
+    """Base class of the values that ``--json`` prints."""
 
     def as_json(self) -> JsonObject:
-        """For ``--json``."""
-        return {
-            "folder": self.folder,
-            "name": self.name,
-            "id": self.app_id,
-            "action": str(self.action),
-            "revision": self.revision,
-            "changes": [change.as_json() for change in self.changes],
-            "pictures": [picture.as_json() for picture in self.pictures],
-            "remarks": [remark.as_json() for remark in self.remarks],
-        }
+        """A JSON object with one member per field; fields that are ``MISSING`` are left out."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: _as_json(value) for name, value in values.items() if value is not MISSING}
 
 
-@dataclass(frozen=True, slots=True)
-class LoadReport:
-    """A whole load. ``remarks`` are about the search for folders."""
+class Weight(StrEnum):
+    """How much a remark matters."""
 
-    outcomes: tuple[AppOutcome, ...]
-    remarks: tuple[Remark, ...] = ()
-    dry_run: bool = False
+    REFUSED = "refused"
+    """The app is not loaded."""
+    LEFT_OUT = "left_out"
+    """A part of the app is refused, the rest is loaded."""
+    MISSING = "missing"
+    """The app names a file or attachment that does not exist."""
+    REPAIRED = "repaired"
+    """Lenient mode changed a value that would have been refused or that breaks the web client."""
+    NOTE = "note"
+    """For information."""
 
-    @property
-    def has_refusals(self) -> bool:
-        """Whether anything was refused."""
-        return any(outcome.has_refusals for outcome in self.outcomes)
 
-    @property
-    def counts(self) -> dict[Action, int]:
-        """How many apps each action befell."""
-        found = Counter(outcome.action for outcome in self.outcomes)
-        return {action: found[action] for action in Action if found[action]}
+@dataclass(frozen=True)
+class Remark(Report):
+    """One observation about an app: where, by which rule, and the value found there."""
+
+    weight: Weight
+    file: str
+    field: str
+    rule: str
+    message: str
+    value: Json = None
+
+
+@dataclass(frozen=True)
+class FieldChange(Report):
+    """A field that differs. ``field`` is its path joined by dots; a side without the field is ``MISSING``."""
+
+    field: str
+    before: Json | Missing
+    after: Json | Missing
+
+
+@dataclass(frozen=True)
+class PictureChange(Report):
+    """An attachment that differs: its length in bytes on both sides, ``None`` where there is none."""
+
+    name: str
+    before: int | None
+    after: int | None
+    content_type: str | None = None
+
+
+class Severity(StrEnum):
+    """How much a finding of the doctor matters."""
+
+    ERROR = "error"
+    """Something does not work, here or in KAZOO."""
+    WARNING = "warning"
+    """Something fails in some cases, or is probably a mistake."""
+    INFO = "info"
+    """For information."""
+
+
+DocumentChange = Callable[[JsonObject], JsonObject]
+"""From a stored document to the one to save, as a new object."""
+
+
+@dataclass(frozen=True)
+class Repair:
+    """A safe change to one document, described in words and given as a function."""
+
+    database: str
+    doc_id: str
+    words: str
+    change: DocumentChange
+
+
+@dataclass(frozen=True)
+class Finding(Report):
+    """A problem of one subject. ``command`` is a command line that repairs it, ``repair`` is what ``--fix`` does."""
+
+    severity: Severity
+    check: str
+    subject: str
+    message: str
+    command: str | None = None
+    repair: Repair | None = None
+    value: Json = None
 
     def as_json(self) -> JsonObject:
-        """For ``--json``."""
-        return {
-            "dry_run": self.dry_run,
-            "counts": {str(action): count for action, count in self.counts.items()},
-            "apps": [outcome.as_json() for outcome in self.outcomes],
-            "remarks": [remark.as_json() for remark in self.remarks],
-        }
+        """The finding with the words of its repair as ``fix``."""
+        members = super().as_json()
+        del members["repair"]
+        return members | {"fix": None if self.repair is None else self.repair.words}
+
+
+def schema_remarks(file: str, errors: SchemaErrors) -> tuple[Remark, ...]:
+    """A refusal for each error of a schema validation."""
+    return tuple(
+        Remark(Weight.REFUSED, file, field, rule, str(details.get("message", "")), details.get("value"))
+        for field, rules in errors.items()
+        for rule, details in rules.items()
+    )
+
+
+def field_changes(before: JsonObject, after: JsonObject) -> tuple[FieldChange, ...]:
+    """The differences between two documents, down to the members of objects; arrays are compared as a whole.
+
+    Private fields other than ``_id`` are ignored.
+    """
+    return tuple(_changes((), _shown(before), _shown(after)))
+
+
+def setting(key: str, value: Json) -> DocumentChange:
+    """A change that sets a top-level field."""
+    return lambda document: {**document, key: value}
+
+
+def dropping(key: str) -> DocumentChange:
+    """A change that removes a top-level field."""
+    return lambda document: {name: value for name, value in document.items() if name != key}
+
+
+def _as_json(value: Any) -> Json:
+    match value:
+        case Report():
+            return value.as_json()
+        case tuple():
+            return [_as_json(each) for each in value]
+        case StrEnum():
+            return str(value)
+        case _:
+            return value
+
+
+def _shown(document: JsonObject) -> JsonObject:
+    return {key: value for key, value in document.items() if key == "_id" or not key.startswith(("_", "pvt_"))}
+
+
+def _changes(path: tuple[str, ...], before: JsonObject, after: JsonObject) -> Iterator[FieldChange]:
+    for key in (*before, *(key for key in after if key not in before)):
+        old, new = before.get(key, MISSING), after.get(key, MISSING)
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from _changes((*path, key), old, new)
+        # 1, 1.0 and true are equal in Python, but different JSON values.
+        elif type(old) is not type(new) or old != new:
+            yield FieldChange(joined_path(*path, key), old, new)

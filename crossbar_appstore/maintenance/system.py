@@ -1,73 +1,192 @@
-"""A system of its own: the databases, design documents and keys that it needs, made where they are missing.
+"""Prepares a system without KAZOO: databases, keys and design documents; beside KAZOO nothing is written.
 
-Beside KAZOO nothing of this is ours to make.
+Design documents are upgraded without downtime: new code goes into a scratch document and is queried once, which
+builds its index. CouchDB finds indexes by their code, so the index is ready when the real document gets the same code.
 """
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from crossbar_appstore.auth.bootstrap import ensure_system_auth
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.errors import NoMasterAccount
-from crossbar_appstore.datastore.master_account import MasterAccount
-from crossbar_appstore.datastore.views import DatabaseClass, ensure, names_for, standing_alone
+from crossbar_appstore.datastore.errors import TimedOut
+from crossbar_appstore.datastore.views import (
+    DatabaseClass,
+    design_document,
+    ensure,
+    names_for,
+    standing_alone,
+)
+from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.ids import account_db
-from crossbar_appstore.maintenance.master_catalogue import configuration
+from crossbar_appstore.kazoo.values import object_at
+from crossbar_appstore.maintenance import lookup
+from crossbar_appstore.maintenance.reports import Report
 
-ACCOUNTS: Final = "accounts"
-SERVICES: Final = "services"
-_SYSTEM_DATABASES: Final = (ACCOUNTS, SERVICES, "system_config", "system_auth")
+SCRATCH: Final = "_scratch"
+"""Suffix of the names of scratch documents."""
+_SYSTEM_DATABASES: Final = (lookup.ACCOUNTS, lookup.SERVICES, "system_config", "system_auth")
+_PAUSE: Final = 1.0
+"""Seconds between two queries of a view whose index is being built."""
 
 
 class BesideKazoo(Exception):
-    """The CouchDB is a KAZOO cluster's, which makes such things itself."""
+    """The CouchDB belongs to a KAZOO cluster, which has a command of its own for this."""
+
+
+class Deployment(StrEnum):
+    """What happens to a design document."""
+
+    INSTALLED = "installed"
+    UPGRADED = "upgraded"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True)
+class DeployedView(Report):
+    """One design document of one database. ``views`` are those whose code is new."""
+
+    database: str
+    design_document: str
+    deployment: Deployment
+    views: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What a system was found to be. ``alone``: no KAZOO lives there, so what was missing was made."""
+    """The state of a system. ``alone``: there is no KAZOO on the CouchDB, so what was missing has been created."""
 
     alone: bool
     master_account_id: str | None
 
 
 async def prepare_system(couch: Couch) -> Prepared:
-    """Make what is missing, unless a KAZOO lives on this CouchDB. Safe to repeat, and to run twice at the same time.
+    """Create what a system needs and lacks, unless the CouchDB belongs to a KAZOO cluster.
+
+    Safe to repeat, and to run several times at once.
 
     Raises:
-        DatastoreError: CouchDB is away, or would not have it.
+        DatastoreError: CouchDB is away or refuses.
     """
     alone = await standing_alone(couch)
     if alone:
         for database in _SYSTEM_DATABASES:
             await couch.create_database(database)
-        await ensure(couch, ACCOUNTS, names_for(DatabaseClass.ACCOUNTS))
+        await ensure(couch, lookup.ACCOUNTS, names_for(DatabaseClass.ACCOUNTS))
         await ensure_system_auth(couch)
-    master = await master_account_id(couch)
-    if alone and master is not None:
-        await _prepare_account_database(couch, account_db(master))
+    master = await lookup.master_account_id(couch)
+    # A database that is gone is not created again: it would lack its account document.
+    if alone and master is not None and await couch.database_exists(account_db(master)):
+        await ensure(couch, account_db(master), names_for(DatabaseClass.ACCOUNT))
     return Prepared(alone, master)
 
 
-async def master_account_id(couch: Couch) -> str | None:
-    """The master account's id, ``None`` as long as there is no account."""
-    try:
-        return await MasterAccount(couch, configuration(couch)).id()
-    except NoMasterAccount:
-        return None
-
-
 async def require_alone(couch: Couch, command: str) -> None:
-    """Nothing, if no KAZOO lives on this CouchDB.
+    """Check that the CouchDB belongs to no KAZOO cluster.
 
     Raises:
-        BesideKazoo: one does; ``command`` is what to run there instead.
+        BesideKazoo: it does; ``command`` is what to run there instead.
     """
     if not await standing_alone(couch):
-        raise BesideKazoo(f"a KAZOO lives on this CouchDB and does this itself: {command}")
+        raise BesideKazoo(f"this CouchDB belongs to a KAZOO cluster; run this there instead: {command}")
 
 
-async def _prepare_account_database(couch: Couch, database: str) -> None:
-    # Not made anew if it is gone: an account without its documents would be found in it.
-    if await couch.database_exists(database):
-        await ensure(couch, database, names_for(DatabaseClass.ACCOUNT))
+async def databases_to_deploy(
+    couch: Couch, accounts: Sequence[str] = (), *, all_accounts: bool = False
+) -> list[tuple[str, DatabaseClass]]:
+    """The databases with design documents of ours: ``accounts``, the master account's, and those of named accounts.
+
+    Raises:
+        BesideKazoo: they belong to KAZOO.
+        UnknownAccount: one of the accounts does not exist.
+    """
+    await require_alone(couch, "sup kapps_maintenance refresh")
+    if not await couch.database_exists(lookup.ACCOUNTS):
+        return []
+    master = await lookup.master_account_id(couch)
+    ids = [] if master is None else [master]
+    if all_accounts:
+        ids += [row.id for row in await couch.all_docs(lookup.ACCOUNTS) if row.id and not row.id.startswith("_")]
+    ids += [(await lookup.find_account(couch, one))["_id"] for one in accounts]
+    databases = [(account_db(account_id), DatabaseClass.ACCOUNT) for account_id in dict.fromkeys(ids)]
+    return [(lookup.ACCOUNTS, DatabaseClass.ACCOUNTS), *databases]
+
+
+async def deploy_views(
+    couch: Couch, database: str, kind: DatabaseClass, *, dry_run: bool = False
+) -> list[DeployedView]:
+    """Upgrade the design documents of one database to this release; views added by others are kept.
+
+    Raises:
+        DatastoreError: CouchDB is away; the old documents are intact, and a scratch document may be left, which the
+            next run replaces.
+    """
+    return [await _deploy(couch, database, name, dry_run=dry_run) for name in names_for(kind)]
+
+
+def same_code(one: JsonObject, other: JsonObject) -> bool:
+    """Whether two design documents have the same views, ignoring white space."""
+    return bool(_code(one) == _code(other))
+
+
+def _code(design: JsonObject) -> Json:
+    return {
+        view: {part: "".join(str(code).split()) for part, code in object_at(parts).items()}
+        for view, parts in object_at(design, "views").items()
+    }
+
+
+async def _deploy(couch: Couch, database: str, name: str, *, dry_run: bool) -> DeployedView:
+    ours = design_document(name)
+    doc_id = ours["_id"]
+    there = await lookup.stored(couch, database, doc_id)
+    old, new = _code(there or {}), _code(ours)
+    views = tuple(view for view in new if there is None or old.get(view) != new[view])
+    if not views:
+        return DeployedView(database, doc_id, Deployment.UNCHANGED, ())
+    if not dry_run:
+        await _install(couch, database, ours, _merged(there, ours))
+    return DeployedView(database, doc_id, Deployment.INSTALLED if there is None else Deployment.UPGRADED, views)
+
+
+async def _install(couch: Couch, database: str, ours: JsonObject, wanted: JsonObject) -> None:
+    bare = {key: value for key, value in wanted.items() if key != "_rev"}
+    scratch = await _replace(couch, database, {**bare, "_id": f"{ours['_id']}{SCRATCH}"}, merge=False)
+    design = scratch["_id"].removeprefix("_design/")
+    for view in wanted["views"]:
+        await _build(couch, database, f"{design}/{view}")
+    await _replace(couch, database, ours, merge=True)
+    await couch.delete_doc(database, scratch["_id"], scratch["_rev"])
+
+
+async def _build(couch: Couch, database: str, view: str) -> None:
+    """Query a view until it answers: CouchDB goes on building the index after a query has timed out."""
+    while True:
+        try:
+            await couch.view(database, view, limit=1)
+        except TimedOut:
+            await asyncio.sleep(_PAUSE)
+        else:
+            return
+
+
+async def _replace(couch: Couch, database: str, design: JsonObject, *, merge: bool) -> JsonObject:
+    """Save a design document over the newest revision; with ``merge``, whatever else that contains is kept."""
+
+    async def attempt() -> JsonObject:
+        there = await lookup.stored(couch, database, design["_id"])
+        if there is None:
+            return await couch.save_doc(database, design)
+        return await couch.save_doc(database, {**(_merged(there, design) if merge else design), "_rev": there["_rev"]})
+
+    return await lookup.retry_conflicts(attempt)
+
+
+def _merged(there: JsonObject | None, ours: JsonObject) -> JsonObject:
+    """Our design document over the stored one: views and other members that others added are kept."""
+    if there is None:
+        return ours
+    return {**there, **ours, "views": {**object_at(there, "views"), **ours["views"]}}

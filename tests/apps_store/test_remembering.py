@@ -4,16 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from crossbar_appstore.memo import Memo
+from crossbar_appstore.resources.prepared import Prepared, PreparedReplies
 
 from crossbar_appstore.appstore.allowed_apps import AccountState, likeness
 from crossbar_appstore.datastore import ages
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import DatastoreError
 from crossbar_appstore.datastore.store import Datastore
-from crossbar_appstore.memo import Memo
 from crossbar_appstore.resources import account_apps
 from crossbar_appstore.resources.account_apps import AccountApps, AppStore
-from crossbar_appstore.resources.prepared import Prepared, PreparedReplies
 from tests.kit.apps import permission
 from tests.kit.system import System, open_couch
 

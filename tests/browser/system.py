@@ -13,10 +13,10 @@ from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.documents import stamp_maintenance
 from crossbar_appstore.kazoo.ids import account_db, new_id
 from crossbar_appstore.maintenance.accounts import NewAccount, create_account
-from crossbar_appstore.maintenance.app_folders import find_app_folders
-from crossbar_appstore.maintenance.demonstration import SAMPLES
-from crossbar_appstore.maintenance.loading import LoadRules, load_apps
-from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
+from crossbar_appstore.maintenance.app_plan import LoadOptions
+from crossbar_appstore.maintenance.app_source import SAMPLES, find_app_folders
+from crossbar_appstore.maintenance.loading import load_apps
+from crossbar_appstore.maintenance.lookup import MasterCatalogue
 from tests.samples.make_pictures import DARK, icon
 
 PASSWORD: Final = "correct horse"
@@ -129,8 +129,8 @@ async def make_system(couch: Couch) -> Person:
     """
     master = NewAccount("Master", "master.example.com", "operator", PASSWORD)
     created = await create_account(couch, master)
-    report = await load_apps(await MasterCatalogue.of(couch), find_app_folders(SAMPLES).folders, LoadRules())
-    assert len(report.outcomes) == 4
+    report = await load_apps(await MasterCatalogue.of(couch), find_app_folders(SAMPLES).folders, LoadOptions())
+    assert len(report.apps) == 4
     await couch.save_doc(account_db(created.account_id), _neglected_app(created.account_id))
     return Person(created.user_id, Account(created.account_id, master.name), master.username)
 

@@ -1,4 +1,4 @@
-"""Runs the command line in this process, against a system of the test's own."""
+"""Runs the command line in the test's process, on an empty system."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from crossbar_appstore.cli import main
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.json_codec import Json
 from crossbar_appstore.maintenance.accounts import create_account
-from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
+from crossbar_appstore.maintenance.lookup import MasterCatalogue
 from tests.maintenance.conftest import MASTER
 from tests.maintenance.systems import one_key, open_couch, refuse_a_system_in_use, wipe
 
@@ -57,7 +57,7 @@ def run_alone(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 
     async def run(*words: str) -> Result:
         capsys.readouterr()
-        # In a thread, as a verb has an event loop of its own.
+        # In a thread, because a verb runs an event loop.
         code = await asyncio.to_thread(main, list(words))
         return Result(code, *capsys.readouterr())
 
@@ -66,6 +66,6 @@ def run_alone(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 
 @pytest.fixture
 def run(run_alone: Run, monkeypatch: pytest.MonkeyPatch, couchdb_url: str) -> Run:
-    """Runs a command line whose CouchDB is the tests'."""
+    """Runs a command line with the tests' CouchDB in the environment."""
     monkeypatch.setenv("COUCHDB_URL", couchdb_url)
     return run_alone

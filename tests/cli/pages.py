@@ -1,6 +1,6 @@
-"""The part of each page in ``docs/cli`` that is made from the verb itself.
+"""Generates the reference part of each page in ``docs/cli`` from the verb.
 
-``python -m tests.cli.pages`` writes it anew between its two marks; a test compares.
+``python -m tests.cli.pages`` writes it between two markers; a test compares.
 """
 
 import re
@@ -21,7 +21,7 @@ _BLOCK: Final = re.compile(f"{re.escape(BEGIN)}\n.*?{re.escape(END)}", re.DOTALL
 
 
 def names() -> list[str]:
-    """Every verb, those of groups with both their words."""
+    """Every verb; those of groups as two words."""
     found = []
     for verb in VERBS:
         command = _command(verb)
@@ -35,7 +35,7 @@ def page_of(name: str) -> Path:
 
 
 def reference(name: str) -> str:
-    """What a verb's page must hold: its usage, its options, its settings, its example."""
+    """The generated part of a verb's page: usage, options, settings, example."""
     verb, _, below = name.partition(" ")
     command = _command(verb)
     if below:
@@ -73,7 +73,7 @@ def _lines(name: str, command: click.Command) -> Iterator[str]:
 
 
 def with_reference(page: str, name: str) -> str:
-    """A page with its reference as it must be."""
+    """A page with its generated part updated."""
     return _BLOCK.sub(lambda _: reference(name), page)
 
 

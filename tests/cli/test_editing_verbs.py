@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from crossbar_appstore.json_codec import JsonObject
-from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
+from crossbar_appstore.maintenance.lookup import MasterCatalogue, stored
 from tests.cli.conftest import Run
 from tests.maintenance.folders import JPEG, OTHER_PNG, PNG, SVG
 from tests.maintenance.test_editing import save_app
@@ -15,7 +15,7 @@ async def app(system: MasterCatalogue) -> JsonObject:
     return await save_app(system)
 
 
-async def test_apps_are_listed(run: Run, app: JsonObject) -> None:
+async def test_apps_lists_apps(run: Run, app: JsonObject) -> None:
     result = await run("apps")
     assert result.code == 0
     heading, row = result.out.splitlines()
@@ -26,14 +26,14 @@ async def test_apps_are_listed(run: Run, app: JsonObject) -> None:
     assert "pvt_type" not in listed
 
 
-async def test_odd_apps_are_listed_too(run: Run, system: MasterCatalogue) -> None:
+async def test_apps_lists_malformed_apps(run: Run, system: MasterCatalogue) -> None:
     await save_app(system, name=None, i18n=None, version=2, api_url=["x"])
     result = await run("apps")
     assert result.code == 0
     assert " 2 " in result.out
 
 
-async def test_an_app_is_shown_by_name_or_id(run: Run, app: JsonObject) -> None:
+async def test_app_shows_app_by_name_or_id(run: Run, app: JsonObject) -> None:
     for wanted in ("wallboard", app["_id"]):
         result = await run("app", wanted)
         assert result.code == 0
@@ -46,7 +46,7 @@ async def test_an_app_is_shown_by_name_or_id(run: Run, app: JsonObject) -> None:
     assert list(shown["pictures"]) == ["icon.png"]
 
 
-async def test_an_unknown_or_ambiguous_app_is_refused(run: Run, system: MasterCatalogue, app: JsonObject) -> None:
+async def test_app_refuses_unknown_or_ambiguous_name(run: Run, system: MasterCatalogue, app: JsonObject) -> None:
     unknown = await run("app", "nothing")
     assert (unknown.code, unknown.out) == (1, "")
     assert "nothing" in unknown.err
@@ -72,7 +72,7 @@ async def test_an_unknown_or_ambiguous_app_is_refused(run: Run, system: MasterCa
         (["set-app-field", "wallboard", "published", "false"], "published", False),
     ],
 )
-async def test_a_field_is_set(
+async def test_set_app_verbs_set_fields(
     run: Run, system: MasterCatalogue, app: JsonObject, words: list[str], field: str, value: object
 ) -> None:
     dry = await run(*words, "--dry-run")
@@ -91,14 +91,14 @@ async def test_a_field_is_set(
     assert again.json["revision"] is None
 
 
-async def test_publishing_undoes_unpublishing(run: Run, system: MasterCatalogue, app: JsonObject) -> None:
+async def test_publish_app_reverts_unpublish_app(run: Run, system: MasterCatalogue, app: JsonObject) -> None:
     await run("unpublish-app", "wallboard")
     assert (await run("publish-app", "wallboard")).out.startswith("updated")
     assert (await system.open("wallboard"))["published"] is True
     assert (await run("publish-app", "wallboard")).out.startswith("unchanged")
 
 
-async def test_a_refused_edit_is_named(run: Run, app: JsonObject) -> None:
+async def test_set_app_field_names_refusal(run: Run, app: JsonObject) -> None:
     result = await run("set-app-field", "wallboard", "price", "cheap")
     assert result.code == 1
     assert 'price: type: Value did not match type(s): number (value: "cheap")' in result.out
@@ -107,7 +107,7 @@ async def test_a_refused_edit_is_named(run: Run, app: JsonObject) -> None:
     assert private.json["refused"][0]["rule"] == "private"
 
 
-async def test_an_icon_is_set(run: Run, system: MasterCatalogue, app: JsonObject, tmp_path: Path) -> None:
+async def test_set_app_icon_sets_icon(run: Run, system: MasterCatalogue, app: JsonObject, tmp_path: Path) -> None:
     (tmp_path / "new.png").write_bytes(OTHER_PNG)
     result = await run("set-app-icon", "wallboard", str(tmp_path / "new.png"), "--remove-old-pictures")
     assert result.code == 0
@@ -121,7 +121,9 @@ async def test_an_icon_is_set(run: Run, system: MasterCatalogue, app: JsonObject
     assert (await run("set-app-icon", "wallboard", str(tmp_path / "new.svg"), "--allow-svg")).code == 0
 
 
-async def test_screenshots_are_set(run: Run, system: MasterCatalogue, app: JsonObject, tmp_path: Path) -> None:
+async def test_set_app_screenshots_sets_screenshots(
+    run: Run, system: MasterCatalogue, app: JsonObject, tmp_path: Path
+) -> None:
     empty = await run("set-app-screenshots", "wallboard", str(tmp_path))
     assert empty.code == 2
     assert "no pictures" in empty.err
@@ -134,7 +136,7 @@ async def test_screenshots_are_set(run: Run, system: MasterCatalogue, app: JsonO
     assert sorted(document["_attachments"]) == ["a.jpg", "b.png", "icon.png"]
 
 
-async def test_removing_asks_unless_told_not_to(
+async def test_remove_app_asks_unless_told_not_to(
     run: Run, system: MasterCatalogue, app: JsonObject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dry = await run("remove-app", "wallboard", "--dry-run")
@@ -146,12 +148,12 @@ async def test_removing_asks_unless_told_not_to(
     assert await system.by_id(app["_id"]) is not None
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     assert (await run("remove-app", "wallboard")).code == 0
-    assert await system.document(app["_id"]) is None
+    assert await stored(system.couch, system.database, app["_id"]) is None
     other = await save_app(system)
     assert (await run("remove-app", other["_id"], "--yes", "--json")).json["removed"] is True
 
 
-async def test_without_an_answer_nothing_is_removed(
+async def test_remove_app_without_answer_removes_nothing(
     run: Run, system: MasterCatalogue, app: JsonObject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(""))

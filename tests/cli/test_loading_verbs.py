@@ -2,14 +2,14 @@ from pathlib import Path
 
 import pytest
 
-from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
+from crossbar_appstore.maintenance.lookup import MasterCatalogue
 from tests.cli.conftest import Run
 from tests.maintenance.folders import OTHER_PNG, SVG, make_app
 
 URL = "https://api.example.com:8443/v2/"
 
 
-async def test_apps_are_loaded_then_found_unchanged(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
+async def test_init_apps_loads_then_finds_unchanged(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path)
     make_app(tmp_path, "notes")
     first = await run("init-apps", str(tmp_path), URL)
@@ -22,7 +22,7 @@ async def test_apps_are_loaded_then_found_unchanged(run: Run, system: MasterCata
     assert (second.code, second.out.splitlines()[-1]) == (0, "2 unchanged.")
 
 
-async def test_a_dry_run_shows_fields_and_pictures(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
+async def test_init_app_dry_run_shows_fields_and_pictures(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
     app = make_app(tmp_path)
     await run("init-app", str(app))
     (app / "metadata" / "icon" / "icon.png").write_bytes(OTHER_PNG)
@@ -34,7 +34,7 @@ async def test_a_dry_run_shows_fields_and_pictures(run: Run, system: MasterCatal
     assert "api_url" not in await system.open("wallboard")
 
 
-async def test_a_refusal_is_named_and_is_code_one(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
+async def test_init_apps_names_refusal_and_exits_with_one(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path, "dear", price="2.00")
     make_app(tmp_path)
     result = await run("init-apps", str(tmp_path))
@@ -46,7 +46,7 @@ async def test_a_refusal_is_named_and_is_code_one(run: Run, system: MasterCatalo
     assert "repaired  metadata/app.json: price" in lenient.out
 
 
-async def test_json_is_one_object_and_nothing_else(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
+async def test_init_apps_json_prints_one_object(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path, "dear", price="2.00")
     make_app(tmp_path)
     result = await run("init-apps", str(tmp_path), "--json")
@@ -55,7 +55,7 @@ async def test_json_is_one_object_and_nothing_else(run: Run, system: MasterCatal
     assert [app["name"] for app in result.json["apps"]] == ["dear", "wallboard"]
 
 
-async def test_svg_and_large_pictures_are_left_out_unless_allowed(
+async def test_init_apps_leaves_out_svg_and_large_pictures_unless_allowed(
     run: Run, system: MasterCatalogue, tmp_path: Path
 ) -> None:
     make_app(tmp_path, icon="icon.svg", icon_files={"icon.svg": SVG})
@@ -68,7 +68,7 @@ async def test_svg_and_large_pictures_are_left_out_unless_allowed(
     assert (await run("init-apps", str(tmp_path), "--allow-svg")).code == 0
 
 
-async def test_refresh_updates_the_metadata(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
+async def test_refresh_apps_updates_metadata(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
     app = make_app(tmp_path)
     await run("refresh-apps", str(tmp_path))
     make_app(tmp_path, version="2.0", author="Another")
@@ -80,7 +80,7 @@ async def test_refresh_updates_the_metadata(run: Run, system: MasterCatalogue, t
     assert (await system.open("wallboard"))["version"] == "2.0"
 
 
-async def test_the_keys_of_a_refresh_are_kazoo_s_setting(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
+async def test_refresh_apps_reads_keys_from_kazoo_setting(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path)
     await run("init-apps", str(tmp_path))
     setting = {"_id": "crossbar", "default": {"refresh_app_keys": ["author"]}}
@@ -91,7 +91,9 @@ async def test_the_keys_of_a_refresh_are_kazoo_s_setting(run: Run, system: Maste
     assert (document["author"], document["version"]) == ("Another", "1.0")
 
 
-async def test_addresses_and_old_pictures_as_told(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
+async def test_refresh_apps_keeps_addresses_and_removes_old_pictures_if_asked(
+    run: Run, system: MasterCatalogue, tmp_path: Path
+) -> None:
     make_app(tmp_path, api_url=URL, source_url="https://ui.example.com/apps/wallboard")
     await run("init-apps", str(tmp_path), "--keep-addresses")
     document = await system.open("wallboard")
@@ -104,7 +106,7 @@ async def test_addresses_and_old_pictures_as_told(run: Run, system: MasterCatalo
     assert sorted((await system.open("wallboard"))["_attachments"]) == ["icon.png", "one.png"]
 
 
-async def test_what_is_not_looked_into_is_told(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
+async def test_init_apps_reports_links(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
     app = make_app(tmp_path / "elsewhere")
     (tmp_path / "apps").mkdir()
     (tmp_path / "apps" / "wallboard").symlink_to(app)
@@ -113,27 +115,27 @@ async def test_what_is_not_looked_into_is_told(run: Run, system: MasterCatalogue
     assert result.out.endswith("no apps.\n")
 
 
-async def test_a_path_without_apps_is_refused(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
+async def test_init_apps_and_refresh_apps_refuse_path_without_apps(
+    run: Run, system: MasterCatalogue, tmp_path: Path
+) -> None:
     for words in (["init-apps", str(tmp_path)], ["refresh-apps", str(tmp_path), "--json"]):
         assert (await run(*words)).code == 1
 
 
-async def test_a_folder_without_metadata_is_refused(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
+async def test_init_app_refuses_folder_without_metadata(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
     result = await run("init-app", str(tmp_path))
     assert result.code == 1
     assert "there is no metadata/app.json" in result.out
 
 
 @pytest.mark.parametrize("url", ["api.example.com", "http://api.example.com", "http://x/v2.1", "ftp://x/v2/"])
-async def test_an_address_that_breaks_the_web_client_is_wrong_use(run: Run, tmp_path: Path, url: str) -> None:
+async def test_init_apps_refuses_url_that_breaks_web_client(run: Run, tmp_path: Path, url: str) -> None:
     result = await run("init-apps", str(tmp_path), url)
     assert result.code == 2
     assert "API_URL" in result.err
 
 
-async def test_what_an_app_is_called_cannot_steer_the_terminal(
-    run: Run, system: MasterCatalogue, tmp_path: Path
-) -> None:
+async def test_init_apps_replaces_control_characters(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path, "evil\x1b[31m", folder="evil", price="\x1b]0;x\x07")
     result = await run("init-apps", str(tmp_path))
     assert "\x1b" not in result.out

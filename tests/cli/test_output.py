@@ -21,7 +21,7 @@ def become_terminal(monkeypatch: pytest.MonkeyPatch, stream: str) -> Terminal:
 
 
 @pytest.mark.parametrize(("stream", "as_json"), [("stdout", False), ("stderr", False), ("stderr", True)])
-def test_a_terminal_sees_a_progress_bar(monkeypatch: pytest.MonkeyPatch, stream: str, as_json: bool) -> None:
+def test_output_progress_shows_bar_on_terminal(monkeypatch: pytest.MonkeyPatch, stream: str, as_json: bool) -> None:
     terminal = become_terminal(monkeypatch, stream)
     output = Output(as_json=as_json)
     with output.progress("Loading apps", 20) as step:
@@ -32,7 +32,7 @@ def test_a_terminal_sees_a_progress_bar(monkeypatch: pytest.MonkeyPatch, stream:
     assert ("a line" in terminal.getvalue()) is (stream == "stdout")
 
 
-def test_a_bar_never_gets_between_a_program_and_its_json(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_progress_does_not_disturb_json(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = become_terminal(monkeypatch, "stdout")
     output = Output(as_json=True)
     with output.progress("Loading apps", 20) as step:
@@ -41,20 +41,22 @@ def test_a_bar_never_gets_between_a_program_and_its_json(monkeypatch: pytest.Mon
     assert terminal.getvalue() == "{}\n"
 
 
-def test_a_bar_for_one_thing_is_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_progress_ignores_single_item(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = become_terminal(monkeypatch, "stderr")
     with Output().progress("Loading apps", 1) as step:
         step()
     assert terminal.getvalue() == ""
 
 
-def test_elsewhere_there_is_no_bar(capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_progress_shows_nothing_without_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     with Output().progress("Loading apps", 20) as step:
         step()
     assert capsys.readouterr() == ("", "")
 
 
-def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_line_uses_colours_only_on_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     Output().line(("created", "green"), "  voip")
     assert capsys.readouterr().out == "created  voip\n"
     terminal = become_terminal(monkeypatch, "stdout")
@@ -62,7 +64,7 @@ def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert "\x1b[" in terminal.getvalue()
 
 
-def test_json_silences_the_lines_and_not_the_asides(capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_json_suppresses_lines_but_not_asides(capsys: pytest.CaptureFixture[str]) -> None:
     output = Output(as_json=True)
     output.line("a line")
     output.columns(["HEADING"], [["cell"]])
@@ -72,27 +74,27 @@ def test_json_silences_the_lines_and_not_the_asides(capsys: pytest.CaptureFixtur
     assert (out, err) == ('{\n  "a": 1\n}\n', "an aside\n")
 
 
-def test_columns_stand_below_each_other_whatever_the_script(capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_columns_align_wide_characters(capsys: pytest.CaptureFixture[str]) -> None:
     Output().columns(["NAME", "LABEL"], [["voip", "電話"], ["accounts", "Konten"]])
     assert capsys.readouterr().out.splitlines() == ["NAME      LABEL", "voip      電話", "accounts  Konten"]
 
 
-def test_long_lines_are_not_broken(capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_line_does_not_wrap(capsys: pytest.CaptureFixture[str]) -> None:
     Output().line("x " * 500)
     assert len(capsys.readouterr().out.splitlines()) == 1
 
 
-def test_words_in_brackets_are_words(capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_line_prints_brackets_literally(capsys: pytest.CaptureFixture[str]) -> None:
     Output().line("[bold]voip[/bold] :smile: http://x")
     assert capsys.readouterr().out == "[bold]voip[/bold] :smile: http://x\n"
 
 
-def test_what_steers_a_terminal_is_replaced() -> None:
+def test_plain_replaces_control_characters() -> None:
     assert plain("a\x1b[31mb\nc\u202e") == "a\ufffd[31mb\ufffdc\ufffd"
     assert plain("Größe 電話 ✓") == "Größe 電話 ✓"
 
 
-def test_long_values_are_cut() -> None:
+def test_shown_shortens_long_values() -> None:
     assert shown("x" * 500).endswith("…")
     assert len(shown("x" * 500)) == 120
     assert shown("x" * 500, cut=False) == '"' + "x" * 500 + '"'

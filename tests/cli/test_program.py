@@ -9,12 +9,12 @@ import pytest
 
 from crossbar_appstore import __version__
 from crossbar_appstore.cli.program import VERBS, program
-from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
+from crossbar_appstore.maintenance.lookup import MasterCatalogue
 from tests.cli.conftest import Run
 from tests.maintenance.folders import make_app
 
 NAMES = [*(verb for verb in VERBS if verb != "views"), "views deploy"]
-"""Every verb, those of groups with both their words."""
+"""Every verb; those of groups as two words."""
 
 
 def command_of(name: str) -> click.Command:
@@ -29,12 +29,12 @@ def command_of(name: str) -> click.Command:
     return command.commands[below]
 
 
-async def test_the_version_is_told(run_alone: Run) -> None:
+async def test_version_option_prints_version(run_alone: Run) -> None:
     result = await run_alone("--version")
     assert (result.code, result.out.split()[-1]) == (0, __version__)
 
 
-async def test_the_help_lists_every_verb_with_a_sentence(run_alone: Run) -> None:
+async def test_help_lists_every_verb_with_a_sentence(run_alone: Run) -> None:
     result = await run_alone("--help")
     assert result.code == 0
     lines = result.out.partition("Commands:")[2].split("\n")[1:-1]
@@ -43,7 +43,7 @@ async def test_the_help_lists_every_verb_with_a_sentence(run_alone: Run) -> None
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_each_verb_has_help_with_an_example_of_itself(run_alone: Run, name: str) -> None:
+async def test_verb_help_contains_example(run_alone: Run, name: str) -> None:
     result = await run_alone(*name.split(), "--help")
     assert result.code == 0
     assert command_of(name).help
@@ -51,7 +51,7 @@ async def test_each_verb_has_help_with_an_example_of_itself(run_alone: Run, name
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_prints_can_print_json_and_what_writes_has_a_dry_run(name: str) -> None:
+def test_verbs_have_json_and_dry_run_options(name: str) -> None:
     options = {option for parameter in command_of(name).params for option in parameter.opts}
     printing = name not in ("serve", "demo", "sup", "completion")
     writing = name.startswith(("init", "refresh", "set", "publish", "unpublish", "remove", "export", "create", "views"))
@@ -59,13 +59,13 @@ def test_what_prints_can_print_json_and_what_writes_has_a_dry_run(name: str) -> 
     assert ("--dry-run" in options) is writing
 
 
-async def test_an_unknown_verb_is_wrong_use(run_alone: Run) -> None:
+async def test_unknown_verb_exits_with_two(run_alone: Run) -> None:
     result = await run_alone("lint-apps")
     assert result.code == 2
     assert "lint-apps" in result.err
 
 
-async def test_no_verb_is_wrong_use_and_shows_the_help(run_alone: Run) -> None:
+async def test_no_verb_exits_with_two_and_shows_help(run_alone: Run) -> None:
     result = await run_alone()
     assert result.code == 2
     assert "Commands:" in result.err
@@ -74,24 +74,24 @@ async def test_no_verb_is_wrong_use_and_shows_the_help(run_alone: Run) -> None:
 @pytest.mark.parametrize(
     "words", [["app"], ["apps", "--nothing"], ["init-apps", "/nowhere"], ["set-app-label", "x", "y", "--language", "e"]]
 )
-async def test_wrong_use_is_code_two(run: Run, words: list[str]) -> None:
+async def test_wrong_usage_exits_with_two(run: Run, words: list[str]) -> None:
     assert (await run(*words)).code == 2
 
 
-async def test_without_a_couchdb_the_setting_is_named(run_alone: Run) -> None:
+async def test_missing_couchdb_url_is_named(run_alone: Run) -> None:
     result = await run_alone("apps")
     assert result.code == 2
     assert "COUCHDB_URL" in result.err
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:5984", "ftp://127.0.0.1", "http://127.0.0.1:5984/database"])
-async def test_an_unusable_setting_is_wrong_use(run_alone: Run, url: str) -> None:
+async def test_unusable_couchdb_url_exits_with_two(run_alone: Run, url: str) -> None:
     result = await run_alone("apps", "--couchdb-url", url)
     assert result.code == 2
     assert "COUCHDB_URL" in result.err
 
 
-async def test_a_couchdb_that_is_away_is_code_three(run_alone: Run) -> None:
+async def test_unreachable_couchdb_exits_with_three(run_alone: Run) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         url = f"http://somebody:secret@127.0.0.1:{probe.getsockname()[1]}"
@@ -101,13 +101,13 @@ async def test_a_couchdb_that_is_away_is_code_three(run_alone: Run) -> None:
     assert "secret" not in result.err
 
 
-async def test_a_system_without_accounts_is_told_how_to_get_one(run: Run, couch: object) -> None:
+async def test_apps_without_accounts_names_create_account(run: Run, couch: object) -> None:
     result = await run("apps")
     assert result.code == 1
     assert "create-account" in result.err
 
 
-async def test_an_option_wins_over_the_environment(
+async def test_couchdb_url_option_overrides_environment(
     run: Run, system: MasterCatalogue, couchdb_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COUCHDB_URL", "http://127.0.0.1:9")
@@ -115,7 +115,7 @@ async def test_an_option_wins_over_the_environment(
     assert (await run("apps", "--couchdb-url", couchdb_url)).code == 0
 
 
-async def test_a_kazoo_config_names_the_couchdb(
+async def test_kazoo_config_names_couchdb(
     run_alone: Run, system: MasterCatalogue, couchdb_url: str, tmp_path: Path
 ) -> None:
     host, _, port = couchdb_url.removeprefix("http://").rpartition("@")[2].partition(":")
@@ -128,7 +128,7 @@ async def test_a_kazoo_config_names_the_couchdb(
     assert "KAZOO_CONFIG" in missing.err
 
 
-def test_the_program_runs_as_a_module() -> None:
+def test_program_runs_as_module() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "crossbar_appstore", "--version"], check=True, capture_output=True, text=True
     )
@@ -136,7 +136,7 @@ def test_the_program_runs_as_a_module() -> None:
 
 
 def first_line_of(*words: str) -> tuple[int, str]:
-    """Run the program for a reader that stops after one line: its exit code and its standard error."""
+    """Run the program and close the pipe after one line of output; its exit code and standard error."""
     command = [sys.executable, "-m", "crossbar_appstore", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -148,7 +148,7 @@ def first_line_of(*words: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("option", ["--lenient", "--json"])
-async def test_a_reader_that_has_seen_enough_does_not_stop_the_work(
+async def test_init_apps_completes_after_closed_pipe(
     couchdb_url: str, system: MasterCatalogue, tmp_path: Path, option: str
 ) -> None:
     for index in range(300):
@@ -159,11 +159,11 @@ async def test_a_reader_that_has_seen_enough_does_not_stop_the_work(
     assert len(await system.apps()) == 300
 
 
-def test_nothing_heavy_is_imported_for_a_word_to_be_completed() -> None:
+def test_importing_cli_does_not_import_aiohttp() -> None:
     code = "import sys; from crossbar_appstore.cli import main; sys.exit(int('aiohttp' in sys.modules))"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_serving_does_not_import_what_only_prints() -> None:
+def test_importing_serving_does_not_import_rich() -> None:
     code = "import sys, crossbar_appstore.cli.serving; sys.exit(int('rich' in sys.modules))"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,4 +1,4 @@
-"""``serve`` and ``demo``: as processes of their own where signals matter."""
+"""``serve`` and ``demo``, run as processes where signals matter."""
 
 import asyncio
 import json
@@ -23,8 +23,8 @@ from crossbar_appstore.cli import serving
 from crossbar_appstore.cli.demonstration import PASSWORD, curl_lines
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.embedded import EmbeddedCouchDB
-from crossbar_appstore.maintenance.demonstration import Demonstration
-from crossbar_appstore.maintenance.system import master_account_id
+from crossbar_appstore.maintenance.accounts import Demonstration
+from crossbar_appstore.maintenance.lookup import master_account_id
 from crossbar_appstore.settings import Settings
 from tests.cli.conftest import VARIABLES, Run
 from tests.maintenance.folders import make_app
@@ -57,7 +57,7 @@ async def running(*words: str) -> AsyncIterator[asyncio.subprocess.Process]:
 
 
 async def read_until(stream: asyncio.StreamReader | None, words: str) -> str:
-    """What a process prints up to the line that holds these words."""
+    """The output of a process up to the line that contains these words."""
     assert stream is not None
     read = ""
     while words not in read:
@@ -84,7 +84,7 @@ async def listening(process: asyncio.subprocess.Process) -> str:
     return address
 
 
-async def test_serve_prepares_a_system_of_its_own_and_answers(couch: Couch) -> None:
+async def test_serve_prepares_own_system_and_answers(couch: Couch) -> None:
     async with running("serve", "--couchdb-url", couch.address, "--crossbar-port", "0") as process:
         status, body = await get(f"{await listening(process)}/v2/accounts/{'0' * 32}/apps_store")
         assert status == 404
@@ -93,7 +93,7 @@ async def test_serve_prepares_a_system_of_its_own_and_answers(couch: Couch) -> N
         assert await stop(process, signal.SIGTERM) == 0
 
 
-async def test_beside_kazoo_serve_writes_nothing(couch: Couch) -> None:
+async def test_serve_beside_kazoo_writes_nothing(couch: Couch) -> None:
     await couch.create_database("system_data")
     async with running("serve", "--couchdb-url", couch.address, "--crossbar-port", "0") as process:
         await listening(process)
@@ -102,7 +102,7 @@ async def test_beside_kazoo_serve_writes_nothing(couch: Couch) -> None:
         assert not await couch.database_exists(database)
 
 
-async def test_an_address_in_use_is_named(run: Run, couch: Couch) -> None:
+async def test_serve_names_address_in_use(run: Run, couch: Couch) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -113,7 +113,7 @@ async def test_an_address_in_use_is_named(run: Run, couch: Couch) -> None:
             assert f"cannot listen on 127.0.0.1:{port}" in (await process.stderr.read()).decode()
 
 
-async def test_a_couchdb_that_refuses_us_is_code_three() -> None:
+async def test_serve_exits_with_three_if_couchdb_refuses_credentials() -> None:
     async def refuse(request: web.Request) -> web.Response:
         return web.json_response({"error": "unauthorized", "reason": "Name or password is incorrect."}, status=401)
 
@@ -132,7 +132,7 @@ async def test_a_couchdb_that_refuses_us_is_code_three() -> None:
         await runner.cleanup()
 
 
-async def test_a_couchdb_that_comes_later_is_prepared_then(
+async def test_serve_system_prepares_couchdb_that_starts_later(
     tmp_path: Path, embedded_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serving, "PATIENCE", 0.1)
@@ -161,7 +161,7 @@ async def test_a_couchdb_that_comes_later_is_prepared_then(
         await asyncio.gather(service, return_exceptions=True)
 
 
-async def test_preparing_ends_with_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_serve_system_stops_preparing_when_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "PATIENCE", 0.05)
     settings = replace(Settings(), couchdb=couch_address(f"http://127.0.0.1:{free_port()}"), port=0)
     answering = asyncio.Event()
@@ -173,7 +173,7 @@ async def test_preparing_ends_with_the_service(monkeypatch: pytest.MonkeyPatch) 
     assert all(task.done() for task in before - {asyncio.current_task()})
 
 
-async def test_demo_shows_a_system_that_can_be_used_as_printed(tmp_path: Path, embedded_cache: Path) -> None:
+async def test_demo_serves_system_usable_as_printed(tmp_path: Path, embedded_cache: Path) -> None:
     words = ("demo", "--crossbar-port", "0", "--crossbar-data-dir", str(tmp_path / "data"))
     async with running(*words) as process:
         printed = await read_until(process.stdout, "Stop with Ctrl-C.")
@@ -206,9 +206,9 @@ async def get_text(url: str) -> tuple[int, str]:
 
 
 async def list_apps(printed: str) -> list[str]:
-    """The names that the two printed command lines give, run by a shell."""
+    """The app names that the two printed command lines return, run by a shell."""
     if shutil.which("curl") is None:
-        pytest.skip("curl is not here")
+        pytest.skip("curl is not installed")
     lines = [line.strip() for line in printed.splitlines() if "curl" in line]
     assert len(lines) == 2
     shell = await asyncio.create_subprocess_exec(
@@ -218,7 +218,7 @@ async def list_apps(printed: str) -> list[str]:
     return [app["name"] for app in json.loads(out)["data"]]
 
 
-async def test_demo_ends_when_its_couchdb_ends(tmp_path: Path, embedded_cache: Path) -> None:
+async def test_demo_ends_when_couchdb_ends(tmp_path: Path, embedded_cache: Path) -> None:
     async with running("demo", "--crossbar-port", "0", "--crossbar-data-dir", str(tmp_path)) as process:
         await read_until(process.stdout, "Stop with Ctrl-C.")
         os.kill(child_of(process.pid), signal.SIGKILL)
@@ -228,22 +228,22 @@ async def test_demo_ends_when_its_couchdb_ends(tmp_path: Path, embedded_cache: P
 
 
 def child_of(pid: int) -> int:
-    """The one child of a process: the CouchDB of a demo."""
+    """The only child of a process: the CouchDB of a demo."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
     if not children.exists():
-        pytest.skip("/proc tells no children")
+        pytest.skip("/proc lists no children")
     (child,) = children.read_text().split()
     return int(child)
 
 
-async def test_demo_refuses_an_account_that_will_not_do(tmp_path: Path, embedded_cache: Path) -> None:
+async def test_demo_refuses_invalid_account(tmp_path: Path, embedded_cache: Path) -> None:
     async with running("demo", "--crossbar-data-dir", str(tmp_path), "--password", "12345") as process:
         assert await process.wait() == 2
         assert process.stderr is not None
         assert "password" in (await process.stderr.read()).decode()
 
 
-async def test_where_others_may_connect_the_password_is_made_up(tmp_path: Path, embedded_cache: Path) -> None:
+async def test_demo_makes_random_password_if_others_can_connect(tmp_path: Path, embedded_cache: Path) -> None:
     words = ("demo", "--crossbar-port", "0", "--crossbar-host", "0.0.0.0", "--crossbar-data-dir", str(tmp_path))
     async with running(*words) as process:
         printed = await read_until(process.stdout, "Stop with Ctrl-C.")
@@ -252,11 +252,11 @@ async def test_where_others_may_connect_the_password_is_made_up(tmp_path: Path, 
         assert len(password) >= 16
         assert await stop(process, signal.SIGINT) == 0
     async with running(*words) as process:
-        assert "(the one given when the account was made)" in await read_until(process.stdout, "Stop with Ctrl-C.")
+        assert "(the one given when the account was created)" in await read_until(process.stdout, "Stop with Ctrl-C.")
         assert await stop(process, signal.SIGINT) == 0
 
 
-async def test_a_demo_leaves_other_systems_alone(couch: Couch, tmp_path: Path, embedded_cache: Path) -> None:
+async def test_demo_ignores_couchdb_of_environment(couch: Couch, tmp_path: Path, embedded_cache: Path) -> None:
     environment = {**os.environ, "COUCHDB_URL": couch.address}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -269,8 +269,8 @@ async def test_a_demo_leaves_other_systems_alone(couch: Couch, tmp_path: Path, e
     assert await master_account_id(couch) is None
 
 
-def test_an_unknown_password_is_a_placeholder_in_the_command_lines() -> None:
-    shown = Demonstration("a" * 32, {"name": "It's", "realm": "x.y"}, "admin", None, is_new=False, load=None)
+def test_curl_lines_use_placeholder_for_unknown_password() -> None:
+    shown = Demonstration("a" * 32, "It's", "x.y", "admin", None, is_new=False, load=None)
     login, apps = curl_lines("http://127.0.0.1:8000/v2", shown)
     assert "It" in login
     assert apps.endswith(f"/accounts/{'a' * 32}/apps_store")

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from crossbar_appstore.cli.sup import FUNCTIONS
+from crossbar_appstore.cli.program import SUP_FUNCTIONS
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import account_db
-from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
-from crossbar_appstore.maintenance.system import master_account_id
+from crossbar_appstore.maintenance.lookup import MasterCatalogue, master_account_id
 from tests.cli.conftest import Run
 from tests.maintenance.conftest import MASTER
 from tests.maintenance.folders import make_app
@@ -21,7 +20,7 @@ from tests.maintenance.test_editing import save_app
 SUB = ("Sub Ltd", "sub.example.com", "Admin", "sub-password")
 
 
-async def test_the_first_account_is_the_master_account(run: Run, couch: Couch) -> None:
+async def test_create_account_creates_master_account_first(run: Run, couch: Couch) -> None:
     dry = await run("create-account", *SUB, "--dry-run")
     assert (dry.code, dry.out) == (0, "would create master account Sub Ltd with administrator Admin\n")
     assert await accounts_of(couch) == []
@@ -32,7 +31,7 @@ async def test_the_first_account_is_the_master_account(run: Run, couch: Couch) -
     assert "sub-password" not in result.out
 
 
-async def test_a_later_account_reads_as_json(run: Run, system: MasterCatalogue) -> None:
+async def test_create_account_json(run: Run, system: MasterCatalogue) -> None:
     created = (await run("create-account", *SUB, "--json")).json
     assert created["is_master"] is False
     assert set(await accounts_of(system.couch)) == {system.account_id, created["account_id"]}
@@ -44,7 +43,7 @@ async def test_a_later_account_reads_as_json(run: Run, system: MasterCatalogue) 
     }
 
 
-async def test_an_account_that_will_not_do_is_refused(run: Run, system: MasterCatalogue) -> None:
+async def test_create_account_refuses_invalid_account(run: Run, system: MasterCatalogue) -> None:
     taken = await run("create-account", MASTER.name, "x.example.com", "admin", "password")
     assert (taken.code, taken.out) == (1, "")
     assert "name: another account has this already" in taken.err
@@ -54,7 +53,7 @@ async def test_an_account_that_will_not_do_is_refused(run: Run, system: MasterCa
     assert "12345" not in short.out + short.err
 
 
-async def test_beside_kazoo_the_command_to_use_is_named(run: Run, couch: Couch) -> None:
+async def test_create_account_and_views_deploy_beside_kazoo_name_command(run: Run, couch: Couch) -> None:
     await couch.create_database("system_data")
     for words in (["create-account", *SUB], ["views", "deploy"]):
         result = await run(*words, "--json")
@@ -63,7 +62,7 @@ async def test_beside_kazoo_the_command_to_use_is_named(run: Run, couch: Couch) 
         assert "KAZOO" in result.json["refused"]["message"]
 
 
-async def test_explain_names_the_rule_and_the_document(run: Run, system: MasterCatalogue) -> None:
+async def test_explain_names_rule_and_document(run: Run, system: MasterCatalogue) -> None:
     app = await save_app(system)
     hidden = await save_app(system, name="hidden", published=False)
     created = (await run("create-account", *SUB, "--json")).json
@@ -80,7 +79,7 @@ async def test_explain_names_the_rule_and_the_document(run: Run, system: MasterC
     assert f"user {created['user_id']}" in text.out
 
 
-async def test_explain_tells_what_is_installed(run: Run, system: MasterCatalogue) -> None:
+async def test_explain_shows_installed_apps(run: Run, system: MasterCatalogue) -> None:
     app = await save_app(system)
     created = (await run("create-account", *SUB, "--json")).json
     database = account_db(created["account_id"])
@@ -98,7 +97,7 @@ async def test_explain_tells_what_is_installed(run: Run, system: MasterCatalogue
         (["master.example.com", "nothing"], "no app 'nothing'"),
     ],
 )
-async def test_explain_refuses_what_does_not_exist(
+async def test_explain_refuses_unknown_account_user_and_app(
     run: Run, system: MasterCatalogue, words: list[str], said: str
 ) -> None:
     result = await run("explain", *words)
@@ -106,36 +105,36 @@ async def test_explain_refuses_what_does_not_exist(
     assert said in result.err
 
 
-async def test_the_doctor_finds_and_mends(run: Run, system: MasterCatalogue) -> None:
-    assert (await run("doctor")).out.endswith("Nothing is wrong.\n")
+async def test_doctor_finds_and_repairs(run: Run, system: MasterCatalogue) -> None:
+    assert (await run("doctor")).out.endswith("No problems found.\n")
     app = await save_app(system, i18n={})
     sick = await run("doctor")
     assert sick.code == 1
     assert f"error    label: app wallboard ({app['_id']}): " in sick.out
-    assert f"mend: crossbar-appstore set-app-label {app['_id']} LABEL" in sick.out
+    assert f"repair: crossbar-appstore set-app-label {app['_id']} LABEL" in sick.out
     assert "--fix makes the label from the name: wallboard" in sick.out
     assert sick.out.endswith("1 errors, 1 warnings.\n")
-    mended = await run("doctor", "--fix")
-    assert mended.code == 0
-    assert "mended   " in mended.out
+    repaired = await run("doctor", "--fix")
+    assert repaired.code == 0
+    assert "repaired " in repaired.out
     healthy = (await run("doctor", "--json")).json
     assert (healthy["healthy"], healthy["mended"]) == (True, [])
 
 
-async def test_the_doctor_looks_at_accounts(run: Run, system: MasterCatalogue) -> None:
+async def test_doctor_checks_accounts(run: Run, system: MasterCatalogue) -> None:
     created = (await run("create-account", *SUB, "--json")).json
     database = account_db(created["account_id"])
     stored = await system.couch.open_doc(database, "apps_store")
     await system.couch.save_doc(database, {**stored, "apps": None})
     assert (await run("doctor")).code == 0
     for words in (["--account", "Sub Ltd"], ["--all-accounts"]):
-        assert "apps is no object" in (await run("doctor", *words)).out
+        assert "apps is not an object" in (await run("doctor", *words)).out
     unknown = await run("doctor", "--account", "nobody")
     assert unknown.code == 1
     assert "nobody" in unknown.err
 
 
-async def test_exports_load_again(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
+async def test_export_apps_loads_again(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
     app = await save_app(system)
     other = await save_app(system, name="notes")
     dry = await run("export-apps", str(tmp_path / "out"), "--dry-run")
@@ -159,7 +158,7 @@ async def test_exports_load_again(run: Run, system: MasterCatalogue, tmp_path: P
     assert {one["name"]: one["state"] for one in compared} == {"wallboard": "same", "notes": "different"}
 
 
-async def test_what_is_not_exported_is_told(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
+async def test_export_apps_reports_what_it_leaves_out(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
     await save_app(system, screenshots=["../up.png"])
     result = await run("export-apps", str(tmp_path), "--json")
     assert result.code == 1
@@ -167,7 +166,9 @@ async def test_what_is_not_exported_is_told(run: Run, system: MasterCatalogue, t
     assert "left out" in (await run("export-apps", str(tmp_path))).out
 
 
-async def test_a_folder_that_cannot_be_written_is_named(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
+async def test_export_apps_names_folder_that_cannot_be_written(
+    run: Run, system: MasterCatalogue, tmp_path: Path
+) -> None:
     await save_app(system)
     (tmp_path / "wallboard").write_text("in the way")
     result = await run("export-apps", str(tmp_path))
@@ -175,7 +176,7 @@ async def test_a_folder_that_cannot_be_written_is_named(run: Run, system: Master
     assert str(tmp_path / "wallboard") in result.err
 
 
-async def test_unreadable_folders_are_compared_as_such(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
+async def test_diff_apps_reports_unreadable_folders(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
     app = await save_app(system)
     make_app(tmp_path, "broken", content=b"{")
     result = await run("diff-apps", str(tmp_path))
@@ -184,7 +185,7 @@ async def test_unreadable_folders_are_compared_as_such(run: Run, system: MasterC
     assert f"only in catalogue  wallboard  {app['_id']}" in result.out
 
 
-async def test_views_are_deployed(run: Run, system: MasterCatalogue) -> None:
+async def test_views_deploy_installs_missing_design_document(run: Run, system: MasterCatalogue) -> None:
     design = await system.couch.open_doc(system.database, "_design/users")
     await system.couch.delete_doc(system.database, "_design/users", design["_rev"])
     dry = await run("views", "deploy", "--dry-run")
@@ -198,7 +199,7 @@ async def test_views_are_deployed(run: Run, system: MasterCatalogue) -> None:
     assert unknown.code == 1
 
 
-async def test_kazoo_s_command_lines_work_as_they_stand(run: Run, couch: Couch, tmp_path: Path) -> None:
+async def test_sup_runs_command_lines_of_kazoo(run: Run, couch: Couch, tmp_path: Path) -> None:
     icon = make_app(tmp_path / "apps") / "metadata" / "icon" / "icon.png"
     shots = icon.parent.parent / "screenshots"
     lines: dict[str, list[str]] = {
@@ -217,7 +218,7 @@ async def test_kazoo_s_command_lines_work_as_they_stand(run: Run, couch: Couch, 
         "set_app_icon": ["wallboard", str(icon)],
         "set_app_screenshots": ["wallboard", str(shots)],
     }
-    assert set(lines) == set(FUNCTIONS)
+    assert set(lines) == set(SUP_FUNCTIONS)
     for function, arguments in lines.items():
         result = await run("sup", "crossbar_maintenance", function, *arguments)
         assert (result.code, result.err) == (0, ""), function
@@ -233,7 +234,7 @@ async def test_kazoo_s_command_lines_work_as_they_stand(run: Run, couch: Couch, 
     }
 
 
-async def test_options_may_follow_a_command_line_of_kazoo(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
+async def test_sup_passes_options_to_verb(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path)
     result = await run("sup", "kazoo_documents_maintenance", "init_apps", str(tmp_path), "--dry-run", "--json")
     assert result.json["dry_run"] is True
@@ -250,18 +251,18 @@ async def test_options_may_follow_a_command_line_of_kazoo(run: Run, system: Mast
         (["crossbar_maintenance"], "FUNCTION"),
     ],
 )
-async def test_what_is_not_ours_is_wrong_use(run: Run, words: list[str], said: str) -> None:
+async def test_sup_refuses_other_functions(run: Run, words: list[str], said: str) -> None:
     result = await run("sup", *words)
     assert result.code == 2
     assert said in result.err
 
 
-async def test_the_code_of_a_kazoo_command_line_is_the_verb_s(run: Run, system: MasterCatalogue) -> None:
+async def test_sup_returns_exit_code_of_verb(run: Run, system: MasterCatalogue) -> None:
     assert (await run("sup", "crossbar_maintenance", "app", "nothing")).code == 1
 
 
 @pytest.mark.parametrize(("shell", "word"), [("bash", "complete"), ("zsh", "compdef"), ("fish", "complete")])
-async def test_completion_scripts_are_printed(run_alone: Run, shell: str, word: str) -> None:
+async def test_completion_prints_script(run_alone: Run, shell: str, word: str) -> None:
     result = await run_alone("completion", shell)
     assert result.code == 0
     assert word in result.out
@@ -269,7 +270,7 @@ async def test_completion_scripts_are_printed(run_alone: Run, shell: str, word: 
     assert "_CROSSBAR_APPSTORE_COMPLETE" in result.out
 
 
-async def test_words_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_alone: Run) -> None:
+async def test_completion_completes_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_alone: Run) -> None:
     monkeypatch.setenv("_CROSSBAR_APPSTORE_COMPLETE", "bash_complete")
     for line, expected in (("set-app-i", "set-app-icon"), ("sup crossbar_maintenance set_app_i", "set_app_icon")):
         words = ["crossbar-appstore", *line.split()]
@@ -279,10 +280,10 @@ async def test_words_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert result.out.split() == [f"plain,{expected}"]
 
 
-def test_bash_reads_the_completion_script(tmp_path: Path) -> None:
+def test_completion_script_loads_in_bash(tmp_path: Path) -> None:
     bash = shutil.which("bash")
     if bash is None:
-        pytest.skip("bash is not here")
+        pytest.skip("bash is not installed")
     words = [sys.executable, "-m", "crossbar_appstore", "completion", "bash"]
     script = subprocess.run(words, check=True, capture_output=True, text=True).stdout
     done = subprocess.run(
@@ -291,7 +292,7 @@ def test_bash_reads_the_completion_script(tmp_path: Path) -> None:
     assert "_crossbar_appstore_completion" in done.stdout
 
 
-async def test_a_report_is_never_mixed_with_its_json(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
+async def test_json_option_prints_only_json(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:
     app: JsonObject = await save_app(system, i18n={})
     make_app(tmp_path)
     for words in (

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.views import ensure
-from crossbar_appstore.datastore.master_account import MasterAccount
 from crossbar_appstore.datastore.client import Timeouts
+from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.master_account import MasterAccount
+from crossbar_appstore.datastore.views import ensure
 from crossbar_appstore.kazoo.ids import account_db, format_account_id, new_id
 from tests.datastore.fault_proxy import FaultProxy
 

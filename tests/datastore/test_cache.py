@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
+from crossbar_appstore.datastore.counters import Counters
+from crossbar_appstore.datastore.kinds import Key, Kind
 
 from crossbar_appstore.datastore import cache as cache_module
 from crossbar_appstore.datastore.cache import Cache, Limits
-from crossbar_appstore.datastore.counters import Counters
 from crossbar_appstore.datastore.errors import Fault, Misconfigured, TimedOut, Troubled, Unreachable
-from crossbar_appstore.datastore.kinds import Key, Kind
 from crossbar_appstore.datastore.freshness import WriteCounters, row_of
 
 KEY: Key = ("accounts", "x")

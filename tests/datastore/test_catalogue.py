@@ -8,11 +8,11 @@ import pytest
 from crossbar_appstore.datastore import catalogue as catalogue_module
 from crossbar_appstore.datastore import catalogue_loading
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.views import ensure
 from crossbar_appstore.datastore.errors import DatabaseMissing, Unreachable
 from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.datastore.snapshot import Snapshot
 from crossbar_appstore.datastore.store import Datastore
+from crossbar_appstore.datastore.views import ensure
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import encoded_account_db, format_account_id
 

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from crossbar_appstore.datastore.updates import Change, _Caller, _Queue
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import Conflict, Fault, TimedOut, Unreachable
 from crossbar_appstore.datastore.store import Datastore
+from crossbar_appstore.datastore.updates import Change, _Caller, _Queue
 from crossbar_appstore.json_codec import JsonObject
 
 from . import fault_proxy as broken

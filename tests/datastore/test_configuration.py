@@ -1,7 +1,7 @@
 import pytest
 
-from crossbar_appstore.datastore.master_account import Configuration
 from crossbar_appstore.datastore.documents import CachedDocument
+from crossbar_appstore.datastore.master_account import Configuration
 from crossbar_appstore.json_codec import Json, JsonObject
 
 

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.couch import Couch, Written
 from crossbar_appstore.datastore.errors import (
     AttachmentMissing,
     Closed,
@@ -13,7 +13,6 @@ from crossbar_appstore.datastore.errors import (
     DocumentMissing,
     ViewMissing,
 )
-from crossbar_appstore.datastore.couch import Written
 from crossbar_appstore.datastore.replies import Change
 from crossbar_appstore.json_codec import JsonObject
 

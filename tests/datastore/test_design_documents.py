@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.errors import Conflict, DatabaseMissing, ViewMissing
 from crossbar_appstore.datastore.views import (
     DatabaseClass,
     design_document,
@@ -12,7 +13,6 @@ from crossbar_appstore.datastore.views import (
     names_for,
     standing_alone,
 )
-from crossbar_appstore.datastore.errors import Conflict, DatabaseMissing, ViewMissing
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.package_data import UnknownFile
 

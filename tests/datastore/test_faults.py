@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from crossbar_appstore.datastore.client import Timeouts
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import (
     Closed,
@@ -16,7 +17,6 @@ from crossbar_appstore.datastore.errors import (
     TimedOut,
     Unreachable,
 )
-from crossbar_appstore.datastore.client import Timeouts
 
 from . import fault_proxy as broken
 from .conftest import QUICK

@@ -5,10 +5,10 @@ import random
 
 import pytest
 
+from crossbar_appstore.datastore.client import Timeouts
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import Conflict, TimedOut, Unreachable
 from crossbar_appstore.datastore.freshness import WriteCounters
-from crossbar_appstore.datastore.client import Timeouts
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
 

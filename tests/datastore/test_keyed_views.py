@@ -3,13 +3,13 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from crossbar_appstore.datastore.keyed_views import KEYED_VIEWS
 
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.views import ensure
 from crossbar_appstore.datastore.errors import DatastoreError
-from crossbar_appstore.datastore.keyed_views import KEYED_VIEWS
 from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.datastore.store import Datastore
+from crossbar_appstore.datastore.views import ensure
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.package_data import load_couchdb_view
 

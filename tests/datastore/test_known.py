@@ -1,9 +1,9 @@
 import pytest
+from crossbar_appstore.datastore.known import CachedDocument, DocumentKind, KnownRows, RowsKind
 from hypothesis import given
 from hypothesis import strategies as st
 
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.known import DocumentKind, CachedDocument, KnownRows, RowsKind
 from crossbar_appstore.datastore.replies import ViewRow
 from crossbar_appstore.json_codec import JsonObject
 

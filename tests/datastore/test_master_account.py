@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.views import ensure
 from crossbar_appstore.datastore.errors import NoMasterAccount
 from crossbar_appstore.datastore.store import Datastore
+from crossbar_appstore.datastore.views import ensure
 from crossbar_appstore.embedded import EmbeddedCouchDB
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.ids import account_db

@@ -1,5 +1,4 @@
 import pytest
-
 from crossbar_appstore.datastore.names import is_attachment_name, is_database_name, is_document_id
 
 

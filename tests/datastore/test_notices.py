@@ -4,10 +4,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from crossbar_appstore.datastore.notices import ROWS, WriteCounters, row_of, size
 from hypothesis import given
 from hypothesis import strategies as st
-
-from crossbar_appstore.datastore.notices import ROWS, WriteCounters, row_of, size
 
 
 def test_a_write_of_any_worker_shows_in_its_row_only() -> None:

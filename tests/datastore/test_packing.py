@@ -1,7 +1,7 @@
 import pytest
+from crossbar_appstore.datastore.packing import pack, unpack
 from hypothesis import given
 
-from crossbar_appstore.datastore.packing import pack, unpack
 from crossbar_appstore.json_codec import Json, JsonObject, dumps
 from crossbar_appstore.kazoo.accounts import (
     Place,

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from crossbar_appstore.datastore.connection import BrokenReply, NoReply
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from yarl import URL
 
-from crossbar_appstore.datastore.connection import BrokenReply, NoReply
-from crossbar_appstore.datastore.errors import Closed
 from crossbar_appstore.datastore.client import Pool, Timeouts
+from crossbar_appstore.datastore.errors import Closed
 
 QUICK = Timeouts(connect=0.5, read=0.3, total=0.8)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"

@@ -7,9 +7,9 @@ from aiocouch import CouchDB, Database, Document
 from aiocouch.attachment import Attachment
 from aiocouch.design_document import DesignDocument
 from aiocouch.exception import RemoteResponseError
+from crossbar_appstore.datastore.session import Session
 
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.session import Session
 
 
 async def test_aiocouch_still_has_the_private_names_that_we_use() -> None:

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from crossbar_appstore.datastore.reading import Reading, Sources
 
 from crossbar_appstore.datastore import ages
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import DatastoreError
-from crossbar_appstore.datastore.reading import Reading, Sources
 from crossbar_appstore.datastore.store import Datastore
 
 from .conftest import within_the_promise

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.documents import CachedDocument
 from crossbar_appstore.datastore.errors import (
     Conflict,
     DatabaseMissing,
@@ -15,7 +16,6 @@ from crossbar_appstore.datastore.errors import (
     Unreachable,
     ViewMissing,
 )
-from crossbar_appstore.datastore.documents import CachedDocument
 from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject

@@ -1,6 +1,7 @@
 import aiohttp
 import pytest
 from aiocouch.exception import BadRequestError, ConflictError, ForbiddenError, NotFoundError, UnauthorizedError
+from crossbar_appstore.datastore.translation import Refused, Subject, from_status, translate
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
@@ -16,7 +17,6 @@ from crossbar_appstore.datastore.errors import (
     Unreachable,
     ViewMissing,
 )
-from crossbar_appstore.datastore.translation import Refused, Subject, from_status, translate
 
 DOCUMENT = Subject("accounts", doc_id="x")
 VIEW = Subject("accounts", view="accounts/listing_by_id")

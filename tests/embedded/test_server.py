@@ -36,7 +36,7 @@ async def until_refused(url: str) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_it_answers_as_couchdb_does_and_shows_fauxton(embedded_couchdb: EmbeddedCouchDB) -> None:
+async def test_embedded_couchdb_answers_and_serves_fauxton(embedded_couchdb: EmbeddedCouchDB) -> None:
     status, text = await get(embedded_couchdb.url)
     assert status == 200
     assert json.loads(text)["version"]
@@ -46,7 +46,7 @@ async def test_it_answers_as_couchdb_does_and_shows_fauxton(embedded_couchdb: Em
     assert "<html" in page
 
 
-async def test_documents_stay_from_one_start_to_the_next(tmp_path: Path, embedded_cache: Path) -> None:
+async def test_embedded_couchdb_keeps_documents_between_starts(tmp_path: Path, embedded_cache: Path) -> None:
     async with EmbeddedCouchDB(data_dir=tmp_path / "kept", cache=embedded_cache) as first:
         assert await put(f"{first.url}/account%2Fab%2Fcd%2Fef") == 201
         assert await put(f"{first.url}/account%2Fab%2Fcd%2Fef/apps_store", {"kept": True}) == 201
@@ -56,14 +56,14 @@ async def test_documents_stay_from_one_start_to_the_next(tmp_path: Path, embedde
     assert json.loads(text)["kept"] is True
 
 
-async def test_databases_in_memory_end_with_the_server(tmp_path: Path, embedded_cache: Path) -> None:
+async def test_embedded_couchdb_in_memory_drops_databases(tmp_path: Path, embedded_cache: Path) -> None:
     for _ in range(2):
         async with EmbeddedCouchDB(data_dir=tmp_path / "data", cache=embedded_cache, in_memory=True) as couch:
             assert await put(f"{couch.url}/accounts") == 201
     assert list((tmp_path / "data" / "databases").glob("accounts*")) == []
 
 
-async def test_leaving_the_context_ends_the_process(tmp_path: Path, embedded_cache: Path) -> None:
+async def test_embedded_couchdb_exit_ends_process(tmp_path: Path, embedded_cache: Path) -> None:
     couch = EmbeddedCouchDB(data_dir=tmp_path / "data", cache=embedded_cache)
     async with couch:
         pid, url = couch.pid, couch.url
@@ -74,7 +74,7 @@ async def test_leaving_the_context_ends_the_process(tmp_path: Path, embedded_cac
         _ = couch.pid
 
 
-async def test_what_was_made_just_before_the_end_is_there_afterwards(tmp_path: Path, embedded_cache: Path) -> None:
+async def test_embedded_couchdb_keeps_databases_created_just_before_exit(tmp_path: Path, embedded_cache: Path) -> None:
     couch = EmbeddedCouchDB(data_dir=tmp_path / "data", cache=embedded_cache)
     for number in range(5):
         async with couch:
@@ -98,7 +98,7 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM], ids=lambda sign: sign.name)
-async def test_it_ends_when_the_service_is_killed_and_starts_again_in_the_same_place(
+async def test_embedded_couchdb_ends_when_service_is_killed_and_restarts(
     tmp_path: Path, embedded_cache: Path, sign: signal.Signals
 ) -> None:
     data = tmp_path / "data"
@@ -111,21 +111,21 @@ async def test_it_ends_when_the_service_is_killed_and_starts_again_in_the_same_p
     service.send_signal(sign)
     assert await service.wait() == -sign
     async with EmbeddedCouchDB(data_dir=data, cache=embedded_cache) as couch:
-        # The data directory is free only when the orphan has ended.
+        # The lock of the data directory is free only after the orphaned server has ended.
         await until_refused(url.decode())
         assert (await get(f"{couch.url}/accounts"))[0] == 200
 
 
-async def test_one_data_directory_serves_one_server(
+async def test_embedded_couchdb_refuses_data_directory_in_use(
     tmp_path: Path, embedded_cache: Path, embedded_couchdb: EmbeddedCouchDB, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "_PREDECESSOR_PATIENCE", 0.1)
+    monkeypatch.setattr(server, "_LOCK_TIMEOUT", 0.1)
     with pytest.raises(DataDirectoryInUse, match="couchdb"):
         await EmbeddedCouchDB(data_dir=tmp_path / "couchdb", cache=embedded_cache).__aenter__()
     assert (await get(embedded_couchdb.url))[0] == 200
 
 
-async def test_a_port_that_was_asked_for_is_used_or_refused(tmp_path: Path, embedded_cache: Path) -> None:
+async def test_embedded_couchdb_uses_or_refuses_requested_port(tmp_path: Path, embedded_cache: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -136,7 +136,7 @@ async def test_a_port_that_was_asked_for_is_used_or_refused(tmp_path: Path, embe
         assert couch.url == f"http://127.0.0.1:{port}"
 
 
-async def test_a_free_port_that_was_lost_is_replaced_by_another(
+async def test_embedded_couchdb_retries_with_other_free_port(
     tmp_path: Path, embedded_cache: Path, embedded_couchdb: EmbeddedCouchDB, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken = int(embedded_couchdb.url.rpartition(":")[2])
@@ -147,7 +147,7 @@ async def test_a_free_port_that_was_lost_is_replaced_by_another(
         assert couch.url == f"http://127.0.0.1:{free}"
 
 
-async def test_its_log_is_kept_where_the_caller_wants_it(
+async def test_embedded_couchdb_writes_log_to_given_file(
     tmp_path: Path, embedded_cache: Path, embedded_couchdb: EmbeddedCouchDB
 ) -> None:
     assert embedded_couchdb.log == tmp_path / "couchdb" / "couchdb.log"
@@ -159,16 +159,16 @@ async def test_its_log_is_kept_where_the_caller_wants_it(
     assert sorted(entry.name for entry in (tmp_path / "data").iterdir()) == ["config.json", "databases", "lock"]
 
 
-async def test_a_server_that_ends_by_itself_is_noticed(tmp_path: Path, embedded_cache: Path) -> None:
+async def test_embedded_couchdb_wait_returns_exit_code(tmp_path: Path, embedded_cache: Path) -> None:
     async with EmbeddedCouchDB(data_dir=tmp_path / "data", cache=embedded_cache) as couch:
         os.kill(couch.pid, signal.SIGKILL)
         assert await couch.wait() == -signal.SIGKILL
 
 
-async def test_a_server_that_does_not_stop_is_killed(
+async def test_embedded_couchdb_exit_kills_server_that_does_not_stop(
     tmp_path: Path, embedded_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "_STOP_PATIENCE", 0.2)
+    monkeypatch.setattr(server, "_STOP_TIMEOUT", 0.2)
     async with EmbeddedCouchDB(data_dir=tmp_path / "data", cache=embedded_cache) as couch:
         pid = couch.pid
         os.kill(pid, signal.SIGSTOP)
@@ -183,7 +183,7 @@ require('node:http').createServer(ill).listen(Number(process.argv[3]), '127.0.0.
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "_START_PATIENCE", 2.0)
+    monkeypatch.setattr(server, "_START_TIMEOUT", 2.0)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=["throws", "silent", "ill", "cannot listen"],
 )
-async def test_a_server_that_does_not_come_up_is_reported_and_ended(
+async def test_embedded_couchdb_reports_server_that_does_not_start(
     tmp_path: Path, embedded_cache: Path, impatient: None, code: str, reason: str
 ) -> None:
     module = installation(tmp_path / "cache") / "node_modules" / "pouchdb-server" / "lib"
@@ -209,5 +209,5 @@ async def test_a_server_that_does_not_come_up_is_reported_and_ended(
     with pytest.raises(StartFailed, match=reason):
         await couch.__aenter__()
     with pytest.raises(StartFailed, match=reason):
-        # The data directory is free again.
+        # The lock of the data directory is free again.
         await couch.__aenter__()

@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 from urllib.parse import unquote
 
 import pytest
+from crossbar_appstore.datastore.families import KnownFamily, family_of
 
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.views import design_document
 from crossbar_appstore.datastore.errors import DatastoreError
-from crossbar_appstore.datastore.families import KnownFamily, family_of
 from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.datastore.store import Datastore
+from crossbar_appstore.datastore.views import design_document
 from crossbar_appstore.json_codec import JsonObject
 from tests.datastore.fault_proxy import FaultProxy, Status
 from tests.kit.accounts import Account

@@ -25,8 +25,8 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
 
 from crossbar_appstore.auth import keys
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.views import design_document
 from crossbar_appstore.datastore.errors import DatabaseMissing, DocumentMissing
+from crossbar_appstore.datastore.views import design_document
 from crossbar_appstore.json_codec import Json, JsonObject, dumps
 from crossbar_appstore.kazoo.accounts import apps_store_document
 from tests.kit.accounts import Account, User

@@ -1,4 +1,4 @@
-"""App folders for the tests, made of the pictures of ``tests/samples``."""
+"""App folders for the tests, with the pictures of ``tests/samples``."""
 
 import json
 from pathlib import Path
@@ -44,7 +44,7 @@ def make_app(
     screenshot_files: dict[str, bytes] | None = None,
     **fields: Any,
 ) -> Path:
-    """An app's folder below ``root``, by default whole and valid; its path."""
+    """Write an app's folder below ``root``, by default complete and valid; its path."""
     app = root / (folder or name)
     pictures = {
         "icon": {"icon.png": PNG} if icon_files is None else icon_files,

@@ -1,4 +1,4 @@
-"""A whole system on the tests' CouchDB, made empty before and after each test that asks for one."""
+"""Empties the tests' CouchDB before and after each test that needs a system of its own."""
 
 import os
 from functools import cache
@@ -13,14 +13,14 @@ from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import DatabaseMissing
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
 
-# Read here, as tests of the command line set the variable themselves.
+# Read at import, because tests of the command line set the variable.
 _NAMED: Final = bool(os.environ.get("COUCHDB_URL"))
 
 SYSTEM_DATABASES: Final = ("accounts", "services", "system_config", "system_auth", "system_data")
 
 
 def open_couch(url: str) -> Couch:
-    """A client for a URL that may hold user and password."""
+    """A client for a URL that may contain user and password."""
     parts = urlsplit(url)
     bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     return Couch(bare, user=parts.username, password=parts.password)
@@ -35,7 +35,7 @@ async def accounts_of(couch: Couch) -> list[str]:
 
 
 async def refuse_a_system_in_use(couch: Couch) -> None:
-    """A CouchDB that somebody named for the tests is emptied, so it must not be anybody's."""
+    """Fail if a CouchDB given by COUCHDB_URL, which these tests empty, contains accounts."""
     if _NAMED and await accounts_of(couch):
         pytest.fail("COUCHDB_URL names a CouchDB with accounts; these tests need one that may be emptied")
 
@@ -59,5 +59,5 @@ _generate = keys.generate
 
 @cache
 def one_key() -> RSAPrivateKey:
-    """Making a key takes a second; every system of the tests has the same."""
+    """The signing key of every system of the tests: generating one takes a second."""
     return _generate()

@@ -5,7 +5,7 @@ import pytest
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.ids import account_db, new_id
 from crossbar_appstore.maintenance.account_checks import CheckedAccount, account_findings
-from crossbar_appstore.maintenance.findings import Finding, Severity
+from crossbar_appstore.maintenance.reports import Finding, Severity
 
 ACCOUNT, APP = new_id(), new_id()
 GOOD: JsonObject = {"allowed_users": "specific", "users": ["u1"], "name": "wallboard"}
@@ -26,13 +26,13 @@ def the_billing_finding(entry: Json) -> Finding:
     return found
 
 
-def mended_entry(found: Finding, entry: JsonObject) -> Json:
+def repaired_entry(found: Finding, entry: JsonObject) -> Json:
     assert found.repair is not None
     assert (found.repair.database, found.repair.doc_id) == (account_db(ACCOUNT), "apps_store")
     return found.repair.change({"apps": {APP: entry, "other": 1}, "kept": 1})["apps"][APP]
 
 
-def test_good_permissions_are_passed_over() -> None:
+def test_account_findings_accepts_valid_permissions() -> None:
     assert findings() == []
     assert findings({"_id": "apps_store"}) == []
     assert findings({"_id": "apps_store", "apps": {}, "blacklist": []}) == []
@@ -40,7 +40,7 @@ def test_good_permissions_are_passed_over() -> None:
         assert of_entry({"allowed_users": allowed, "name": "wallboard"}) == []
 
 
-def test_users_in_either_form_are_told() -> None:
+def test_account_findings_reports_users_stored_as_texts_or_objects() -> None:
     texts = of_entry(GOOD)
     objects = of_entry({**GOOD, "users": [{"id": "u1"}, {"id": "u2"}]})
     assert [(one.check, one.severity) for one in (*texts, *objects)] == [("users", Severity.INFO)] * 2
@@ -48,7 +48,7 @@ def test_users_in_either_form_are_told() -> None:
     assert "2 users as objects" in objects[0].message
 
 
-def test_users_that_are_neither_or_gone_are_told() -> None:
+def test_account_findings_reports_unusable_and_removed_users() -> None:
     found = of_entry({**GOOD, "users": ["gone", 5]})
     assert [(one.check, one.severity) for one in found] == [
         ("users", Severity.INFO),
@@ -58,51 +58,51 @@ def test_users_that_are_neither_or_gone_are_told() -> None:
     assert found[2].value == ["gone"]
 
 
-def test_a_permission_without_allowed_users_stops_billing() -> None:
+def test_account_findings_repairs_missing_allowed_users() -> None:
     entry = {"users": [], "name": "wallboard"}
     found = the_billing_finding(entry)
-    assert mended_entry(found, entry) == {**entry, "allowed_users": "specific"}
+    assert repaired_entry(found, entry) == {**entry, "allowed_users": "specific"}
 
 
 @pytest.mark.parametrize("allowed", ["everybody", "", 1, ["all"], {}])
-def test_an_unknown_allowed_users_stops_billing_and_is_left_to_people(allowed: Json) -> None:
+def test_account_findings_reports_unknown_allowed_users_without_repair(allowed: Json) -> None:
     found = the_billing_finding({"allowed_users": allowed, "users": [], "name": "wallboard"})
     assert found.repair is None
     assert found.value == allowed
 
 
-def test_a_permission_for_listed_users_needs_a_list() -> None:
+def test_account_findings_repairs_missing_users_of_specific_permission() -> None:
     entry = {"allowed_users": "specific", "name": "wallboard"}
-    assert mended_entry(the_billing_finding(entry), entry) == {**entry, "users": []}
+    assert repaired_entry(the_billing_finding(entry), entry) == {**entry, "users": []}
     assert the_billing_finding({**entry, "users": "u1"}).repair is None
     assert the_billing_finding({**entry, "allowed_users": "all", "users": {}}).repair is None
 
 
-def test_a_permission_needs_a_name() -> None:
+def test_account_findings_repairs_missing_name() -> None:
     entry = {"allowed_users": "all"}
-    assert mended_entry(the_billing_finding(entry), entry) == {**entry, "name": "wallboard"}
+    assert repaired_entry(the_billing_finding(entry), entry) == {**entry, "name": "wallboard"}
 
 
-def test_a_permission_for_an_app_that_is_gone() -> None:
+def test_account_findings_reports_permission_for_unknown_app() -> None:
     found = findings({"_id": "apps_store", "apps": {"gone": {"allowed_users": "all"}}})
     assert [(one.check, one.severity) for one in found] == [("permission", Severity.INFO), ("billing", Severity.ERROR)]
     assert found[1].repair is None
 
 
 @pytest.mark.parametrize("entry", [None, "x", 5, [], True])
-def test_a_permission_that_is_no_object(entry: Json) -> None:
+def test_account_findings_reports_permission_that_is_not_an_object(entry: Json) -> None:
     (found,) = of_entry(entry)
     assert (found.check, found.severity, found.value) == ("permission", Severity.ERROR, entry)
 
 
-def test_a_mend_leaves_alone_what_is_gone_meanwhile() -> None:
+def test_repair_change_keeps_document_if_permission_was_removed() -> None:
     found = the_billing_finding({"users": [], "name": "wallboard"})
     assert found.repair is not None
     assert found.repair.change({"apps": {}}) == {"apps": {}}
 
 
 @pytest.mark.parametrize(("key", "value", "empty"), [("apps", None, {}), ("apps", [], {}), ("blacklist", None, [])])
-def test_what_kazoo_crashes_on_is_emptied_where_it_says_nothing(key: str, value: Json, empty: Json) -> None:
+def test_account_findings_repairs_empty_apps_and_blacklist_of_wrong_type(key: str, value: Json, empty: Json) -> None:
     (found,) = findings({"_id": "apps_store", key: value})
     assert found.severity is Severity.ERROR
     assert found.repair is not None
@@ -110,25 +110,25 @@ def test_what_kazoo_crashes_on_is_emptied_where_it_says_nothing(key: str, value:
 
 
 @pytest.mark.parametrize(("key", "value"), [("apps", "x"), ("apps", [1]), ("blacklist", "x"), ("blacklist", {"a": 1})])
-def test_what_says_something_is_left_to_people(key: str, value: Json) -> None:
+def test_account_findings_reports_apps_and_blacklist_of_wrong_type_without_repair(key: str, value: Json) -> None:
     (found,) = findings({"_id": "apps_store", key: value})
     assert (found.severity, found.repair, found.value) == (Severity.ERROR, None, value)
 
 
 @pytest.mark.parametrize(("key", "value"), [("pvt_deleted", True), ("pvt_type", "apps_store")])
-def test_what_must_not_be_there_is_removed(key: str, value: Json) -> None:
+def test_account_findings_repairs_forbidden_private_fields(key: str, value: Json) -> None:
     (found,) = findings({"_id": "apps_store", key: value})
     assert found.severity is Severity.ERROR
     assert found.repair is not None
     assert found.repair.change({key: value, "apps": {}}) == {"apps": {}}
 
 
-def test_stored_conflicts_of_permissions() -> None:
+def test_account_findings_reports_stored_conflicts() -> None:
     (found,) = findings({"_id": "apps_store"}, conflicts=("3-c",))
     assert (found.check, found.value) == ("conflict", "3-c")
 
 
-def test_plans_and_overrides_that_still_use_ui_apps() -> None:
+def test_account_findings_reports_plans_and_overrides_with_ui_apps() -> None:
     plan = {"_id": "old", "plan": {"ui_apps": {"wallboard": {"app_id": APP}}}}
     services = {"plans": {"old": {"overrides": {"ui_apps": {"rates": {}}}}, "new": {"overrides": {}}, "odd": 5}}
     found = findings(plans=(plan, {"_id": "new", "plan": {}}), services=services)

@@ -5,7 +5,7 @@ import pytest
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import account_db, encoded_account_db, new_id
 from crossbar_appstore.maintenance.app_checks import CheckedApp, app_findings, catalogue_findings
-from crossbar_appstore.maintenance.findings import Finding, Severity
+from crossbar_appstore.maintenance.reports import Finding, Severity
 from tests.maintenance.folders import metadata
 
 MASTER = new_id()
@@ -13,7 +13,7 @@ PNG_STUB = {"content_type": "image/png", "length": 5, "stub": True}
 
 
 def document(**fields: Any) -> JsonObject:
-    """An app that nothing is wrong with; a field given as ``...`` is left out."""
+    """A valid app document; a field given as ``...`` is left out."""
     stored = {
         **metadata(screenshots=["one.png"]),
         "_id": new_id(),
@@ -37,41 +37,41 @@ def the_finding(**fields: Any) -> Finding:
     return found
 
 
-def mended(found: Finding, **fields: Any) -> JsonObject:
-    """The document after the safe mend of a finding."""
+def repaired(found: Finding, **fields: Any) -> JsonObject:
+    """The document after the safe repair of a finding."""
     assert found.repair is not None
     assert found.repair.database == account_db(MASTER)
     return found.repair.change(document(**fields))
 
 
-def test_a_good_app_is_passed_over() -> None:
+def test_app_findings_accepts_valid_app() -> None:
     assert findings() == []
     assert findings(api_url=...) == []
     assert findings(published=False, extends=["voip"], own={"a": 1}) == []
 
 
 @pytest.mark.parametrize("name", [..., None, "", {}, True])
-def test_an_app_without_a_name(name: Any) -> None:
+def test_app_findings_reports_missing_name(name: Any) -> None:
     found = [one for one in findings(name=name) if one.check == "name"]
     assert [one.severity for one in found] == [Severity.ERROR]
     assert "(no name)" in found[0].subject
 
 
 @pytest.mark.parametrize("name", ["userportal4", "Rates", "my_app", "a--b", "-app"])
-def test_a_name_that_the_web_client_cannot_open(name: str) -> None:
+def test_app_findings_warns_about_name_that_is_not_routable(name: str) -> None:
     found = the_finding(name=name)
     assert (found.severity, found.check, found.value) == (Severity.WARNING, "name", name)
 
 
 @pytest.mark.parametrize("i18n", [..., None, {}, [], "words"])
-def test_an_app_without_texts_gets_its_name_as_label(i18n: Any) -> None:
+def test_app_findings_repairs_missing_texts_with_name(i18n: Any) -> None:
     found = the_finding(i18n=i18n)
     assert (found.severity, found.check) == (Severity.ERROR, "label")
-    made = mended(found, i18n=i18n)["i18n"]
+    made = repaired(found, i18n=i18n)["i18n"]
     assert made == {"en-US": {"label": "wallboard", "description": "wallboard"}}
 
 
-def test_without_a_name_there_is_no_label_to_make() -> None:
+def test_app_findings_offers_no_label_repair_without_name() -> None:
     found = [one for one in findings(i18n={}, name=...) if one.check == "label"]
     assert [one.repair for one in found] == [None]
     found = [one for one in findings(i18n={"en-US": {"description": "Words"}}, name=...) if one.check == "label"]
@@ -79,7 +79,7 @@ def test_without_a_name_there_is_no_label_to_make() -> None:
 
 
 @pytest.mark.parametrize("label", [..., None, "", 5, {}])
-def test_a_missing_label_is_named_with_its_language(label: Any) -> None:
+def test_app_findings_repairs_missing_label_of_language(label: Any) -> None:
     texts = {"label": label, "description": "Words", "features": ["x"]}
     i18n = {
         "en-US": {"label": "Label", "description": "Words"},
@@ -89,48 +89,48 @@ def test_a_missing_label_is_named_with_its_language(label: Any) -> None:
     assert (found.severity, found.check) == (Severity.ERROR, "label")
     assert found.command is not None
     assert found.command.endswith("--language de-DE")
-    made = mended(found, i18n=i18n)["i18n"]
+    made = repaired(found, i18n=i18n)["i18n"]
     assert made["de-DE"] == {"label": "wallboard", "description": "Words", "features": ["x"]}
     assert made["en-US"] == i18n["en-US"]
 
 
-def test_a_language_without_texts() -> None:
+def test_app_findings_reports_language_without_texts() -> None:
     found = the_finding(i18n={"en-US": {"label": "Label", "description": "Words"}, "xx": "words"})
     assert (found.severity, found.check, found.value) == (Severity.ERROR, "label", "words")
 
 
-def test_markup_in_a_label_is_an_error() -> None:
+def test_app_findings_reports_markup_in_label() -> None:
     found = the_finding(i18n={"en-US": {"label": "<b>Label</b>", "description": "Words"}})
     assert (found.severity, found.check, found.value) == (Severity.ERROR, "markup", "<b>Label</b>")
     assert found.repair is None
 
 
 @pytest.mark.parametrize("key", ["api_url", "source_url"])
-def test_an_empty_address_is_removed(key: str) -> None:
+def test_app_findings_removes_empty_address(key: str) -> None:
     found = the_finding(**{key: ""})
     assert (found.severity, found.check) == (Severity.ERROR, key)
-    assert key not in mended(found, **{key: ""})
+    assert key not in repaired(found, **{key: ""})
 
 
 @pytest.mark.parametrize("value", ["//10.26.0.21:8000/v2", "api.example.com", "ftp://x/", 5, None, "https://"])
-def test_what_is_no_address(value: Any) -> None:
+def test_app_findings_reports_address_that_is_not_a_url(value: Any) -> None:
     found = [one for one in findings(api_url=value) if one.check == "api_url"]
     assert [one.severity for one in found] == [Severity.ERROR]
     assert found[0].repair is None
 
 
-def test_http_behind_https_is_suspicious() -> None:
+def test_app_findings_warns_about_http_address() -> None:
     found = the_finding(api_url="http://api.example.com:8000/v2/")
     assert (found.severity, found.check) == (Severity.WARNING, "api_url")
     assert "https" in found.message
 
 
-def test_the_machine_of_2600hz_is_suspicious() -> None:
+def test_app_findings_warns_about_sample_host() -> None:
     assert [found.check for found in findings(api_url="https://10.26.0.41:8000/v2")] == ["api_url"]
 
 
 @pytest.mark.parametrize("value", ["https://api.example.com", "https://x/v2.1"])
-def test_an_address_that_ends_in_a_dotted_segment_is_suspicious(value: str) -> None:
+def test_app_findings_warns_about_address_ending_in_dotted_segment(value: str) -> None:
     found = the_finding(api_url=value)
     assert found.severity is Severity.WARNING
     assert "dot" in found.message
@@ -138,17 +138,17 @@ def test_an_address_that_ends_in_a_dotted_segment_is_suspicious(value: str) -> N
 
 
 @pytest.mark.parametrize("value", ["https://api.example.com/", "https://api.example.com/v2", "https://host:8000"])
-def test_other_addresses_are_fine(value: str) -> None:
+def test_app_findings_accepts_other_addresses(value: str) -> None:
     assert findings(api_url=value) == []
 
 
 @pytest.mark.parametrize("icon", [..., "", None, 5])
-def test_an_app_that_names_no_icon(icon: Any) -> None:
+def test_app_findings_warns_about_missing_icon_name(icon: Any) -> None:
     found = [one for one in findings(icon=icon) if one.check == "icon"]
     assert [one.severity for one in found] == [Severity.WARNING]
 
 
-def test_pictures_that_are_not_attached() -> None:
+def test_app_findings_warns_about_pictures_not_attached() -> None:
     found = findings(screenshots=["one.png", "two.png"], _attachments={"one.png": PNG_STUB})
     assert [(one.check, one.value) for one in found] == [("icon", "icon.png"), ("screenshot", "two.png")]
     assert [(one.check, one.value) for one in findings(_attachments=...)] == [
@@ -157,20 +157,20 @@ def test_pictures_that_are_not_attached() -> None:
     ]
 
 
-def test_pictures_that_a_storage_plan_keeps_elsewhere() -> None:
+def test_app_findings_warns_about_pictures_of_storage_plan() -> None:
     elsewhere: JsonObject = {"icon.png": {"handler": {}}, "one.png": {"handler": {}}}
     found = findings(_attachments=..., pvt_attachments=elsewhere)
     assert len(found) == 2
     assert all("storage plan" in one.message for one in found)
 
 
-def test_empty_names_of_screenshots_are_removed() -> None:
+def test_app_findings_repairs_empty_screenshot_names() -> None:
     found = the_finding(screenshots=["", "one.png", ""])
     assert (found.check, found.severity) == ("screenshot", Severity.WARNING)
-    assert mended(found, screenshots=["", "one.png", ""])["screenshots"] == ["one.png"]
+    assert repaired(found, screenshots=["", "one.png", ""])["screenshots"] == ["one.png"]
 
 
-def test_pictures_of_a_doubtful_type() -> None:
+def test_app_findings_warns_about_doubtful_picture_types() -> None:
     svg = {"content_type": "image/svg+xml", "length": 5}
     octets = {"content_type": "application/octet-stream", "length": 5}
     found = findings(_attachments={"icon.png": svg, "one.png": octets})
@@ -180,7 +180,7 @@ def test_pictures_of_a_doubtful_type() -> None:
     ]
 
 
-def test_what_else_the_schema_forbids() -> None:
+def test_app_findings_reports_other_schema_errors() -> None:
     found = sorted(findings(price="2.00", phase="ready"), key=lambda one: one.message, reverse=True)
     assert [(one.check, one.severity, one.value) for one in found] == [
         ("schema", Severity.WARNING, "2.00"),
@@ -190,14 +190,14 @@ def test_what_else_the_schema_forbids() -> None:
 
 
 @pytest.mark.parametrize("owner", [{"pvt_account_id": "x"}, {"pvt_account_db": account_db(MASTER)}])
-def test_an_app_of_another_owner_is_given_to_the_master_account(owner: JsonObject) -> None:
+def test_app_findings_repairs_wrong_owner(owner: JsonObject) -> None:
     found = the_finding(**owner)
     assert (found.check, found.severity) == ("owner", Severity.WARNING)
-    made = mended(found, **owner)
+    made = repaired(found, **owner)
     assert (made["pvt_account_id"], made["pvt_account_db"]) == (MASTER, encoded_account_db(MASTER))
 
 
-def test_stored_conflicts_are_named_with_the_command_that_deletes_them() -> None:
+def test_app_findings_names_command_that_deletes_conflicts() -> None:
     found = the_finding(conflicts=("2-b",))
     assert (found.check, found.value) == ("conflict", "2-b")
     assert found.command is not None
@@ -206,7 +206,7 @@ def test_stored_conflicts_are_named_with_the_command_that_deletes_them() -> None
     assert found.command.endswith('?rev=2-b"')
 
 
-def test_two_apps_of_one_name() -> None:
+def test_catalogue_findings_reports_apps_of_one_name() -> None:
     apps = [CheckedApp(document(), MASTER), CheckedApp(document(), MASTER), CheckedApp(document(name="alone"), MASTER)]
     (found,) = catalogue_findings(apps)
     assert (found.check, found.severity, found.value) == ("duplicate_name", Severity.ERROR, "wallboard")
@@ -215,6 +215,6 @@ def test_two_apps_of_one_name() -> None:
     assert found.command == f"crossbar-appstore set-app-field {apps[1].id} name NAME"
 
 
-def test_names_that_are_no_texts_are_no_duplicates() -> None:
+def test_catalogue_findings_ignores_names_that_are_not_texts() -> None:
     apps = [CheckedApp(document(name=5), MASTER), CheckedApp(document(name=5), MASTER)]
     assert "duplicate_name" not in [found.check for found in catalogue_findings(apps)]

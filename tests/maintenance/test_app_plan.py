@@ -5,10 +5,10 @@ import pytest
 
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import encoded_account_db, new_id
+from crossbar_appstore.maintenance.app_files import PictureRules
 from crossbar_appstore.maintenance.app_plan import Action, AppPlan, LoadOptions, Mode, plan_app
 from crossbar_appstore.maintenance.app_source import read_app
-from crossbar_appstore.maintenance.picture_files import PictureRules
-from crossbar_appstore.maintenance.remarks import Weight
+from crossbar_appstore.maintenance.reports import Weight
 from tests.maintenance.folders import OTHER_PNG, make_app
 
 MASTER = new_id()
@@ -21,7 +21,7 @@ def plan(app: Path, stored: list[JsonObject], options: LoadOptions = INIT) -> Ap
 
 
 def as_stored(made: AppPlan, **fields: Any) -> JsonObject:
-    """The document of a plan as CouchDB would give it back."""
+    """The document of a plan as CouchDB would return it."""
     assert made.document is not None
     stubs = {
         each.name: {"content_type": each.content_type, "digest": each.digest, "length": each.length, "stub": True}
@@ -40,7 +40,7 @@ def stored(app: Path) -> JsonObject:
     return as_stored(plan(app, []))
 
 
-def test_a_new_app_becomes_the_document_that_kazoo_makes(app: Path) -> None:
+def test_plan_app_creates_document_as_kazoo_does(app: Path) -> None:
     made = plan(app, [])
     assert made.action is Action.CREATED
     assert made.document is not None
@@ -50,19 +50,19 @@ def test_a_new_app_becomes_the_document_that_kazoo_makes(app: Path) -> None:
     assert made.document["pvt_account_db"] == encoded_account_db(MASTER)
     assert made.document["pvt_created"] == made.document["pvt_modified"]
     assert "pvt_vsn" not in made.document
-    assert made.app_id is None
+    assert made.id is None
     assert "_id" not in [change.field for change in made.changes]
     assert [picture.name for picture in made.inline] == ["icon.png", "one.png", "two.jpg"]
 
 
-def test_each_new_app_gets_an_id_of_its_own(app: Path) -> None:
+def test_plan_app_makes_new_id_for_each_new_app(app: Path) -> None:
     first, second = plan(app, []).document, plan(app, []).document
     assert first is not None
     assert second is not None
     assert first["_id"] != second["_id"]
 
 
-def test_a_new_app_has_the_address_that_was_given_or_none(tmp_path: Path) -> None:
+def test_plan_app_sets_given_address_or_none_on_new_app(tmp_path: Path) -> None:
     app = make_app(tmp_path, api_url="http://10.0.0.1:8000/v2", source_url="http://10.0.0.1/apps/wallboard")
     without = plan(app, [])
     assert without.document is not None
@@ -77,13 +77,13 @@ def test_a_new_app_has_the_address_that_was_given_or_none(tmp_path: Path) -> Non
     assert (kept["api_url"], kept["source_url"]) == ("http://10.0.0.1:8000/v2", "http://10.0.0.1/apps/wallboard")
 
 
-def test_an_empty_address_is_never_kept(tmp_path: Path) -> None:
+def test_plan_app_never_keeps_empty_address(tmp_path: Path) -> None:
     made = plan(make_app(tmp_path, api_url=""), [], LoadOptions(keep_addresses=True)).document
     assert made is not None
     assert "api_url" not in made
 
 
-def test_private_fields_of_the_file_are_not_taken(tmp_path: Path) -> None:
+def test_plan_app_ignores_private_fields_of_file(tmp_path: Path) -> None:
     made = plan(make_app(tmp_path, pvt_deleted=True, pvt_type="other", _rev="9-x", id="x"), []).document
     assert made is not None
     assert "pvt_deleted" not in made
@@ -92,10 +92,10 @@ def test_private_fields_of_the_file_are_not_taken(tmp_path: Path) -> None:
     assert "id" not in made
 
 
-def test_an_exported_app_keeps_its_id_and_its_addresses(tmp_path: Path) -> None:
+def test_plan_app_keeps_id_and_addresses_of_exported_app(tmp_path: Path) -> None:
     app_id = new_id()
     app = make_app(tmp_path, _id=app_id, api_url="https://api.example.com/v2/", source_url="https://x/apps/w")
-    assert plan(app, []).app_id == app_id
+    assert plan(app, []).id == app_id
     made = plan(app, []).document
     assert made is not None
     assert (made["_id"], made["api_url"], made["source_url"]) == (
@@ -108,15 +108,15 @@ def test_an_exported_app_keeps_its_id_and_its_addresses(tmp_path: Path) -> None:
     assert moved["api_url"] == "https://new.example.com/v2/"
 
 
-def test_what_is_stored_already_is_unchanged(app: Path, stored: JsonObject) -> None:
+def test_plan_app_reports_stored_app_as_unchanged(app: Path, stored: JsonObject) -> None:
     for options in (INIT, REFRESH, LoadOptions(remove_old_pictures=True)):
         made = plan(app, [stored], options)
         assert made.action is Action.UNCHANGED
         assert made.document is None
-        assert made.app_id == stored["_id"]
+        assert made.id == stored["_id"]
 
 
-def test_init_changes_the_address_and_nothing_else(app: Path, stored: JsonObject) -> None:
+def test_plan_app_init_changes_only_address(app: Path, stored: JsonObject) -> None:
     changed = {**stored, "version": "0.1", "pvt_modified": 5}
     made = plan(app, [changed], LoadOptions(api_url="https://api.example.com/v2/"))
     assert made.action is Action.UPDATED
@@ -125,20 +125,20 @@ def test_init_changes_the_address_and_nothing_else(app: Path, stored: JsonObject
     assert plan(app, [changed]).action is Action.UNCHANGED
 
 
-def test_refresh_changes_what_the_file_says_otherwise(app: Path, stored: JsonObject) -> None:
+def test_plan_app_refresh_changes_fields_that_differ(app: Path, stored: JsonObject) -> None:
     changed = {**stored, "version": "0.1", "published": False, "pvt_modified": 5, "own": 1}
     made = plan(app, [changed], REFRESH)
     assert made.document == {**changed, "version": "1.0"}
     assert [(change.field, change.before, change.after) for change in made.changes] == [("version", "0.1", "1.0")]
 
 
-def test_only_the_keys_that_were_asked_for_are_refreshed(app: Path, stored: JsonObject) -> None:
+def test_plan_app_refresh_changes_only_given_keys(app: Path, stored: JsonObject) -> None:
     changed = {**stored, "version": "0.1", "author": "Nobody"}
     made = plan(app, [changed], LoadOptions(Mode.REFRESH, refresh_keys=("author",)))
     assert made.document == {**changed, "author": "Somebody"}
 
 
-def test_kept_addresses_are_refreshed_too(tmp_path: Path) -> None:
+def test_plan_app_refresh_updates_kept_addresses(tmp_path: Path) -> None:
     app = make_app(tmp_path, source_url="https://x/apps/w")
     stored = as_stored(plan(app, []))
     made = plan(app, [stored], LoadOptions(Mode.REFRESH, keep_addresses=True)).document
@@ -146,7 +146,7 @@ def test_kept_addresses_are_refreshed_too(tmp_path: Path) -> None:
     assert made["source_url"] == "https://x/apps/w"
 
 
-def test_only_pictures_that_changed_are_brought(app: Path, stored: JsonObject) -> None:
+def test_plan_app_brings_only_changed_pictures(app: Path, stored: JsonObject) -> None:
     (app / "metadata" / "icon" / "icon.png").write_bytes(OTHER_PNG)
     made = plan(app, [stored])
     assert made.action is Action.UPDATED
@@ -156,12 +156,12 @@ def test_only_pictures_that_changed_are_brought(app: Path, stored: JsonObject) -
     assert [(change.name, change.after) for change in made.pictures] == [("icon.png", len(OTHER_PNG))]
 
 
-def test_a_picture_of_another_stored_type_is_brought_again(app: Path, stored: JsonObject) -> None:
+def test_plan_app_brings_picture_of_other_stored_type_again(app: Path, stored: JsonObject) -> None:
     stored["_attachments"]["one.png"]["content_type"] = "application/octet-stream"
     assert [picture.name for picture in plan(app, [stored]).inline] == ["one.png"]
 
 
-def test_old_pictures_stay_unless_they_are_to_go(app: Path, stored: JsonObject) -> None:
+def test_plan_app_removes_old_pictures_only_if_asked(app: Path, stored: JsonObject) -> None:
     stored["_attachments"]["old.png"] = {"length": 5, "stub": True}
     assert plan(app, [stored]).action is Action.UNCHANGED
     made = plan(app, [stored], LoadOptions(remove_old_pictures=True))
@@ -170,14 +170,14 @@ def test_old_pictures_stay_unless_they_are_to_go(app: Path, stored: JsonObject) 
     assert [(change.name, change.before, change.after) for change in made.pictures] == [("old.png", 5, None)]
 
 
-def test_a_picture_that_the_app_names_stays_even_if_its_file_is_missing(app: Path, stored: JsonObject) -> None:
+def test_plan_app_keeps_named_picture_whose_file_is_missing(app: Path, stored: JsonObject) -> None:
     (app / "metadata" / "icon" / "icon.png").unlink()
     made = plan(app, [stored], LoadOptions(remove_old_pictures=True))
     assert made.action is Action.UNCHANGED
     assert [remark.weight for remark in made.remarks] == [Weight.MISSING]
 
 
-def test_removing_the_last_picture_leaves_no_empty_object(tmp_path: Path) -> None:
+def test_plan_app_drops_empty_attachments(tmp_path: Path) -> None:
     app = make_app(tmp_path, icon="", screenshots=[])
     stored = as_stored(plan(app, []), icon="", screenshots=[], _attachments={"old.png": {"length": 5, "stub": True}})
     made = plan(app, [stored], LoadOptions(remove_old_pictures=True)).document
@@ -185,7 +185,7 @@ def test_removing_the_last_picture_leaves_no_empty_object(tmp_path: Path) -> Non
     assert "_attachments" not in made
 
 
-def test_a_name_of_several_apps_is_refused(app: Path, stored: JsonObject) -> None:
+def test_plan_app_refuses_ambiguous_name(app: Path, stored: JsonObject) -> None:
     made = plan(app, [stored, {**stored, "_id": "other"}])
     assert made.action is Action.REFUSED
     assert made.document is None
@@ -194,7 +194,7 @@ def test_a_name_of_several_apps_is_refused(app: Path, stored: JsonObject) -> Non
     assert "other" in refusal.message
 
 
-def test_an_exported_app_with_another_name_is_renamed_by_refresh_alone(tmp_path: Path, stored: JsonObject) -> None:
+def test_plan_app_renames_exported_app_only_in_refresh(tmp_path: Path, stored: JsonObject) -> None:
     app = make_app(tmp_path, "new-name", _id=stored["_id"])
     refused = plan(app, [stored])
     assert refused.action is Action.REFUSED
@@ -204,7 +204,7 @@ def test_an_exported_app_with_another_name_is_renamed_by_refresh_alone(tmp_path:
     assert (renamed["_id"], renamed["name"]) == (stored["_id"], "new-name")
 
 
-def test_a_refused_folder_stays_refused(tmp_path: Path, stored: JsonObject) -> None:
+def test_plan_app_keeps_refusal_of_source(tmp_path: Path, stored: JsonObject) -> None:
     made = plan(make_app(tmp_path / "bad", price="2.00"), [stored])
     assert made.action is Action.REFUSED
     assert made.document is None

@@ -8,11 +8,10 @@ from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import Conflict
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import account_db, new_id
-from crossbar_appstore.maintenance.account_rules import UnknownAccount
 from crossbar_appstore.maintenance.accounts import NewAccount, create_account
-from crossbar_appstore.maintenance.doctor import Diagnosis, examine, mend
-from crossbar_appstore.maintenance.findings import Finding, Severity
-from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
+from crossbar_appstore.maintenance.doctor import Diagnosis, examine, repair
+from crossbar_appstore.maintenance.lookup import MasterCatalogue, UnknownAccount
+from crossbar_appstore.maintenance.reports import Finding, Severity
 from tests.maintenance.folders import PNG
 from tests.maintenance.test_editing import save_app
 
@@ -20,7 +19,7 @@ SUB = NewAccount("Sub Ltd", "sub.example.com", "admin", "sub-password")
 
 
 def checks(diagnosis: Diagnosis) -> list[str]:
-    """The checks that found something that matters."""
+    """The checks that found errors or warnings."""
     return [finding.check for finding in diagnosis.findings if finding.severity is not Severity.INFO]
 
 
@@ -36,12 +35,12 @@ async def good_app(catalogue: MasterCatalogue) -> JsonObject:
 
 
 async def put(url: str, document: JsonObject) -> None:
-    """What a person does in Fauxton: past all of our code."""
+    """Save a document directly in CouchDB, as in Fauxton."""
     async with aiohttp.ClientSession() as session, session.put(url, json=document) as reply:
         assert reply.status == 201, await reply.text()
 
 
-async def test_a_good_system_is_healthy(system: MasterCatalogue) -> None:
+async def test_examine_finds_good_system_healthy(system: MasterCatalogue) -> None:
     await good_app(system)
     diagnosis = await examine(system.couch)
     assert checks(diagnosis) == []
@@ -49,7 +48,7 @@ async def test_a_good_system_is_healthy(system: MasterCatalogue) -> None:
     assert diagnosis.findings[0].check == "server"
 
 
-async def test_examining_writes_nothing(system: MasterCatalogue) -> None:
+async def test_examine_writes_nothing(system: MasterCatalogue) -> None:
     await save_app(system, name="bad name", i18n={}, api_url="")
     databases = (system.database, "accounts", "system_config", "system_auth", "services")
     before = [await system.couch.update_seq(database) for database in databases]
@@ -57,7 +56,7 @@ async def test_examining_writes_nothing(system: MasterCatalogue) -> None:
     assert [await system.couch.update_seq(database) for database in databases] == before
 
 
-async def test_a_server_without_any_system(empty_system: Couch) -> None:
+async def test_examine_reports_missing_account_with_command(empty_system: Couch) -> None:
     diagnosis = await examine(empty_system)
     assert "master_account" in checks(diagnosis)
     commands = [finding.command for finding in diagnosis.findings if finding.check == "master_account"]
@@ -65,14 +64,14 @@ async def test_a_server_without_any_system(empty_system: Couch) -> None:
     assert "create-account" in commands[0]
 
 
-async def test_a_master_account_whose_database_is_gone(system: MasterCatalogue) -> None:
+async def test_examine_reports_missing_database_of_master_account(system: MasterCatalogue) -> None:
     await system.couch.delete_database(system.database)
     diagnosis = await examine(system.couch)
     assert "master_account" in checks(diagnosis)
     assert not diagnosis.healthy
 
 
-async def test_a_system_that_does_not_name_its_master_account(system: MasterCatalogue) -> None:
+async def test_examine_warns_about_unnamed_master_account(system: MasterCatalogue) -> None:
     config = await system.couch.open_doc("system_config", "accounts")
     await system.couch.save_doc("system_config", {**config, "default": {}})
     found = await the_finding(system.couch, "master_account")
@@ -80,13 +79,13 @@ async def test_a_system_that_does_not_name_its_master_account(system: MasterCata
     assert system.account_id in found.message
 
 
-async def test_a_master_account_that_is_no_superduper_admin(system: MasterCatalogue) -> None:
+async def test_examine_warns_about_master_account_without_superduper_admin(system: MasterCatalogue) -> None:
     account = await system.couch.open_doc(system.database, system.account_id)
     await system.couch.save_doc(system.database, {**account, "pvt_superduper_admin": False})
     assert (await the_finding(system.couch, "master_account")).severity is Severity.WARNING
 
 
-async def test_missing_and_old_design_documents(system: MasterCatalogue) -> None:
+async def test_examine_reports_missing_and_old_design_documents(system: MasterCatalogue) -> None:
     design = await system.couch.open_doc("accounts", "_design/accounts")
     await system.couch.delete_doc("accounts", "_design/accounts", design["_rev"])
     users = await system.couch.open_doc(system.database, "_design/users")
@@ -103,20 +102,20 @@ async def test_missing_and_old_design_documents(system: MasterCatalogue) -> None
     assert all(one.command == "crossbar-appstore views deploy" for one in found.values())
 
 
-async def test_white_space_in_a_design_document_is_no_difference(system: MasterCatalogue) -> None:
+async def test_examine_ignores_white_space_in_design_documents(system: MasterCatalogue) -> None:
     design = await system.couch.open_doc(system.database, "_design/apps_store")
     design["views"]["crossbar_listing"]["map"] = design["views"]["crossbar_listing"]["map"].replace("\n", "\n\n  ")
     await system.couch.save_doc(system.database, design)
     assert checks(await examine(system.couch)) == []
 
 
-async def test_a_view_that_emits_something_else(system: MasterCatalogue) -> None:
+async def test_examine_reports_view_that_emits_other_rows(system: MasterCatalogue) -> None:
     app = await good_app(system)
     user = await save_app(system, name="no-app", pvt_type="other")
     design = await system.couch.open_doc(system.database, "_design/apps_store")
     for code, words in (
         ("function (doc) { }", f"does not emit {app['_id']}"),
-        ("function (doc) { if (doc.pvt_type) emit(doc.name, {name: doc.name}); }", f"emits otherwise: {app['_id']}"),
+        ("function (doc) { if (doc.pvt_type) emit(doc.name, {name: doc.name}); }", f"emits other values: {app['_id']}"),
         ("function (doc) { emit(doc.name, {name: 'x'}); }", user["_id"]),
     ):
         design["views"]["crossbar_listing"]["map"] = code
@@ -125,7 +124,7 @@ async def test_a_view_that_emits_something_else(system: MasterCatalogue) -> None
         assert any(words in message for message in messages), messages
 
 
-async def test_beside_kazoo_its_own_code_is_judged_by_its_effect(system: MasterCatalogue) -> None:
+async def test_examine_beside_kazoo_accepts_other_code_with_same_rows(system: MasterCatalogue) -> None:
     await system.couch.create_database("system_data")
     await good_app(system)
     design = await system.couch.open_doc(system.database, "_design/apps_store")
@@ -135,41 +134,41 @@ async def test_beside_kazoo_its_own_code_is_judged_by_its_effect(system: MasterC
     assert checks(await examine(system.couch)) == []
 
 
-async def test_without_its_key_nobody_can_log_in_until_it_is_mended(system: MasterCatalogue) -> None:
+async def test_repair_creates_missing_key(system: MasterCatalogue) -> None:
     config = await system.couch.open_doc("system_config", "auth")
     key = await system.couch.open_doc("system_auth", config["default"]["system_key"])
     await system.couch.delete_doc("system_auth", key["_id"], key["_rev"])
     diagnosis = await examine(system.couch)
     assert checks(diagnosis) == ["system_key"]
-    (words,) = await mend(system.couch, diagnosis)
+    (words,) = await repair(system.couch, diagnosis)
     assert key["_id"] in words
     assert checks(await examine(system.couch)) == []
 
 
-async def test_a_system_that_names_no_key(system: MasterCatalogue) -> None:
+async def test_examine_reports_unnamed_key(system: MasterCatalogue) -> None:
     config = await system.couch.open_doc("system_config", "auth")
     await system.couch.save_doc("system_config", {**config, "default": {}})
     assert checks(await examine(system.couch)) == ["system_key"]
 
 
-async def test_beside_kazoo_the_key_is_not_made(system: MasterCatalogue) -> None:
+async def test_repair_beside_kazoo_creates_no_key(system: MasterCatalogue) -> None:
     await system.couch.create_database("system_data")
     config = await system.couch.open_doc("system_config", "auth")
     await system.couch.save_doc("system_config", {**config, "default": {}})
     diagnosis = await examine(system.couch)
     assert checks(diagnosis) == ["system_key"]
-    assert await mend(system.couch, diagnosis) == ()
+    assert await repair(system.couch, diagnosis) == ()
 
 
-async def test_what_is_broken_by_hand_is_found_and_mended(system: MasterCatalogue) -> None:
+async def test_repair_changes_newest_revision_in_one_save_per_document(system: MasterCatalogue) -> None:
     app = await good_app(system)
     broken = {**app, "api_url": "", "i18n": {"en-US": {"description": "Words"}}, "screenshots": [""]}
     await put(f"{system.couch.address}/{app['pvt_account_db']}/{app['_id']}", broken)
     diagnosis = await examine(system.couch)
     assert sorted(checks(diagnosis)) == ["api_url", "label", "screenshot"]
-    mended = await mend(system.couch, diagnosis)
-    assert len(mended) == 3
-    assert all(app["_id"] in words for words in mended)
+    repaired = await repair(system.couch, diagnosis)
+    assert len(repaired) == 3
+    assert all(app["_id"] in words for words in repaired)
     document = await system.open(app["_id"])
     assert "api_url" not in document
     assert document["i18n"]["en-US"] == {"description": "Words", "label": "wallboard"}
@@ -177,20 +176,20 @@ async def test_what_is_broken_by_hand_is_found_and_mended(system: MasterCatalogu
     assert document["_rev"].startswith("3-")
     assert document["_attachments"] == app["_attachments"]
     assert checks(await examine(system.couch)) == []
-    assert await mend(system.couch, diagnosis) == ()
+    assert await repair(system.couch, diagnosis) == ()
 
 
-async def test_a_mend_of_what_is_gone_is_no_mend(system: MasterCatalogue) -> None:
+async def test_repair_skips_deleted_document(system: MasterCatalogue) -> None:
     app = await save_app(system, api_url="")
     await put(f"{system.couch.address}/{system.database.replace('/', '%2F')}/{app['_id']}", {**app, "api_url": ""})
     diagnosis = await examine(system.couch)
     newest = await system.open(app["_id"])
     await system.couch.delete_doc(system.database, app["_id"], newest["_rev"])
-    assert await mend(system.couch, diagnosis) == ()
+    assert await repair(system.couch, diagnosis) == ()
 
 
 class Interrupting(Couch):
-    """Another writer is always faster."""
+    """Another writer saves the document before each of our saves."""
 
     async def save_doc(self, database: str, doc: JsonObject) -> JsonObject:
         newest = await self.open_doc(database, doc["_id"])
@@ -198,16 +197,16 @@ class Interrupting(Couch):
         return await super().save_doc(database, doc)
 
 
-async def test_a_mend_gives_up_when_others_never_rest(system: MasterCatalogue) -> None:
+async def test_repair_raises_conflict_after_last_attempt(system: MasterCatalogue) -> None:
     app = await save_app(system, i18n={})
     diagnosis = await examine(system.couch)
     async with Interrupting(system.couch.address) as couch:
         with pytest.raises(Conflict):
-            await mend(couch, diagnosis)
+            await repair(couch, diagnosis)
     assert (await system.open(app["_id"]))["i18n"] == {}
 
 
-async def test_stored_conflicts_are_found(system: MasterCatalogue) -> None:
+async def test_examine_reports_stored_conflicts(system: MasterCatalogue) -> None:
     app = await good_app(system)
     database = app["pvt_account_db"]
     bare = {key: value for key, value in app.items() if key != "_attachments"}
@@ -220,7 +219,7 @@ async def test_stored_conflicts_are_found(system: MasterCatalogue) -> None:
     assert all(app["_id"] in one.subject for one in found)
 
 
-async def test_accounts_are_looked_at_by_name_or_all_of_them(system: MasterCatalogue) -> None:
+async def test_examine_checks_named_accounts_or_all(system: MasterCatalogue) -> None:
     app = await good_app(system)
     created = await create_account(system.couch, SUB)
     database = account_db(created.account_id)
@@ -230,20 +229,20 @@ async def test_accounts_are_looked_at_by_name_or_all_of_them(system: MasterCatal
     for diagnosis in (await examine(system.couch, ["sub.example.com"]), await examine(system.couch, all_accounts=True)):
         assert checks(diagnosis) == ["billing", "billing"]
         assert all("Sub Ltd" in one.subject for one in diagnosis.findings if one.check == "billing")
-    await mend(system.couch, await examine(system.couch, ["Sub Ltd"]))
+    await repair(system.couch, await examine(system.couch, ["Sub Ltd"]))
     entry = (await system.couch.open_doc(database, "apps_store"))["apps"][app["_id"]]
     assert entry == {"allowed_users": "specific", "users": [], "name": "wallboard"}
     with pytest.raises(UnknownAccount):
         await examine(system.couch, ["nobody"])
 
 
-async def test_plans_of_an_account_are_looked_at(system: MasterCatalogue) -> None:
+async def test_examine_reports_service_plans_with_ui_apps(system: MasterCatalogue) -> None:
     plan = {"_id": "old", "pvt_type": "service_plan", "plan": {"ui_apps": {"wallboard": {}}}}
     await system.couch.save_doc(system.database, plan)
     assert checks(await examine(system.couch)) == ["ui_apps"]
 
 
-async def test_users_are_known_by_the_view(system: MasterCatalogue) -> None:
+async def test_examine_reads_users_from_view(system: MasterCatalogue) -> None:
     app = await good_app(system)
     (user,) = await system.couch.view(system.database, "users/crossbar_listing")
     stored = await system.couch.open_doc(system.database, "apps_store")
@@ -253,7 +252,7 @@ async def test_users_are_known_by_the_view(system: MasterCatalogue) -> None:
     assert [len(one.value) for one in gone] == [1]
 
 
-async def test_an_account_without_documents_is_no_hindrance(system: MasterCatalogue) -> None:
+async def test_examine_accepts_account_without_documents(system: MasterCatalogue) -> None:
     account_id = new_id()
     copy = {
         "_id": account_id,
@@ -267,7 +266,7 @@ async def test_an_account_without_documents_is_no_hindrance(system: MasterCatalo
     assert checks(await examine(system.couch, all_accounts=True)) == []
 
 
-async def test_a_diagnosis_reads_as_json(system: MasterCatalogue) -> None:
+async def test_diagnosis_as_json(system: MasterCatalogue) -> None:
     inline = {"content_type": "image/png", "data": base64.b64encode(PNG).decode()}
     app = await save_app(system, icon="none.png", _attachments={"icon.png": inline})
     found = (await examine(system.couch)).as_json()
@@ -276,7 +275,7 @@ async def test_a_diagnosis_reads_as_json(system: MasterCatalogue) -> None:
     assert app["_id"] in found["findings"][1]["subject"]
 
 
-async def test_many_apps_are_asked_at_once_for_their_conflicts(system: MasterCatalogue) -> None:
+async def test_examine_checks_conflicts_of_many_apps(system: MasterCatalogue) -> None:
     await asyncio.gather(*(save_app(system, name=f"app-{letter}") for letter in "abcdefghijklmno"))
     diagnosis = await examine(system.couch)
     assert checks(diagnosis) == ["owner"] * 15

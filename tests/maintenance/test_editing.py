@@ -11,29 +11,27 @@ from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import Conflict
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.ids import new_id
+from crossbar_appstore.maintenance.app_files import PictureRules
 from crossbar_appstore.maintenance.editing import (
-    Change,
     Edit,
     EditRefused,
-    Pictures,
     edit_app,
     pictures_in,
     read_pictures,
     remove_app,
     set_field,
-    set_pictures,
     set_published,
     set_text_or_json,
 )
-from crossbar_appstore.maintenance.master_catalogue import AmbiguousName, MasterCatalogue, UnknownApp
-from crossbar_appstore.maintenance.picture_files import PictureRules
+from crossbar_appstore.maintenance.lookup import AmbiguousName, MasterCatalogue, UnknownApp, stored
+from crossbar_appstore.maintenance.reports import DocumentChange
 from tests.maintenance.folders import JPEG, OTHER_PNG, PNG, SVG, metadata
 
 RULES = PictureRules()
 
 
 async def save_app(catalogue: MasterCatalogue, **fields: Any) -> JsonObject:
-    """An app in the catalogue as an operator of KAZOO may have it."""
+    """Save an app document as KAZOO would; returns it as stored."""
     icon = {"content_type": "image/png", "data": base64.b64encode(PNG).decode()}
     document = {
         **metadata(screenshots=[]),
@@ -60,12 +58,12 @@ def refused(change: Any) -> EditRefused:
     return caught.value
 
 
-async def edited(catalogue: MasterCatalogue, change: Change) -> tuple[Edit, JsonObject]:
+async def edited(catalogue: MasterCatalogue, change: DocumentChange) -> tuple[Edit, JsonObject]:
     edit = await edit_app(catalogue, "wallboard", change)
-    return edit, await catalogue.open(edit.app_id)
+    return edit, await catalogue.open(edit.id)
 
 
-async def test_a_field_takes_any_json(catalogue: MasterCatalogue, app: JsonObject) -> None:
+async def test_set_field_accepts_any_json(catalogue: MasterCatalogue, app: JsonObject) -> None:
     edit, document = await edited(catalogue, set_field(["urls"], {"documentation": "https://x"}))
     assert document["urls"] == {"documentation": "https://x"}
     assert edit.revision == document["_rev"] != app["_rev"]
@@ -89,7 +87,7 @@ async def test_a_field_takes_any_json(catalogue: MasterCatalogue, app: JsonObjec
         ("license", '"MIT"', "MIT"),
     ],
 )
-async def test_what_is_typed_is_json_where_the_schema_takes_that(
+async def test_set_text_or_json_parses_json_where_schema_allows(
     catalogue: MasterCatalogue, app: JsonObject, field: str, text: str, value: Json
 ) -> None:
     _, document = await edited(catalogue, set_text_or_json(field.split("."), text))
@@ -98,26 +96,26 @@ async def test_what_is_typed_is_json_where_the_schema_takes_that(
     assert document == value
 
 
-async def test_null_removes_a_field(catalogue: MasterCatalogue, app: JsonObject) -> None:
+async def test_set_text_or_json_null_removes_field(catalogue: MasterCatalogue, app: JsonObject) -> None:
     _, document = await edited(catalogue, set_text_or_json(["tags"], "null"))
     assert "tags" not in document
     edit, _ = await edited(catalogue, set_field(["none"], None))
     assert not edit.changed
 
 
-async def test_an_app_does_well_without_an_address(catalogue: MasterCatalogue, app: JsonObject) -> None:
+async def test_edit_app_accepts_app_without_api_url(catalogue: MasterCatalogue, app: JsonObject) -> None:
     await edited(catalogue, set_field(["api_url"], "https://api.example.com/v2/"))
     _, document = await edited(catalogue, set_text_or_json(["api_url"], "null"))
     assert "api_url" not in document
 
 
 @pytest.mark.parametrize("field", ["_id", "_rev", "_attachments", "pvt_type", "pvt_account_id", "id"])
-def test_private_fields_are_refused(field: str) -> None:
+def test_set_field_refuses_private_fields(field: str) -> None:
     (remark,) = refused(lambda: set_field([field], "x")).remarks
     assert (remark.field, remark.rule) == (field, "private")
 
 
-def test_a_field_has_a_name() -> None:
+def test_set_field_refuses_empty_name() -> None:
     assert refused(lambda: set_field([""], 1)).remarks[0].rule == "field"
     assert refused(lambda: set_field(["urls", ""], 1)).remarks[0].rule == "field"
 
@@ -134,7 +132,7 @@ def test_a_field_has_a_name() -> None:
         ("tags", "[1]", "tags.0"),
     ],
 )
-async def test_what_the_schema_forbids_is_refused(
+async def test_edit_app_refuses_what_schema_forbids(
     catalogue: MasterCatalogue, app: JsonObject, field: str, text: str, faulty: str
 ) -> None:
     with pytest.raises(EditRefused) as caught:
@@ -144,33 +142,33 @@ async def test_what_the_schema_forbids_is_refused(
     assert (await catalogue.open(app["_id"]))["_rev"] == app["_rev"]
 
 
-async def test_a_fault_that_was_there_before_is_no_hindrance(catalogue: MasterCatalogue) -> None:
+async def test_edit_app_accepts_faults_that_existed_before(catalogue: MasterCatalogue) -> None:
     broken = await save_app(catalogue, price="2.00", i18n={"en-US": {"label": "<i>x</i>"}})
     edit = await edit_app(catalogue, broken["_id"], set_field(["author"], "Another"))
     assert edit.changed
 
 
-async def test_a_new_language_gets_its_texts_one_by_one(catalogue: MasterCatalogue, app: JsonObject) -> None:
+async def test_edit_app_sets_texts_of_new_language_one_by_one(catalogue: MasterCatalogue, app: JsonObject) -> None:
     await edited(catalogue, set_field(["i18n", "de-DE", "label"], "Tafel"))
     _, document = await edited(catalogue, set_field(["i18n", "de-DE", "description"], "Alles im Blick"))
     assert document["i18n"]["de-DE"] == {"label": "Tafel", "description": "Alles im Blick"}
     assert document["i18n"]["en-US"] == app["i18n"]["en-US"]
 
 
-async def test_a_path_through_a_text_is_refused(catalogue: MasterCatalogue, app: JsonObject) -> None:
+async def test_set_field_refuses_path_through_text(catalogue: MasterCatalogue, app: JsonObject) -> None:
     with pytest.raises(EditRefused) as caught:
         await edit_app(catalogue, app["_id"], set_field(["author", "name"], "x"))
     assert caught.value.remarks[0].rule == "type"
 
 
-async def test_an_unknown_app_is_refused_and_not_made(catalogue: MasterCatalogue) -> None:
+async def test_edit_app_refuses_unknown_app_without_creating_it(catalogue: MasterCatalogue) -> None:
     unknown = new_id()
     with pytest.raises(UnknownApp):
         await edit_app(catalogue, unknown, set_field(["author"], "x1"))
-    assert await catalogue.document(unknown) is None
+    assert await stored(catalogue.couch, catalogue.database, unknown) is None
 
 
-async def test_what_is_no_app_is_refused(catalogue: MasterCatalogue) -> None:
+async def test_edit_app_refuses_documents_that_are_not_apps(catalogue: MasterCatalogue) -> None:
     user = new_id()
     await catalogue.couch.save_doc(catalogue.database, {"_id": user, "pvt_type": "user"})
     with pytest.raises(UnknownApp):
@@ -180,42 +178,40 @@ async def test_what_is_no_app_is_refused(catalogue: MasterCatalogue) -> None:
         await edit_app(catalogue, gone["_id"], set_field(["author"], "x1"))
 
 
-async def test_a_name_of_several_apps_is_refused_with_their_ids(catalogue: MasterCatalogue, app: JsonObject) -> None:
+async def test_edit_app_refuses_ambiguous_name_with_ids(catalogue: MasterCatalogue, app: JsonObject) -> None:
     other = await save_app(catalogue)
     with pytest.raises(AmbiguousName) as caught:
         await edit_app(catalogue, "wallboard", set_field(["author"], "x1"))
     assert set(caught.value.ids) == {app["_id"], other["_id"]}
 
 
-async def test_an_unchanged_app_is_not_written(catalogue: MasterCatalogue, app: JsonObject) -> None:
+async def test_edit_app_does_not_save_unchanged_app(catalogue: MasterCatalogue, app: JsonObject) -> None:
     edit, document = await edited(catalogue, set_field(["author"], "Somebody"))
     assert not edit.changed
     assert edit.revision is None
     assert document["_rev"] == app["_rev"]
 
 
-async def test_a_dry_run_writes_nothing(catalogue: MasterCatalogue, app: JsonObject) -> None:
+async def test_edit_app_dry_run_writes_nothing(catalogue: MasterCatalogue, app: JsonObject) -> None:
     edit = await edit_app(catalogue, app["_id"], set_field(["author"], "Another"), dry_run=True)
     assert edit.changed
     assert edit.dry_run
     assert (await catalogue.open(app["_id"])) == app
 
 
-async def test_publishing_says_so_only_where_that_changes_something(
-    catalogue: MasterCatalogue, app: JsonObject
-) -> None:
+async def test_set_published_changes_only_if_needed(catalogue: MasterCatalogue, app: JsonObject) -> None:
     assert not (await edited(catalogue, set_published(True)))[0].changed
     assert (await edited(catalogue, set_published(False)))[1]["published"] is False
     assert not (await edited(catalogue, set_published(False)))[0].changed
     assert (await edited(catalogue, set_published(True)))[1]["published"] is True
 
 
-async def test_an_icon_is_attached_and_named_in_one_save(
+async def test_edit_app_attaches_and_names_icon_in_one_save(
     catalogue: MasterCatalogue, app: JsonObject, tmp_path: Path
 ) -> None:
     (tmp_path / "new.jpg").write_bytes(JPEG)
     files = read_pictures([tmp_path / "new.jpg"], "icon", RULES)
-    edit = await edit_app(catalogue, app["_id"], set_pictures("new.jpg", None), pictures=Pictures(files))
+    edit = await edit_app(catalogue, app["_id"], set_field(["icon"], "new.jpg"), pictures=files)
     document = await catalogue.open(app["_id"])
     assert document["icon"] == "new.jpg"
     assert sorted(document["_attachments"]) == ["icon.png", "new.jpg"]
@@ -223,56 +219,54 @@ async def test_an_icon_is_attached_and_named_in_one_save(
     stored = await catalogue.couch.open_attachment(catalogue.database, app["_id"], "new.jpg")
     assert (stored.content_type, stored.body) == ("image/jpeg", JPEG)
     assert [change.name for change in edit.pictures] == ["new.jpg"]
-    again = await edit_app(catalogue, app["_id"], set_pictures("new.jpg", None), pictures=Pictures(files))
+    again = await edit_app(catalogue, app["_id"], set_field(["icon"], "new.jpg"), pictures=files)
     assert not again.changed
 
 
-async def test_screenshots_take_the_place_of_the_old_ones(
-    catalogue: MasterCatalogue, app: JsonObject, tmp_path: Path
-) -> None:
+async def test_edit_app_replaces_screenshots(catalogue: MasterCatalogue, app: JsonObject, tmp_path: Path) -> None:
     for name, content in (("b.png", PNG), ("a.png", OTHER_PNG), ("notes.txt", b"words")):
         (tmp_path / name).write_bytes(content)
     paths = pictures_in(tmp_path)
     assert [path.name for path in paths] == ["a.png", "b.png"]
     files = read_pictures(paths, "screenshots", RULES)
-    change = set_pictures(None, ["a.png", "b.png"])
-    await edit_app(catalogue, app["_id"], change, pictures=Pictures(files, remove_old=True))
+    change = set_field(["screenshots"], ["a.png", "b.png"])
+    await edit_app(catalogue, app["_id"], change, pictures=files, remove_old_pictures=True)
     document = await catalogue.open(app["_id"])
     assert document["screenshots"] == ["a.png", "b.png"]
     assert sorted(document["_attachments"]) == ["a.png", "b.png", "icon.png"]
-    edit = await edit_app(catalogue, app["_id"], set_pictures(None, ["a.png"]), pictures=Pictures((), remove_old=True))
+    edit = await edit_app(catalogue, app["_id"], set_field(["screenshots"], ["a.png"]), remove_old_pictures=True)
     assert [(change.name, change.after) for change in edit.pictures] == [("b.png", None)]
     assert sorted((await catalogue.open(app["_id"]))["_attachments"]) == ["a.png", "icon.png"]
 
 
-def test_a_picture_that_will_not_do_is_refused(tmp_path: Path) -> None:
+def test_read_pictures_refuses_unusable_pictures(tmp_path: Path) -> None:
     (tmp_path / "icon.svg").write_bytes(SVG)
     (tmp_path / "icon.png").write_bytes(b"words")
     found = refused(lambda: read_pictures([tmp_path / "icon.svg", tmp_path / "icon.png"], "icon", RULES))
     assert [remark.rule for remark in found.remarks] == ["svg", "type"]
 
 
-def test_a_picture_may_be_named_through_a_link(tmp_path: Path) -> None:
+def test_read_pictures_follows_link(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "icon.png").write_bytes(PNG)
     (tmp_path / "link.png").symlink_to(tmp_path / "real" / "icon.png")
     assert [file.name for file in read_pictures([tmp_path / "link.png"], "icon", RULES)] == ["icon.png"]
 
 
-async def test_removing_an_app_removes_its_pictures(catalogue: MasterCatalogue, app: JsonObject) -> None:
+async def test_remove_app_deletes_app_with_pictures(catalogue: MasterCatalogue, app: JsonObject) -> None:
     dry = await remove_app(catalogue, "wallboard", dry_run=True)
     assert (dry.removed, dry.dry_run) == (True, True)
     assert await catalogue.by_id(app["_id"]) is not None
     edit = await remove_app(catalogue, "wallboard")
     assert [change.name for change in edit.pictures] == ["icon.png"]
     assert edit.as_json()["removed"] is True
-    assert await catalogue.document(app["_id"]) is None
+    assert await stored(catalogue.couch, catalogue.database, app["_id"]) is None
     with pytest.raises(UnknownApp):
         await remove_app(catalogue, "wallboard")
 
 
 class Interrupting(Couch):
-    """Another writer saves the document just before we do, ``times`` times."""
+    """Another writer saves the document just before our first ``times`` saves."""
 
     def __init__(self, url: str, times: int) -> None:
         super().__init__(url)
@@ -286,14 +280,14 @@ class Interrupting(Couch):
         return await super().save_doc(database, doc)
 
 
-async def test_an_edit_is_applied_to_what_another_writer_stored(catalogue: MasterCatalogue, app: JsonObject) -> None:
+async def test_edit_app_retries_on_conflict(catalogue: MasterCatalogue, app: JsonObject) -> None:
     async with Interrupting(catalogue.couch.address, 2) as couch:
         edit = await edit_app(dataclasses.replace(catalogue, couch=couch), app["_id"], set_field(["author"], "Another"))
     document = await catalogue.open(app["_id"])
     assert (document["author"], document["others"], document["_rev"]) == ("Another", 2, edit.revision)
 
 
-async def test_an_edit_gives_up_when_others_never_rest(catalogue: MasterCatalogue, app: JsonObject) -> None:
+async def test_edit_app_raises_conflict_after_last_attempt(catalogue: MasterCatalogue, app: JsonObject) -> None:
     async with Interrupting(catalogue.couch.address, 99) as couch:
         with pytest.raises(Conflict):
             await edit_app(dataclasses.replace(catalogue, couch=couch), app["_id"], set_field(["author"], "Another"))
@@ -303,7 +297,7 @@ async def test_an_edit_gives_up_when_others_never_rest(catalogue: MasterCatalogu
     st.lists(st.text(min_size=1).filter(lambda key: not key.startswith(("_", "pvt_")) and key != "id"), min_size=1),
     st.integers() | st.text(),
 )
-def test_setting_a_field_touches_nothing_else(path: list[str], value: Json) -> None:
+def test_set_field_changes_nothing_else(path: list[str], value: Json) -> None:
     before = {"kept": 1, "_id": "x", "kept_too": {"a": [1]}}
     if path[0] in before:
         return

@@ -8,10 +8,9 @@ from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.accounts import password_hashes, user_document
 from crossbar_appstore.kazoo.ids import account_db, new_id
-from crossbar_appstore.maintenance.account_rules import UnknownAccount, UnknownUser
 from crossbar_appstore.maintenance.accounts import NewAccount, create_account
 from crossbar_appstore.maintenance.explaining import ExplainedApp, Explanation, explain
-from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue, UnknownApp
+from crossbar_appstore.maintenance.lookup import MasterCatalogue, UnknownAccount, UnknownApp, UnknownUser
 from crossbar_appstore.resources.account_apps import AppStore
 from tests.maintenance.test_editing import save_app
 
@@ -50,7 +49,7 @@ async def sub(system: MasterCatalogue) -> Sub:
     return Sub(system, created.account_id, created.user_id)
 
 
-async def test_the_catalogue_decides_where_nobody_else_does(sub: Sub) -> None:
+async def test_explain_decided_by_catalogue(sub: Sub) -> None:
     shown = await save_app(sub.catalogue)
     hidden = await save_app(sub.catalogue, name="hidden", published=False)
     found = await sub.explained("wallboard")
@@ -65,7 +64,7 @@ async def test_the_catalogue_decides_where_nobody_else_does(sub: Sub) -> None:
     assert (found.visible, found.decided_by, found.reasons[0].document) == (False, "catalogue", hidden["_id"])
 
 
-async def test_a_service_plan_hides_and_is_named(sub: Sub) -> None:
+async def test_explain_decided_by_service_plan(sub: Sub) -> None:
     app = await save_app(sub.catalogue)
     plan = await sub.couch.save_doc(
         sub.catalogue.database,
@@ -80,7 +79,7 @@ async def test_a_service_plan_hides_and_is_named(sub: Sub) -> None:
     assert decided.entry == {"enabled": False}
 
 
-async def test_the_plans_of_the_reseller_count_where_the_account_has_none(sub: Sub) -> None:
+async def test_explain_uses_plans_of_reseller_without_own_plans(sub: Sub) -> None:
     app = await save_app(sub.catalogue)
     master = sub.catalogue.account_id
     await sub.couch.save_doc(
@@ -93,7 +92,7 @@ async def test_the_plans_of_the_reseller_count_where_the_account_has_none(sub: S
     assert [(app.visible, app.decided_by) for app in found.apps] == [(False, "plan")]
 
 
-async def test_a_vendor_s_app_comes_with_the_plan(sub: Sub) -> None:
+async def test_explain_vendor_app_of_service_plan(sub: Sub) -> None:
     vendor = await create_account(sub.couch, NewAccount("Vendor", "vendor.example.com", "admin", "password"))
     app_id = new_id()
     saved = await sub.couch.save_doc(
@@ -114,7 +113,7 @@ async def test_a_vendor_s_app_comes_with_the_plan(sub: Sub) -> None:
     assert (found.reasons[1].database, found.reasons[1].revision) == (account_db(vendor.account_id), saved["_rev"])
 
 
-async def test_a_permission_decides_for_a_user(sub: Sub) -> None:
+async def test_explain_decided_by_permission_of_user(sub: Sub) -> None:
     app = await save_app(sub.catalogue)
     entry = {"allowed_users": "specific", "users": [{"id": "somebody"}], "name": "wallboard"}
     stored = await sub.store(apps={app["_id"]: entry})
@@ -127,14 +126,14 @@ async def test_a_permission_decides_for_a_user(sub: Sub) -> None:
     assert reason.entry == entry
 
 
-async def test_the_blacklist_decides(sub: Sub) -> None:
+async def test_explain_decided_by_blacklist(sub: Sub) -> None:
     app = await save_app(sub.catalogue)
     stored = await sub.store(apps={app["_id"]: {"allowed_users": "all"}}, blacklist=[app["_id"]])
     found = await sub.explained(app["_id"])
     assert (found.visible, found.decided_by, found.reasons[-1].revision) == (False, "blacklist", stored["_rev"])
 
 
-async def test_whitelabel_decides_about_the_port_app(sub: Sub) -> None:
+async def test_explain_decided_by_whitelabel_for_port_app(sub: Sub) -> None:
     await save_app(sub.catalogue, name="port")
     await save_app(sub.catalogue)
     saved = await sub.couch.save_doc(sub.database, {"_id": "whitelabel", "hide_port": True})
@@ -144,7 +143,7 @@ async def test_whitelabel_decides_about_the_port_app(sub: Sub) -> None:
     assert (await sub.explained("wallboard")).visible
 
 
-async def test_the_master_account_sees_everything(sub: Sub) -> None:
+async def test_explain_decided_by_master_account(sub: Sub) -> None:
     await save_app(sub.catalogue, published=False)
     config = await sub.couch.open_doc("system_config", "accounts")
     (found,) = (await explain(sub.couch, sub.catalogue.account_id)).apps
@@ -153,7 +152,7 @@ async def test_the_master_account_sees_everything(sub: Sub) -> None:
     assert (reason.database, reason.document, reason.revision) == ("system_config", "accounts", config["_rev"])
 
 
-async def test_legacy_permissions_are_found_on_the_account(sub: Sub) -> None:
+async def test_explain_reads_legacy_permissions_of_account_document(sub: Sub) -> None:
     app = await save_app(sub.catalogue)
     stored = await sub.couch.open_doc(sub.database, "apps_store")
     await sub.couch.delete_doc(sub.database, "apps_store", stored["_rev"])
@@ -168,18 +167,18 @@ async def test_legacy_permissions_are_found_on_the_account(sub: Sub) -> None:
 
 
 @pytest.mark.parametrize("name", ["Sub Ltd", "sub ltd", "SUB.example.com", "id"])
-async def test_an_account_is_found_by_id_name_or_realm(sub: Sub, name: str) -> None:
+async def test_explain_finds_account_by_id_name_or_realm(sub: Sub, name: str) -> None:
     found = await explain(sub.couch, sub.id if name == "id" else name)
     assert (found.account_id, found.account_name) == (sub.id, "Sub Ltd")
 
 
 @pytest.mark.parametrize("name", ["nobody", "", "0" * 32])
-async def test_an_unknown_account_is_named(sub: Sub, name: str) -> None:
+async def test_explain_raises_unknown_account(sub: Sub, name: str) -> None:
     with pytest.raises(UnknownAccount):
         await explain(sub.couch, name)
 
 
-async def test_a_user_is_found_by_id_or_name(sub: Sub) -> None:
+async def test_explain_finds_user_by_id_or_name(sub: Sub) -> None:
     by_name = await explain(sub.couch, sub.id, user="ADMIN")
     assert by_name.user_id == sub.user_id
     assert (await explain(sub.couch, sub.id, user=sub.user_id)).user_id == sub.user_id
@@ -188,7 +187,7 @@ async def test_a_user_is_found_by_id_or_name(sub: Sub) -> None:
             await explain(sub.couch, sub.id, user=unknown)
 
 
-async def test_a_deleted_user_is_unknown(sub: Sub) -> None:
+async def test_explain_raises_unknown_user_for_deleted_user(sub: Sub) -> None:
     user = user_document(new_id(), sub.id, {"pvt_deleted": True}, username="gone", password="gone-password")
     await sub.couch.save_doc(sub.database, {**user, "pvt_deleted": True})
     assert password_hashes("gone", "gone-password")[0] == user["pvt_md5_auth"]
@@ -196,12 +195,12 @@ async def test_a_deleted_user_is_unknown(sub: Sub) -> None:
         await explain(sub.couch, sub.id, user="gone")
 
 
-async def test_an_unknown_app_is_named(sub: Sub) -> None:
+async def test_explain_raises_unknown_app(sub: Sub) -> None:
     with pytest.raises(UnknownApp):
         await explain(sub.couch, sub.id, "nothing")
 
 
-async def test_without_a_services_document_the_plans_of_the_nearest_reseller_count(sub: Sub) -> None:
+async def test_explain_without_services_document_uses_plans_of_nearest_reseller(sub: Sub) -> None:
     app = await save_app(sub.catalogue)
     services = await sub.couch.open_doc("services", sub.id)
     await sub.couch.delete_doc("services", sub.id, services["_rev"])
@@ -213,14 +212,14 @@ async def test_without_a_services_document_the_plans_of_the_nearest_reseller_cou
     assert (await sub.explained("wallboard")).decided_by == "plan"
 
 
-async def test_without_the_view_of_attached_plans_there_are_none(sub: Sub) -> None:
+async def test_explain_without_object_plans_view(sub: Sub) -> None:
     await save_app(sub.catalogue)
     design = await sub.couch.open_doc(sub.database, "_design/services")
     await sub.couch.delete_doc(sub.database, "_design/services", design["_rev"])
     assert (await sub.explained("wallboard")).decided_by == "catalogue"
 
 
-async def test_plans_that_are_attached_to_other_documents_count(sub: Sub) -> None:
+async def test_explain_uses_plans_attached_to_other_documents(sub: Sub) -> None:
     app = await save_app(sub.catalogue)
     await sub.couch.save_doc(
         sub.catalogue.database,
@@ -231,7 +230,7 @@ async def test_plans_that_are_attached_to_other_documents_count(sub: Sub) -> Non
     assert (await sub.explained("wallboard")).decided_by == "plan"
 
 
-async def test_the_service_gives_the_same_answer(sub: Sub) -> None:
+async def test_explain_agrees_with_service(sub: Sub) -> None:
     apps = [await save_app(sub.catalogue, name=f"app-{letter}") for letter in "abcdef"]
     ids = [app["_id"] for app in apps]
     await sub.couch.save_doc(
@@ -246,11 +245,11 @@ async def test_the_service_gives_the_same_answer(sub: Sub) -> None:
     async with Datastore(Couch(sub.couch.address), feeds=False) as store:
         served = await (await AppStore(store).apps(sub.id)).apps()
     explanation: Explanation = await explain(sub.couch, sub.id)
-    assert [(app.app_id, app.visible) for app in explanation.apps] == [(app.id, app.published) for app in served]
+    assert [(app.id, app.visible) for app in explanation.apps] == [(app.id, app.published) for app in served]
     assert [app.reasons[-1].authority for app in explanation.apps] == [app.authority for app in served]
 
 
-async def test_an_explanation_reads_as_json(sub: Sub) -> None:
+async def test_explanation_as_json(sub: Sub) -> None:
     saved = await save_app(sub.catalogue)
     found = (await explain(sub.couch, sub.id)).as_json()
     assert found["account_id"] == sub.id

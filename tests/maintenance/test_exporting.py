@@ -1,4 +1,5 @@
 import base64
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,19 @@ from crossbar_appstore.datastore.views import DatabaseClass, ensure, names_for
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.documents import public_fields
 from crossbar_appstore.kazoo.ids import account_db, new_id
-from crossbar_appstore.maintenance.app_folders import find_app_folders
 from crossbar_appstore.maintenance.app_plan import Action, LoadOptions
-from crossbar_appstore.maintenance.comparing import ComparedApp, State, compare_apps
-from crossbar_appstore.maintenance.exporting import ExportedApp, export_app, export_folders
-from crossbar_appstore.maintenance.loading import LoadRules, load_apps
-from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
-from crossbar_appstore.maintenance.picture_files import PictureRules
-from crossbar_appstore.maintenance.remarks import Weight
+from crossbar_appstore.maintenance.app_source import find_app_folders
+from crossbar_appstore.maintenance.exporting import (
+    ComparedApp,
+    ExportedApp,
+    State,
+    compare_apps,
+    export_app,
+    export_folders,
+)
+from crossbar_appstore.maintenance.loading import load_apps
+from crossbar_appstore.maintenance.lookup import MasterCatalogue
+from crossbar_appstore.maintenance.reports import Weight
 from tests.maintenance.folders import JPEG, OTHER_PNG, PNG, make_app
 from tests.maintenance.test_editing import save_app
 
@@ -30,8 +36,8 @@ async def export(catalogue: MasterCatalogue, directory: Path, *, dry_run: bool =
 
 
 async def load(catalogue: MasterCatalogue, path: Path, options: LoadOptions | None = None) -> dict[Action, int]:
-    rules = LoadRules(options or LoadOptions(), PictureRules(allow_svg=True))
-    return (await load_apps(catalogue, find_app_folders(path).folders, rules)).counts
+    options = dataclasses.replace(options or LoadOptions(), allow_svg=True)
+    return (await load_apps(catalogue, find_app_folders(path).folders, options)).counts
 
 
 async def contents(catalogue: MasterCatalogue) -> list[tuple[JsonObject, dict[str, tuple[str, bytes]]]]:
@@ -53,7 +59,7 @@ async def elsewhere(couch: Couch) -> MasterCatalogue:
     return MasterCatalogue(couch, account_id, account_db(account_id))
 
 
-async def test_what_is_exported_loads_again_to_the_same_documents(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_export_app_loads_again_to_same_documents(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path / "in", source_url="https://x/apps/wallboard", api_url="https://api.example.com/v2/")
     make_app(tmp_path / "in", "notes", published=False, extends=["voip"], masqueradable=False, price=1.5)
     await load(catalogue, tmp_path / "in", LoadOptions(keep_addresses=True))
@@ -68,7 +74,7 @@ async def test_what_is_exported_loads_again_to_the_same_documents(catalogue: Mas
         await other.couch.delete_database(other.database)
 
 
-async def test_a_second_export_writes_no_file(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_export_app_second_time_writes_no_file(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path / "in")
     await load(catalogue, tmp_path / "in")
     (first,) = await export(catalogue, tmp_path / "out")
@@ -77,7 +83,7 @@ async def test_a_second_export_writes_no_file(catalogue: MasterCatalogue, tmp_pa
     assert (second.files, second.written) == (4, 0)
 
 
-async def test_an_export_replaces_what_differs_and_leaves_no_crumbs(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_export_app_replaces_changed_files_atomically(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path / "in")
     await load(catalogue, tmp_path / "in")
     await export(catalogue, tmp_path / "out")
@@ -89,7 +95,7 @@ async def test_an_export_replaces_what_differs_and_leaves_no_crumbs(catalogue: M
     assert [path.name for path in icon.parent.iterdir()] == ["icon.png"]
 
 
-async def test_a_dry_export_writes_nothing(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_export_app_dry_run_writes_nothing(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path / "in")
     await load(catalogue, tmp_path / "in")
     (done,) = await export(catalogue, tmp_path / "out", dry_run=True)
@@ -97,14 +103,16 @@ async def test_a_dry_export_writes_nothing(catalogue: MasterCatalogue, tmp_path:
     assert not (tmp_path / "out").exists()
 
 
-async def test_apps_of_one_name_or_of_none_get_folders_by_id(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_export_folders_uses_ids_for_duplicate_and_unusable_names(
+    catalogue: MasterCatalogue, tmp_path: Path
+) -> None:
     ids = [(await save_app(catalogue, name=name))["_id"] for name in ("same", "same", "../up", ".git", None)]
     named = await save_app(catalogue, name="alone")
-    folders = {done.app_id: Path(done.folder).name for done in await export(catalogue, tmp_path)}
+    folders = {done.id: Path(done.folder).name for done in await export(catalogue, tmp_path)}
     assert folders == {**dict(zip(ids, ids, strict=True)), named["_id"]: "alone"}
 
 
-async def test_a_picture_whose_name_is_a_path_is_not_written(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_export_app_refuses_picture_whose_name_is_a_path(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     inline = {"content_type": "image/png", "data": base64.b64encode(PNG).decode()}
     await save_app(catalogue, icon="../../../up.png", _attachments={"../../../up.png": inline})
     (done,) = await export(catalogue, tmp_path / "out" / "deep")
@@ -112,7 +120,7 @@ async def test_a_picture_whose_name_is_a_path_is_not_written(catalogue: MasterCa
     assert list(tmp_path.rglob("*.png")) == []
 
 
-async def test_what_cannot_be_exported_is_named(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_export_app_reports_what_it_cannot_export(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     inline = {"content_type": "image/png", "data": base64.b64encode(PNG).decode()}
     await save_app(catalogue, icon="none.png", price="2.00", _attachments={"unnamed.png": inline})
     (done,) = await export(catalogue, tmp_path)
@@ -124,7 +132,7 @@ async def test_what_cannot_be_exported_is_named(catalogue: MasterCatalogue, tmp_
     assert done.as_json()["remarks"][0]["weight"] == "note"
 
 
-async def test_the_metadata_hold_what_kazoo_asks_for(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_export_app_writes_metadata_that_kazoo_requires(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     saved = await save_app(catalogue)
     await export(catalogue, tmp_path)
     written = json.loads((tmp_path / "wallboard" / "metadata" / "app.json").read_text())
@@ -137,7 +145,7 @@ async def compare(catalogue: MasterCatalogue, path: Path) -> list[ComparedApp]:
     return compare_apps(find_app_folders(path).folders, await catalogue.apps())
 
 
-async def test_an_export_is_the_same_as_the_catalogue(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_compare_apps_reports_export_as_same(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path / "in")
     make_app(tmp_path / "in", "notes", published=False)
     await load(catalogue, tmp_path / "in")
@@ -146,7 +154,7 @@ async def test_an_export_is_the_same_as_the_catalogue(catalogue: MasterCatalogue
     assert [app.state for app in await compare(catalogue, tmp_path / "in")] == [State.SAME, State.SAME]
 
 
-async def test_differences_lead_from_the_catalogue_to_the_folder(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_compare_apps_shows_changes_from_catalogue_to_folder(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     app = make_app(tmp_path)
     await load(catalogue, tmp_path)
     make_app(tmp_path, version="2.0", icon_files={"icon.png": OTHER_PNG}, screenshot_files={})
@@ -161,28 +169,26 @@ async def test_differences_lead_from_the_catalogue_to_the_folder(catalogue: Mast
     assert found.as_json()["state"] == "different"
 
 
-async def test_an_exported_folder_is_compared_in_every_field(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_compare_apps_compares_every_field_of_exported_folder(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     saved = await save_app(catalogue, published=False)
     await export(catalogue, tmp_path)
     await catalogue.couch.save_doc(catalogue.database, {**saved, "name": "renamed", "phase": "beta"})
     (found,) = await compare(catalogue, tmp_path)
-    assert found.app_id == saved["_id"]
+    assert found.id == saved["_id"]
     assert {change.field for change in found.changes} == {"name", "phase"}
 
 
-async def test_apps_of_one_side_are_named(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_compare_apps_reports_apps_of_one_side(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     saved = await save_app(catalogue, name="only-stored")
     make_app(tmp_path, "only-here")
     make_app(tmp_path, "broken", content=b"{")
     found = {app.state: app for app in await compare(catalogue, tmp_path)}
     assert found[State.ONLY_IN_FOLDER].name == "only-here"
-    assert found[State.ONLY_IN_CATALOGUE].app_id == saved["_id"]
+    assert found[State.ONLY_IN_CATALOGUE].id == saved["_id"]
     assert found[State.UNREADABLE].remarks[0].rule == "json"
 
 
-async def test_pictures_of_a_folder_that_would_be_refused_are_compared_too(
-    catalogue: MasterCatalogue, tmp_path: Path
-) -> None:
+async def test_compare_apps_compares_pictures_of_refused_folder(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path)
     await load(catalogue, tmp_path)
     make_app(tmp_path, price="2.00", screenshot_files={"one.png": PNG, "two.jpg": JPEG})
@@ -192,7 +198,7 @@ async def test_pictures_of_a_folder_that_would_be_refused_are_compared_too(
 
 
 @pytest.mark.parametrize("fields", [{"price": 1}, {"price": 1.0}, {"price": True}])
-async def test_numbers_and_truths_are_told_apart(
+async def test_compare_apps_distinguishes_numbers_and_booleans(
     catalogue: MasterCatalogue, tmp_path: Path, fields: dict[str, Any]
 ) -> None:
     await save_app(catalogue, price=1, icon="", screenshots=[])

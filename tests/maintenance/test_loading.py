@@ -12,26 +12,24 @@ from crossbar_appstore.datastore.errors import DatabaseMissing
 from crossbar_appstore.datastore.replies import SaveResult
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.ids import new_id
-from crossbar_appstore.maintenance import bulk_saving
-from crossbar_appstore.maintenance.app_folders import find_app_folders
-from crossbar_appstore.maintenance.app_plan import Action, LoadOptions, Mode
-from crossbar_appstore.maintenance.loading import LoadRules, load_apps
-from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
-from crossbar_appstore.maintenance.picture_files import PictureRules
-from crossbar_appstore.maintenance.remarks import Weight
-from crossbar_appstore.maintenance.reports import AppOutcome, LoadReport
+from crossbar_appstore.maintenance import loading
+from crossbar_appstore.maintenance.app_plan import Action, AppPlan, LoadOptions, Mode
+from crossbar_appstore.maintenance.app_source import find_app_folders
+from crossbar_appstore.maintenance.loading import LoadReport, load_apps
+from crossbar_appstore.maintenance.lookup import MasterCatalogue
+from crossbar_appstore.maintenance.reports import Weight
 from tests.maintenance.folders import JPEG, OTHER_PNG, PNG, SVG, make_app
 
-INIT = LoadRules()
-REFRESH = LoadRules(LoadOptions(Mode.REFRESH))
+INIT = LoadOptions()
+REFRESH = LoadOptions(Mode.REFRESH)
 
 
-async def load(catalogue: MasterCatalogue, path: Path, rules: LoadRules = INIT) -> LoadReport:
+async def load(catalogue: MasterCatalogue, path: Path, rules: LoadOptions = INIT) -> LoadReport:
     return await load_apps(catalogue, find_app_folders(path).folders, rules)
 
 
 async def sequence(catalogue: MasterCatalogue) -> Json:
-    """Where the database's changes stand: the same as long as nothing is written."""
+    """The database's update sequence, which every write changes."""
     return await catalogue.couch.update_seq(catalogue.database)
 
 
@@ -40,26 +38,26 @@ async def picture(catalogue: MasterCatalogue, app_id: str, name: str) -> tuple[s
     return found.content_type, found.body
 
 
-async def test_apps_are_stored_with_their_pictures_byte_for_byte(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_stores_pictures_byte_for_byte(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path)
     report = await load(catalogue, tmp_path)
-    (outcome,) = report.outcomes
+    (outcome,) = report.apps
     assert outcome.action is Action.CREATED
     document = await catalogue.open("wallboard")
-    assert (document["_id"], document["_rev"]) == (outcome.app_id, outcome.revision)
+    assert (document["_id"], document["_rev"]) == (outcome.id, outcome.revision)
     assert await picture(catalogue, document["_id"], "icon.png") == ("image/png", PNG)
     assert await picture(catalogue, document["_id"], "one.png") == ("image/png", OTHER_PNG)
     assert await picture(catalogue, document["_id"], "two.jpg") == ("image/jpeg", JPEG)
 
 
-async def test_an_app_is_one_save(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_saves_app_once(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path)
     await load(catalogue, tmp_path)
     assert (await catalogue.open("wallboard"))["_rev"].startswith("1-")
 
 
-@pytest.mark.parametrize("rules", [INIT, REFRESH, LoadRules(LoadOptions(remove_old_pictures=True))])
-async def test_loading_again_writes_nothing(catalogue: MasterCatalogue, tmp_path: Path, rules: LoadRules) -> None:
+@pytest.mark.parametrize("rules", [INIT, REFRESH, LoadOptions(remove_old_pictures=True)])
+async def test_load_apps_again_writes_nothing(catalogue: MasterCatalogue, tmp_path: Path, rules: LoadOptions) -> None:
     make_app(tmp_path)
     make_app(tmp_path, "notes", screenshot_files={})
     await load(catalogue, tmp_path)
@@ -69,18 +67,18 @@ async def test_loading_again_writes_nothing(catalogue: MasterCatalogue, tmp_path
     assert await sequence(catalogue) == before
 
 
-async def test_a_dry_run_says_the_same_and_writes_nothing(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_dry_run_reports_changes_and_writes_nothing(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path)
     before = await sequence(catalogue)
     report = await load(catalogue, tmp_path, dataclasses.replace(INIT, dry_run=True))
     assert report.dry_run
     assert report.counts == {Action.CREATED: 1}
-    assert [change.name for change in report.outcomes[0].pictures] == ["icon.png", "one.png", "two.jpg"]
-    assert "name" in [change.field for change in report.outcomes[0].changes]
+    assert [change.name for change in report.apps[0].pictures] == ["icon.png", "one.png", "two.jpg"]
+    assert "name" in [change.field for change in report.apps[0].changes]
     assert await sequence(catalogue) == before
 
 
-async def test_a_refused_app_does_not_keep_the_others_out(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_loads_others_if_one_is_refused(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path, "bad-price", price="2.00")
     make_app(tmp_path, "no-json", content=b"{")
     make_app(tmp_path, "good")
@@ -90,9 +88,9 @@ async def test_a_refused_app_does_not_keep_the_others_out(catalogue: MasterCatal
     assert [document["name"] for document in await catalogue.apps()] == ["good"]
 
 
-async def test_lenient_mode_loads_what_can_be_mended(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_lenient_loads_repaired_app(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path, "dear", price="2.00")
-    rules = LoadRules(pictures=PictureRules(lenient=True), lenient=True)
+    rules = LoadOptions(lenient=True)
     report = await load(catalogue, tmp_path, rules)
     assert report.counts == {Action.CREATED: 1}
     assert not report.has_refusals
@@ -100,61 +98,59 @@ async def test_lenient_mode_loads_what_can_be_mended(catalogue: MasterCatalogue,
     assert (await load(catalogue, tmp_path, rules)).counts == {Action.UNCHANGED: 1}
 
 
-async def test_a_picture_that_is_left_out_counts_as_refused(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_counts_left_out_picture_as_refusal(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path, icon="icon.svg", icon_files={"icon.svg": SVG})
     report = await load(catalogue, tmp_path)
     assert report.counts == {Action.CREATED: 1}
     assert report.has_refusals
-    allowed = await load(catalogue, tmp_path, LoadRules(pictures=PictureRules(allow_svg=True)))
+    allowed = await load(catalogue, tmp_path, LoadOptions(allow_svg=True))
     assert allowed.counts == {Action.UPDATED: 1}
     assert not allowed.has_refusals
     document = await catalogue.open("wallboard")
     assert await picture(catalogue, document["_id"], "icon.svg") == ("image/svg+xml", SVG)
 
 
-async def test_a_missing_picture_is_named_and_is_no_refusal(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_reports_missing_picture_without_refusal(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path, screenshot_files={"two.jpg": JPEG})
     report = await load(catalogue, tmp_path)
     assert not report.has_refusals
-    assert [remark.value for remark in report.outcomes[0].remarks] == ["one.png"]
+    assert [remark.value for remark in report.apps[0].remarks] == ["one.png"]
     assert sorted((await catalogue.open("wallboard"))["_attachments"]) == ["icon.png", "two.jpg"]
 
 
-async def test_the_second_folder_of_a_name_is_refused_each_time(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_refuses_second_folder_of_a_name_each_time(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path, "rates", folder="a", author="First")
     make_app(tmp_path, "rates", folder="b", author="Second")
     for expected in (Action.CREATED, Action.UNCHANGED):
         report = await load(catalogue, tmp_path, REFRESH)
-        assert [outcome.action for outcome in report.outcomes] == [expected, Action.REFUSED]
-        remark = report.outcomes[1].remarks[-1]
+        assert [outcome.action for outcome in report.apps] == [expected, Action.REFUSED]
+        remark = report.apps[1].remarks[-1]
         assert (remark.field, remark.rule, remark.value) == ("name", "unique", "rates")
         assert str(tmp_path / "a") in remark.message
     assert (await catalogue.open("rates"))["author"] == "First"
 
 
-async def test_a_refused_folder_does_not_take_a_name_away(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_refused_folder_does_not_reserve_name(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path, "rates", folder="a", price="2.00")
     make_app(tmp_path, "rates", folder="b")
     report = await load(catalogue, tmp_path)
-    assert [outcome.action for outcome in report.outcomes] == [Action.REFUSED, Action.CREATED]
+    assert [outcome.action for outcome in report.apps] == [Action.REFUSED, Action.CREATED]
 
 
-async def test_two_apps_of_one_name_in_the_catalogue_are_not_guessed_at(
-    catalogue: MasterCatalogue, tmp_path: Path
-) -> None:
+async def test_load_apps_refuses_ambiguous_name_in_catalogue(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     for _ in range(2):
         await catalogue.couch.save_doc(catalogue.database, {"_id": new_id(), "name": "wallboard", "pvt_type": "app"})
     make_app(tmp_path)
     report = await load(catalogue, tmp_path)
     assert report.counts == {Action.REFUSED: 1}
-    assert report.outcomes[0].remarks[-1].rule == "unique"
+    assert report.apps[0].remarks[-1].rule == "unique"
 
 
-async def test_a_changed_picture_and_address_come_in_one_save(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_saves_changed_picture_and_address_together(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     app = make_app(tmp_path)
     await load(catalogue, tmp_path)
     (app / "metadata" / "icon" / "icon.png").write_bytes(OTHER_PNG)
-    report = await load(catalogue, tmp_path, LoadRules(LoadOptions(api_url="https://api.example.com/v2/")))
+    report = await load(catalogue, tmp_path, LoadOptions(api_url="https://api.example.com/v2/"))
     assert report.counts == {Action.UPDATED: 1}
     document = await catalogue.open("wallboard")
     assert document["_rev"].startswith("2-")
@@ -164,7 +160,9 @@ async def test_a_changed_picture_and_address_come_in_one_save(catalogue: MasterC
     assert await picture(catalogue, document["_id"], "two.jpg") == ("image/jpeg", JPEG)
 
 
-async def test_what_others_stored_in_an_app_survives_a_refresh(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_refresh_keeps_fields_and_attachments_of_others(
+    catalogue: MasterCatalogue, tmp_path: Path
+) -> None:
     make_app(tmp_path)
     await load(catalogue, tmp_path)
     document = await catalogue.open("wallboard")
@@ -181,26 +179,26 @@ async def test_what_others_stored_in_an_app_survives_a_refresh(catalogue: Master
     assert (await picture(catalogue, document["_id"], "notes"))[1] == b"notes"
 
 
-async def test_old_pictures_go_only_where_that_is_asked_for(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_removes_old_pictures_only_if_asked(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path)
     await load(catalogue, tmp_path)
     make_app(tmp_path, screenshots=["new.png"], screenshot_files={"new.png": PNG}, icon_files={})
     await load(catalogue, tmp_path, REFRESH)
     assert sorted((await catalogue.open("wallboard"))["_attachments"]) == ["icon.png", "new.png", "one.png", "two.jpg"]
-    await load(catalogue, tmp_path, LoadRules(LoadOptions(Mode.REFRESH, remove_old_pictures=True)))
+    await load(catalogue, tmp_path, LoadOptions(Mode.REFRESH, remove_old_pictures=True))
     assert sorted((await catalogue.open("wallboard"))["_attachments"]) == ["icon.png", "new.png"]
 
 
-async def test_progress_is_told_of_each_app(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_calls_progress_for_each_app(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     for name in ("one", "two", "three"):
         make_app(tmp_path, name)
-    told: list[AppOutcome] = []
+    told: list[AppPlan] = []
     report = await load_apps(catalogue, find_app_folders(tmp_path).folders, INIT, progress=told.append)
-    assert tuple(told) == report.outcomes
+    assert tuple(told) == report.apps
     assert [outcome.name for outcome in told] == ["one", "three", "two"]
 
 
-async def test_without_the_view_the_catalogue_is_scanned(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_scans_catalogue_without_view(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path)
     await load(catalogue, tmp_path)
     design = await catalogue.couch.open_doc(catalogue.database, "_design/apps_store")
@@ -209,14 +207,14 @@ async def test_without_the_view_the_catalogue_is_scanned(catalogue: MasterCatalo
     assert [document["name"] for document in await catalogue.apps()] == ["wallboard"]
 
 
-async def test_a_catalogue_that_is_gone_is_an_error(couch: Couch, account_id: str, tmp_path: Path) -> None:
+async def test_load_apps_raises_database_missing(couch: Couch, account_id: str, tmp_path: Path) -> None:
     make_app(tmp_path)
     with pytest.raises(DatabaseMissing):
         await load(MasterCatalogue(couch, account_id, f"account/{account_id}"), tmp_path)
 
 
 class Interrupting(Couch):
-    """Another writer saves documents just before our bulk save does, ``times`` times."""
+    """Another writer saves the documents just before our first ``times`` bulk saves."""
 
     def __init__(self, url: str, times: int) -> None:
         super().__init__(url)
@@ -232,7 +230,7 @@ class Interrupting(Couch):
 
 
 @pytest.mark.parametrize(("times", "action"), [(1, Action.UPDATED), (4, Action.UPDATED), (9, Action.FAILED)])
-async def test_after_a_conflict_the_folder_is_applied_to_the_newest_revision(
+async def test_load_apps_retries_on_conflict(
     catalogue: MasterCatalogue, tmp_path: Path, times: int, action: Action
 ) -> None:
     make_app(tmp_path)
@@ -240,19 +238,19 @@ async def test_after_a_conflict_the_folder_is_applied_to_the_newest_revision(
     await load(catalogue, tmp_path)
     async with Interrupting(catalogue.couch.address, times) as couch:
         racing = dataclasses.replace(catalogue, couch=couch)
-        rules = LoadRules(LoadOptions(api_url="https://api.example.com/v2/"))
+        rules = LoadOptions(api_url="https://api.example.com/v2/")
         report = await load(racing, tmp_path / "wallboard", rules)
-    assert [outcome.action for outcome in report.outcomes] == [action]
+    assert [outcome.action for outcome in report.apps] == [action]
     document = await catalogue.open("wallboard")
     assert document["other_writes"] == min(times, 5)
     assert ("api_url" in document) is (action is Action.UPDATED)
     assert report.has_refusals is (action is Action.FAILED)
     if action is Action.FAILED:
-        assert report.outcomes[0].remarks[-1].rule == "conflict"
+        assert report.apps[0].remarks[-1].rule == "conflict"
 
 
 class ForThem(Couch):
-    """Another writer does our very change just before we do."""
+    """Another writer makes the same change just before our save."""
 
     async def save_docs(self, database: str, docs: Sequence[JsonObject]) -> list[SaveResult]:
         for doc in docs:
@@ -262,17 +260,19 @@ class ForThem(Couch):
         return await super().save_docs(database, docs)
 
 
-async def test_a_change_that_another_made_first_is_no_change(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_reports_change_made_by_other_writer_as_unchanged(
+    catalogue: MasterCatalogue, tmp_path: Path
+) -> None:
     make_app(tmp_path)
     await load(catalogue, tmp_path)
     async with ForThem(catalogue.couch.address) as couch:
         racing = dataclasses.replace(catalogue, couch=couch)
-        report = await load(racing, tmp_path, LoadRules(LoadOptions(api_url="https://api.example.com/v2/")))
+        report = await load(racing, tmp_path, LoadOptions(api_url="https://api.example.com/v2/"))
     assert report.counts == {Action.UNCHANGED: 1}
 
 
 class Refusing(Couch):
-    """CouchDB that takes no document of a certain name, as one with a validation function might."""
+    """A CouchDB that refuses documents of one name, as with a validation function."""
 
     async def save_docs(self, database: str, docs: Sequence[JsonObject]) -> list[SaveResult]:
         return [
@@ -283,20 +283,18 @@ class Refusing(Couch):
         ]
 
 
-async def test_what_couchdb_would_not_save_is_named_and_the_others_are_saved(
-    catalogue: MasterCatalogue, tmp_path: Path
-) -> None:
+async def test_load_apps_reports_document_that_couchdb_refuses(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path)
     make_app(tmp_path, "notes")
     async with Refusing(catalogue.couch.address) as couch:
         report = await load(dataclasses.replace(catalogue, couch=couch), tmp_path)
     assert report.counts == {Action.CREATED: 1, Action.FAILED: 1}
-    failed = report.outcomes[0]
+    failed = report.apps[0]
     assert (failed.name, failed.remarks[-1].rule) == ("notes", "forbidden")
     assert "no notes here" in failed.remarks[-1].message
 
 
-async def test_an_id_that_belongs_to_something_else_is_not_taken(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_fails_if_id_belongs_to_other_document(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     taken = new_id()
     await catalogue.couch.save_doc(catalogue.database, {"_id": taken, "pvt_type": "user"})
     make_app(tmp_path, _id=taken)
@@ -306,7 +304,7 @@ async def test_an_id_that_belongs_to_something_else_is_not_taken(catalogue: Mast
 
 
 class Compressing(MasterCatalogue):
-    """What a CouchDB says that compresses pictures: the digest is that of the compressed bytes."""
+    """A catalogue of a CouchDB that compresses pictures: digests are those of the compressed bytes."""
 
     async def named(self, names: Iterable[str]) -> dict[str, list[JsonObject]]:
         found = await super().named(names)
@@ -317,40 +315,38 @@ class Compressing(MasterCatalogue):
         return found
 
 
-async def test_a_picture_that_couchdb_compressed_is_compared_by_its_bytes(
-    catalogue: MasterCatalogue, tmp_path: Path
-) -> None:
+async def test_load_apps_compares_compressed_pictures_by_bytes(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     app = make_app(tmp_path)
     await load(catalogue, tmp_path)
     compressing = Compressing(catalogue.couch, catalogue.account_id, catalogue.database)
     assert (await load(compressing, tmp_path)).counts == {Action.UNCHANGED: 1}
     (app / "metadata" / "icon" / "icon.png").write_bytes(PNG[:-20] + bytes(8) + PNG[-12:])
-    report = await load(compressing, tmp_path, LoadRules(dry_run=True))
-    assert [change.name for change in report.outcomes[0].pictures] == ["icon.png"]
+    report = await load(compressing, tmp_path, LoadOptions(dry_run=True))
+    assert [change.name for change in report.apps[0].pictures] == ["icon.png"]
 
 
-async def test_a_picture_that_vanishes_while_it_is_loaded_fails_its_app_alone(
+async def test_load_apps_fails_only_app_whose_picture_vanishes(
     catalogue: MasterCatalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = make_app(tmp_path, "broken")
     changed = make_app(tmp_path, "changed")
     make_app(tmp_path, "whole")
-    plans = bulk_saving.save_plans
+    plans = loading.save_plans
 
-    async def sabotage(*arguments: Any) -> list[AppOutcome]:
+    async def sabotage(*arguments: Any) -> list[AppPlan]:
         (broken / "metadata" / "icon" / "icon.png").unlink()
         (changed / "metadata" / "icon" / "icon.png").write_bytes(bytes(len(PNG)))
         return await plans(*arguments)
 
     monkeypatch.setattr("crossbar_appstore.maintenance.loading.save_plans", sabotage)
     report = await load(catalogue, tmp_path)
-    assert [outcome.action for outcome in report.outcomes] == [Action.FAILED, Action.FAILED, Action.CREATED]
-    assert [outcome.remarks[-1].rule for outcome in report.outcomes[:2]] == ["exists", "unchanged"]
+    assert [outcome.action for outcome in report.apps] == [Action.FAILED, Action.FAILED, Action.CREATED]
+    assert [outcome.remarks[-1].rule for outcome in report.apps[:2]] == ["exists", "unchanged"]
     assert [document["name"] for document in await catalogue.apps()] == ["whole"]
 
 
 class Counting(Couch):
-    """Remembers the sizes of bulk saves: apps and bytes of pictures."""
+    """Records the sizes of bulk saves: apps and bytes of pictures."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -362,47 +358,45 @@ class Counting(Couch):
         return await super().save_docs(database, docs)
 
 
-async def test_bulk_saves_stay_within_their_limits(
+async def test_load_apps_limits_bytes_of_bulk_saves(
     catalogue: MasterCatalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for index in range(70):
         make_app(
             tmp_path, f"app-{chr(97 + index // 26)}{chr(97 + index % 26)}", screenshot_files={"one.png": OTHER_PNG}
         )
-    monkeypatch.setattr(bulk_saving, "BULK_BYTES", 10 * (len(PNG) + len(OTHER_PNG)))
+    monkeypatch.setattr(loading, "BULK_BYTES", 10 * (len(PNG) + len(OTHER_PNG)))
     async with Counting(catalogue.couch.address) as couch:
         report = await load(dataclasses.replace(catalogue, couch=couch), tmp_path)
         assert report.counts == {Action.CREATED: 70}
         assert max(count for count, _ in couch.bulks) == 10
-        assert max(size for _, size in couch.bulks) <= bulk_saving.BULK_BYTES
+        assert max(size for _, size in couch.bulks) <= loading.BULK_BYTES
         couch.bulks.clear()
         again = await load(dataclasses.replace(catalogue, couch=couch), tmp_path)
         assert again.counts == {Action.UNCHANGED: 70}
         assert couch.bulks == []
 
 
-async def test_a_bulk_holds_so_many_apps_at_most(
+async def test_load_apps_limits_apps_of_bulk_saves(
     catalogue: MasterCatalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("one", "two", "three"):
         make_app(tmp_path, name)
-    monkeypatch.setattr(bulk_saving, "BULK_APPS", 2)
+    monkeypatch.setattr(loading, "BULK_APPS", 2)
     async with Counting(catalogue.couch.address) as couch:
         await load(dataclasses.replace(catalogue, couch=couch), tmp_path)
         assert [count for count, _ in couch.bulks] == [2, 1]
 
 
-async def test_two_loads_at_once_make_each_app_whole(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_apps_concurrently_leaves_complete_apps(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path, _id=new_id())
     reports = await asyncio.gather(load(catalogue, tmp_path, REFRESH), load(catalogue, tmp_path, REFRESH))
-    assert {Action.FAILED, Action.REFUSED} & {
-        outcome.action for report in reports for outcome in report.outcomes
-    } == set()
+    assert {Action.FAILED, Action.REFUSED} & {outcome.action for report in reports for outcome in report.apps} == set()
     document = await catalogue.open("wallboard")
     assert sorted(document["_attachments"]) == ["icon.png", "one.png", "two.jpg"]
 
 
-async def test_a_report_reads_as_json(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+async def test_load_report_as_json(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     make_app(tmp_path, price="2.00")
     report = (await load(catalogue, tmp_path)).as_json()
     assert report["counts"] == {"refused": 1}
@@ -419,15 +413,15 @@ async def test_a_report_reads_as_json(catalogue: MasterCatalogue, tmp_path: Path
 
 
 @pytest.mark.filterwarnings("ignore:Sending a large body directly:ResourceWarning")  # aiohttp's, of a bulk's size
-async def test_real_folders_load_once_and_change_nothing_twice(catalogue: MasterCatalogue, shared: Path) -> None:
-    rules = LoadRules(pictures=PictureRules(lenient=True), lenient=True)
+async def test_load_apps_loads_real_folders_once(catalogue: MasterCatalogue, shared: Path) -> None:
+    rules = LoadOptions(lenient=True)
     first = await load(catalogue, shared / "apps", rules)
     assert first.counts[Action.REFUSED] == 2  # the second of two names
-    for outcome in first.outcomes:
+    for outcome in first.apps:
         for kind in ("icon", "screenshots"):
             for file in (Path(outcome.folder) / "metadata" / kind).glob("*.png"):
-                if outcome.app_id and file.name in {change.name for change in outcome.pictures}:
-                    stored = await picture(catalogue, outcome.app_id, file.name)
+                if outcome.id and file.name in {change.name for change in outcome.pictures}:
+                    stored = await picture(catalogue, outcome.id, file.name)
                     assert stored == ("image/png", file.read_bytes())
     before = await sequence(catalogue)
     await load(catalogue, shared / "apps", rules)

@@ -1,9 +1,9 @@
-// Runs PouchDB Server in this process, until standard input closes: the other end of that pipe is held by
-// crossbar-appstore, so the server ends with it however it ends, by SIGKILL too.
+// Runs PouchDB Server in this process until standard input is closed. crossbar-appstore holds the other end of that
+// pipe, so the server ends with it, even after SIGKILL.
 //
-//   node run.cjs INSTALLATION PORT HOST DATABASES [--in-memory]      in the directory that holds config.json
+//   node run.cjs INSTALLATION PORT HOST DATABASES [--in-memory]      in the directory that contains config.json
 //
-// Standard output carries one line, the port, once the server listens. A port that is taken ends the process with 98.
+// Prints one line on standard output, the port, when the server listens. Exits with 98 if the port is taken.
 'use strict';
 
 const fs = require('node:fs');
@@ -12,9 +12,9 @@ const { createRequire } = require('node:module');
 
 const [installation, port, host, databases, ...options] = process.argv.slice(2);
 const portTaken = 98;
-const longestFarewell = 2000; // milliseconds
+const shutdownTimeout = 2000; // milliseconds
 
-// PouchDB Server logs a failed listen and stays; its caller needs to know.
+// PouchDB Server only logs a failed listen and keeps running; its caller needs an exit code.
 const listen = http.Server.prototype.listen;
 http.Server.prototype.listen = function (...options) {
   this.once('listening', () => fs.writeSync(1, `${this.address().port}\n`));
@@ -25,13 +25,13 @@ http.Server.prototype.listen = function (...options) {
   return listen.apply(this, options);
 };
 
-// After that line nobody reads standard output, and a full pipe would stop the server. Its log goes to a file.
+// Standard output is not read after that line, and a full pipe would block the server. Its log goes to a file.
 process.stdout.write = () => true;
 
-// A new database is answered for before it is written down in the list of databases; whoever ends between the two has
-// lost it. What asks for the list is answered after all that was to be written there.
+// PouchDB Server confirms a new database before it stores the list of databases, and would lose the database if it
+// ended in between. A request for that list is answered after all pending changes of the list are stored.
 const end = () => {
-  setTimeout(() => process.exit(0), longestFarewell);
+  setTimeout(() => process.exit(0), shutdownTimeout);
   http.get({ host, port, path: '/_all_dbs' }, () => process.exit(0)).on('error', () => process.exit(0));
 };
 process.stdin.once('end', end);

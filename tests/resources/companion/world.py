@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from crossbar_appstore.auth import keys
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.views import DatabaseClass, ensure, names_for
 from crossbar_appstore.datastore.errors import DatabaseMissing, DocumentMissing
+from crossbar_appstore.datastore.views import DatabaseClass, ensure, names_for
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.accounts import Place, account_document, services_document, user_document
 from crossbar_appstore.kazoo.ids import account_db

@@ -3,30 +3,29 @@ import pytest
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import NoMasterAccount
 from crossbar_appstore.kazoo.ids import account_db
-from crossbar_appstore.maintenance.master_catalogue import AmbiguousName, MasterCatalogue, UnknownApp, configuration
-from crossbar_appstore.maintenance.reading import stored
+from crossbar_appstore.maintenance.lookup import AmbiguousName, MasterCatalogue, UnknownApp, configuration, stored
 from tests.maintenance.test_editing import save_app
 
 
-async def test_the_catalogue_is_that_of_the_master_account(system: MasterCatalogue) -> None:
+async def test_master_catalogue_is_that_of_master_account(system: MasterCatalogue) -> None:
     assert system.database == account_db(system.account_id)
     config = await system.couch.open_doc("system_config", "accounts")
     assert config["default"]["master_account_id"] == system.account_id
 
 
-async def test_without_an_account_there_is_no_catalogue(empty_system: Couch) -> None:
+async def test_master_catalogue_raises_no_master_account(empty_system: Couch) -> None:
     with pytest.raises(NoMasterAccount):
         await MasterCatalogue.of(empty_system)
 
 
-async def test_apps_come_in_the_order_of_their_names(catalogue: MasterCatalogue) -> None:
+async def test_master_catalogue_apps_are_sorted_by_name(catalogue: MasterCatalogue) -> None:
     for name in ("beta", "gamma", "alpha"):
         await save_app(catalogue, name=name)
     assert [document["name"] for document in await catalogue.apps()] == ["alpha", "beta", "gamma"]
 
 
 @pytest.mark.parametrize("with_view", [True, False])
-async def test_apps_are_found_by_name_with_and_without_the_view(catalogue: MasterCatalogue, with_view: bool) -> None:
+async def test_master_catalogue_named_with_and_without_view(catalogue: MasterCatalogue, with_view: bool) -> None:
     alpha, beta = await save_app(catalogue, name="alpha"), await save_app(catalogue, name="beta")
     await save_app(catalogue, name="gamma", pvt_deleted=True)
     if not with_view:
@@ -41,7 +40,7 @@ async def test_apps_are_found_by_name_with_and_without_the_view(catalogue: Maste
     assert await catalogue.named([]) == {}
 
 
-async def test_an_app_is_opened_by_id_or_name(catalogue: MasterCatalogue) -> None:
+async def test_master_catalogue_open_by_id_or_name(catalogue: MasterCatalogue) -> None:
     saved = await save_app(catalogue)
     assert (await catalogue.open(saved["_id"]))["name"] == "wallboard"
     assert (await catalogue.open("wallboard"))["_id"] == saved["_id"]
@@ -52,7 +51,7 @@ async def test_an_app_is_opened_by_id_or_name(catalogue: MasterCatalogue) -> Non
         await catalogue.open("wallboard")
 
 
-async def test_what_is_missing_reads_as_none(empty_system: Couch) -> None:
+async def test_stored_and_configuration_without_documents(empty_system: Couch) -> None:
     assert await stored(empty_system, "accounts", "x") is None
     await empty_system.create_database("accounts")
     assert await stored(empty_system, "accounts", "x") is None

@@ -1,16 +1,15 @@
 import pytest
 
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.views import DatabaseClass, design_document, names_for
 from crossbar_appstore.datastore.errors import Conflict, TimedOut
 from crossbar_appstore.datastore.replies import ViewRow
+from crossbar_appstore.datastore.views import DatabaseClass, design_document, names_for
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.ids import account_db
-from crossbar_appstore.maintenance import views_deploying
+from crossbar_appstore.maintenance import system as system_maintenance
 from crossbar_appstore.maintenance.accounts import NewAccount, create_account
-from crossbar_appstore.maintenance.master_catalogue import MasterCatalogue
-from crossbar_appstore.maintenance.system import BesideKazoo
-from crossbar_appstore.maintenance.views_deploying import Deployment, databases_to_deploy, deploy_views
+from crossbar_appstore.maintenance.lookup import MasterCatalogue
+from crossbar_appstore.maintenance.system import BesideKazoo, Deployment, databases_to_deploy, deploy_views
 from tests.maintenance.test_editing import save_app
 
 DESIGN = "_design/apps_store"
@@ -18,7 +17,7 @@ OLD = "function (doc) { emit(doc.name, null); }"
 
 
 async def make_old(catalogue: MasterCatalogue) -> JsonObject:
-    """The design document as an older release may have left it, with a view of somebody else's."""
+    """Store the design document of an older release, with a view added by others."""
     design = await catalogue.couch.open_doc(catalogue.database, DESIGN)
     views = {"crossbar_listing": {"map": OLD}, "theirs": {"map": OLD}}
     return await catalogue.couch.save_doc(catalogue.database, {**design, "views": views, "filters": {"a": "b"}})
@@ -31,10 +30,10 @@ async def design_ids(catalogue: MasterCatalogue) -> list[str | None]:
 
 async def deploy(catalogue: MasterCatalogue, *, dry_run: bool = False) -> dict[str, Deployment]:
     done = await deploy_views(catalogue.couch, catalogue.database, DatabaseClass.ACCOUNT, dry_run=dry_run)
-    return {one.design: one.deployment for one in done}
+    return {one.design_document: one.deployment for one in done}
 
 
-async def test_old_code_is_replaced_and_views_of_others_are_kept(catalogue: MasterCatalogue) -> None:
+async def test_deploy_views_replaces_old_code_and_keeps_views_of_others(catalogue: MasterCatalogue) -> None:
     await save_app(catalogue)
     await make_old(catalogue)
     before = await design_ids(catalogue)
@@ -48,39 +47,39 @@ async def test_old_code_is_replaced_and_views_of_others_are_kept(catalogue: Mast
     assert row.value["name"] == "wallboard"
 
 
-async def test_missing_documents_are_installed(catalogue: MasterCatalogue) -> None:
+async def test_deploy_views_installs_missing_documents(catalogue: MasterCatalogue) -> None:
     design = await catalogue.couch.open_doc(catalogue.database, DESIGN)
     await catalogue.couch.delete_doc(catalogue.database, DESIGN, design["_rev"])
     done = await deploy_views(catalogue.couch, catalogue.database, DatabaseClass.ACCOUNT)
     installed = [one for one in done if one.deployment is not Deployment.UNCHANGED]
-    assert [(one.design, one.deployment, one.views) for one in installed] == [
+    assert [(one.design_document, one.deployment, one.views) for one in installed] == [
         (DESIGN, Deployment.INSTALLED, ("crossbar_listing",))
     ]
     assert installed[0].as_json()["deployment"] == "installed"
 
 
-async def test_deploying_again_writes_nothing(catalogue: MasterCatalogue) -> None:
+async def test_deploy_views_again_writes_nothing(catalogue: MasterCatalogue) -> None:
     before = await catalogue.couch.update_seq(catalogue.database)
     assert set((await deploy(catalogue)).values()) == {Deployment.UNCHANGED}
     assert await catalogue.couch.update_seq(catalogue.database) == before
 
 
-async def test_a_dry_run_writes_nothing(catalogue: MasterCatalogue) -> None:
+async def test_deploy_views_dry_run_writes_nothing(catalogue: MasterCatalogue) -> None:
     old = await make_old(catalogue)
     assert (await deploy(catalogue, dry_run=True))[DESIGN] is Deployment.UPGRADED
     assert (await catalogue.couch.open_doc(catalogue.database, DESIGN))["_rev"] == old["_rev"]
 
 
-async def test_a_scratch_document_of_a_run_that_was_stopped_is_used_up(catalogue: MasterCatalogue) -> None:
+async def test_deploy_views_replaces_leftover_scratch_document(catalogue: MasterCatalogue) -> None:
     await make_old(catalogue)
-    scratch = {"_id": f"{DESIGN}{views_deploying.SCRATCH}", "views": {"crossbar_listing": {"map": "broken ("}}}
+    scratch = {"_id": f"{DESIGN}{system_maintenance.SCRATCH}", "views": {"crossbar_listing": {"map": "broken ("}}}
     await catalogue.couch.save_doc(catalogue.database, scratch)
     assert (await deploy(catalogue))[DESIGN] is Deployment.UPGRADED
     assert scratch["_id"] not in await design_ids(catalogue)
 
 
 class Watching(Couch):
-    """Notes, at each save of the real document, whether the new code had been asked for before."""
+    """Records the views that were queried before the real document was saved; the first queries time out."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -101,14 +100,14 @@ class Watching(Couch):
         return await super().save_doc(database, doc)
 
 
-async def test_the_index_is_built_before_the_code_is_changed(
+async def test_deploy_views_builds_index_before_replacing_code(
     catalogue: MasterCatalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(views_deploying, "_PAUSE", 0.0)
+    monkeypatch.setattr(system_maintenance, "_PAUSE", 0.0)
     await make_old(catalogue)
     async with Watching(catalogue.couch.address) as couch:
         await deploy_views(couch, catalogue.database, DatabaseClass.ACCOUNT)
-        # Asked until it answered, twice in vain; then the view of somebody else's, which stands in the same index.
+        # Queried until it answered, after two timeouts; then the view of others, which is in the same index.
         assert couch.asked_before == [
             *["apps_store_scratch/crossbar_listing"] * 3,
             "apps_store_scratch/theirs",
@@ -116,7 +115,7 @@ async def test_the_index_is_built_before_the_code_is_changed(
 
 
 class Interrupting(Couch):
-    """Another writer adds a view just before we save, ``times`` times."""
+    """Another writer adds a view just before our first ``times`` saves."""
 
     def __init__(self, url: str, times: int) -> None:
         super().__init__(url)
@@ -131,7 +130,7 @@ class Interrupting(Couch):
         return await super().save_doc(database, doc)
 
 
-async def test_what_another_writer_adds_meanwhile_is_kept(catalogue: MasterCatalogue) -> None:
+async def test_deploy_views_keeps_concurrent_changes_of_others(catalogue: MasterCatalogue) -> None:
     await make_old(catalogue)
     async with Interrupting(catalogue.couch.address, 2) as couch:
         await deploy_views(couch, catalogue.database, DatabaseClass.ACCOUNT)
@@ -140,14 +139,14 @@ async def test_what_another_writer_adds_meanwhile_is_kept(catalogue: MasterCatal
     assert views["crossbar_listing"] != {"map": OLD}
 
 
-async def test_it_gives_up_when_others_never_rest(catalogue: MasterCatalogue) -> None:
+async def test_deploy_views_raises_conflict_after_last_attempt(catalogue: MasterCatalogue) -> None:
     await make_old(catalogue)
     async with Interrupting(catalogue.couch.address, 99) as couch:
         with pytest.raises(Conflict):
             await deploy_views(couch, catalogue.database, DatabaseClass.ACCOUNT)
 
 
-async def test_the_databases_are_those_that_we_own(system: MasterCatalogue) -> None:
+async def test_databases_to_deploy_lists_own_databases(system: MasterCatalogue) -> None:
     sub = await create_account(system.couch, NewAccount("Sub Ltd", "sub.example.com", "admin", "sub-password"))
     master, below = (system.database, DatabaseClass.ACCOUNT), (account_db(sub.account_id), DatabaseClass.ACCOUNT)
     accounts = ("accounts", DatabaseClass.ACCOUNTS)
@@ -157,11 +156,11 @@ async def test_the_databases_are_those_that_we_own(system: MasterCatalogue) -> N
     assert set(everything) == {accounts, master, below}
     for database, kind in everything:
         done = await deploy_views(system.couch, database, kind)
-        assert [one.design for one in done] == [f"_design/{name}" for name in names_for(kind)]
+        assert [one.design_document for one in done] == [f"_design/{name}" for name in names_for(kind)]
         assert {one.deployment for one in done} == {Deployment.UNCHANGED}
 
 
-async def test_beside_kazoo_no_database_is_ours(empty_system: Couch) -> None:
+async def test_databases_to_deploy_refuses_beside_kazoo(empty_system: Couch) -> None:
     assert await databases_to_deploy(empty_system) == []
     await empty_system.create_database("system_data")
     with pytest.raises(BesideKazoo):

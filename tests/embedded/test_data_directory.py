@@ -5,17 +5,17 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from crossbar_appstore.embedded import EmbeddedCouchDB, datadir
-from crossbar_appstore.embedded.datadir import DataDirectory
+from crossbar_appstore.embedded import EmbeddedCouchDB, server
+from crossbar_appstore.embedded.server import DataDirectory
 
 
-def test_it_is_the_owners_alone_since_it_holds_the_keys_of_tokens(tmp_path: Path) -> None:
+def test_data_directory_is_readable_by_owner_only(tmp_path: Path) -> None:
     data = DataDirectory(tmp_path / "new" / "data")
     data.prepare()
     assert stat.S_IMODE(data.path.stat().st_mode) == 0o700
 
 
-def test_entries_of_an_existing_config_are_kept(tmp_path: Path) -> None:
+def test_data_directory_keeps_other_config_entries(tmp_path: Path) -> None:
     data = DataDirectory(tmp_path)
     data.config.write_text('{"couchdb": {"uuid": "u"}, "log": {"level": "debug"}}', encoding="utf-8")
     data.prepare()
@@ -25,15 +25,15 @@ def test_entries_of_an_existing_config_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "not json", '{"log": 1}', "[1]"])
-def test_a_damaged_config_is_made_anew(tmp_path: Path, text: str) -> None:
+def test_data_directory_rewrites_damaged_config(tmp_path: Path, text: str) -> None:
     data = DataDirectory(tmp_path)
     data.config.write_text(text, encoding="utf-8")
     data.prepare()
     assert json.loads(data.config.read_text(encoding="utf-8"))["log"] == {"file": str(data.log)}
 
 
-def test_a_long_log_is_put_aside_and_a_short_one_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datadir, "_LOG_LIMIT", 5)
+def test_data_directory_rotates_long_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_LOG_LIMIT", 5)
     data = DataDirectory(tmp_path)
     data.log.write_text("short", encoding="utf-8")
     data.prepare()
@@ -44,7 +44,7 @@ def test_a_long_log_is_put_aside_and_a_short_one_kept(tmp_path: Path, monkeypatc
     assert (tmp_path / "couchdb.log.1").read_text(encoding="utf-8") == "longer"
 
 
-async def test_no_foreign_web_page_may_read_the_databases(embedded_couchdb: EmbeddedCouchDB) -> None:
+async def test_embedded_couchdb_sends_no_cors_headers(embedded_couchdb: EmbeddedCouchDB) -> None:
     async with (
         aiohttp.ClientSession(headers={"Origin": "https://evil.example"}) as session,
         session.get(f"{embedded_couchdb.url}/_all_dbs") as reply,

@@ -1,0 +1,103 @@
+"""``create-account`` and ``views deploy``: set up and upgrade systems without KAZOO."""
+
+from typing import Final
+
+import click
+
+from crossbar_appstore.cli.options import dry_run_option, example
+from crossbar_appstore.cli.output import Output, database_verb
+from crossbar_appstore.cli.program import DONE, REFUSED
+from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.maintenance import accounts as account_maintenance
+from crossbar_appstore.maintenance.accounts import AccountRefused, NewAccount
+from crossbar_appstore.maintenance.lookup import UnknownAccount
+from crossbar_appstore.maintenance.system import (
+    BesideKazoo,
+    DeployedView,
+    Deployment,
+    databases_to_deploy,
+    deploy_views,
+)
+
+_STYLES: Final = {Deployment.INSTALLED: "green", Deployment.UPGRADED: "cyan", Deployment.UNCHANGED: "dim"}
+
+
+@click.command(
+    "create-account",
+    epilog=example("create-account 'Example Ltd' pbx.example.com admin 'a long password'"),
+)
+@click.argument("name")
+@click.argument("realm")
+@click.argument("username")
+@click.argument("password")
+@dry_run_option
+@database_verb
+async def create_account(
+    couch: Couch, output: Output, *, name: str, realm: str, username: str, password: str, dry_run: bool
+) -> int:
+    """Create an account.
+
+    The account gets an administrator. The first account of a new system becomes the master account, later ones are
+    its children. Beside KAZOO, create accounts with KAZOO.
+    """
+    new = NewAccount(name, realm, username, password)
+    try:
+        created = await account_maintenance.create_account(couch, new, dry_run=dry_run)
+    except AccountRefused as refused:
+        output.refused(refused)
+        members = {"field": refused.field, "rule": refused.rule, "message": refused.message, "value": refused.value}
+        output.json({"refused": members})
+        return REFUSED
+    except BesideKazoo as refused:
+        output.refused(refused)
+        output.json({"refused": {"rule": "alone", "message": str(refused)}})
+        return REFUSED
+    kind = "master account" if created.is_master else "account"
+    if dry_run:
+        output.line(f"would create {kind} {name} with administrator {username}")
+        ids = {}
+    else:
+        output.line(("created", "green"), f"  {kind} {name}  {created.account_id}")
+        output.line(("created", "green"), f"  administrator {username}  {created.user_id}")
+        ids = {"account_id": created.account_id, "user_id": created.user_id}
+    output.json({"dry_run": dry_run, **ids, "name": name, "realm": realm, "is_master": created.is_master})
+    return DONE
+
+
+@click.group("views")
+def views() -> None:
+    """Maintain the design documents."""
+
+
+@views.command("deploy", epilog=example("views deploy --dry-run", "views deploy --all-accounts"))
+@click.option("--account", "accounts", multiple=True, metavar="ACCOUNT", help="Also this account; may be repeated.")
+@click.option("--all-accounts", is_flag=True, help="Also every other account.")
+@dry_run_option
+@database_verb
+async def deploy(couch: Couch, output: Output, *, accounts: tuple[str, ...], all_accounts: bool, dry_run: bool) -> int:
+    """Install or upgrade the design documents.
+
+    Upgrades those of the database of accounts and of the master account's database. The index of new code is built
+    before it replaces the old code, so no request waits for it. Beside KAZOO the design documents belong to KAZOO,
+    and nothing is written.
+    """
+    deployed: list[DeployedView] = []
+    try:
+        databases = await databases_to_deploy(couch, accounts, all_accounts=all_accounts)
+    except (BesideKazoo, UnknownAccount) as refused:
+        output.refused(refused)
+        output.json({"refused": {"message": str(refused)}})
+        return REFUSED
+    with output.progress("Deploying views", len(databases)) as step:
+        for database, kind in databases:
+            for one in await deploy_views(couch, database, kind, dry_run=dry_run):
+                deployed.append(one)
+                names = f": {', '.join(one.views)}" if one.views else ""
+                word = (f"{one.deployment:<9}", _STYLES[one.deployment])
+                output.line(word, f"  {one.database}/{one.design_document}{names}")
+            step()
+    changed = sum(one.deployment is not Deployment.UNCHANGED for one in deployed)
+    prefix = "Would change" if dry_run else "Changed"
+    output.line((f"{prefix} {changed} of {len(deployed)} design documents.", "bold"))
+    output.json({"dry_run": dry_run, "design_documents": [one.as_json() for one in deployed]})
+    return DONE
