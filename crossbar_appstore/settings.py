@@ -20,7 +20,7 @@ from crossbar_appstore.addresses import (
     couch_address,
     without_credentials,
 )
-from crossbar_appstore.kazoo_config import KazooConfig, read_config_ini
+from crossbar_appstore.kazoo.config_ini import KazooConfig, read_config_ini
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})

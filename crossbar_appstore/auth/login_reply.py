@@ -6,8 +6,8 @@ That is ``crossbar_util:response_auth/3``, in the order of members that was reco
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
-from crossbar_appstore.appstore.listing import DEFAULT_LANGUAGE
 from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE
 from crossbar_appstore.kazoo.values import MISSING, get, is_true, nonempty_text_at
 
 from .documents import Documents

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from crossbar_appstore.json_codec import Json, JsonObject
-from crossbar_appstore.kazoo.accounts import Place, account_document, apps_store_document, services_document
+from crossbar_appstore.kazoo.accounts import Place, account_document, new_apps_store, services_document
 from crossbar_appstore.kazoo.ids import is_account_id
 
 PREFIX: Final = "be9c4000"
@@ -64,7 +64,7 @@ class MadeUpAccounts:
 
     def _own(self, account_id: str) -> dict[str, JsonObject]:
         permissions = {app_id: {"allowed_users": "all", "users": []} for app_id in self._app_ids}
-        apps_store = {**apps_store_document(account_id), "apps": permissions}
+        apps_store = {**new_apps_store(account_id), "apps": permissions}
         return {document["_id"]: _saved(document) for document in (self._account(account_id), apps_store)}
 
     def _shared(self, account_id: str, database: str) -> dict[str, JsonObject]:

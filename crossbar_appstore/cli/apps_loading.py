@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from crossbar_appstore.appstore.refresh import REFRESH_KEYS
+from crossbar_appstore.appstore.metadata import REFRESH_KEYS
 from crossbar_appstore.cli.database_verbs import database_verb
 from crossbar_appstore.cli.load_reports import print_counts, print_outcome
 from crossbar_appstore.cli.options import dry_run_option, example

@@ -134,7 +134,7 @@ async def account_rules(couch: Couch, account_id: str, master_account_id: str) -
 
 async def _overrides(couch: Couch, database: str) -> Mapping[str, JsonObject]:
     try:
-        rows = await couch.family(database, app_overrides.PREFIX)
+        rows = await couch.family(database, app_overrides.OVERRIDE_PREFIX)
     except DatabaseMissing:
         return {}
     return app_overrides.by_app(rows)

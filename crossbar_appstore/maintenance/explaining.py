@@ -17,7 +17,7 @@ from crossbar_appstore.appstore.allowed_apps import (
     Decision,
     allowed_apps,
 )
-from crossbar_appstore.appstore.apps_store_document import User
+from crossbar_appstore.appstore.apps_store_document import AccountUser
 from crossbar_appstore.appstore.service_plans import mentions
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.json_codec import Json, JsonObject
@@ -135,7 +135,9 @@ async def explain(couch: Couch, account: str, app: str | None = None, user: str 
     account_id: str = document["_id"]
     person = None if user is None else await find_user(couch, account_id, user)
     rules = await account_rules(couch, account_id, catalogue.account_id)
-    found = allowed_apps(await catalogue.apps(), rules.state, None if person is None else User(person["_id"], person))
+    found = allowed_apps(
+        await catalogue.apps(), rules.state, None if person is None else AccountUser(person["_id"], person)
+    )
     wanted = [one for one in found if app is None or app in (one.id, one.document.get("name"))]
     if app is not None and not wanted:
         raise UnknownApp(app)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.values import MISSING, Missing
-from crossbar_appstore.schema_errors import joined_path
+from crossbar_appstore.validation.errors import joined_path
 
 
 @dataclass(frozen=True, slots=True)

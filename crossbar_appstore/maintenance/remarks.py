@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 from crossbar_appstore.json_codec import Json, JsonObject
-from crossbar_appstore.schema_errors import SchemaErrors
+from crossbar_appstore.validation.errors import SchemaErrors
 
 ABOUT_FILE: Final = ""
 """The field of a remark that concerns a file as a whole."""

@@ -13,8 +13,8 @@ from functools import partial
 from itertools import islice
 from typing import Final
 
-from crossbar_appstore.appstore.allowed_apps import AccountState, AllowedApp, allowed_apps, likeness
-from crossbar_appstore.appstore.apps_store_document import User
+from crossbar_appstore.appstore.allowed_apps import AccountState, AllowedApp, allowed_apps, policy_fingerprint
+from crossbar_appstore.appstore.apps_store_document import AccountUser
 from crossbar_appstore.appstore.listing import Skipped, app_body, label_languages, list_entries, login_apps
 from crossbar_appstore.datastore.reading import Sources
 from crossbar_appstore.datastore.snapshot import Snapshot
@@ -46,7 +46,7 @@ class _Remembered:
     """A decision: of what it was made, what it has in common with others, and which apps may look different."""
 
     sources: Sources
-    likeness: bytes | None
+    fingerprint: bytes | None
     own: frozenset[str]
 
 
@@ -55,7 +55,7 @@ class AccountApps:
 
     Args:
         snapshot: the catalogue.
-        likeness: of the account's state, None where it cannot be told.
+        fingerprint: of the account's state, None where it cannot be told.
         own: ids of the apps that the account may see otherwise than everybody, permissions apart: its vendors', and
             those that it overrides.
         stale: whether all this may be old, since CouchDB is away.
@@ -70,7 +70,7 @@ class AccountApps:
     def __init__(
         self,
         snapshot: Snapshot,
-        likeness: bytes | None,
+        fingerprint: bytes | None,
         own: frozenset[str],
         replies: PreparedReplies,
         load: Callable[[], Awaitable[AccountState]],
@@ -81,7 +81,7 @@ class AccountApps:
         self.snapshot = snapshot
         self.own = own
         self.stale = stale
-        self._likeness = likeness
+        self._fingerprint = fingerprint
         self._replies = replies
         self._load = load
         self._state = state
@@ -132,11 +132,15 @@ class AccountApps:
 
     def _known(self, what: str | None) -> Prepared | None:
         """A reply that somebody else who is treated alike was given."""
-        return None if self._likeness is None else self._replies.get((self.snapshot.generation, self._likeness, what))
+        return (
+            None
+            if self._fingerprint is None
+            else self._replies.get((self.snapshot.generation, self._fingerprint, what))
+        )
 
     def _kept(self, what: str | None, reply: Prepared) -> Prepared:
         # The state may have been read after the decision, so it counts, not what was said of it then.
-        alike = None if self._state is None else likeness(self._state)
+        alike = None if self._state is None else policy_fingerprint(self._state)
         if alike is not None:
             self._replies.put((self.snapshot.generation, alike, what), reply)
         return reply
@@ -180,7 +184,7 @@ class AppStore:
     def _again(self, account_id: str, remembered: _Remembered, snapshot: Snapshot) -> AccountApps:
         self._remember(account_id, remembered)
         load = partial(self._load, account_id)
-        return AccountApps(snapshot, remembered.likeness, remembered.own, self._replies, load)
+        return AccountApps(snapshot, remembered.fingerprint, remembered.own, self._replies, load)
 
     async def _look(self, account_id: str) -> AccountApps:
         """What was decided before if everything is as it was, else what the rules say now."""
@@ -192,7 +196,7 @@ class AppStore:
         reading = self._store.readings.begin()
         snapshot, state = await account_state(reading, account_id)
         own = frozenset([*state.overrides, *(app_id for _, app_id in state.vendor_apps)]) or _NO_APPS
-        alike, sources = likeness(state), reading.sources()
+        alike, sources = policy_fingerprint(state), reading.sources()
         if sources is not None:
             self._remember(account_id, _Remembered(sources, alike, own))
         load = partial(self._load, account_id)
@@ -216,7 +220,7 @@ class AppStore:
         reading = self._store.readings.begin()
         snapshot, state = await account_state(reading, account_id)
         document = None if user_id is None else await reading.document(account_db(account_id), user_id)
-        user = None if user_id is None else User(user_id, document)
+        user = None if user_id is None else AccountUser(user_id, document)
         language = await self._store.config.get("crossbar", "default_language")
         languages = label_languages(live(document), state.account, *([language] if isinstance(language, str) else []))
         shown = login_apps(allowed_apps(snapshot.apps, state, user), languages)

@@ -9,10 +9,9 @@ import pytest
 from crossbar_appstore.kazoo.accounts import (
     Place,
     account_document,
-    apps_store_document,
     child_place,
     config_document,
-    master_account_config,
+    new_apps_store,
     password_hashes,
     services_document,
     user_document,
@@ -126,7 +125,7 @@ def test_services_follow_the_place() -> None:
 
 
 def test_a_new_app_store_is_bare_and_has_no_type() -> None:
-    assert apps_store_document(ACCOUNT) == {
+    assert new_apps_store(ACCOUNT) == {
         "_id": "apps_store",
         "pvt_account_id": ACCOUNT,
         "pvt_account_db": f"account%2Fcc%2Fcc%2F{'c' * 28}",
@@ -151,12 +150,6 @@ def test_settings_are_added_and_never_changed() -> None:
     assert stored["default"] == {"system_key": "old", "other": 1}
     assert config_document("auth", {"a": 1}, {"_id": "auth", "default": "text"})["default"] == {"a": 1}
     assert config_document("auth", {"a": 1}, {"_id": "auth", "default": {"a": ""}})["default"] == {"a": 1}
-
-
-def test_only_the_first_account_becomes_the_master_account() -> None:
-    first = master_account_config(MASTER)
-    assert first["default"] == {"master_account_id": MASTER}
-    assert master_account_config(ACCOUNT, first)["default"] == {"master_account_id": MASTER}
 
 
 @pytest.mark.parametrize(
