@@ -12,7 +12,7 @@ from crossbar_appstore.appstore.allowed_apps import AllowedApp
 from crossbar_appstore.appstore.apps_store_document import ALLOWED_USERS, mergeable
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE, public_fields
-from crossbar_appstore.kazoo.values import MISSING, as_boolean, as_text, get, list_at, string_at
+from crossbar_appstore.kazoo.values import MISSING, Missing, as_boolean, as_text, get, list_at, string_at
 
 _LISTED_TEXTS: Final = ("api_url", "source_url", "phase")
 _LISTED_ARRAYS: Final = ("tags", "users")
@@ -109,8 +109,7 @@ def _list_entry(app: AllowedApp) -> JsonObject:
     if app.permission is not None and stated in ALLOWED_USERS:
         entry["allowed_users"] = stated
     for key in _LISTED_TEXTS:
-        entry.pop(key, None)
-    entry |= _texts(app.document, _LISTED_TEXTS)
+        _set_text(entry, key, entry.pop(key, MISSING))
     for key in _LISTED_ARRAYS:
         entry[key] = list_at(entry, key)
     entry["masqueradable"] = as_boolean(entry.get("masqueradable", MISSING)) is not False
@@ -122,14 +121,17 @@ def _login_entry(app: AllowedApp, languages: tuple[str, ...]) -> JsonObject:
     labels = (get(app.document, "i18n", language, "label") for language in languages)
     # The first language with any label decides, as in KAZOO; a malformed label is replaced by the name.
     label = shown_text(next((label for label in labels if label is not MISSING), None))
-    addresses = _texts(app.document, ("api_url", "source_url"))
-    return {"id": app.id, "name": name, **addresses, "label": name if label is None else label}
+    entry: JsonObject = {"id": app.id, "name": name}
+    for key in ("api_url", "source_url"):
+        _set_text(entry, key, app.document.get(key, MISSING))
+    return {**entry, "label": name if label is None else label}
 
 
-def _texts(document: JsonObject, keys: Iterable[str]) -> JsonObject:
-    """Returns the fields that can be converted to text; an empty ``api_url`` is left out."""
-    texts = {key: as_text(document.get(key, MISSING)) for key in keys}
-    return {key: text for key, text in texts.items() if text or (text is not None and key != "api_url")}
+def _set_text(entry: JsonObject, key: str, value: Json | Missing) -> None:
+    """Sets a field converted to text; a value without a text and an empty ``api_url`` are left out."""
+    text = as_text(value)
+    if text or (text is not None and key != "api_url"):
+        entry[key] = text
 
 
 def _repaired(app: AllowedApp) -> JsonObject:
