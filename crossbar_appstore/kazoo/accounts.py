@@ -18,7 +18,7 @@ from crossbar_appstore.kazoo.documents import (
     gregorian_seconds,
     stamp_maintenance,
 )
-from crossbar_appstore.kazoo.values import is_true, list_at, object_at
+from crossbar_appstore.kazoo.values import is_true, list_at, object_at, string_at
 
 DEFAULT_TIMEZONE: Final = "America/Los_Angeles"
 ACCOUNTS_CONFIG: Final = "accounts"
@@ -162,7 +162,5 @@ def child_place(parent_id: str, parent: JsonObject, services: JsonObject | None)
     """
     tree = (*(each for each in list_at(parent, "pvt_tree") if isinstance(each, str)), parent_id)
     held = parent if services is None else services
-    if is_true(held.get("pvt_reseller")):
-        return Place(tree, parent_id)
-    reseller_id = held.get("pvt_reseller_id")
-    return Place(tree, reseller_id if isinstance(reseller_id, str) and reseller_id else tree[0])
+    reseller_id = parent_id if is_true(held.get("pvt_reseller")) else string_at(held, "pvt_reseller_id")
+    return Place(tree, reseller_id or tree[0])

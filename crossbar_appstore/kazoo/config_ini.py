@@ -44,8 +44,7 @@ def read_config_ini(text: str, *, host: str, zone: str) -> KazooConfig:
     # [data] config names the section of CouchDB (kz_dataconfig).
     couchdb = _applicable(sections, "data", host, zone).first("config") or "bigcouch"
     section = _applicable(sections, couchdb, host, zone)
-    zones = (each for each in sections if each.name == "zone" and each.first("name") == zone)
-    own_zone = next(zones, Section("zone"))
+    own_zone = next((each for each in sections if each.name == "zone" and each.first("name") == zone), Section("zone"))
     return KazooConfig(
         ip=section.first("ip") or "localhost",
         port=section.first("port") or "5984",

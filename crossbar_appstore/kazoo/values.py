@@ -121,9 +121,7 @@ def is_empty(value: Json | Missing) -> bool:
 
     The texts ``"0"``, ``"NULL"`` and ``"undefined"`` are empty, too; ``false`` is not.
     """
-    if value is MISSING or value is None:
-        return True
-    return not isinstance(value, bool) and value in ("", "0", "NULL", "undefined", 0, [], {})
+    return value in (MISSING, None, "", "0", "NULL", "undefined", 0, [], {}) and not isinstance(value, bool)
 
 
 def _joined(items: list[Any]) -> bytes:
