@@ -92,12 +92,7 @@ def alphanumeric_name(name: str) -> str:
 
 
 def stamp_crossbar(
-    doc: JsonObject,
-    *,
-    account_id: str | None,
-    request_id: str,
-    auth: Authenticated | None,
-    now: int | None = None,
+    doc: JsonObject, *, account_id: str | None, request_id: str, auth: Authenticated | None, now: int | None = None
 ) -> JsonObject:
     """Returns a copy of the document with the fields that ``crossbar_doc:save/1`` sets.
 

@@ -1,6 +1,6 @@
 """KAZOO's two ways of merging JSON objects. Neither changes its arguments."""
 
-from crossbar_appstore.json_codec import JsonObject
+from crossbar_appstore.json_codec import Json, JsonObject
 
 
 def merge(left: JsonObject, right: JsonObject) -> JsonObject:
@@ -8,15 +8,21 @@ def merge(left: JsonObject, right: JsonObject) -> JsonObject:
 
     Values of ``right`` win, a ``null`` on either side removes its key, an empty object of ``right`` replaces, and
     arrays are replaced as a whole.
+
+    Raises:
+        RecursionError: nested too deeply; serialization fails at twice that depth.
     """
     merged: JsonObject = {}
     for key, value in {**left, **right}.items():
         if isinstance(value, dict):
-            below = left.get(key) if value else None
-            merged[key] = merge(below if isinstance(below, dict) else {}, value)
+            merged[key] = _over(left.get(key), value)
         elif value is not None:
             merged[key] = value
     return merged
+
+
+def _over(left: Json, right: JsonObject) -> JsonObject:
+    return merge(left if isinstance(left, dict) and right else {}, right)
 
 
 def merge_recursive(left: JsonObject, right: JsonObject) -> JsonObject:
