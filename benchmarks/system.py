@@ -116,7 +116,7 @@ async def build_system(session: aiohttp.ClientSession, url: str, signer: Signer,
     parts: list[dict[str, list[Document]]] = [
         {database: [] for database in ("system_config", "system_auth", "services", "accounts", *map(account_db, TREE))},
         signer.documents(),
-        {"system_config": [accounts.master_account_config(MASTER)]},
+        {"system_config": [accounts.config_document(accounts.ACCOUNTS_CONFIG, {accounts.MASTER_ACCOUNT_ID: MASTER})]},
         *(account_documents(account_id, TREE[:depth], app_ids) for depth, account_id in enumerate(TREE)),
         *({account_db(MASTER): documents[start : start + _BULK]} for start in range(0, apps, _BULK)),
     ]
@@ -154,7 +154,7 @@ def account_documents(account_id: str, above: tuple[str, ...], app_ids: tuple[st
     user["pvt_signature_secret"] = _signature_secret(account_id)
     permissions = {app_id: {"allowed_users": "all", "users": []} for app_id in app_ids[:_INSTALLED]}
     return {
-        account_db(account_id): [account, user, {**accounts.apps_store_document(account_id), "apps": permissions}],
+        account_db(account_id): [account, user, {**accounts.new_apps_store(account_id), "apps": permissions}],
         "services": [accounts.services_document(account_id, place) | reseller],
         "accounts": [account],
     }

@@ -1,4 +1,4 @@
-"""Addresses of the servers that we talk to: checked, and with their passwords kept apart from what is logged."""
+"""Parses the addresses of CouchDB and of the message broker, and removes credentials for logs."""
 
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
@@ -9,7 +9,7 @@ AMQP_FORM = "amqp[s]://[user:password@]host[:port][/vhost]"
 
 @dataclass(frozen=True, slots=True)
 class CouchAddress:
-    """Where CouchDB is. ``url`` holds no credentials and no slash at its end, so that it can be logged."""
+    """The address of CouchDB. ``url`` contains no credentials and no trailing slash, so that it can be logged."""
 
     url: str
     user: str | None = None
@@ -17,10 +17,10 @@ class CouchAddress:
 
 
 def couch_address(text: str) -> CouchAddress:
-    """Read an address of the form ``COUCHDB_FORM``, with percent-encoded credentials.
+    """Parses an address of the form ``COUCHDB_FORM``, with percent-encoded credentials.
 
     Raises:
-        ValueError: the text has another form. The message does not repeat it, as it may hold a password.
+        ValueError: the text has another form. The message does not contain it, as it may hold a password.
     """
     parts = _split(text, ("http", "https"), COUCHDB_FORM)
     if parts.path.strip("/") or parts.query or parts.fragment:
@@ -33,7 +33,7 @@ def couch_address(text: str) -> CouchAddress:
 
 
 def amqp_url(text: str) -> str:
-    """Check an address of the form ``AMQP_FORM`` and give it back as it is.
+    """Checks an address of the form ``AMQP_FORM`` and returns it unchanged.
 
     Raises:
         ValueError: as ``couch_address``.
@@ -43,7 +43,7 @@ def amqp_url(text: str) -> str:
 
 
 def without_credentials(url: str) -> str:
-    """The same URL for a log: what stands before ``@`` is hidden."""
+    """Returns the URL with ``***`` for user and password."""
     parts = urlsplit(url)
     _, at, host = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=f"***@{host}")) if at else url
@@ -54,7 +54,7 @@ def _split(text: str, schemes: tuple[str, ...], form: str) -> SplitResult:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        # Its message could repeat the password.
+        # The original message could contain the password.
         raise ValueError(f"the form is {form}") from None
     if parts.scheme not in schemes or not parts.hostname or port == 0:
         raise ValueError(f"the form is {form}")

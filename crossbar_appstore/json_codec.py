@@ -1,4 +1,4 @@
-"""JSON in and out: strict on the way in, compact unescaped UTF-8 on the way out, as KAZOO's codec does it."""
+"""Parses JSON strictly and serializes it as compact, unescaped UTF-8, as KAZOO's codec does."""
 
 import json
 import math
@@ -11,10 +11,10 @@ JsonObject = dict[str, Any]
 
 
 def loads(raw: bytes | str) -> Json:
-    """Parse one JSON text.
+    """Parses one JSON text.
 
     Integers of any size keep their value. ``NaN``, ``Infinity``, numbers beyond a double, lone surrogates, invalid
-    UTF-8, a byte order mark and nesting too deep for the interpreter are refused.
+    UTF-8, a byte order mark and nesting beyond Python's recursion limit are rejected.
 
     Raises:
         ValueError: the text is not JSON.
@@ -25,21 +25,21 @@ def loads(raw: bytes | str) -> Json:
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     if "\\u" in text:
-        # An escaped lone surrogate parses, but no UTF-8 document can hold it.
+        # An escaped lone surrogate can be parsed, but not be encoded as UTF-8.
         dumps(value)
     return value
 
 
 def dumps(value: Json) -> bytes:
-    """Serialise to compact UTF-8 bytes.
+    """Serializes to compact UTF-8.
 
     Raises:
-        ValueError: the value holds something JSON has no form for.
+        ValueError: the value cannot be represented in JSON.
     """
     try:
         return orjson.dumps(value)
     except TypeError:
-        # orjson stops at 64-bit integers and at surrogates; documents may hold larger numbers.
+        # orjson supports neither integers beyond 64 bits, which documents may contain, nor surrogates.
         return _dumps_slowly(value)
 
 
@@ -57,7 +57,7 @@ def loads_trusted(raw: bytes) -> Json:
 
 
 def dumps_pretty(value: Json) -> bytes:
-    """Serialise with two-space indents, for people."""
+    """Serializes with an indent of two spaces."""
     try:
         return orjson.dumps(value, option=orjson.OPT_INDENT_2)
     except TypeError:
@@ -75,7 +75,7 @@ def _dumps_slowly(value: Json, indent: int | None = None) -> bytes:
 def _finite(number: str) -> float:
     value = float(number)
     if math.isinf(value):
-        raise ValueError(f"{number} is too large a number")
+        raise ValueError(f"{number} is too large")
     return value
 
 
@@ -83,5 +83,5 @@ def _refuse_constant(name: str) -> Never:
     raise ValueError(f"{name} is not JSON")
 
 
-# json.loads would make one for every text.
+# json.loads would create a decoder for every text.
 _DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)

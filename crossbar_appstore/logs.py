@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on standard error."""
+"""Structured logs: one JSON object per line on standard error."""
 
 import json
 import logging
@@ -12,13 +12,13 @@ _RENAMED = {"levelname": "level", "name": "logger"}
 
 
 def set_up_logging(level: int = logging.INFO) -> None:
-    """Send the records of every logger to standard error; what they carry in ``extra`` become members."""
+    """Sends the records of every logger to standard error; the keys of ``extra`` become members."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter(_FIELDS, rename_fields=_RENAMED, timestamp=True))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # Who logs a request for each of them need not find out threads and processes, which no line shows.
+    # No line contains them, and collecting them costs time for each logged request.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    # aiocouch and aiohttp log requests with their headers; those hold credentials.
+    # aiocouch and aiohttp log requests with their headers, which contain credentials.
     for noisy in ("aiocouch", "aiohttp.client"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
 
@@ -28,5 +28,5 @@ class _Formatter(OrjsonFormatter):
         try:
             return super().jsonify_log_record(log_data)
         except TypeError:
-            # A request may hold bytes that are no UTF-8, for which orjson has no form.
+            # A request may contain bytes that are not UTF-8, which orjson cannot serialize.
             return json.dumps(log_data, default=str)

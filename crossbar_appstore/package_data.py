@@ -1,6 +1,6 @@
-"""The JSON files that belong to the program: JSON Schemas and design documents.
+"""The installed JSON files: JSON Schemas and design documents.
 
-They lie at the top of the repository, and inside the package once it is installed from a wheel.
+They are in the top directory of the repository, and inside the package once it is installed from a wheel.
 """
 
 from functools import cache
@@ -14,23 +14,20 @@ from crossbar_appstore.json_codec import JsonObject
 SCHEMAS: Final = "schemas"
 COUCHDB_VIEWS: Final = "couchdb_views"
 
-_PACKAGE: Final = "crossbar_appstore"
-_SUFFIX: Final = ".json"
-
 
 class UnknownFile(LookupError):
-    """No such file is part of the program."""
+    """There is no such file."""
 
 
 @cache
 def schema_names() -> tuple[str, ...]:
-    """The names of all JSON Schemas, sorted, without ``.json``."""
+    """Returns the names of all JSON Schemas, sorted, without ``.json``."""
     return _names(SCHEMAS)
 
 
 @cache
 def load_schema(name: str) -> JsonObject:
-    """A JSON Schema by its name, for example ``app``. Shared: never change what is returned.
+    """Returns a JSON Schema by its name, for example ``app``. It is shared and must not be changed.
 
     Raises:
         UnknownFile: there is no such schema.
@@ -40,13 +37,13 @@ def load_schema(name: str) -> JsonObject:
 
 @cache
 def couchdb_view_names() -> tuple[str, ...]:
-    """The names of all design document files, sorted, without ``.json``."""
+    """Returns the names of all design document files, sorted, without ``.json``."""
     return _names(COUCHDB_VIEWS)
 
 
 @cache
 def load_couchdb_view(name: str) -> JsonObject:
-    """The content of a design document file by its name. Shared: never change what is returned.
+    """Returns the content of a design document file by its name. It is shared and must not be changed.
 
     Raises:
         UnknownFile: there is no such file.
@@ -55,12 +52,12 @@ def load_couchdb_view(name: str) -> JsonObject:
 
 
 def data_directory(name: str) -> Traversable:
-    """The directory ``schemas`` or ``couchdb_views``, wherever the program runs from.
+    """Returns the directory ``schemas`` or ``couchdb_views``.
 
     Raises:
-        UnknownFile: it is in neither place; the installation is broken.
+        UnknownFile: it is missing; the installation is broken.
     """
-    package = resources.files(_PACKAGE)
+    package = resources.files("crossbar_appstore")
     for directory in (package / name, package / ".." / name):
         if directory.is_dir():
             return directory
@@ -69,14 +66,14 @@ def data_directory(name: str) -> Traversable:
 
 def _names(directory: str) -> tuple[str, ...]:
     files = (entry.name for entry in data_directory(directory).iterdir() if entry.is_file())
-    return tuple(sorted(name.removesuffix(_SUFFIX) for name in files if name.endswith(_SUFFIX)))
+    return tuple(sorted(name.removesuffix(".json") for name in files if name.endswith(".json")))
 
 
-def _load(directory: str, name: str, known: tuple[str, ...]) -> JsonObject:
-    # Names may come from a request: only those that were found are ever turned into a path.
-    if name not in known:
+def _load(directory: str, name: str, names: tuple[str, ...]) -> JsonObject:
+    # The name may come from a request: only an existing file's becomes a path.
+    if name not in names:
         raise UnknownFile(f"{directory}/{name}")
-    content = json_codec.loads((data_directory(directory) / (name + _SUFFIX)).read_bytes())
+    content = json_codec.loads((data_directory(directory) / f"{name}.json").read_bytes())
     if not isinstance(content, dict):
-        raise UnknownFile(f"{directory}/{name}{_SUFFIX} holds no object")
+        raise UnknownFile(f"{directory}/{name}.json contains no object")
     return content

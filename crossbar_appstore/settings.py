@@ -1,7 +1,7 @@
-"""The settings: one frozen object, made once, and the only reader of ``os.environ`` and of KAZOO's ``config.ini``.
+"""The settings: one frozen object, and the only reader of ``os.environ`` and of KAZOO's ``config.ini``.
 
-Each field of ``Settings`` is one setting. What it is called, how its text is read, its default and what it is for stand
-in one place, the field's own lines; the command line's options and the documentation are made from them (``SETTINGS``).
+Each field of ``Settings`` defines one setting: its variable, parser, default and documentation. The command line's
+options and the documentation are generated from them (``SETTINGS``).
 """
 
 import dataclasses
@@ -20,14 +20,14 @@ from crossbar_appstore.addresses import (
     couch_address,
     without_credentials,
 )
-from crossbar_appstore.kazoo_config import KazooConfig, read_config_ini
+from crossbar_appstore.kazoo.config_ini import KazooConfig, read_config_ini
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 
 
 class SettingsError(Exception):
-    """A setting has no usable value. The message names its variable and never repeats a password."""
+    """A setting is missing or invalid. The message names its variable and never contains a password."""
 
     def __init__(self, variable: str, reason: str) -> None:
         super().__init__(f"{variable}: {reason}")
@@ -37,9 +37,9 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting, as the command line and the documentation see it.
+    """One setting, for the command line and the documentation.
 
-    ``default`` is the text that means the same as giving none; None where the setting may stay unset.
+    ``default`` is the text of the default value, None if the setting may be unset.
     """
 
     name: str
@@ -57,16 +57,12 @@ class Setting:
 def _setting(
     variable: str, read: Callable[[str], object], default: str | None, doc: str, *, secret: bool = False
 ) -> Any:
-    """A field of ``Settings``; Any, as ``dataclasses.field`` is for type checkers."""
+    """Returns a field of ``Settings``; typed Any, as ``dataclasses.field`` is."""
     return dataclasses.field(
         default_factory=lambda: None if default is None else read(default),
         repr=not secret,
         metadata={"setting": (variable, read, default, doc)},
     )
-
-
-def _text(text: str) -> str:
-    return text
 
 
 def _flag(text: str) -> bool:
@@ -98,13 +94,13 @@ def _path(text: str) -> Path:
     try:
         return Path(text).expanduser()
     except RuntimeError:
-        # A container may run us as a user without a home; only what uses this path should mind.
+        # A container may run the service as a user without a home; only the use of this path should fail.
         return Path(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings. Attributes hold values, checked; nothing of a secret is in ``repr``."""
+    """All settings, parsed and checked; ``repr`` contains no secret."""
 
     couchdb: CouchAddress | None = _setting(
         "COUCHDB_URL",
@@ -112,7 +108,7 @@ class Settings:
         None,
         f"The CouchDB server, as {COUCHDB_FORM}. It wins over KAZOO_CONFIG.",
     )
-    host: str = _setting("CROSSBAR_HOST", _text, "127.0.0.1", "The address to listen on.")
+    host: str = _setting("CROSSBAR_HOST", str, "127.0.0.1", "The address to listen on.")
     port: int = _setting("CROSSBAR_PORT", _whole(0, 65535), "8000", "The port to listen on; 0 takes a free one.")
     workers: int = _setting("CROSSBAR_WORKERS", _whole(1, 1024), "1", "How many processes answer requests.")
     writes_need_admin: bool = _setting(
@@ -138,7 +134,7 @@ class Settings:
         "KAZOO_CONFIG", _path, None, "A KAZOO config.ini, to take the addresses of CouchDB and the message broker from."
     )
     kazoo_zone: str = _setting(
-        "KAZOO_ZONE", _text, "local", "The KAZOO zone whose sections of KAZOO_CONFIG count, where it has several."
+        "KAZOO_ZONE", str, "local", "The KAZOO zone whose sections of KAZOO_CONFIG count, where it has several."
     )
     data_dir: Path = _setting(
         "CROSSBAR_DATA_DIR",
@@ -152,14 +148,14 @@ class Settings:
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, overrides: Mapping[str, str | None] | None = None) -> Self:
-        """Each setting from the command line, else the environment, else KAZOO's config.ini, else its default.
+        """Reads each setting from the command line, the environment, KAZOO's config.ini or its default, in this order.
 
         Args:
-            environ: variable → text; ``os.environ`` if not given. An empty text counts as unset.
-            overrides: variable → text of the command line's options; None counts as not given.
+            environ: variable → text; ``os.environ`` if not given. An empty text is ignored.
+            overrides: variable → text of the command line's options; None is ignored.
 
         Raises:
-            SettingsError: a value is unusable, or config.ini cannot be read.
+            SettingsError: a value is invalid, or config.ini cannot be read.
         """
         environ = os.environ if environ is None else environ
         texts = _user_directories(environ)
@@ -172,10 +168,10 @@ class Settings:
         return settings._filled_from(_read_kazoo_config(settings.kazoo_config, settings.kazoo_zone))
 
     def require_couchdb(self) -> CouchAddress:
-        """The address of CouchDB.
+        """Returns the address of CouchDB.
 
         Raises:
-            SettingsError: none was given.
+            SettingsError: it is not set.
         """
         if self.couchdb is None:
             raise SettingsError(
@@ -217,7 +213,7 @@ def _read(setting: Setting, text: str) -> Any:
 
 
 def _user_directories(environ: Mapping[str, str]) -> dict[str, str]:
-    """What the XDG Base Directory Specification's variables mean for us; they count only when absolute."""
+    """Returns the directories from the XDG Base Directory Specification's variables, which must be absolute."""
     homes = {
         "CROSSBAR_DATA_DIR": environ.get("XDG_DATA_HOME", ""),
         "CROSSBAR_CACHE_DIR": environ.get("XDG_CACHE_HOME", ""),

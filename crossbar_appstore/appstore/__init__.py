@@ -1,1 +1,1 @@
-"""The app store's rules as pure functions over documents that somebody else has fetched."""
+"""The rules of the app store as pure functions over documents that the caller has fetched."""

@@ -1,8 +1,8 @@
-"""Which apps an account, or a user of it, may use: ``cb_apps_util:allowed_apps/2``.
+"""Decides which apps an account, or a user of it, may use: ``cb_apps_util:allowed_apps/2``.
 
-The apps of the master account pass four rules in order, each of which may publish or hide an app: service plan,
-the account's permissions, whitelabel, master account. Behind the first, KAZOO 5's overrides change how an app looks.
-Each app keeps the trail of what was decided and why.
+Four rules apply in order to each app of the master account, and each may publish or hide it: service plan, the
+account's permissions, whitelabel, master account. After the first, KAZOO 5's overrides change the app's appearance.
+Each app records the decisions on it.
 """
 
 import hashlib
@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from crossbar_appstore.appstore import app_overrides
-from crossbar_appstore.appstore.apps_store_document import Permissions, User, is_authorized, mergeable
+from crossbar_appstore.appstore.apps_store_document import AccountUser, Permissions, is_authorized, mergeable
 from crossbar_appstore.json_codec import Json, JsonObject, dumps
-from crossbar_appstore.kazoo.documents import document_id, live, revision
-from crossbar_appstore.kazoo.ids import encoded_account_db, format_account_id, is_account_id
+from crossbar_appstore.kazoo.documents import account_fields, document_id, live, revision
+from crossbar_appstore.kazoo.ids import format_account_id, is_account_id
 from crossbar_appstore.kazoo.merging import merge
 from crossbar_appstore.kazoo.values import MISSING, as_boolean, as_text, get, is_true, nonempty_text_at
 
@@ -26,7 +26,7 @@ PERMISSION: Final = "app_store"
 HIDE_PORT: Final = "whitelabel_hide_port"
 SUPER_ADMIN: Final = "super_admin"
 OVERRIDE: Final = "app_whitelabel"
-"""Stands in the trail; it publishes and hides nothing, so it is nobody's authority."""
+"""In the trail only: an override neither publishes nor hides an app."""
 
 VendorKey = tuple[str, str]
 """Raw vendor account id and app id."""
@@ -34,42 +34,42 @@ VendorKey = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One rule that looked at an app and had something to say."""
+    """The decision of one rule on an app."""
 
     rule: str
     """One of the authorities, for example ``app_store_blacklist``; or ``OVERRIDE``."""
     published: bool
-    """Whether the app showed after this."""
+    """Whether the app is published after this decision."""
     document: str
-    """Id of the document that decided."""
+    """Id of the document that the decision is based on."""
     revision: str | None
-    """Its revision, ``None`` where it is made of several documents or was never saved."""
+    """Its revision, ``None`` if several documents were combined or it was never saved."""
     entry: Json = None
-    """The part of the document that decided."""
+    """The relevant part of the document."""
 
 
 @dataclass(frozen=True, slots=True)
 class AllowedApp:
-    """An app after the rules. ``document`` is shared: never change it."""
+    """An app after all rules. ``document`` is shared and must not be changed."""
 
     id: str | None
     document: JsonObject
     """The app document with the account's permission merged over it, private fields and ``authority`` included."""
     published: bool
     authority: str
-    """The rule that decided last."""
+    """The rule of the last decision."""
     trail: tuple[Decision, ...]
     permission: JsonObject | None = None
-    """The account's permission as stored; ``None`` where the app is not installed, or blacklisted."""
+    """The account's permission as stored; ``None`` if the app is not installed, or blacklisted."""
     override: JsonObject | None = None
-    """The account's override as stored, ``None`` where it has none."""
+    """The account's override as stored, ``None`` without one."""
     owner: str = ""
-    """The account in whose database the app document is."""
+    """The account in whose database the app document is stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccountState:
-    """What the rules need to know of an account. Documents are as stored, ``None`` where there are none."""
+    """The input of the rules for one account. Documents are as stored, ``None`` if missing."""
 
     account_id: str
     master_account_id: str
@@ -86,42 +86,49 @@ class AccountState:
 
 
 def needed_vendor_apps(plan_apps: JsonObject, master_account_id: str) -> tuple[VendorKey, ...]:
-    """Where the documents are of the apps that a plan adds from other accounts than the master, in plan order."""
+    """Returns the addresses of the apps that a plan adds from other accounts than the master, in plan order."""
     found = []
     for app_id, entry in plan_apps.items():
-        vendor = _vendor(entry, master_account_id)
-        if vendor is not None and is_true(get(entry, "enabled")) | (get(entry, "enabled") is MISSING):
+        vendor, enabled = _vendor(entry, master_account_id), get(entry, "enabled")
+        if vendor is not None and (enabled is MISSING or is_true(enabled)):
             found.append((vendor, app_id))
     return tuple(found)
 
 
 def allowed_apps(
-    default_apps: Iterable[JsonObject], state: AccountState, user: User | None = None
+    default_apps: Iterable[JsonObject], state: AccountState, user: AccountUser | None = None
 ) -> tuple[AllowedApp, ...]:
-    """Every app of the master account and of the plan's vendors, published or not.
+    """Returns every app of the master account and of the plan's vendors, published or not.
 
     Args:
         default_apps: app documents of the master account, in the order of the view.
         state: of the account.
-        user: whose permissions count; without one, permissions hide nothing.
+        user: whose permissions apply; without one, permissions hide no app.
 
     Returns:
-        Vendor apps in reverse plan order, then the default apps in theirs. An id may occur twice; the first counts.
+        Vendor apps in reverse plan order, then the default apps in theirs. An id may occur twice; the first applies.
     """
-    catalogue = [_default_app(app, state.master_account_id) for app in default_apps]
+    master = state.master_account_id
+    owner = account_fields(master) if is_account_id(master) else {"pvt_account_id": master, "pvt_account_db": master}
+    catalogue = [_started({**document, **owner}, MASTER_ACCOUNT, master) for document in default_apps]
+    vendor_apps = []
+    for key in reversed(needed_vendor_apps(state.plan_apps, master)):
+        document = live(state.vendor_apps.get(key))
+        if document is not None:
+            vendor_apps.append(_started(document, VENDOR_ACCOUNT, key[0]))
     rules = _Rules.of(catalogue, state, user)
-    return tuple(rules.applied(app) for app in (*_vendor_apps(state), *catalogue))
+    return tuple(rules.applied(app) for app in (*vendor_apps, *catalogue))
 
 
-def likeness(state: AccountState) -> bytes | None:
-    """What accounts have in common that see the same apps of one catalogue in the same way.
+def policy_fingerprint(state: AccountState) -> bytes | None:
+    """Returns a digest that is equal for accounts to which the rules apply alike.
 
-    For two states with the same likeness ``allowed_apps`` without a user gives apps with the same documents, published
-    or not alike, in the same order, with the same permissions. Only trails, which name the account's own documents, and
-    override documents, of which no more than what counts is compared, may differ.
+    For two states with the same fingerprint, ``allowed_apps`` without a user returns the same app documents in the
+    same order, published alike and with the same permissions. Only the trails, which name the account's documents,
+    and the parts of overrides that have no effect may differ.
 
     Returns:
-        A digest; ``None`` where a document is nested so deeply that it cannot be told.
+        The digest, ``None`` if a document is nested too deeply.
     """
     permissions = Permissions.of(state.apps_store, state.account)
     deciding = [
@@ -140,28 +147,6 @@ def likeness(state: AccountState) -> bytes | None:
         return None
 
 
-def find_app(apps: Iterable[AllowedApp], app_id: str) -> AllowedApp | None:
-    """The first app of that id, ``None`` if there is none (``cb_apps_util:allowed_app/2``)."""
-    return next((app for app in apps if app.id == app_id), None)
-
-
-def _vendor_apps(state: AccountState) -> list[AllowedApp]:
-    found = []
-    for key in reversed(needed_vendor_apps(state.plan_apps, state.master_account_id)):
-        document = live(state.vendor_apps.get(key))
-        if document is not None:
-            found.append(_started(document, VENDOR_ACCOUNT, key[0]))
-    return found
-
-
-def _default_app(document: JsonObject, master_account_id: str) -> AllowedApp:
-    owner = {
-        "pvt_account_id": master_account_id,
-        "pvt_account_db": _encoded_db(master_account_id),
-    }
-    return _started(document | owner, MASTER_ACCOUNT, master_account_id)
-
-
 def _started(document: JsonObject, authority: str, owner: str) -> AllowedApp:
     app_id = document_id(document)
     published = is_published(document)
@@ -170,27 +155,27 @@ def _started(document: JsonObject, authority: str, owner: str) -> AllowedApp:
 
 
 def is_published(document: JsonObject) -> bool:
-    """Whether an app document by itself shows: unless ``published`` is false (``kzd_app:published/1``)."""
+    """Whether an app document is published by default: unless ``published`` is false (``kzd_app:published/1``)."""
     return as_boolean(document.get("published", MISSING)) is not False
 
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """The four rules for one account and user, ready to be applied to each app."""
+    """The four rules for one account and user."""
 
     plan_apps: JsonObject
     overrides: Mapping[str, JsonObject]
     permissions: Permissions
-    user: User | None
+    user: AccountUser | None
     names: Mapping[str | None, Json]
-    """The names that the catalogue has for app ids; a vendor's copy of an app may have another."""
+    """App id → name in the catalogue; a vendor's copy of an app may have another."""
     whitelabel: JsonObject | None
     """The whitelabel document if it hides the port app."""
     master_account_id: str | None
-    """The master account's id if it is the one that asks."""
+    """The account's id if it is the master account."""
 
     @classmethod
-    def of(cls, catalogue: Iterable[AllowedApp], state: AccountState, user: User | None) -> "_Rules":
+    def of(cls, catalogue: Iterable[AllowedApp], state: AccountState, user: AccountUser | None) -> "_Rules":
         is_master = state.account_id == state.master_account_id
         return cls(
             state.plan_apps,
@@ -217,7 +202,7 @@ class _Rules:
         if stored is None:
             return app
         entry = app_overrides.overriding(stored)
-        where = app_overrides.document_id(app.id or ""), revision(stored)
+        where = app_overrides.override_id(app.id or ""), revision(stored)
         decision = Decision(OVERRIDE, app.published, *where, entry)
         merged = _merged(app.document, entry)
         return replace(app, document=merged, trail=(*app.trail, decision), override=stored)
@@ -229,17 +214,16 @@ class _Rules:
         entry = self.permissions.entry(app.id)
         if entry is None:
             return app
-        merged = _merged(app.document, self._mergeable(entry, app.id))
+        counting, name = mergeable(entry), entry.get("name")
+        # The stored name applies only if it is the catalogue's: a vendor's copy of the app keeps its own name.
+        if isinstance(name, str) and self.names.get(app.id) == name:
+            counting["name"] = name
+        merged = _merged(app.document, counting)
         authorized = is_authorized(entry, self.user)
+        # A permission hides an app from a user, but does not publish one that the plan or the catalogue hides.
         if authorized and not app.published:
             return replace(app, document=merged, permission=entry)
         return replace(_decided(app, merged, authorized, PERMISSION, *where, entry), permission=entry)
-
-    def _mergeable(self, entry: JsonObject, app_id: str | None) -> JsonObject:
-        """What of a permission counts; its name only if it is the one that the catalogue has."""
-        counting = mergeable(entry)
-        name = entry.get("name")
-        return {**counting, "name": name} if isinstance(name, str) and self.names.get(app_id) == name else counting
 
     def _by_whitelabel(self, app: AllowedApp, started: AllowedApp) -> AllowedApp:
         names = (app.document.get("name", MISSING), started.document.get("name", MISSING))
@@ -258,7 +242,7 @@ def _merged(document: JsonObject, entry: JsonObject) -> JsonObject:
     try:
         return merge(document, entry)
     except RecursionError:
-        # A permission nested without end is malformed: its account must still be able to list and remove the app.
+        # The permission is nested too deeply; the account must still be able to list and uninstall the app.
         return document
 
 
@@ -276,7 +260,7 @@ def _decided(
 
 
 def _vendor(entry: Json, master_account_id: str) -> str | None:
-    """The raw id of the account that a plan entry takes its app from, ``None`` for the master and for nonsense."""
+    """Returns the raw id of the account that holds a plan entry's app, ``None`` for the master or a malformed one."""
     if not isinstance(entry, dict):
         return None
     named = nonempty_text_at(entry, "vendor_id")
@@ -286,7 +270,3 @@ def _vendor(entry: Json, master_account_id: str) -> str | None:
         return format_account_id(named)
     except ValueError:
         return None
-
-
-def _encoded_db(account_id: str) -> str:
-    return encoded_account_db(account_id) if is_account_id(account_id) else account_id

@@ -1,6 +1,6 @@
-"""Which attachments are an app's icon and its screenshots, in which language, and whose they are.
+"""Selects the attachments that are an app's icon and screenshots, by language and by document.
 
-KAZOO 4 knows the fields ``icon`` and ``screenshots`` of the app document; KAZOO 5 has them in ``i18n.{language}`` too.
+KAZOO 4 names them in ``icon`` and ``screenshots`` of the app document, KAZOO 5 also in ``i18n.{language}``.
 """
 
 from collections.abc import Sequence
@@ -8,19 +8,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from crossbar_appstore.appstore.allowed_apps import AllowedApp
-from crossbar_appstore.appstore.app_overrides import DEFAULT_LANGUAGE, overriding
+from crossbar_appstore.appstore.app_overrides import ICON, SCREENSHOTS, overriding
 from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE
 from crossbar_appstore.kazoo.values import Missing, get
 
-ICON: Final = "icon"
-SCREENSHOTS: Final = "screenshots"
-
-_LONGEST_INDEX: Final = 6
+_MAX_INDEX_DIGITS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A document that may have the attachments, and the account in whose database it is."""
+    """A document that may hold the attachments, and the account in whose database it is."""
 
     account_id: str
     document: JsonObject
@@ -28,26 +26,26 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Illustrated:
-    """An app as far as its pictures go."""
+    """The pictures of an app."""
 
     app: JsonObject
     """The app document with the override merged over it."""
     branding: JsonObject
-    """What counts of the override, ``{}`` where there is none."""
+    """The applicable fields of the override, ``{}`` without one."""
     holders: tuple[Holder, ...]
-    """Where to look for a picture, in this order: override, service plan's vendor, master account."""
+    """The documents to search for a picture, in this order: override, service plan's vendor, master account."""
 
     def icons(self, language: str | None) -> tuple[str, ...]:
-        """The names that the icon may have, the best first.
+        """Returns the possible names of the icon, the best first.
 
         Args:
-            language: that the path asks for. Where it asks for none, the app document's own field comes before its
-                English ones, as in KAZOO 4; an override comes before both.
+            language: from the path. Without one, the app document's own field precedes its English one, as in KAZOO 4;
+                an override precedes both.
         """
         return tuple(dict.fromkeys(name for name in self._stated(ICON, language) if isinstance(name, str) and name))
 
     def screenshots(self, language: str | None) -> list[Json]:
-        """The names of the screenshots, in the first language that has some; ``language`` as in ``icons``."""
+        """Returns the names of the screenshots in the first language that has some; ``language`` as in ``icons``."""
         return next((names for names in self._stated(SCREENSHOTS, language) if isinstance(names, list) and names), [])
 
     def _stated(self, field: str, language: str | None) -> tuple[Json | Missing, ...]:
@@ -58,7 +56,7 @@ class Illustrated:
 
 
 def illustrated(apps: Sequence[AllowedApp], account_id: str) -> Illustrated:
-    """The pictures that an account sees of the apps of one id, of which the first counts."""
+    """Returns the pictures of the apps of one id for an account; the first app names them."""
     first = apps[0]
     holders = tuple(Holder(app.owner, app.document) for app in apps)
     if first.override is None:
@@ -67,13 +65,13 @@ def illustrated(apps: Sequence[AllowedApp], account_id: str) -> Illustrated:
 
 
 def pictures_of(document: JsonObject, account_id: str) -> Illustrated:
-    """The pictures of a single document: an app of the catalogue, or an override."""
+    """Returns the pictures of a single document: an app of the catalogue, or an override."""
     return Illustrated(document, {}, (Holder(account_id, document),))
 
 
 def screenshot_name(names: list[Json], key: str) -> str | None:
-    """The name at a 0-based index, or the key itself where it is one of the names (``resolve_screenshot_name/2``)."""
-    if key.isascii() and key.isdigit() and len(key) <= _LONGEST_INDEX and int(key) < len(names):
+    """Returns the name at a 0-based index, or the key itself if it is a name (``resolve_screenshot_name/2``)."""
+    if key.isascii() and key.isdigit() and len(key) <= _MAX_INDEX_DIGITS and int(key) < len(names):
         name = names[int(key)]
         return name if isinstance(name, str) else None
     return key if key in names else None

@@ -1,6 +1,6 @@
-"""Reading an account's ``apps_store`` document: permissions by app id, and the blacklist.
+"""Reads an account's ``apps_store`` document: permissions by app id, and the blacklist.
 
-Both may hold anything, since others write them too. What is malformed counts as missing.
+Other programs write these documents too; malformed content counts as missing.
 """
 
 from dataclasses import dataclass
@@ -12,10 +12,8 @@ from crossbar_appstore.kazoo.values import as_text, list_at, object_at, string_a
 
 DOCUMENT_ID: Final = "apps_store"
 
-EVERYONE: Final = "all"
-ADMINISTRATORS: Final = "admins"
 LISTED_USERS: Final = "specific"
-ALLOWED_USERS: Final = (EVERYONE, ADMINISTRATORS, LISTED_USERS)
+ALLOWED_USERS: Final = ("all", "admins", LISTED_USERS)
 
 CATALOGUE_KEYS: Final = frozenset(
     {
@@ -39,16 +37,16 @@ CATALOGUE_KEYS: Final = frozenset(
         "version",
     }
 )
-"""What only the catalogue says of an app. ``name`` is stored with a permission, but the catalogue's counts."""
+"""The keys of an app that a permission cannot change; neither can it change ``name``, although it stores one."""
 
 
 @dataclass(frozen=True, slots=True)
-class User:
-    """A user of the account, as far as permissions ask."""
+class AccountUser:
+    """A user of the account."""
 
     user_id: str
     document: JsonObject | None
-    """The user document, ``None`` if there is none or it could not be read."""
+    """The user document, ``None`` if it is missing or could not be read."""
 
     @property
     def is_administrator(self) -> bool:
@@ -58,7 +56,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """What an account says about apps, and where it says so."""
+    """An account's permissions by app id, its blacklist, and the document that holds them."""
 
     apps: JsonObject
     blacklist: frozenset[str]
@@ -67,9 +65,9 @@ class Permissions:
 
     @classmethod
     def of(cls, apps_store: JsonObject | None, account: JsonObject | None) -> "Permissions":
-        """From the ``apps_store`` document, or from ``apps`` of the account document where the former is missing.
+        """Reads the ``apps_store`` document, or ``apps`` of the account document if the former is missing.
 
-        The latter is where releases before 3.22 kept them (``cb_apps_maintenance:migrate/1``); nothing is moved.
+        Releases before 3.22 stored permissions in the latter (``cb_apps_maintenance:migrate/1``); nothing is moved.
         """
         stored = live(apps_store)
         if stored is not None:
@@ -79,16 +77,15 @@ class Permissions:
         return cls(object_at(legacy, "apps"), frozenset(), string_at(legacy, "_id") or "account", revision(legacy))
 
     def entry(self, app_id: str | None) -> JsonObject | None:
-        """The permission of an app, ``None`` if there is none that means anything."""
+        """Returns the permission of an app, ``None`` if it is missing, malformed or empty."""
         found = None if app_id is None else self.apps.get(app_id)
         return found if isinstance(found, dict) and found else None
 
 
-def is_authorized(entry: JsonObject, user: User | None) -> bool:
-    """Whether a permission lets a user use the app; without a user it always does (``cb_apps_util:is_authorized/4``).
+def is_authorized(entry: JsonObject, user: AccountUser | None) -> bool:
+    """Whether a permission allows a user to use the app; always without a user (``cb_apps_util:is_authorized/4``).
 
-    Where ``allowed_users`` is not a text, both KAZOO's reading of it (as the text of it) and the absent one (listed
-    users) have to agree.
+    Where ``allowed_users`` is not a text, both KAZOO's conversion of it and the default (listed users) must allow it.
     """
     if user is None:
         return True
@@ -99,7 +96,7 @@ def is_authorized(entry: JsonObject, user: User | None) -> bool:
 
 
 def mergeable(entry: JsonObject) -> JsonObject:
-    """The part of a permission that may be laid over the app: neither private nor a matter of the catalogue."""
+    """Returns the fields of a permission that are merged over the app: neither private nor the catalogue's."""
     return {
         key: value
         for key, value in entry.items()
@@ -108,13 +105,13 @@ def mergeable(entry: JsonObject) -> JsonObject:
 
 
 def listed_users(users: Json) -> frozenset[str]:
-    """The user ids of a permission's ``users``: plain, or as the ``id`` of an object."""
+    """Returns the user ids in ``users`` of a permission: plain, or as the ``id`` of an object."""
     members = users if isinstance(users, list) else []
     ids = (member.get("id") if isinstance(member, dict) else member for member in members)
     return frozenset(found for found in ids if isinstance(found, str))
 
 
-def _admits(allowed: str, entry: JsonObject, user: User) -> bool:
+def _admits(allowed: str, entry: JsonObject, user: AccountUser) -> bool:
     match allowed:
         case "all":
             return True
@@ -122,5 +119,4 @@ def _admits(allowed: str, entry: JsonObject, user: User) -> bool:
             return user.is_administrator
         case "specific":
             return user.user_id in listed_users(entry.get("users"))
-        case _:
-            return False
+    return False

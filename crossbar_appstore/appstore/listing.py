@@ -1,8 +1,7 @@
-"""Apps as the API shows them: entries of the list, a single app, the apps of a login reply.
+"""Apps as the API returns them: entries of the list, a single app, the apps of a login reply.
 
-On the way out, what would break the web client is repaired: a missing label is made from the name, an empty
-``api_url`` and an ``allowed_users`` without meaning are left out, and an app without an id or a name that can be shown
-is skipped and reported, so that the caller can log it.
+Values that the web client cannot handle are repaired: a missing label becomes the name, an empty ``api_url`` and an
+invalid ``allowed_users`` are left out. An app without an id or a usable name is skipped and reported for the log.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,10 +11,8 @@ from typing import Final
 from crossbar_appstore.appstore.allowed_apps import AllowedApp
 from crossbar_appstore.appstore.apps_store_document import ALLOWED_USERS, mergeable
 from crossbar_appstore.json_codec import Json, JsonObject
-from crossbar_appstore.kazoo.documents import public_fields
-from crossbar_appstore.kazoo.values import MISSING, as_boolean, as_text, get, list_at, string_at
-
-DEFAULT_LANGUAGE: Final = "en-US"
+from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE, public_fields
+from crossbar_appstore.kazoo.values import MISSING, Missing, as_boolean, as_text, get, list_at, string_at
 
 _LISTED_TEXTS: Final = ("api_url", "source_url", "phase")
 _LISTED_ARRAYS: Final = ("tags", "users")
@@ -23,7 +20,7 @@ _LISTED_ARRAYS: Final = ("tags", "users")
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """An app that cannot be shown."""
+    """An app that cannot be returned, and why."""
 
     app_id: str | None
     reason: str
@@ -31,28 +28,24 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What goes into an answer, and what had to be left out of it."""
+    """The entries of a reply, and the apps that were left out."""
 
     entries: list[JsonObject]
     skipped: tuple[Skipped, ...]
 
 
 def list_entries(apps: Iterable[AllowedApp]) -> Shown:
-    """The published apps, the last first, with all their public fields (``cb_apps_store:normalize_apps_result/1``)."""
+    """Returns the published apps, last first, with all public fields (``cb_apps_store:normalize_apps_result/1``)."""
     return _shown(reversed([app for app in apps if app.published]), _list_entry)
 
 
 def app_body(app: AllowedApp) -> JsonObject | None:
-    """A single app, published or not, as ``cb_apps_store:load_app/2`` answers it; ``None`` if it cannot be shown."""
-    if _unfit(app) is not None:
-        return None
-    body = _repaired(app)
-    _set_account_id(body, app)
-    return body
+    """Returns one app, published or not, as ``cb_apps_store:load_app/2``; ``None`` if it cannot be returned."""
+    return None if _unfit(app) is not None else _repaired(app)
 
 
 def app_body_for_others(app: AllowedApp) -> JsonObject | None:
-    """The same for somebody from outside the account, whom it does not concern who uses the app there."""
+    """Returns the same for a user of another account, without the account's permission."""
     body = app_body(app)
     if body is None:
         return None
@@ -61,11 +54,11 @@ def app_body_for_others(app: AllowedApp) -> JsonObject | None:
 
 
 def login_apps(apps: Iterable[AllowedApp], languages: Iterable[str]) -> Shown:
-    """The published apps for the reply to a login (``crossbar_util:load_apps/2``): id, name, addresses, label.
+    """Returns id, name, addresses and label of the published apps, for the login reply (``crossbar_util:load_apps/2``).
 
     Args:
         apps: allowed apps for the user who logs in.
-        languages: where to look for the label, from ``label_languages``.
+        languages: of the label, from ``label_languages``.
     """
     wanted = tuple(languages)
     return _shown((app for app in apps if app.published), lambda app: _login_entry(app, wanted))
@@ -74,9 +67,9 @@ def login_apps(apps: Iterable[AllowedApp], languages: Iterable[str]) -> Shown:
 def label_languages(
     user: JsonObject | None, account: JsonObject | None, default_language: str = DEFAULT_LANGUAGE
 ) -> tuple[str, ...]:
-    """The languages in which a user wants labels, the most wanted first.
+    """Returns the languages for a user's labels in order of preference.
 
-    The user's own language counts even if it is nonsense; the account's is only asked where the user has none.
+    The account's language applies only if the user has none; a malformed one of the user's hides it too.
     """
     own = get(user, "language")
     chosen = get(account, "language") if own is MISSING else own
@@ -85,7 +78,7 @@ def label_languages(
 
 
 def shown_text(value: Json) -> str | None:
-    """A text, or the digits of a number; KAZOO makes names of every other value too, for us those are none."""
+    """Returns a text, or a number as text; ``None`` for other values, of which KAZOO makes names as well."""
     return as_text(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
 
 
@@ -101,7 +94,7 @@ def _shown(apps: Iterable[AllowedApp], entry: Callable[[AllowedApp], JsonObject]
 
 
 def _unfit(app: AllowedApp) -> str | None:
-    """Why an app cannot be shown, ``None`` if it can."""
+    """Returns why an app cannot be returned, ``None`` if it can."""
     if app.id is None:
         return "the app has no id"
     if not shown_text(app.document.get("name")):
@@ -116,37 +109,33 @@ def _list_entry(app: AllowedApp) -> JsonObject:
     if app.permission is not None and stated in ALLOWED_USERS:
         entry["allowed_users"] = stated
     for key in _LISTED_TEXTS:
-        text = as_text(entry.pop(key, MISSING))
-        if text or (text is not None and key != "api_url"):
-            entry[key] = text
+        _set_text(entry, key, entry.pop(key, MISSING))
     for key in _LISTED_ARRAYS:
         entry[key] = list_at(entry, key)
     entry["masqueradable"] = as_boolean(entry.get("masqueradable", MISSING)) is not False
-    _set_account_id(entry, app)
     return entry
 
 
 def _login_entry(app: AllowedApp, languages: tuple[str, ...]) -> JsonObject:
-    document = app.document
     name = _name(app)
+    labels = (get(app.document, "i18n", language, "label") for language in languages)
+    # The first language with any label decides, as in KAZOO; a malformed label is replaced by the name.
+    label = shown_text(next((label for label in labels if label is not MISSING), None))
     entry: JsonObject = {"id": app.id, "name": name}
     for key in ("api_url", "source_url"):
-        address = as_text(document.get(key, MISSING))
-        if address or (address is not None and key != "api_url"):
-            entry[key] = address
-    label = _label(document, languages)
-    entry["label"] = name if label is None else label
-    return entry
+        _set_text(entry, key, app.document.get(key, MISSING))
+    return {**entry, "label": name if label is None else label}
 
 
-def _label(document: JsonObject, languages: tuple[str, ...]) -> str | None:
-    """The label in the first of the languages that has one, of whatever kind (``crossbar_util:load_apps/2``)."""
-    stated = (get(document, "i18n", language, "label") for language in languages)
-    return shown_text(next((label for label in stated if label is not MISSING), None))
+def _set_text(entry: JsonObject, key: str, value: Json | Missing) -> None:
+    """Sets a field converted to text; a value without a text and an empty ``api_url`` are left out."""
+    text = as_text(value)
+    if text or (text is not None and key != "api_url"):
+        entry[key] = text
 
 
 def _repaired(app: AllowedApp) -> JsonObject:
-    """The public fields, without what the web client stumbles over; a new object."""
+    """Returns a new object of the public fields, with repaired values."""
     body = public_fields(app.document)
     body["i18n"] = _with_labels(body.get("i18n"), _name(app))
     if body.get("api_url") == "":
@@ -155,14 +144,16 @@ def _repaired(app: AllowedApp) -> JsonObject:
     allowed_users = _allowed_users(app)
     if allowed_users is not None:
         body["allowed_users"] = allowed_users
+    owner = app.document.get("pvt_account_id")
+    if isinstance(owner, str):
+        body["account_id"] = owner
     return body
 
 
 def _allowed_users(app: AllowedApp) -> str | None:
-    """Who may use the app, by which the web client knows that it is installed; ``None`` where it is not.
+    """Returns ``allowed_users``, by which the web client knows that the app is installed; ``None`` if it is not.
 
-    A text that the account has stored is shown whatever it says, as recorded: the app is installed, and would seem not
-    to be without it.
+    A text from the account's permission is returned even if it is invalid, as recorded from KAZOO.
     """
     if app.permission is None:
         return None
@@ -189,10 +180,3 @@ def _with_label(texts: Json, name: str) -> Json:
 
 def _name(app: AllowedApp) -> str:
     return shown_text(app.document["name"]) or ""
-
-
-def _set_account_id(body: JsonObject, app: AllowedApp) -> None:
-    """The account that the app document belongs to; a public field of that name counts where there is none."""
-    owner = app.document.get("pvt_account_id")
-    if isinstance(owner, str):
-        body["account_id"] = owner

@@ -1,43 +1,112 @@
-"""An app's own description, ``metadata/app.json``: is it valid, and what is stored of it."""
+"""An app's ``metadata/app.json``: its validation, and how it is stored or refreshes the stored app document."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import is_private_key, public_fields
-from crossbar_appstore.schema_errors import SchemaErrors
-from crossbar_appstore.schema_validation import schema
+from crossbar_appstore.kazoo.values import MISSING, Missing, is_empty
+from crossbar_appstore.validation.errors import SchemaErrors
+from crossbar_appstore.validation.validator import validate
 
-APP_SCHEMA: Final = "app"
+INIT_KEYS: Final = ("api_url",)
+"""The keys of a stored app that ``init_app`` updates."""
+
+REFRESH_KEYS: Final = (
+    "name",
+    "i18n",
+    "tags",
+    "author",
+    "version",
+    "license",
+    "price",
+    "icon",
+    "screenshots",
+    "api_url",
+    "phase",
+)
+"""The keys that ``refresh_app`` updates unless ``refresh_app_keys`` of ``system_config/crossbar`` names others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """The result of a refresh."""
+
+    keys: tuple[str, ...]
+    """The keys that differ, in the order of the arguments."""
+    document: JsonObject
+    """The stored document with the new values; equal to the stored one if nothing differs."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether the document must be saved."""
+        return bool(self.keys)
 
 
 def validate_app(metadata: Json) -> SchemaErrors:
-    """What is wrong with an app's metadata: path → rule → details, empty if nothing.
+    """Returns the errors in an app's metadata, empty if it is valid (``crossbar_maintenance:find_metadata/1``).
 
-    Private fields are not looked at (``crossbar_maintenance:find_metadata/1``).
+    Private fields are ignored.
     """
-    return schema(APP_SCHEMA).errors(public_fields(metadata) if isinstance(metadata, dict) else metadata)
-
-
-def with_defaults(metadata: JsonObject) -> JsonObject:
-    """The public fields of valid metadata with the defaults of the schema; for show, they are not stored."""
-    filled: JsonObject = schema(APP_SCHEMA).with_defaults(public_fields(metadata))
-    return filled
+    return validate("app", public_fields(metadata) if isinstance(metadata, dict) else metadata)
 
 
 def with_api_url(metadata: JsonObject, api_url: str | None) -> JsonObject:
-    """The metadata with the API address that the operator gave, without any if none was given."""
+    """Returns the metadata with the operator's API address, without any for ``None``."""
     stripped = {key: value for key, value in metadata.items() if key != "api_url"}
     return stripped if api_url is None else {**stripped, "api_url": api_url}
 
 
 def new_app_document(metadata: JsonObject) -> JsonObject:
-    """The document of an app that is not stored yet (``crossbar_maintenance:create_app/3``).
+    """Returns the document of an app that is not stored yet (``crossbar_maintenance:create_app/3``).
 
-    ``source_url`` and ``id`` are left out, and every private field of the file except an ``_id``; the caller adds an
-    id where there is none and what a save stamps.
+    ``source_url``, ``id`` and all private fields but ``_id`` are left out; the caller adds a missing id and the fields
+    that a save sets.
     """
     return {
         key: value
         for key, value in metadata.items()
         if key == "_id" or (key not in ("id", "source_url") and not is_private_key(key))
     }
+
+
+def refresh(current: JsonObject, metadata: JsonObject, keys: Sequence[str]) -> Refresh:
+    """Updates the stored document from the metadata, key by key (``crossbar_maintenance:update_app_updates/3``).
+
+    Empty values of the metadata are ignored: keys are changed or added, never removed.
+
+    Args:
+        current: the app document as stored.
+        metadata: the content of ``metadata/app.json``.
+        keys: the top-level keys to compare.
+    """
+    changed = tuple(key for key in keys if differs(current.get(key, MISSING), metadata.get(key, MISSING)))
+    return Refresh(changed, {**current, **{key: metadata[key] for key in changed}})
+
+
+def differs(current: Json | Missing, new: Json | Missing) -> bool:
+    """Whether a new value replaces the current one (``crossbar_maintenance:update_app_values_differ/2``).
+
+    If both are objects, the order of keys is ignored at every depth; inside arrays it counts. 1 and 1.0 differ.
+    """
+    if is_empty(new):
+        return False
+    if is_empty(current):
+        return True
+    return not _same(current, new, in_order=not (isinstance(current, dict) and isinstance(new, dict)))
+
+
+def _same(left: Json, right: Json, *, in_order: bool) -> bool:
+    if type(left) is not type(right):
+        return False
+    match left:
+        case dict():
+            return (list(left) == list(right) if in_order else left.keys() == right.keys()) and all(
+                _same(value, right[key], in_order=in_order) for key, value in left.items()
+            )
+        case list():
+            return len(left) == len(right) and all(
+                _same(one, other, in_order=in_order) for one, other in zip(left, right, strict=True)
+            )
+    return bool(left == right)

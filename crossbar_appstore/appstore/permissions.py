@@ -1,89 +1,81 @@
-"""Changing an account's ``apps_store`` document: install, reconfigure, uninstall, blacklist.
+"""Changes an account's ``apps_store`` document: install, reconfigure, uninstall, blacklist.
 
-Each function takes the newest stored document, or ``None``, and returns the one to save, so that it can be applied
-again after a conflict. Private fields, ``_rev``, attachments and whatever else the document holds stay as they are,
-entries of other apps included; the caller adds what a save stamps (``kazoo.documents.stamp_crossbar``).
+Each function takes the newest stored document, or ``None``, and returns the document to save, so that it can be
+applied again after a conflict. Private fields, ``_rev``, attachments and entries of other apps are kept; the caller
+adds the fields that a save sets (``kazoo.documents.stamp_crossbar``).
 
-What is stored is what KAZOO's billing can count: ``allowed_users`` of the three kinds, ``users`` a list, a ``name``;
-and neither ``apps`` nor ``blacklist`` is ever stored as anything but an object and a list, on which KAZOO crashes.
+An entry has the form that KAZOO's billing can count: a valid ``allowed_users``, ``users`` as a list, and a ``name``.
+``apps`` is only stored as an object and ``blacklist`` only as a list, because KAZOO crashes on anything else.
 """
 
-from typing import Any, Final
+from typing import Any, ClassVar
 
 from crossbar_appstore.appstore.allowed_apps import AllowedApp
-from crossbar_appstore.appstore.apps_store_document import DOCUMENT_ID, LISTED_USERS
+from crossbar_appstore.appstore.apps_store_document import LISTED_USERS
 from crossbar_appstore.appstore.listing import shown_text
 from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.kazoo.accounts import new_apps_store
 from crossbar_appstore.kazoo.documents import is_soft_deleted, live
-from crossbar_appstore.kazoo.ids import encoded_account_db, format_account_id
 from crossbar_appstore.kazoo.values import list_at, object_at
-from crossbar_appstore.schema_errors import SchemaErrors, wrong_type
-from crossbar_appstore.schema_validation import validate
-
-PERMISSION_SCHEMA: Final = "app_permission"
-BLACKLIST_SCHEMA: Final = "apps_store"
+from crossbar_appstore.validation.errors import SchemaErrors, wrong_type
+from crossbar_appstore.validation.validator import validate
 
 
 class PermissionRefused(Exception):
-    """The account's permissions do not allow the change; the text is Crossbar's."""
+    """The account's permissions do not allow the change to an app."""
 
-    def __init__(self, app_id: str, text: str) -> None:
-        super().__init__(text)
+    text: ClassVar[str]
+    """Crossbar's message."""
+
+    def __init__(self, app_id: str) -> None:
+        super().__init__(self.text)
         self.app_id = app_id
-        self.text = text
 
 
 class AlreadyInstalled(PermissionRefused):
     """An install of an app that has a permission already."""
 
-    def __init__(self, app_id: str) -> None:
-        super().__init__(app_id, "Application already installed")
+    text = "Application already installed"
 
 
 class NotInstalled(PermissionRefused):
     """A change or an uninstall of an app that has no permission."""
 
-    def __init__(self, app_id: str) -> None:
-        super().__init__(app_id, "Application is not installed")
+    text = "Application is not installed"
 
 
 def validate_permission(data: Json) -> SchemaErrors:
-    """What is wrong with the data of an install or of an update: path → rule → details, empty if nothing."""
-    return _validate(PERMISSION_SCHEMA, data)
+    """Returns the errors in the data of an install or an update, empty if it is valid."""
+    return _validate("app_permission", data)
 
 
 def validate_blacklist(data: Json) -> SchemaErrors:
-    """What is wrong with the data of a blacklist update: path → rule → details, empty if nothing."""
-    return _validate(BLACKLIST_SCHEMA, data)
+    """Returns the errors in the data of a blacklist update, empty if it is valid."""
+    return _validate("apps_store", data)
 
 
 def permission_entry(data: JsonObject, app: AllowedApp) -> JsonObject:
-    """What is stored for valid data: with defaults, and under the name that the catalogue has for the app."""
+    """Returns the permission to store for valid data: with defaults, and with the app's name in the catalogue."""
     name = shown_text(app.document.get("name")) or app.id
     return {"allowed_users": LISTED_USERS, "users": [], **data, "name": name}
 
 
 def is_installed(apps_store: JsonObject | None, app_id: str, *, account: JsonObject | None = None) -> bool:
-    """Whether an account has a permission for the app, of whatever content."""
+    """Whether an account has a permission for the app, with any content."""
     return app_id in _apps(apps_store, account)
 
 
 def install(
-    apps_store: JsonObject | None,
-    app_id: str,
-    entry: JsonObject,
-    *,
-    account_id: str,
-    account: JsonObject | None = None,
+    apps_store: JsonObject | None, app_id: str, entry: JsonObject, *, account_id: str, account: JsonObject | None = None
 ) -> JsonObject:
-    """The document with a permission for one more app (``cb_apps_store:maybe_install/2``).
+    """Adds the permission for an app (``cb_apps_store:maybe_install/2``).
 
     Args:
         apps_store: the document as stored, soft-deleted or not; ``None`` if there is none.
         app_id: of the app.
         entry: from ``permission_entry``.
-        account_id: of the account, for a document that is new.
-        account: the account document, whose ``apps`` count where there is no ``apps_store`` document.
+        account_id: of the account, for a new document.
+        account: the account document, whose ``apps`` apply if there is no ``apps_store`` document.
 
     Raises:
         AlreadyInstalled: there is a permission.
@@ -95,37 +87,26 @@ def install(
 
 
 def reconfigure(
-    apps_store: JsonObject | None,
-    app_id: str,
-    entry: JsonObject,
-    *,
-    account_id: str,
-    account: JsonObject | None = None,
+    apps_store: JsonObject | None, app_id: str, entry: JsonObject, *, account_id: str, account: JsonObject | None = None
 ) -> JsonObject:
-    """The document with another permission in place of the one for an app (``cb_apps_store:maybe_update/2``).
-
-    Takes what ``install`` takes.
+    """Replaces the permission for an app (``cb_apps_store:maybe_update/2``); arguments as of ``install``.
 
     Raises:
         NotInstalled: there is no permission.
     """
-    apps = _apps(apps_store, account)
-    if app_id not in apps:
-        raise NotInstalled(app_id)
+    apps = _installed(apps_store, app_id, account)
     return _document(apps_store, account_id) | {"apps": {**apps, app_id: entry}}
 
 
 def uninstall(
     apps_store: JsonObject | None, app_id: str, *, account_id: str, account: JsonObject | None = None
 ) -> JsonObject:
-    """The document without the permission for an app (``cb_apps_store:maybe_remove/2``).
+    """Removes the permission for an app (``cb_apps_store:maybe_remove/2``); arguments as of ``install``.
 
     Raises:
         NotInstalled: there is no permission.
     """
-    apps = _apps(apps_store, account)
-    if app_id not in apps:
-        raise NotInstalled(app_id)
+    apps = _installed(apps_store, app_id, account)
     kept = {other: entry for other, entry in apps.items() if other != app_id}
     return _document(apps_store, account_id) | {"apps": kept}
 
@@ -133,16 +114,13 @@ def uninstall(
 def set_blacklist(
     apps_store: JsonObject | None, app_ids: list[str], *, account_id: str, account: JsonObject | None = None
 ) -> JsonObject:
-    """The document with another blacklist (``cb_apps_store:validate_blacklist/2``)."""
-    document = _document(apps_store, account_id)
+    """Replaces the blacklist (``cb_apps_store:validate_blacklist/2``)."""
     apps = _apps(apps_store, account)
-    if apps:
-        document["apps"] = apps
-    return document | {"blacklist": list(app_ids)}
+    return _document(apps_store, account_id) | ({"apps": apps} if apps else {}) | {"blacklist": list(app_ids)}
 
 
 def blacklist(apps_store: JsonObject | None) -> list[Any]:
-    """The blacklist as stored, ``[]`` where there is none or it is malformed."""
+    """Returns the blacklist as stored, ``[]`` if it is missing or malformed."""
     return list(list_at(live(apps_store), "blacklist"))
 
 
@@ -154,24 +132,23 @@ def _validate(schema: str, data: Json) -> SchemaErrors:
 
 
 def _apps(apps_store: JsonObject | None, account: JsonObject | None) -> JsonObject:
-    """The stored permissions; those on the account document where the ``apps_store`` document is missing."""
+    """Returns the stored permissions; those on the account document if there is no ``apps_store`` document."""
     return object_at(account if live(apps_store) is None else apps_store, "apps")
 
 
+def _installed(apps_store: JsonObject | None, app_id: str, account: JsonObject | None) -> JsonObject:
+    apps = _apps(apps_store, account)
+    if app_id not in apps:
+        raise NotInstalled(app_id)
+    return apps
+
+
 def _document(apps_store: JsonObject | None, account_id: str) -> JsonObject:
-    """What to build on: the stored document without what crashes KAZOO, or a new one (``kzd_apps_store:new/1``)."""
+    """Returns the stored document without malformed parts, or a new one (``kzd_apps_store:new/1``)."""
     if apps_store is None:
-        return {
-            "_id": DOCUMENT_ID,
-            "pvt_account_id": format_account_id(account_id),
-            "pvt_account_db": encoded_account_db(account_id),
-        }
-    document = dict(apps_store)
-    # What was deleted stays deleted, but the new document has to go over its revision.
-    revived = is_soft_deleted(document)
-    document.pop("pvt_deleted", None)
-    if revived or not isinstance(document.get("apps"), dict):
-        document.pop("apps", None)
-    if revived or not isinstance(document.get("blacklist"), list):
-        document.pop("blacklist", None)
-    return document
+        return new_apps_store(account_id)
+    # A soft-deleted document loses its content, but keeps its revision, over which the new one is saved.
+    content = {} if is_soft_deleted(apps_store) else apps_store
+    types = {"apps": dict, "blacklist": list}
+    malformed = {key for key, wanted in types.items() if not isinstance(content.get(key), wanted)}
+    return {key: value for key, value in apps_store.items() if key not in malformed and key != "pvt_deleted"}

@@ -1,4 +1,4 @@
-"""What kind of picture a file is: by its bytes, and by its name."""
+"""Determines the media type of a picture by its bytes or by its name."""
 
 from contextlib import suppress
 from pathlib import PurePath
@@ -6,7 +6,7 @@ from typing import Final
 from xml.parsers import expat
 
 SVG: Final = "image/svg+xml"
-_PIECE: Final = 4096
+_CHUNK_BYTES: Final = 4096
 
 _TYPES: Final = {
     ".png": "image/png",
@@ -18,15 +18,15 @@ _TYPES: Final = {
 }
 
 PICTURE_TYPES: Final = frozenset(_TYPES.values())
-"""What the web client shows."""
+"""The types that the web client shows."""
 
 
 def type_by_bytes(content: bytes) -> str | None:
-    """The media type that the bytes show, ``None`` if they show none."""
-    # The library takes any text with the tag in it for an SVG, and some that are for something else.
+    """Returns the media type of the content, ``None`` if it is unknown."""
+    # puremagic takes any text that contains the tag for an SVG, and some SVGs for something else.
     if _begins_with_svg(content):
         return SVG
-    import puremagic  # noqa: PLC0415 (a megabyte of tables, which only who stores pictures needs)
+    import puremagic  # noqa: PLC0415 (it loads a megabyte of tables, which only storing a picture needs)
 
     try:
         matches = puremagic.magic_string(content)
@@ -36,27 +36,23 @@ def type_by_bytes(content: bytes) -> str | None:
 
 
 def type_by_name(name: str) -> str | None:
-    """The media type of a picture of this name (``kz_mime:from_filename/1``), ``None`` if it is none of ours."""
+    """Returns the media type for a file name (``kz_mime:from_filename/1``), ``None`` if it is no ``PICTURE_TYPES``."""
     return _TYPES.get(PurePath(name).suffix.lower())
 
 
 def extension(content_type: str) -> str:
-    """The usual extension of a type of ``PICTURE_TYPES``, with its dot (``kz_mime:to_extension/1``)."""
-    return next(extension for extension, known in _TYPES.items() if known == content_type)
+    """Returns the usual extension of one of ``PICTURE_TYPES``, with its dot (``kz_mime:to_extension/1``)."""
+    return next(suffix for suffix, media_type in _TYPES.items() if media_type == content_type)
 
 
 def _begins_with_svg(content: bytes) -> bool:
-    """Whether the first element of an XML text is ``svg``; what follows is not looked at."""
+    """Whether the root element of an XML text is ``svg``; the text behind its start tag is not parsed."""
     elements: list[str] = []
-
-    def begin(name: str, attributes: dict[str, str]) -> None:
-        elements.append(name)
-
     parser = expat.ParserCreate(namespace_separator=" ")
-    parser.StartElementHandler = begin
+    parser.StartElementHandler = lambda name, _attributes: elements.append(name)
     with suppress(expat.ExpatError):
-        for start in range(0, len(content), _PIECE):
-            parser.Parse(content[start : start + _PIECE], False)
+        for start in range(0, len(content), _CHUNK_BYTES):
+            parser.Parse(content[start : start + _CHUNK_BYTES], False)
             if elements:
                 break
     return bool(elements) and elements[0].rpartition(" ")[2] == "svg"

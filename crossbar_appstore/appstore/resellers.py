@@ -1,10 +1,10 @@
-"""Resellers, and the services document that is made up where an account has none."""
+"""Resellers, and the default services document of an account that has none."""
 
 from collections.abc import Mapping
 
 from crossbar_appstore.json_codec import JsonObject
-from crossbar_appstore.kazoo.documents import live
-from crossbar_appstore.kazoo.ids import encoded_account_db, is_account_id
+from crossbar_appstore.kazoo.documents import account_fields, live
+from crossbar_appstore.kazoo.ids import is_account_id
 from crossbar_appstore.kazoo.values import is_true, list_at, nonempty_text_at
 
 
@@ -15,26 +15,23 @@ def is_reseller(services: JsonObject | None) -> bool:
 
 
 def reseller_id(services: JsonObject | None) -> str | None:
-    """The reseller named by a services document, ``None`` if there is none (``kz_services_reseller:get_id/1``)."""
+    """Returns the reseller in a services document, ``None`` if there is none (``kz_services_reseller:get_id/1``)."""
     return nonempty_text_at(live(services), "pvt_reseller_id")
 
 
 def ancestors(account: JsonObject | None) -> tuple[str, ...]:
-    """The ids of an account's ancestors, the nearest first (``pvt_tree`` has the root first).
-
-    Their services documents are what ``invented_services`` needs.
-    """
+    """Returns the ids of an account's ancestors, the nearest first (``pvt_tree`` has the root first)."""
     return tuple(found for found in reversed(list_at(account, "pvt_tree")) if is_account_id(found))
 
 
 def invented_services(
     account: JsonObject, ancestor_services: Mapping[str, JsonObject | None], master_account_id: str
 ) -> JsonObject:
-    """The services document of an account that has none stored (``kz_services:fetch/2`` after ``not_found``).
+    """Returns the services document for an account that has none (``kz_services:fetch/2`` after ``not_found``).
 
     Args:
         account: the account document.
-        ancestor_services: services documents by account id, of as many ancestors as are known.
+        ancestor_services: services documents by account id, for the ids from ``ancestors``; any may be missing.
         master_account_id: the reseller if no ancestor is one (``kz_services_reseller:find_id/1``).
     """
     lineage = ancestors(account)
@@ -45,10 +42,4 @@ def invented_services(
         "pvt_tree": list(reversed(lineage)),
     }
     account_id = nonempty_text_at(account, "_id")
-    if is_account_id(account_id):
-        services |= {
-            "_id": account_id,
-            "pvt_account_id": account_id,
-            "pvt_account_db": encoded_account_db(account_id),
-        }
-    return services
+    return {**services, "_id": account_id, **account_fields(account_id)} if is_account_id(account_id) else services

@@ -12,8 +12,8 @@ from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import Conflict, DocumentMissing
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.accounts import config_document, new_secret
+from crossbar_appstore.kazoo.documents import gregorian_seconds
 from crossbar_appstore.kazoo.ids import new_id
-from crossbar_appstore.kazoo.time import gregorian_seconds
 
 from . import keys
 from .documents import SYSTEM_AUTH, SYSTEM_CONFIG

@@ -5,8 +5,7 @@ from typing import Final
 
 from crossbar_appstore.crossbar.errors import ValidationError
 from crossbar_appstore.json_codec import Json, JsonObject
-from crossbar_appstore.kazoo.documents import is_soft_deleted
-from crossbar_appstore.kazoo.time import gregorian_seconds
+from crossbar_appstore.kazoo.documents import gregorian_seconds, is_soft_deleted
 from crossbar_appstore.kazoo.values import as_integer, get, is_true, list_at, nonempty_text_at
 
 from .identity import Identity

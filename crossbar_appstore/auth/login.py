@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from crossbar_appstore.appstore.listing import DEFAULT_LANGUAGE
 from crossbar_appstore.crossbar.errors import AuthenticationRequired, CrossbarError, ValidationError
 from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE
 from crossbar_appstore.kazoo.values import MISSING, get, is_true, nonempty_text_at
 
 from . import hierarchy

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import click
 
-from crossbar_appstore.appstore.app_overrides import DEFAULT_LANGUAGE
 from crossbar_appstore.cli.apps_loading import picture_options, remove_old_pictures_option
 from crossbar_appstore.cli.options import combined, dry_run_option, example
 from crossbar_appstore.cli.output import Output, database_verb, plain, print_changes, print_remarks
 from crossbar_appstore.cli.program import DONE, REFUSED
 from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE
 from crossbar_appstore.maintenance import editing
 from crossbar_appstore.maintenance.app_files import PictureFile, PictureRules
 from crossbar_appstore.maintenance.editing import Edit, EditRefused

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from crossbar_appstore.appstore.refresh import REFRESH_KEYS
+from crossbar_appstore.appstore.metadata import REFRESH_KEYS
 from crossbar_appstore.cli.options import Decorator, combined, dry_run_option, example
 from crossbar_appstore.cli.output import Output, database_verb, print_app, print_counts
 from crossbar_appstore.cli.program import DONE, REFUSED

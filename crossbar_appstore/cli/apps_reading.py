@@ -7,13 +7,12 @@ from typing import Final
 import click
 
 from crossbar_appstore.appstore.allowed_apps import is_published
-from crossbar_appstore.appstore.app_overrides import DEFAULT_LANGUAGE
 from crossbar_appstore.cli.options import dry_run_option, example
 from crossbar_appstore.cli.output import Output, database_verb, print_changes, print_remarks, shown
 from crossbar_appstore.cli.program import DONE, REFUSED
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.json_codec import Json, JsonObject
-from crossbar_appstore.kazoo.documents import public_fields
+from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE, public_fields
 from crossbar_appstore.kazoo.values import get, object_at
 from crossbar_appstore.maintenance.app_source import find_app_folders
 from crossbar_appstore.maintenance.exporting import (

@@ -1,1 +1,1 @@
-"""KAZOO's conventions for documents: ids and database names, private fields, time, how values are read and merged."""
+"""KAZOO's document conventions: ids, database names, private fields, timestamps, value conversion, ``config.ini``."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from crossbar_appstore.appstore.app_overrides import DEFAULT_LANGUAGE
 from crossbar_appstore.appstore.listing import shown_text
 from crossbar_appstore.appstore.metadata import validate_app
 from crossbar_appstore.appstore.picture_types import SVG, type_by_name
 from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE
 from crossbar_appstore.kazoo.ids import account_db, encoded_account_db
 from crossbar_appstore.kazoo.values import object_at, string_at
 from crossbar_appstore.maintenance.app_files import named_pictures

@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Self
 
-from crossbar_appstore.appstore.metadata import new_app_document, with_api_url
-from crossbar_appstore.appstore.refresh import INIT_KEYS, REFRESH_KEYS, refresh
+from crossbar_appstore.appstore.metadata import INIT_KEYS, REFRESH_KEYS, new_app_document, refresh, with_api_url
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.documents import stamp_maintenance
 from crossbar_appstore.kazoo.ids import new_id

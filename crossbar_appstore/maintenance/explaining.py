@@ -6,7 +6,7 @@ from typing import Final
 
 from crossbar_appstore.appstore import allowed_apps as rules
 from crossbar_appstore.appstore import app_overrides, service_plans
-from crossbar_appstore.appstore.apps_store_document import DOCUMENT_ID, User
+from crossbar_appstore.appstore.apps_store_document import DOCUMENT_ID, AccountUser
 from crossbar_appstore.appstore.resellers import ancestors, invented_services, is_reseller
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import DatabaseMissing
@@ -111,7 +111,7 @@ async def explain(couch: Couch, account: str, app: str | None = None, user: str 
     person = None if user is None else await lookup.find_user(couch, account_id, user)
     inputs = await _inputs(couch, account_id, catalogue.account_id)
     found = rules.allowed_apps(
-        await catalogue.apps(), inputs.state, None if person is None else User(person["_id"], person)
+        await catalogue.apps(), inputs.state, None if person is None else AccountUser(person["_id"], person)
     )
     wanted = [one for one in found if app is None or app in (one.id, one.document.get("name"))]
     if app is not None and not wanted:
@@ -155,7 +155,7 @@ async def _inputs(couch: Couch, account_id: str, master_account_id: str) -> _Inp
 
 async def _overrides(couch: Couch, database: str) -> Mapping[str, JsonObject]:
     try:
-        return app_overrides.by_app(await couch.docs_by_prefix(database, app_overrides.PREFIX))
+        return app_overrides.by_app(await couch.docs_by_prefix(database, app_overrides.OVERRIDE_PREFIX))
     except DatabaseMissing:
         return {}
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from crossbar_appstore.appstore.app_overrides import DEFAULT_LANGUAGE
 from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE
 from crossbar_appstore.kazoo.values import as_number, object_at
 from crossbar_appstore.maintenance.reports import Remark, Weight
 

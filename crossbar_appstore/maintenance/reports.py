@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.values import MISSING, Missing
-from crossbar_appstore.schema_errors import SchemaErrors, joined_path
+from crossbar_appstore.validation.errors import SchemaErrors, joined_path
 
 WHOLE_FILE: Final = ""
 """The ``field`` of a remark that concerns a file as a whole."""

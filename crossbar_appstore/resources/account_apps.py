@@ -12,8 +12,8 @@ from typing import Final
 
 from cachetools import LRUCache
 
-from crossbar_appstore.appstore.allowed_apps import AccountState, AllowedApp, allowed_apps, likeness
-from crossbar_appstore.appstore.apps_store_document import User
+from crossbar_appstore.appstore.allowed_apps import AccountState, AllowedApp, allowed_apps, policy_fingerprint
+from crossbar_appstore.appstore.apps_store_document import AccountUser
 from crossbar_appstore.appstore.listing import Skipped, app_body, label_languages, list_entries, login_apps
 from crossbar_appstore.crossbar.context import SerializedJson
 from crossbar_appstore.datastore.cache import SingleFlight
@@ -72,7 +72,7 @@ class AccountApps:
         self.reading = reading
         self.stale = reading.stale
         self.own = frozenset([*state.overrides, *(app_id for _, app_id in state.vendor_apps)]) or _NO_APPS
-        self._fingerprint = likeness(state)
+        self._fingerprint = policy_fingerprint(state)
         self._serialized = serialized
 
     def find(self, app_id: str) -> AllowedApp | None:
@@ -156,7 +156,7 @@ class AppStore:
         reading = self._store.read()
         snapshot, state = await account_state(reading, account_id)
         document = None if user_id is None else await reading.document(account_db(account_id), user_id)
-        user = None if user_id is None else User(user_id, document)
+        user = None if user_id is None else AccountUser(user_id, document)
         language = await self._store.config.get("crossbar", "default_language")
         languages = label_languages(live(document), state.account, *([language] if isinstance(language, str) else []))
         shown = login_apps(allowed_apps(snapshot.apps, state, user), languages)

@@ -9,8 +9,8 @@ from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.accounts import DEFAULT_TIMEZONE, account_document, child_place, services_document
+from crossbar_appstore.kazoo.documents import gregorian_seconds
 from crossbar_appstore.kazoo.ids import account_db, new_id
-from crossbar_appstore.kazoo.time import gregorian_seconds
 from crossbar_appstore.kazoo.values import as_boolean, as_integer, as_text, is_true
 from crossbar_appstore.resources import account_rules
 from crossbar_appstore.resources.account_names import CATEGORY, AccountNames

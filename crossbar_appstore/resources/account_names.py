@@ -8,7 +8,7 @@ from crossbar_appstore.datastore.master_account import Configuration
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.values import is_true, nonempty_text_at
 from crossbar_appstore.resources import account_rules
-from crossbar_appstore.schema_errors import SchemaErrors
+from crossbar_appstore.validation.errors import SchemaErrors
 
 CATEGORY: Final = "crossbar.accounts"
 """The category of ``system_config`` that holds the settings of accounts."""

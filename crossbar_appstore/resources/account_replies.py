@@ -4,7 +4,7 @@ from crossbar_appstore.auth.documents import AuthDocuments
 from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.json_codec import JsonObject
-from crossbar_appstore.kazoo.time import gregorian_seconds
+from crossbar_appstore.kazoo.documents import gregorian_seconds
 from crossbar_appstore.kazoo.values import is_true
 from crossbar_appstore.resources import account_rules
 from crossbar_appstore.resources.account_promotion import AccountPromotion

@@ -14,8 +14,8 @@ from crossbar_appstore.kazoo.documents import private_fields
 from crossbar_appstore.kazoo.merging import merge
 from crossbar_appstore.kazoo.values import as_boolean, as_integer, is_true, nonempty_text_at
 from crossbar_appstore.resources.documents import own_fields
-from crossbar_appstore.schema_errors import SchemaErrors
-from crossbar_appstore.schema_validation import schema, validate_coercing
+from crossbar_appstore.validation.errors import SchemaErrors
+from crossbar_appstore.validation.validator import schema, validate_coercing
 
 ACCOUNT: Final = "account"
 ACCOUNTS: Final = "accounts"

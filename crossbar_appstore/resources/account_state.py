@@ -34,7 +34,7 @@ async def account_state(reading: Reading, account_id: str) -> tuple[Snapshot, Ac
     await reading.prefetch(
         documents=[(database, DOCUMENT_ID), (database, WHITELABEL), *_of_services(account_id)],
         views=plan_views,
-        prefixes=[(database, app_overrides.PREFIX)],
+        prefixes=[(database, app_overrides.OVERRIDE_PREFIX)],
     )
     services = await _services(reading, account_id, master)
     plan_apps = await _plan_apps(reading, services, plan_views)
@@ -50,7 +50,7 @@ async def account_state(reading: Reading, account_id: str) -> tuple[Snapshot, Ac
         account=await reading.document(database, account_id),
         whitelabel=await reading.document(database, WHITELABEL),
         is_reseller=is_reseller(services),
-        overrides=app_overrides.by_app(await reading.by_prefix(database, app_overrides.PREFIX)),
+        overrides=app_overrides.by_app(await reading.by_prefix(database, app_overrides.OVERRIDE_PREFIX)),
     )
     return snapshot, state
 

@@ -15,7 +15,7 @@ from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.datastore.updates import Change
 from crossbar_appstore.datastore.views import DatabaseClass, ensure, names_for
 from crossbar_appstore.json_codec import JsonObject
-from crossbar_appstore.kazoo.accounts import apps_store_document
+from crossbar_appstore.kazoo.accounts import new_apps_store
 from crossbar_appstore.kazoo.documents import is_soft_deleted, revision
 from crossbar_appstore.kazoo.ids import account_db
 
@@ -63,7 +63,7 @@ class AccountStorage:
         try:
             saved = await self._store.create(database, account)
             await ensure(self._store.couch, database, names_for(DatabaseClass.ACCOUNT))
-            await self._store.create(database, apps_store_document(account_id))
+            await self._store.create(database, new_apps_store(account_id))
             await self._store.create(SERVICES, services)
             await self._store.create(ACCOUNTS, account)
             await check()

@@ -6,7 +6,7 @@ from crossbar_appstore.auth.login import API_AUTH, Claimant, Login
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import ValidationError
 from crossbar_appstore.crossbar.resource import Methods, Resource
-from crossbar_appstore.schema_validation import validate_coercing
+from crossbar_appstore.validation.validator import validate_coercing
 
 from .sessions import answer_session
 from .user_auth import LOGIN_COST

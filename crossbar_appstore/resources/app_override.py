@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Final
 
-from crossbar_appstore.appstore import override_editing
+from crossbar_appstore.appstore import app_overrides
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import BadIdentifier, DatastoreConflict
 from crossbar_appstore.crossbar.resource import Methods, Resource
@@ -41,9 +41,9 @@ class AppOverride(Resource):
                 show(context, known.document or {}, stale=known.stale)
             case "PUT":
                 await self._check_app(context, app_id)
-                raise_errors(override_editing.validate_override(request_data(context)))
+                raise_errors(app_overrides.validate_override(request_data(context)))
             case "POST":
-                raise_errors(override_editing.validate_override(request_data(context)))
+                raise_errors(app_overrides.validate_override(request_data(context)))
                 await self._storage.expect(context, app_id)
             case _:
                 await self._storage.expect(context, app_id)
@@ -55,18 +55,18 @@ class AppOverride(Resource):
         def create(document: JsonObject | None) -> JsonObject:
             if live(document) is not None:
                 raise DatastoreConflict
-            return override_editing.new_override(params[0], data, document)
+            return app_overrides.new_override(params[0], data, document)
 
         show(context, await self._storage.save(context, params[0], create))
 
     async def post(self, context: Context, *params: str) -> None:
         """Replace the public fields; pictures stay attached."""
-        edit = partial(override_editing.with_fields, data=request_data(context))
+        edit = partial(app_overrides.with_fields, data=request_data(context))
         await self._storage.change(context, params[0], edit)
 
     async def delete(self, context: Context, *params: str) -> None:
         """Remove."""
-        await self._storage.change(context, params[0], override_editing.deleted, deleted=True)
+        await self._storage.change(context, params[0], app_overrides.deleted, deleted=True)
 
     async def _check_app(self, context: Context, app_id: str) -> None:
         found = await self._apps.apps(account_of(context))

@@ -8,14 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from crossbar_appstore.appstore.app_pictures import (
-    ICON,
-    Holder,
-    Illustrated,
-    illustrated,
-    pictures_of,
-    screenshot_name,
-)
+from crossbar_appstore.appstore.app_overrides import ICON
+from crossbar_appstore.appstore.app_pictures import Holder, Illustrated, illustrated, pictures_of, screenshot_name
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import BadIdentifier, CrossbarError
 from crossbar_appstore.crossbar.negotiation import OFFERED

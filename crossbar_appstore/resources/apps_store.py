@@ -30,7 +30,7 @@ from crossbar_appstore.resources.marketplace import Marketplace
 from crossbar_appstore.resources.override_pictures import OverridePictures
 from crossbar_appstore.resources.override_storage import OverrideStorage
 from crossbar_appstore.resources.pictures import Pictures
-from crossbar_appstore.schema_errors import SchemaErrors
+from crossbar_appstore.validation.errors import SchemaErrors
 
 BLACKLIST: Final = "blacklist"
 

@@ -10,7 +10,7 @@ from crossbar_appstore.datastore.documents import CachedDocument
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import is_private_key, live, public_fields, revision, stamp_crossbar
-from crossbar_appstore.schema_errors import SchemaErrors, missing, wrong_type
+from crossbar_appstore.validation.errors import SchemaErrors, missing, wrong_type
 
 READ_ONLY: Final = "_read_only"
 _REVISION: Final = "revision"

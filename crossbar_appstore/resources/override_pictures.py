@@ -5,14 +5,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from crossbar_appstore.appstore import override_editing
-from crossbar_appstore.appstore.app_overrides import DEFAULT_LANGUAGE
+from crossbar_appstore.appstore import app_overrides
 from crossbar_appstore.appstore.app_pictures import pictures_of, screenshot_name
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import BadIdentifier, ValidationError
 from crossbar_appstore.crossbar.negotiation import OFFERED
 from crossbar_appstore.crossbar.resource import ACCEPTED, Methods, Resource
 from crossbar_appstore.json_codec import JsonObject
+from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE
 from crossbar_appstore.resources import prefixes, uploads
 from crossbar_appstore.resources.app_pictures import REVALIDATED, find_picture, no_attachment
 from crossbar_appstore.resources.documents import account_of
@@ -89,7 +89,7 @@ class OverridePictures(Resource):
         """Store the icon, or a screenshot, in one save with the document."""
         upload: Upload = context.stored[_UPLOAD]
         edit = partial(
-            override_editing.with_picture,
+            app_overrides.with_picture,
             kind=params[2],
             language=_language(context),
             name=upload.name,
@@ -102,7 +102,7 @@ class OverridePictures(Resource):
         language, kind, key = _language(context), params[2], _key(params)
 
         def remove(stored: JsonObject) -> JsonObject:
-            return override_editing.without_picture(stored, kind, language, _named(stored, language, kind, key))
+            return app_overrides.without_picture(stored, kind, language, _named(stored, language, kind, key))
 
         await self._storage.change(context, params[0], remove)
 
@@ -126,7 +126,7 @@ def _key(params: Sequence[str]) -> str | None:
 
 def _named(override: JsonObject, language: str, kind: str, key: str | None) -> str:
     """The name of a picture that the override has in that very language; 404 if it has none."""
-    names = override_editing.named(override, kind, language)
+    names = app_overrides.picture_names(override, kind, language)
     name = screenshot_name(names, "0" if key is None else key)
     if name is None:
         raise no_attachment(kind, key)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from crossbar_appstore.appstore.app_overrides import TYPE, document_id
+from crossbar_appstore.appstore.app_overrides import OVERRIDE_TYPE, override_id
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.datastore.documents import CachedDocument
 from crossbar_appstore.datastore.store import Datastore
@@ -28,12 +28,12 @@ class OverrideStorage:
             BadIdentifier: there is no override.
             DatastoreError: CouchDB is away, and it was never read.
         """
-        return await load(self._store, account_db(account_of(context)), document_id(app_id), TYPE)
+        return await load(self._store, account_db(account_of(context)), override_id(app_id), OVERRIDE_TYPE)
 
     async def expect(self, context: Context, app_id: str) -> JsonObject:
         """An override that is to be changed, on which If-Match is held; raises as ``load``."""
         known = await self.load(context, app_id)
-        document = of_type(known.document, document_id(app_id), TYPE)
+        document = of_type(known.document, override_id(app_id), OVERRIDE_TYPE)
         expect(context, document)
         return document
 
@@ -48,7 +48,7 @@ class OverrideStorage:
 
         def apply(document: JsonObject | None) -> JsonObject:
             check_expected(context, document)
-            return edit(of_type(document, document_id(app_id), TYPE))
+            return edit(of_type(document, override_id(app_id), OVERRIDE_TYPE))
 
         show(context, await self.save(context, app_id, apply), deleted=deleted)
 
@@ -61,4 +61,4 @@ class OverrideStorage:
         def apply(document: JsonObject | None) -> JsonObject:
             return stamped(context, change(document), account_id)
 
-        return await self._store.update(account_db(account_id), document_id(app_id), apply)
+        return await self._store.update(account_db(account_id), override_id(app_id), apply)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from crossbar_appstore.appstore.override_editing import attachment_name
+from crossbar_appstore.appstore.app_overrides import attachment_name
 from crossbar_appstore.appstore.picture_types import PICTURE_TYPES, SVG, type_by_bytes
 from crossbar_appstore.crossbar.context import File
 from crossbar_appstore.crossbar.errors import ValidationError

@@ -11,7 +11,7 @@ from crossbar_appstore.auth.login import USER_AUTH, Claimant, Login, LoginReply
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import AuthenticationRequired, BadIdentifier, Forbidden, ValidationError
 from crossbar_appstore.crossbar.resource import Methods, Resource
-from crossbar_appstore.schema_validation import validate_coercing
+from crossbar_appstore.validation.validator import validate_coercing
 
 from .sessions import answer_session, public_claims
 

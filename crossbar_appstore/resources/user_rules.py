@@ -14,8 +14,8 @@ from crossbar_appstore.kazoo.merging import merge
 from crossbar_appstore.kazoo.values import is_empty, is_true, nonempty_text_at, object_at
 from crossbar_appstore.resources.account_rules import Checked
 from crossbar_appstore.resources.documents import own_fields
-from crossbar_appstore.schema_errors import SchemaErrors
-from crossbar_appstore.schema_validation import schema, validate_coercing
+from crossbar_appstore.validation.errors import SchemaErrors
+from crossbar_appstore.validation.validator import schema, validate_coercing
 
 USER: Final = "user"
 USERS: Final = "users"

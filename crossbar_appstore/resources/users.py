@@ -29,7 +29,7 @@ from crossbar_appstore.resources.documents import (
     stamped,
 )
 from crossbar_appstore.resources.user_rules import USER
-from crossbar_appstore.schema_errors import SchemaErrors
+from crossbar_appstore.validation.errors import SchemaErrors
 
 _LISTING: Final = "users/crossbar_listing"
 _UNIQUE: Final = (

@@ -7,8 +7,8 @@ import pytest
 
 from crossbar_appstore.datastore.errors import DocumentMissing
 from crossbar_appstore.json_codec import JsonObject
+from crossbar_appstore.kazoo.documents import gregorian_seconds
 from crossbar_appstore.kazoo.ids import encoded_account_db
-from crossbar_appstore.kazoo.time import gregorian_seconds
 from tests.kit.accounts import Account
 from tests.kit.apps import ICON, permission
 from tests.kit.service import Answer, Service

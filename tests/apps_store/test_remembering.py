@@ -7,7 +7,7 @@ import pytest
 from crossbar_appstore.memo import Memo
 from crossbar_appstore.resources.prepared import Prepared, PreparedReplies
 
-from crossbar_appstore.appstore.allowed_apps import AccountState, likeness
+from crossbar_appstore.appstore.allowed_apps import AccountState, policy_fingerprint
 from crossbar_appstore.datastore import ages
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import DatastoreError
@@ -31,9 +31,9 @@ def decided(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def noted(state: AccountState) -> bytes | None:
         accounts.append(state.account_id)
-        return likeness(state)
+        return policy_fingerprint(state)
 
-    monkeypatch.setattr(account_apps, "likeness", noted)
+    monkeypatch.setattr(account_apps, "policy_fingerprint", noted)
     return accounts
 
 

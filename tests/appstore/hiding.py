@@ -3,11 +3,13 @@
 from typing import Any
 
 from crossbar_appstore.appstore.allowed_apps import AccountState, AllowedApp
-from crossbar_appstore.appstore.apps_store_document import User
+from crossbar_appstore.appstore.apps_store_document import AccountUser
 from crossbar_appstore.json_codec import Json, JsonObject
 
 
-def must_be_hidden(app_id: str, documents: list[JsonObject], state: AccountState, user: User | None) -> str | None:
+def must_be_hidden(
+    app_id: str, documents: list[JsonObject], state: AccountState, user: AccountUser | None
+) -> str | None:
     """Why no app of this id may show, ``None`` if one may.
 
     Args:
@@ -38,7 +40,7 @@ def must_be_hidden(app_id: str, documents: list[JsonObject], state: AccountState
 
 
 def assert_hidden_stays_hidden(
-    apps: tuple[AllowedApp, ...], default_apps: list[JsonObject], state: AccountState, user: User | None
+    apps: tuple[AllowedApp, ...], default_apps: list[JsonObject], state: AccountState, user: AccountUser | None
 ) -> None:
     vendors = [document for document in state.vendor_apps.values() if document is not None]
     for app in apps:
@@ -47,7 +49,7 @@ def assert_hidden_stays_hidden(
             assert must_be_hidden(app.id, documents, state, user) is None
 
 
-def _admits(entry: JsonObject, user: User) -> bool:
+def _admits(entry: JsonObject, user: AccountUser) -> bool:
     match entry.get("allowed_users", "specific"):
         case "all":
             return True

@@ -3,12 +3,11 @@
 from itertools import permutations
 from typing import Any
 
-from crossbar_appstore.appstore.plan_merging import STRATEGIES
 from crossbar_appstore.appstore.resellers import invented_services, is_reseller, reseller_id
 from crossbar_appstore.appstore.service_plans import (
+    STRATEGIES,
+    EffectivePlan,
     PlanReference,
-    _bookkeeper_key,
-    _prepared,
     applications,
     fallback_account,
     merge_weights,
@@ -47,7 +46,7 @@ def possible_apps(given: Input, references: tuple[PlanReference, ...], plans: Pl
     for reference in references:
         document = live(plans.get(reference.key))
         if document is not None:
-            groups.setdefault(_bookkeeper_key(_prepared(reference, document), reference), []).append(reference)
+            groups.setdefault(EffectivePlan.of(reference, document).bookkeeper, []).append(reference)
     stated = merge_weights(given["system_config_services"])
     found = []
     for order in permutations(groups.values()):

@@ -7,17 +7,12 @@ import copy
 from dataclasses import dataclass
 from typing import Any
 
-from crossbar_appstore.appstore.allowed_apps import (
-    AccountState,
-    AllowedApp,
-    allowed_apps,
-    find_app,
-    needed_vendor_apps,
-)
-from crossbar_appstore.appstore.apps_store_document import User
+from crossbar_appstore.appstore.allowed_apps import AccountState, AllowedApp, allowed_apps, needed_vendor_apps
+from crossbar_appstore.appstore.apps_store_document import AccountUser
 from crossbar_appstore.appstore.listing import app_body, label_languages, list_entries, login_apps
 from crossbar_appstore.json_codec import Json, JsonObject
 from tests.appstore.corpus import CRASH, canonical
+from tests.appstore.samples import find_app
 
 Input = dict[str, Any]
 
@@ -56,11 +51,11 @@ def state_of(given: Input, plan_apps: JsonObject, *, is_reseller: bool) -> Accou
     )
 
 
-def user_of(given: Input) -> User | None:
+def user_of(given: Input) -> AccountUser | None:
     user_id = given["user_id"]
     if user_id is None:
         return None
-    return User(user_id, None if user_id in (given.get("errors") or {}) else given["users"].get(user_id))
+    return AccountUser(user_id, None if user_id in (given.get("errors") or {}) else given["users"].get(user_id))
 
 
 def answers(given: Input, plan_apps: JsonObject, *, is_reseller: bool) -> Answers:

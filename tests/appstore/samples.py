@@ -1,7 +1,9 @@
 """Documents of a small system: a master account, a reseller below it, an account below that."""
 
+from collections.abc import Iterable
 from typing import Any
 
+from crossbar_appstore.appstore.allowed_apps import AllowedApp
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import encoded_account_db
 
@@ -62,3 +64,8 @@ def services(plans: Any = None, **fields: Any) -> JsonObject:
 
 def plan(plan_id: str, applications: Any, **fields: Any) -> JsonObject:
     return {"_id": plan_id, "_rev": f"1-{plan_id}", "pvt_type": "service_plan", "applications": applications, **fields}
+
+
+def find_app(apps: Iterable[AllowedApp], app_id: str) -> AllowedApp | None:
+    """The first app of that id."""
+    return next((found for found in apps if found.id == app_id), None)

@@ -2,16 +2,10 @@ from typing import Any
 
 import pytest
 
-from crossbar_appstore.appstore.allowed_apps import (
-    AccountState,
-    AllowedApp,
-    allowed_apps,
-    find_app,
-    needed_vendor_apps,
-)
-from crossbar_appstore.appstore.apps_store_document import User
+from crossbar_appstore.appstore.allowed_apps import AccountState, AllowedApp, allowed_apps, needed_vendor_apps
+from crossbar_appstore.appstore.apps_store_document import AccountUser
 from crossbar_appstore.json_codec import Json, JsonObject
-from tests.appstore.samples import ACCOUNT, ADMIN, EXTRA, MASTER, MEMBER, PORT, VENDOR, VOIP, app, store
+from tests.appstore.samples import ACCOUNT, ADMIN, EXTRA, MASTER, MEMBER, PORT, VENDOR, VOIP, app, find_app, store
 
 CATALOGUE = [app(PORT, "port"), app(VOIP, "voip")]
 PLAN = {
@@ -26,14 +20,14 @@ def state(**fields: Any) -> AccountState:
     return AccountState(**{"account_id": ACCOUNT, "master_account_id": MASTER, **fields})
 
 
-def voip(fields: JsonObject | None = None, user: User | None = None, **state_fields: Any) -> AllowedApp:
+def voip(fields: JsonObject | None = None, user: AccountUser | None = None, **state_fields: Any) -> AllowedApp:
     found = find_app(allowed_apps([app(VOIP, "voip", **(fields or {}))], state(**state_fields), user), VOIP)
     assert found is not None
     return found
 
 
-def member(**fields: Any) -> User:
-    return User(MEMBER, {"_id": MEMBER, "priv_level": "user", **fields})
+def member(**fields: Any) -> AccountUser:
+    return AccountUser(MEMBER, {"_id": MEMBER, "priv_level": "user", **fields})
 
 
 def test_the_apps_of_the_master_account_are_there_for_everyone() -> None:
@@ -154,7 +148,7 @@ class TestPermission:
             ({"allowed_users": "admins"}, member(priv_level=["admin"]), False),
             ({"allowed_users": "admins"}, member(priv_level="admin", enabled=False), True),
             ({"allowed_users": "admins"}, member(priv_level="admin", pvt_deleted=True), False),
-            ({"allowed_users": "admins"}, User(ADMIN, None), False),
+            ({"allowed_users": "admins"}, AccountUser(ADMIN, None), False),
             ({"allowed_users": "specific", "users": [MEMBER]}, member(), True),
             ({"allowed_users": "specific", "users": [{"id": MEMBER}]}, member(), True),
             ({"allowed_users": "specific", "users": [ADMIN, {"id": 5}, 7, None]}, member(), False),
@@ -167,7 +161,9 @@ class TestPermission:
             ({"allowed_users": [None], "users": [MEMBER]}, member(), True),
         ],
     )
-    def test_a_user_sees_what_the_permission_allows(self, entry: JsonObject, user: User, authorized: bool) -> None:
+    def test_a_user_sees_what_the_permission_allows(
+        self, entry: JsonObject, user: AccountUser, authorized: bool
+    ) -> None:
         found = voip(apps_store=store({VOIP: entry}), user=user)
         assert (found.published, found.authority) == (authorized, "app_store")
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from crossbar_appstore.appstore.refresh import refresh
+from crossbar_appstore.appstore.metadata import refresh
 from tests.appstore.corpus import Case, canonical, cases
 
 

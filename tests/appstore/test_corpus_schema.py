@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from crossbar_appstore.appstore.metadata import validate_app, with_defaults
+from crossbar_appstore.appstore.metadata import validate_app
+from crossbar_appstore.kazoo.documents import public_fields
+from crossbar_appstore.validation.validator import schema
 from tests.appstore.corpus import Case, canonical, cases
 
 
@@ -19,4 +21,4 @@ def test_metadata_is_accepted_or_refused_with_the_errors_that_kazoo_gave(case: C
     assert canonical(validate_app(app)) == canonical(expected)
     assert (expected == {}) is recorded["valid"]
     if recorded["valid"]:
-        assert canonical(with_defaults(app)) == canonical(recorded["with_defaults"])
+        assert canonical(schema("app").with_defaults(public_fields(app))) == canonical(recorded["with_defaults"])

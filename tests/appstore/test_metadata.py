@@ -2,8 +2,9 @@ from typing import Any
 
 import pytest
 
-from crossbar_appstore.appstore.metadata import new_app_document, validate_app, with_api_url, with_defaults
+from crossbar_appstore.appstore.metadata import new_app_document, validate_app, with_api_url
 from crossbar_appstore.json_codec import Json
+from crossbar_appstore.validation.validator import schema
 
 APP: dict[str, Any] = {
     "name": "voip",
@@ -23,7 +24,7 @@ def rules(app: Json) -> dict[str, list[str]]:
 
 def test_a_complete_description_is_valid_and_masqueradable() -> None:
     assert validate_app(APP) == {}
-    assert with_defaults({**APP, "_id": "a", "pvt_x": 1}) == {**APP, "id": "a", "masqueradable": True}
+    assert schema("app").with_defaults(APP) == {**APP, "masqueradable": True}
 
 
 def test_private_fields_are_not_looked_at() -> None:

@@ -41,5 +41,5 @@ def test_an_installed_package_holds_its_files_itself(tmp_path: Path, monkeypatch
     (tmp_path / "schemas" / "listed.json").write_text("[]")
     monkeypatch.setattr("crossbar_appstore.package_data.resources.files", lambda package: tmp_path)
     assert data_directory("schemas") == tmp_path / "schemas"
-    with pytest.raises(UnknownFile, match="holds no object"):
+    with pytest.raises(UnknownFile, match="contains no object"):
         package_data._load("schemas", "listed", ("listed",))

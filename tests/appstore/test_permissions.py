@@ -22,7 +22,7 @@ from crossbar_appstore.appstore.permissions import (
     validate_permission,
 )
 from crossbar_appstore.json_codec import Json, JsonObject
-from crossbar_appstore.schema_errors import STRICT_PROPERTIES
+from crossbar_appstore.validation.errors import STRICT_PROPERTIES
 from tests.appstore.samples import ACCOUNT, MASTER, MEMBER, PORT, VOIP, app, store
 from tests.json_values import json_values
 

@@ -6,11 +6,10 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from crossbar_appstore.appstore.allowed_apps import AccountState, allowed_apps, find_app, needed_vendor_apps
-from crossbar_appstore.appstore.apps_store_document import User
+from crossbar_appstore.appstore.allowed_apps import AccountState, allowed_apps, needed_vendor_apps
+from crossbar_appstore.appstore.apps_store_document import AccountUser
 from crossbar_appstore.appstore.listing import app_body, label_languages, list_entries, login_apps, shown_text
-from crossbar_appstore.appstore.metadata import validate_app, with_defaults
-from crossbar_appstore.appstore.refresh import REFRESH_KEYS, refresh
+from crossbar_appstore.appstore.metadata import REFRESH_KEYS, refresh, validate_app
 from crossbar_appstore.appstore.resellers import invented_services, is_reseller
 from crossbar_appstore.appstore.service_plans import (
     applications,
@@ -20,8 +19,9 @@ from crossbar_appstore.appstore.service_plans import (
     plan_references,
 )
 from crossbar_appstore.json_codec import JsonObject
+from crossbar_appstore.validation.validator import schema
 from tests.appstore.hiding import assert_hidden_stays_hidden
-from tests.appstore.samples import ACCOUNT, ADMIN, MASTER, MEMBER, PORT, RESELLER, VENDOR, VOIP
+from tests.appstore.samples import ACCOUNT, ADMIN, MASTER, MEMBER, PORT, RESELLER, VENDOR, VOIP, find_app
 from tests.json_values import json_values
 
 APP_IDS = st.sampled_from([VOIP, PORT])
@@ -87,7 +87,9 @@ accounts = documents(
     language=locales,
     pvt_tree=st.lists(ACCOUNT_IDS, max_size=3),
 )
-users = st.one_of(st.none(), st.builds(User, st.sampled_from([MEMBER, ADMIN]), st.one_of(st.none(), user_documents)))
+users = st.one_of(
+    st.none(), st.builds(AccountUser, st.sampled_from([MEMBER, ADMIN]), st.one_of(st.none(), user_documents))
+)
 
 
 @st.composite
@@ -147,7 +149,7 @@ plain_apps = joined(
 plain_users = st.one_of(
     st.none(),
     st.builds(
-        User,
+        AccountUser,
         st.sampled_from([MEMBER, ADMIN]),
         joined(optional("priv_level", "admin", "user"), optional("pvt_deleted", True)),
     ),
@@ -157,7 +159,7 @@ plain_users = st.one_of(
 @settings(max_examples=500)
 @given(plain_apps, plain_states, plain_users)
 def test_a_hidden_app_stays_hidden_whatever_else_would_show_it(
-    app: JsonObject, state: AccountState, user: User | None
+    app: JsonObject, state: AccountState, user: AccountUser | None
 ) -> None:
     apps = allowed_apps([app], state, user)
     assert_hidden_stays_hidden(apps, [app], state, user)
@@ -165,7 +167,7 @@ def test_a_hidden_app_stays_hidden_whatever_else_would_show_it(
 
 @given(catalogues, states(), users)
 def test_a_hidden_app_stays_hidden_in_any_documents(
-    catalogue: list[JsonObject], state: AccountState, user: User | None
+    catalogue: list[JsonObject], state: AccountState, user: AccountUser | None
 ) -> None:
     before = copy.deepcopy((catalogue, state.apps_store, state.plan_apps, state.vendor_apps, state.account))
     apps = allowed_apps(catalogue, state, user)
@@ -175,7 +177,7 @@ def test_a_hidden_app_stays_hidden_in_any_documents(
 
 @given(catalogues, states(), users)
 def test_a_user_sees_nothing_that_the_account_does_not_see(
-    catalogue: list[JsonObject], state: AccountState, user: User | None
+    catalogue: list[JsonObject], state: AccountState, user: AccountUser | None
 ) -> None:
     for_account, for_user = allowed_apps(catalogue, state), allowed_apps(catalogue, state, user)
     assert [app.id for app in for_user] == [app.id for app in for_account]
@@ -252,7 +254,9 @@ def test_any_plans_give_apps_that_the_rules_can_read(
 @given(app_documents, app_documents)
 def test_any_metadata_is_judged_and_compared(current: JsonObject, metadata: JsonObject) -> None:
     assert validate_app({**metadata, "masqueradable": True}).keys() <= {*validate_app(metadata), "masqueradable"}
-    assert with_defaults(metadata).keys() >= {key for key in metadata if not key.startswith(("_", "pvt_"))}
+    assert schema("app").with_defaults(metadata).keys() >= {
+        key for key in metadata if not key.startswith(("_", "pvt_"))
+    }
     outcome = refresh(current, metadata, REFRESH_KEYS)
     assert outcome.changed is (outcome.document != current) or not outcome.changed
     assert not refresh(outcome.document, metadata, REFRESH_KEYS).changed

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from crossbar_appstore.appstore.refresh import INIT_KEYS, REFRESH_KEYS, differs, refresh
+from crossbar_appstore.appstore.metadata import INIT_KEYS, REFRESH_KEYS, differs, refresh
 from crossbar_appstore.kazoo.values import MISSING
 from tests.json_values import json_values
 

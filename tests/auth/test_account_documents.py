@@ -9,10 +9,9 @@ import pytest
 from crossbar_appstore.kazoo.accounts import (
     Place,
     account_document,
-    apps_store_document,
     child_place,
     config_document,
-    master_account_config,
+    new_apps_store,
     password_hashes,
     services_document,
     user_document,
@@ -125,8 +124,8 @@ def test_services_document_follows_the_place() -> None:
     assert services_document(MASTER, Place())["pvt_reseller"] is True
 
 
-def test_apps_store_document_has_only_the_account() -> None:
-    assert apps_store_document(ACCOUNT) == {
+def test_new_apps_store_has_only_the_account() -> None:
+    assert new_apps_store(ACCOUNT) == {
         "_id": "apps_store",
         "pvt_account_id": ACCOUNT,
         "pvt_account_db": f"account%2Fcc%2Fcc%2F{'c' * 28}",
@@ -151,12 +150,6 @@ def test_config_document_adds_and_never_changes_settings() -> None:
     assert stored["default"] == {"system_key": "old", "other": 1}
     assert config_document("auth", {"a": 1}, {"_id": "auth", "default": "text"})["default"] == {"a": 1}
     assert config_document("auth", {"a": 1}, {"_id": "auth", "default": {"a": ""}})["default"] == {"a": 1}
-
-
-def test_master_account_config_keeps_the_first_account() -> None:
-    first = master_account_config(MASTER)
-    assert first["default"] == {"master_account_id": MASTER}
-    assert master_account_config(ACCOUNT, first)["default"] == {"master_account_id": MASTER}
 
 
 @pytest.mark.parametrize(

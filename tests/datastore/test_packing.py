@@ -6,7 +6,7 @@ from crossbar_appstore.json_codec import Json, JsonObject, dumps
 from crossbar_appstore.kazoo.accounts import (
     Place,
     account_document,
-    apps_store_document,
+    new_apps_store,
     services_document,
     user_document,
 )
@@ -50,7 +50,7 @@ def test_any_value_is_the_same_after_packing(value: Json) -> None:
     [
         account_document(new_id(), _FIELDS, _PLACE),
         services_document(new_id(), _PLACE),
-        apps_store_document(new_id()),
+        new_apps_store(new_id()),
         user_document(new_id(), new_id(), {"first_name": "A"}, username="a", password="b"),
     ],
     ids=["account", "services", "apps_store", "user"],

@@ -1,11 +1,14 @@
+import time
 from typing import Any
 
 import pytest
 
 from crossbar_appstore.kazoo.documents import (
+    GREGORIAN_EPOCH,
     Authenticated,
     alphanumeric_name,
     document_id,
+    gregorian_seconds,
     is_private_key,
     is_soft_deleted,
     live,
@@ -124,3 +127,13 @@ def test_only_a_text_is_a_revision() -> None:
     assert revision({"_rev": "1-a"}) == "1-a"
     assert revision({"_rev": 1}) is None
     assert revision({}) is None
+
+
+def test_gregorian_seconds_counts_from_year_zero() -> None:
+    assert gregorian_seconds(0) == 62167219200
+    assert gregorian_seconds(1709251200.9) == 63876470400
+
+
+def test_gregorian_seconds_defaults_to_now() -> None:
+    before = int(time.time())
+    assert gregorian_seconds() - GREGORIAN_EPOCH in range(before, int(time.time()) + 1)

@@ -16,7 +16,6 @@ from crossbar_appstore.kazoo.values import (
     nonempty_text_at,
     object_at,
     string_at,
-    text_at,
 )
 from tests.json_values import json_values
 
@@ -114,7 +113,7 @@ def test_a_path_that_leaves_the_objects_leads_nowhere() -> None:
     assert list_at(doc, "a") == []
     assert string_at(doc, "a", "t") == "x"
     assert string_at(doc, "a", "n") is None
-    assert text_at(doc, "a", "n") == "5"
+    assert nonempty_text_at(doc, "a", "n") == "5"
     assert nonempty_text_at(doc, "a", "e") is None
     assert nonempty_text_at(None, "a") is None
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossbar_appstore.appstore import override_editing as editing
+from crossbar_appstore.appstore import app_overrides as editing
 from crossbar_appstore.json_codec import JsonObject
 from tests.json_values import json_values
 
@@ -80,7 +80,7 @@ def test_what_was_removed_leaves_no_empty_object() -> None:
     ],
 )
 def test_a_language_has_its_own_pictures(fields: JsonObject, kind: str, language: str, expected: list[str]) -> None:
-    assert editing.named(override(**fields), kind, language) == expected
+    assert editing.picture_names(override(**fields), kind, language) == expected
 
 
 def test_a_new_override_of_a_deleted_one_has_none_of_its_pictures() -> None:
@@ -126,8 +126,8 @@ def test_a_name_is_made_up_where_there_is_none(file_name: str | None) -> None:
 def test_whatever_is_stored_a_picture_can_be_added_and_removed(fields: JsonObject, kind: str, language: str) -> None:
     name = f"{kind}-{language}-x.png"
     changed = editing.with_picture(override(**fields), kind, language, name, INLINE)
-    assert editing.named(changed, kind, language)[0] == name
+    assert editing.picture_names(changed, kind, language)[0] == name
     assert changed["_attachments"][name] == INLINE
     removed = editing.without_picture(changed, kind, language, name)
-    assert name not in editing.named(removed, kind, language)
+    assert name not in editing.picture_names(removed, kind, language)
     assert name not in removed["_attachments"] or name in str(fields)

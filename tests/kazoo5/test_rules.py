@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossbar_appstore.appstore.allowed_apps import OVERRIDE, AccountState, AllowedApp, allowed_apps
-from crossbar_appstore.appstore.app_overrides import NEVER_OVERRIDDEN, by_app, document_id, overriding
+from crossbar_appstore.appstore.app_overrides import NEVER_OVERRIDDEN, by_app, override_id, overriding
 from crossbar_appstore.appstore.app_pictures import illustrated, pictures_of, screenshot_name
 from crossbar_appstore.appstore.listing import app_body, app_body_for_others, list_entries
 from crossbar_appstore.json_codec import JsonObject
@@ -54,7 +54,7 @@ def test_without_an_override_nothing_is_different() -> None:
 def test_only_overrides_of_apps_count() -> None:
     others: list[JsonObject | None] = [None, {}, {"_id": 5}, {"_id": "apps_store"}, {"_id": "app_whitelabel"}]
     assert by_app(others) == {}
-    assert document_id("voip") == override()["_id"]
+    assert override_id("voip") == override()["_id"]
 
 
 @pytest.mark.parametrize("key", sorted(NEVER_OVERRIDDEN | {"_id", "_rev", "pvt_type", "_attachments"}))
@@ -89,7 +89,7 @@ def test_an_override_nested_without_end_overrides_nothing() -> None:
 @given(st.dictionaries(st.sampled_from([*VOIP, "published", "publish", "allowed_users", "users", "x"]), json_values))
 def test_no_override_decides_or_breaks_anything(fields: JsonObject) -> None:
     hidden = {**VOIP, "_id": "hidden", "published": False}
-    stored = {name: {**fields, "_id": document_id(name), "pvt_type": "x"} for name in ("voip", "hidden")}
+    stored = {name: {**fields, "_id": override_id(name), "pvt_type": "x"} for name in ("voip", "hidden")}
     state = AccountState(ACCOUNT, MASTER, overrides=stored)
     apps = allowed_apps([VOIP, hidden], state)
     plain = allowed_apps([VOIP, hidden], AccountState(ACCOUNT, MASTER))

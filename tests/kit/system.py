@@ -28,7 +28,7 @@ from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import DatabaseMissing, DocumentMissing
 from crossbar_appstore.datastore.views import design_document
 from crossbar_appstore.json_codec import Json, JsonObject, dumps
-from crossbar_appstore.kazoo.accounts import apps_store_document
+from crossbar_appstore.kazoo.accounts import new_apps_store
 from tests.kit.accounts import Account, User
 from tests.kit.apps import app_document, illustrated
 
@@ -141,7 +141,7 @@ class System:
 
     async def store(self, account: Account, **fields: Any) -> JsonObject:
         """Give an account an ``apps_store`` document with ``apps``, ``blacklist`` or anything else."""
-        return await self.put(account.database, apps_store_document(account.id) | fields)
+        return await self.put(account.database, new_apps_store(account.id) | fields)
 
     async def stored(self, account: Account) -> JsonObject:
         """The account's ``apps_store`` document as CouchDB has it, with the bytes of its attachments."""

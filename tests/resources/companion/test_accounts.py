@@ -7,8 +7,8 @@ from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import DocumentMissing, Fault, Unreachable
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.accounts import password_hashes
+from crossbar_appstore.kazoo.documents import gregorian_seconds
 from crossbar_appstore.kazoo.ids import account_db, encoded_account_db
-from crossbar_appstore.kazoo.time import gregorian_seconds
 from crossbar_appstore.resources.account_storage import AccountStorage
 from tests.resources.companion.api import Api
 from tests.resources.companion.world import Account, World

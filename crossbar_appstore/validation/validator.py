@@ -1,15 +1,10 @@
-"""Validation by JSON Schema, with errors in the shape that Crossbar gives them.
+"""Validates by JSON Schema (draft 4), with errors in Crossbar's format.
 
-An error is found under the path of the offending value and the name of the rule::
+An error is stored under the path of the invalid value and the name of the rule::
 
-    {
-        "i18n.en-US.label": {
-            "minLength": {"message": "String must be at least 3 characters", "target": 3, "cause": "ab", "value": "ab"}
-        }
-    }
+    {"i18n.en-US.label": {"minLength": {"message": "String must be at least 3 characters", "target": 3, …}}}
 
-Rules, messages and extra members are those of ``kz_json_schema:error_to_jobj/2``. Schemas of draft 3 and draft 4 are
-read, each with its own form of ``required``.
+Rules, messages and extra members are those of ``kz_json_schema:error_to_jobj/2``.
 """
 
 import copy
@@ -19,7 +14,7 @@ from functools import cache
 from itertools import islice
 from typing import Any, Final
 
-from jsonschema import Draft3Validator, Draft4Validator, validators
+from jsonschema import Draft4Validator, validators
 from jsonschema.exceptions import ValidationError
 from jsonschema.protocols import Validator
 from referencing import Registry
@@ -27,25 +22,25 @@ from referencing.jsonschema import DRAFT4
 
 from crossbar_appstore import json_codec
 from crossbar_appstore.json_codec import Json, JsonObject
-from crossbar_appstore.number_text import parse_number, round_half_away
+from crossbar_appstore.kazoo.values import as_integer, as_number
 from crossbar_appstore.package_data import load_schema, schema_names
-from crossbar_appstore.schema_errors import SchemaErrors, crossbar_error
-from crossbar_appstore.schema_keywords import DRAFT3_KEYWORDS, DRAFT4_KEYWORDS, Keyword
+from crossbar_appstore.validation.errors import SchemaErrors, crossbar_error
+from crossbar_appstore.validation.keywords import DRAFT4_KEYWORDS, Keyword
 
 MAX_ERRORS: Final = 1000
 MAX_ERROR_BYTES: Final = 1_000_000
-"""A body made to fail in a million places is not repeated a million times: errors past these limits are left out."""
+"""Limits of a reply: further errors are left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """A JSON Schema ready for use."""
+    """A compiled JSON Schema."""
 
     content: JsonObject
     validator: Validator
 
     def errors(self, value: Json) -> SchemaErrors:
-        """Path → rule → details of everything that is wrong with the value; empty if it is valid."""
+        """Returns the errors of a value, empty if it is valid."""
         found: SchemaErrors = {}
         size = 0
         for error in self._failures(value):
@@ -57,13 +52,13 @@ class Schema:
         return found
 
     def with_defaults(self, value: Json) -> Json:
-        """The value with the defaults of the schema filled in, as a new value (jesse's ``use_defaults``)."""
+        """Returns a copy of the value with the schema's defaults filled in (jesse's ``use_defaults``)."""
         return _with_defaults(self.content, value)
 
     def coerced(self, value: Json) -> Json:
-        """The value with texts turned into the numbers and booleans that the schema asks for, as a new value.
+        """Returns a copy of the value with texts converted to numbers and booleans (``kz_json_schema:fix_js_types/2``).
 
-        Only what has the wrong type and can be converted changes (``kz_json_schema:fix_js_types/2``).
+        Only a value of the wrong type that can be converted to the type in the schema changes.
         """
         fixed = copy.deepcopy(value)
         for error in self._failures(value):
@@ -77,7 +72,7 @@ class Schema:
 
 @cache
 def schema(name: str) -> Schema:
-    """The program's own schema of that name.
+    """Returns the installed schema of that name, compiled once.
 
     Raises:
         UnknownFile: there is no such schema.
@@ -86,13 +81,12 @@ def schema(name: str) -> Schema:
 
 
 def compile_schema(content: JsonObject) -> Schema:
-    """A schema from elsewhere; a ``$ref`` in it may name a schema of the program."""
-    validator = _DRAFT3 if "draft-03" in str(content.get("$schema")) else _DRAFT4
-    return Schema(content, validator(content, registry=_registry()))
+    """Compiles a schema; a ``$ref`` in it may name an installed schema."""
+    return Schema(content, _VALIDATOR(content, registry=_registry()))
 
 
 def validate(name: str, value: Json) -> SchemaErrors:
-    """Path → rule → details of what is wrong with the value by the program's schema of that name; empty if nothing.
+    """Returns the errors of a value by the installed schema of that name, empty if it is valid.
 
     Raises:
         UnknownFile: there is no such schema.
@@ -101,9 +95,9 @@ def validate(name: str, value: Json) -> SchemaErrors:
 
 
 def validate_coercing(name: str, value: Json) -> tuple[Json, SchemaErrors]:
-    """The value, coerced where that helps, and what is wrong with it then.
+    """Returns the value, coerced where it is invalid otherwise, and its remaining errors.
 
-    What ``cb_context:validate_request_data/2`` does unless ``schema_strict_validation`` is set.
+    Follows ``cb_context:validate_request_data/2`` without ``schema_strict_validation``.
 
     Raises:
         UnknownFile: there is no such schema.
@@ -129,38 +123,30 @@ def _with_defaults(schema: Json, value: Json) -> Json:
 
 
 def _coerce(value: Json, path: list[str | int], wanted: str) -> None:
-    """Replace what the path leads to, in place, if it converts to the type wanted."""
-    *way, last = path
-    for key in way:
+    """Converts the value at a path to the wanted type, in place; does nothing if that is impossible."""
+    *parents, last = path
+    for key in parents:
         value = value[key]
-    converted = _converted(value[last], wanted)
+    if wanted == "boolean" and isinstance(value[last], str):
+        converted: Json = {"true": True, "false": False}.get(value[last])
+    else:
+        convert = {"integer": as_integer, "number": as_number}.get(wanted)
+        converted = None if convert is None else convert(value[last])
     if converted is not None:
         value[last] = converted
 
 
-def _converted(value: Json, wanted: str) -> Json | None:
-    if wanted == "boolean":
-        return {"true": True, "false": False}.get(value) if isinstance(value, str) else None
-    number = parse_number(value) if isinstance(value, str) else value
-    if isinstance(number, bool) or not isinstance(number, int | float) or wanted not in {"integer", "number"}:
-        return None
-    return round_half_away(number) if wanted == "integer" and isinstance(number, float) else number
-
-
 @cache
 def _registry() -> "Registry[Any]":
-    resources = ((name, DRAFT4.create_resource(_undeclared(load_schema(name)))) for name in schema_names())
+    """Returns the installed schemas by name."""
+    contents = {name: load_schema(name) for name in schema_names()}
+    # jsonschema would choose a validator class by ``$schema``, one without our keywords.
+    bare = {name: {key: content[key] for key in content if key != "$schema"} for name, content in contents.items()}
     empty: Registry[Any] = Registry()
-    return empty.with_resources(resources)
-
-
-def _undeclared(content: JsonObject) -> JsonObject:
-    # jsonschema would choose its own validator class by the declaration, without our keywords.
-    return {key: value for key, value in content.items() if key != "$schema"}
+    return empty.with_resources((name, DRAFT4.create_resource(content)) for name, content in bare.items())
 
 
 # The stubs leave this function untyped.
 _extend: Final[Callable[[type[Validator], Mapping[str, Keyword]], type[Validator]]] = validators.extend
 
-_DRAFT3: Final = _extend(Draft3Validator, DRAFT3_KEYWORDS)
-_DRAFT4: Final = _extend(Draft4Validator, DRAFT4_KEYWORDS)
+_VALIDATOR: Final = _extend(Draft4Validator, DRAFT4_KEYWORDS)

@@ -1,10 +1,10 @@
-"""The keywords of JSON Schema that we check in our own way, for jsonschema's validator classes.
+"""Replaces some keywords of jsonschema's ``Draft4Validator``.
 
-Missing and extra properties become one failure each, with the property as the last part of its path, and lists are
-checked for uniqueness in linear time. The formats are those that KAZOO's validator knows; a ``uri`` may be anything.
+Each missing or extra property is an error of its own, with the property as the last key of its path. Uniqueness is
+checked in linear time. The formats are those that KAZOO's validator checks; a ``uri`` may be any text.
 
-jsonschema makes a validator for every value that it descends to, which is most of what checking costs. Here values are
-descended to for what is wrong with them, once their keywords say that something is.
+jsonschema creates a validator for every value that it descends to, which is most of the cost of a validation. The
+keywords here check a value first and descend only to an invalid one, to collect its errors.
 """
 
 import re
@@ -21,15 +21,13 @@ from jsonschema.exceptions import ValidationError
 from crossbar_appstore.json_codec import Json, JsonObject
 
 Keyword = Callable[[Any, Any, Json, JsonObject], Iterable[ValidationError]]
-"""Validator, value of the keyword, instance, schema that holds the keyword → failures."""
-
+"""Arguments: validator, value of the keyword, instance, schema that holds the keyword. Returns the errors."""
 
 _TYPES: Final[Mapping[type, str]] = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}
-"""Types that have one name; numbers have two."""
+"""The types with one name; a number may be ``number`` or ``integer``."""
 
 
 def _required(validator: Any, names: list[str], instance: Json, schema: JsonObject) -> Iterator[ValidationError]:
-    """``required`` of draft 4: a list of names."""
     if isinstance(instance, dict):
         for name in names:
             if name not in instance:
@@ -58,8 +56,9 @@ def _pattern_properties(
 ) -> Iterator[ValidationError]:
     if isinstance(instance, dict):
         for pattern, below in patterns.items():
-            # Many patterns only allow names, whatever their values are.
-            for name, value in instance.items() if below else ():
+            if not below:
+                continue  # The pattern allows names without restricting their values.
+            for name, value in instance.items():
                 if re.search(pattern, name) and not _holds(validator, value, below):
                     yield from validator.descend(value, below, path=name, schema_path=pattern)
 
@@ -67,8 +66,8 @@ def _pattern_properties(
 def _items(
     validator: Any, below: JsonObject | list[JsonObject], instance: Json, schema: JsonObject
 ) -> Iterator[ValidationError]:
-    """``items`` of draft 4: one schema for all items, or one for each."""
     if isinstance(instance, list):
+        # A single schema applies to every item, a list has one for each of the first items.
         schemas = repeat(below) if isinstance(below, dict) else below
         for index, (item, wanted) in enumerate(zip(instance, schemas, strict=False)):
             if not _holds(validator, item, wanted):
@@ -77,9 +76,9 @@ def _items(
 
 
 def _holds(validator: Any, instance: Json, schema: JsonObject) -> bool:
-    """Whether the value is known to be valid without descending to it."""
+    """Whether the value is valid without descending to it; False where only descending can tell."""
     if "$ref" in schema or "id" in schema:
-        # What references mean is decided where they stand.
+        # References are resolved relative to the schema that holds them, which only ``descend`` tracks.
         return False
     for keyword, wanted in schema.items():
         check = validator.VALIDATORS.get(keyword)
@@ -94,19 +93,15 @@ def _additional_properties(
 ) -> Iterator[ValidationError]:
     if not isinstance(instance, dict):
         return
-    for name in _extra_names(instance, schema):
-        if isinstance(allowed, dict):
-            yield from validator.descend(instance[name], allowed, path=name)
-        elif not allowed:
-            yield ValidationError(f"{name!r} is not a property of the schema", path=(name,))
-
-
-def _extra_names(instance: JsonObject, schema: JsonObject) -> Iterator[str]:
     properties = schema.get("properties", {})
     patterns = [re.compile(pattern) for pattern in schema.get("patternProperties", {})]
-    for name in instance:
-        if name not in properties and not any(pattern.search(name) for pattern in patterns):
-            yield name
+    for name, value in instance.items():
+        if name in properties or any(pattern.search(name) for pattern in patterns):
+            continue
+        if isinstance(allowed, dict):
+            yield from validator.descend(value, allowed, path=name)
+        elif not allowed:
+            yield ValidationError(f"{name!r} is not a property of the schema", path=(name,))
 
 
 def _unique_items(validator: Any, wanted: Json, instance: Json, schema: JsonObject) -> Iterator[ValidationError]:
@@ -116,17 +111,12 @@ def _unique_items(validator: Any, wanted: Json, instance: Json, schema: JsonObje
 
 def _format(validator: Any, name: str, instance: Json, schema: JsonObject) -> Iterator[ValidationError]:
     if isinstance(instance, str) and name in _FORMATS and not _FORMATS[name](instance):
-        yield ValidationError(f"{instance!r} is no {name}")
+        yield ValidationError(f"{instance!r} is not a valid {name}")
 
 
-def _is_email(text: str) -> bool:
-    return re.fullmatch(r"[^@]+@[^@]+", text) is not None
-
-
-def _is_moment(text: str) -> bool:
-    if re.fullmatch(r"[0-9-]{10}T[0-9:]{8}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})", text) is None:
-        return False
-    return _parses(datetime.fromisoformat, text)
+def _is_date_time(text: str) -> bool:
+    form = r"[0-9-]{10}T[0-9:]{8}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})"
+    return re.fullmatch(form, text) is not None and _parses(datetime.fromisoformat, text)
 
 
 def _parses(parser: Callable[[str], object], text: str) -> bool:
@@ -137,15 +127,15 @@ def _parses(parser: Callable[[str], object], text: str) -> bool:
 
 
 _FORMATS: Final[Mapping[str, Callable[[str], bool]]] = {
-    "date-time": _is_moment,
-    "email": _is_email,
+    "date-time": _is_date_time,
+    "email": lambda text: re.fullmatch(r"[^@]+@[^@]+", text) is not None,
     "ipv4": lambda text: _parses(IPv4Address, text),
     "ipv6": lambda text: _parses(IPv6Address, text),
 }
 
 
 def _identity(value: Json) -> Any:
-    """Something hashable that is equal for equal JSON values and for no others; 1 and 1.0 are equal, 1 and true not."""
+    """Returns a hashable value that is equal for equal JSON values only; 1 equals 1.0, but not true."""
     match value:
         case dict():
             return "object", frozenset((key, _identity(member)) for key, member in value.items())
@@ -157,18 +147,13 @@ def _identity(value: Json) -> Any:
             return value
 
 
-_SHARED: Final[Mapping[str, Keyword]] = {
+DRAFT4_KEYWORDS: Final[Mapping[str, Keyword]] = {
     "additionalProperties": _additional_properties,
     "format": _format,
-    "uniqueItems": _unique_items,
-}
-
-DRAFT3_KEYWORDS: Final[Mapping[str, Keyword]] = _SHARED
-DRAFT4_KEYWORDS: Final[Mapping[str, Keyword]] = {
-    **_SHARED,
     "items": _items,
     "patternProperties": _pattern_properties,
     "properties": _properties,
     "required": _required,
     "type": _type,
+    "uniqueItems": _unique_items,
 }

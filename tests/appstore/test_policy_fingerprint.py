@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from crossbar_appstore.appstore.allowed_apps import AccountState, allowed_apps, likeness
+from crossbar_appstore.appstore.allowed_apps import AccountState, allowed_apps, policy_fingerprint
 from crossbar_appstore.appstore.listing import app_body, list_entries
 from crossbar_appstore.json_codec import Json, JsonObject
 from tests.appstore.samples import ACCOUNT, EXTRA, MASTER, PORT, VENDOR, VOIP, app, store
@@ -73,14 +73,14 @@ UNLIKE = {
 @pytest.mark.parametrize("states", ALIKE.values(), ids=ALIKE)
 def test_what_does_not_count_makes_no_difference(states: tuple[AccountState, AccountState]) -> None:
     one, two = states
-    assert likeness(one) == likeness(two) is not None
+    assert policy_fingerprint(one) == policy_fingerprint(two) is not None
     assert replies(one) == replies(two)
 
 
 @pytest.mark.parametrize("states", UNLIKE.values(), ids=UNLIKE)
 def test_what_counts_makes_a_difference(states: tuple[AccountState, AccountState]) -> None:
     one, two = states
-    assert likeness(one) != likeness(two)
+    assert policy_fingerprint(one) != policy_fingerprint(two)
     assert replies(one) != replies(two)
 
 
@@ -88,4 +88,4 @@ def test_what_is_nested_without_end_is_like_nothing() -> None:
     nested: Json = {}
     for _ in range(100_000):
         nested = {"x": nested}
-    assert likeness(state(apps_store=store({VOIP: nested}))) is None
+    assert policy_fingerprint(state(apps_store=store({VOIP: nested}))) is None

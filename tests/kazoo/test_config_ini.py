@@ -1,6 +1,6 @@
 import pytest
 
-from crossbar_appstore.kazoo_config import KazooConfig, parse_ini, read_config_ini
+from crossbar_appstore.kazoo.config_ini import KazooConfig, parse_ini, read_config_ini
 
 
 def read(text: str, *, host: str = "apps001.example.com", zone: str = "local") -> KazooConfig:

@@ -1,0 +1,1 @@
+"""JSON Schema validation with Crossbar's error format."""
