@@ -105,8 +105,9 @@ class DecisionOrder:
             return self._renderer.refusal(context, _unexpected(context, fault))
 
     async def _decide(self, context: Context, path: ApiPath, receive: Callable[[], Awaitable[bytes]]) -> Outcome:
-        resource = self._resources[path.nouns[-1].name] if path.nouns else _NO_RESOURCE
-        context.steady = resource.steady and context.method == "GET"
+        endpoint = self._resources[path.nouns[-1].name] if path.nouns else _NO_RESOURCE
+        context.steady = endpoint.steady and context.method == "GET"
+        resource = endpoint.part(*path.nouns[-1].params) if path.nouns else endpoint
         if is_preflight(context.method, context.headers):
             return _preflight(context, resource, path)
         if path.version == "v1":  # 1

@@ -26,8 +26,15 @@ class Resource:
     steady: ClassVar[bool] = False
     """Whether a GET answers the same request alike until a document is written, so that its reply may be remembered."""
 
+    def part(self, *params: str) -> "Resource":
+        """The resource that answers for these params: this one, or a sub-resource.
+
+        It is resolved once a request. The callbacks of a sub-resource get the same params.
+        """
+        return self
+
     def allowed_methods(self, *params: str) -> Methods | None:
-        """The HTTP methods for this number of params; None where no such path exists (404)."""
+        """The HTTP methods for these params; None where no such path exists (404)."""
         return None
 
     def rate_cost(self, context: Context) -> int:

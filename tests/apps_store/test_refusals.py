@@ -17,7 +17,7 @@ from crossbar_appstore.datastore.errors import (
     Unreachable,
     ViewMissing,
 )
-from crossbar_appstore.resources.refusals import translate
+from crossbar_appstore.resources.error_mapping import translate
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,8 @@ from crossbar_appstore.crossbar.resource import Methods, Resource
 from crossbar_appstore.crossbar.server import Handler, create_web_application
 from crossbar_appstore.crossbar.throttling import Throttle
 from crossbar_appstore.json_codec import JsonObject
-from crossbar_appstore.resources.api_auth import ApiAuth
-from crossbar_appstore.resources.auth import Auth
-from crossbar_appstore.resources.refusals import translate
-from crossbar_appstore.resources.token_auth import TokenAuth
+from crossbar_appstore.resources.error_mapping import translate
+from crossbar_appstore.resources.sessions import ApiAuth, Auth, TokenAuth
 from crossbar_appstore.resources.user_auth import UserAuth
 from tests.auth.world import Rooms
 

@@ -54,7 +54,7 @@ def answered(resources: Mapping[str, Resource]) -> dict[Route, set[str]]:
 
 
 def methods_of(resource: Resource, params: Iterable[str]) -> set[str]:
-    return set(resource.allowed_methods(*params) or ())
+    return set(resource.part(*params).allowed_methods(*params) or ())
 
 
 def documented(nouns: Iterable[str]) -> dict[Route, set[str]]:
@@ -86,7 +86,8 @@ def _words(resource: Resource) -> set[str]:
     words: set[str] = set()
     parts = [resource, *(part for part in vars(resource).values() if hasattr(part, "allowed_methods"))]
     for part in parts:
-        _collect(type(part), "allowed_methods", words, set())
+        for name in ("allowed_methods", "part"):
+            _collect(type(part), name, words, set())
     return {word for word in words if word not in ALL_METHODS and word.isidentifier() and not word.startswith("_")}
 
 

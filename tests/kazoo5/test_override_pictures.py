@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from crossbar_appstore.resources import uploads
+from crossbar_appstore.resources import app_overrides
 from tests.kazoo5.branding import LOGO, OTHER, PHOTO, Branding
 from tests.kit.apps import FIRST, ICON, SECOND
 from tests.samples.make_pictures import svg
@@ -259,9 +259,9 @@ async def test_a_picture_in_a_body_of_another_type_is_refused(branding: Branding
 
 async def test_a_picture_has_a_largest_size(branding: Branding, monkeypatch: pytest.MonkeyPatch) -> None:
     await branding.create()
-    monkeypatch.setattr(uploads, "MAX_BYTES", len(LOGO.body) - 1)
+    monkeypatch.setattr(app_overrides, "MAX_BYTES", len(LOGO.body) - 1)
     assert upload_rules(await branding.upload("icon", LOGO)) == ["maxSize"]
-    monkeypatch.setattr(uploads, "MAX_BYTES", len(LOGO.body))
+    monkeypatch.setattr(app_overrides, "MAX_BYTES", len(LOGO.body))
     assert (await branding.upload("icon", LOGO)).status == 200
 
 

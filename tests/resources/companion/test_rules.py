@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crossbar_appstore.kazoo.accounts import password_hashes
-from crossbar_appstore.resources import account_rules, filters, user_rules
+from crossbar_appstore.resources import account_rules, listings, user_rules
 
 calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -114,4 +114,4 @@ def test_the_notification_preference_is_where_releases_left_it(account: dict[str
 )
 def test_filters_choose_as_kazoos_do(query: dict[str, str], expected: bool) -> None:
     document = {"_id": "d", "a": {"b": "c"}, "n": 5, "empty": "", "pvt_created": 100}
-    assert all(passes(document) for passes in filters.filters_of(query)) is expected
+    assert all(passes(document) for passes in listings.filters_of(query)) is expected

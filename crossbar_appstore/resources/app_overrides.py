@@ -1,0 +1,319 @@
+"""``apps_store/{id}/override…``: an account's own branding of an app, with its pictures (KAZOO 5, `cb_apps_store`)."""
+
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+from crossbar_appstore.appstore import override_editing
+from crossbar_appstore.appstore.app_overrides import DEFAULT_LANGUAGE, TYPE, document_id
+from crossbar_appstore.appstore.app_pictures import pictures_of, screenshot_name
+from crossbar_appstore.appstore.picture_types import PICTURE_TYPES, SVG, type_by_bytes
+from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
+from crossbar_appstore.crossbar.context import Context, File
+from crossbar_appstore.crossbar.errors import BadIdentifier, DatastoreConflict, ValidationError
+from crossbar_appstore.crossbar.media_types import BASE64_TYPES
+from crossbar_appstore.crossbar.negotiation import OFFERED
+from crossbar_appstore.crossbar.resource import ACCEPTED, Methods, Resource
+from crossbar_appstore.datastore.store import Datastore
+from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.kazoo.documents import live
+from crossbar_appstore.kazoo.ids import account_db
+from crossbar_appstore.resources import path_prefixes
+from crossbar_appstore.resources.account_apps import AppStore
+from crossbar_appstore.resources.app_pictures import REVALIDATED, find_picture, no_attachment
+from crossbar_appstore.resources.documents import (
+    account_of,
+    check_expected,
+    load,
+    load_for_change,
+    of_type,
+    raise_errors,
+    request_data,
+    require_write_permission,
+    show,
+    stamped,
+)
+from crossbar_appstore.resources.pictures import Pictures
+
+MAX_BYTES: Final = 5_000_000
+"""Of one uploaded picture."""
+
+_ALLOWED: Final = PICTURE_TYPES - {SVG}
+_ALIASES: Final = {"image/jpg": "image/jpeg", "image/x-png": "image/png"}
+# curl sends parts without a known extension as application/octet-stream.
+_UPLOADED: Final = ACCEPTED | _ALLOWED | _ALIASES.keys() | BASE64_TYPES | {"application/octet-stream"}
+_UPLOAD: Final = "upload"
+
+
+class OverrideStorage:
+    """Loads and saves override documents of the account that the path names, whatever domain the path has.
+
+    Args:
+        store: documents.
+    """
+
+    def __init__(self, store: Datastore) -> None:
+        self._store = store
+
+    async def load(self, context: Context, app_id: str) -> tuple[JsonObject, bool]:
+        """An app's override, and whether it is stale.
+
+        Raises:
+            ValidationError: the path names no account.
+            BadIdentifier: there is no override.
+            DatastoreError: CouchDB is away, and the document is not cached.
+        """
+        return await load(self._store, account_db(account_of(context)), document_id(app_id), TYPE)
+
+    async def load_for_change(self, context: Context, app_id: str) -> JsonObject:
+        """An app's override, whose revision ``If-Match`` may name; raises as ``load``."""
+        database = account_db(account_of(context))
+        return await load_for_change(context, self._store, database, document_id(app_id), TYPE)
+
+    async def change(
+        self, context: Context, app_id: str, edit: Callable[[JsonObject], JsonObject], *, deleted: bool = False
+    ) -> None:
+        """Apply an edit to the newest override, save it and reply with it; the edit is repeated after a conflict.
+
+        Raises:
+            BadIdentifier: the override was removed meanwhile.
+            Refusal: 412, it does not have the revision that ``If-Match`` names.
+            DatastoreError: it was not saved.
+        """
+
+        def apply(document: JsonObject | None) -> JsonObject:
+            check_expected(context, document)
+            return edit(of_type(document, document_id(app_id), TYPE))
+
+        show(context, await self.save(context, app_id, apply), deleted=deleted)
+
+    async def save(
+        self, context: Context, app_id: str, change: Callable[[JsonObject | None], JsonObject]
+    ) -> JsonObject:
+        """Apply a change to the newest document, or to None, and save it; raises as ``Datastore.update``."""
+        account_id = account_of(context)
+
+        def apply(document: JsonObject | None) -> JsonObject:
+            return stamped(context, change(document), account_id)
+
+        return await self._store.update(account_db(account_id), document_id(app_id), apply)
+
+
+class AppOverride(Resource):
+    """``apps_store/{id}/override``: the document with what is shown in place of the catalogue's fields.
+
+    Args:
+        apps: the apps that each account may use.
+        storage: override documents.
+        gatekeeper: tells who may write.
+    """
+
+    def __init__(self, apps: AppStore, storage: OverrideStorage, gatekeeper: AuthGatekeeper) -> None:
+        self._apps = apps
+        self._storage = storage
+        self._gatekeeper = gatekeeper
+
+    def allowed_methods(self, *params: str) -> Methods | None:
+        """It is created, read, replaced and removed."""
+        return ("GET", "PUT", "POST", "DELETE")
+
+    async def authorize(self, context: Context) -> bool:
+        """Requires an administrator for writes; the rest follows the hierarchy."""
+        await require_write_permission(self._gatekeeper, context)
+        return False
+
+    async def validate(self, context: Context, *params: str) -> None:
+        """Check the request; answer a GET."""
+        app_id = params[0]
+        if context.verb == "GET":
+            document, stale = await self._storage.load(context, app_id)
+            show(context, document, stale=stale)
+            return
+        if context.verb == "PUT" and await (await self._apps.apps(account_of(context))).find(app_id) is None:
+            raise BadIdentifier(details=app_id)
+        if context.verb != "DELETE":
+            raise_errors(override_editing.validate_override(request_data(context)))
+        if context.verb != "PUT":
+            await self._storage.load_for_change(context, app_id)
+
+    async def put(self, context: Context, *params: str) -> None:
+        """Create; a deleted override may be stored under the same id, and nothing of it is kept."""
+        data = request_data(context)
+
+        def create(document: JsonObject | None) -> JsonObject:
+            if live(document) is not None:
+                raise DatastoreConflict
+            return override_editing.new_override(params[0], data, document)
+
+        show(context, await self._storage.save(context, params[0], create))
+
+    async def post(self, context: Context, *params: str) -> None:
+        """Replace the public fields; pictures stay attached."""
+        edit = partial(override_editing.with_fields, data=request_data(context))
+        await self._storage.change(context, params[0], edit)
+
+    async def delete(self, context: Context, *params: str) -> None:
+        """Remove."""
+        await self._storage.change(context, params[0], override_editing.deleted, deleted=True)
+
+
+class OverridePictures(Resource):
+    """``apps_store/{id}/override/icon`` and ``…/screenshot``: the pictures of an override, one a request.
+
+    ``i18n/{language}`` in front of the path says for which language, else it is English.
+
+    Args:
+        storage: override documents.
+        pictures: bytes of the attachments.
+        gatekeeper: tells who may write.
+    """
+
+    def __init__(self, storage: OverrideStorage, pictures: Pictures, gatekeeper: AuthGatekeeper) -> None:
+        self._storage = storage
+        self._pictures = pictures
+        self._gatekeeper = gatekeeper
+
+    def allowed_methods(self, *params: str) -> Methods | None:
+        """There is one icon; screenshots are added to a list."""
+        match params[2:]:
+            case ("icon",):
+                return ("GET", "POST", "DELETE")
+            case ("screenshot",):
+                return ("POST",)
+            case ("screenshot", _):
+                return ("GET", "DELETE")
+        return None
+
+    async def authorize(self, context: Context) -> bool:
+        """Requires an administrator for writes; the rest follows the hierarchy."""
+        await require_write_permission(self._gatekeeper, context)
+        return False
+
+    async def content_types_provided(self, context: Context, *params: str) -> Sequence[str]:
+        """Offers a picture in its own type alone; JSON for everything else."""
+        if context.verb != "GET" or context.account_id is None:
+            return OFFERED
+        try:
+            document, stale = await self._storage.load(context, params[0])
+        except BadIdentifier:
+            return OFFERED
+        found = find_picture(pictures_of(document, context.account_id), params[2], _key(params), _language(context))
+        if found is None:
+            return OFFERED
+        holder, attached = found
+        reply = context.reply
+        picture = self._pictures.reply(holder.account_id, holder.document, attached)
+        reply.binary = replace(picture, cache_control=REVALIDATED)
+        reply.etag, reply.stale = attached.etag, stale
+        return (attached.content_type,)
+
+    async def content_types_accepted(self, context: Context, *params: str) -> frozenset[str]:
+        """Accepts pictures in every form that KAZOO accepts."""
+        return _UPLOADED if context.verb == "POST" else ACCEPTED
+
+    async def validate(self, context: Context, *params: str) -> None:
+        """Check the request; a picture that is read was found before."""
+        account_of(context)
+        app_id, kind, key = params[0], params[2], _key(params)
+        if context.verb == "GET":
+            if context.reply.binary is None:
+                await self._storage.load(context, app_id)
+                raise no_attachment(kind, key)
+            return
+        language = _language(context)
+        # It becomes part of the document.
+        if not path_prefixes.is_language(language):
+            problem = {"message": "Field is not in the correct format", "value": language}
+            raise ValidationError({"language": {"wrong_format": problem}})
+        if context.verb == "POST":
+            context.stored[_UPLOAD] = uploaded_picture(context.files, kind, language)
+        document = await self._storage.load_for_change(context, app_id)
+        if context.verb == "DELETE":
+            _named(document, language, kind, key)
+
+    async def post(self, context: Context, *params: str) -> None:
+        """Store the icon, or a screenshot, in one save with the document."""
+        upload: Upload = context.stored[_UPLOAD]
+        edit = partial(
+            override_editing.with_picture,
+            kind=params[2],
+            language=_language(context),
+            name=upload.name,
+            inline=upload.inline(),
+        )
+        await self._storage.change(context, params[0], edit)
+
+    async def delete(self, context: Context, *params: str) -> None:
+        """Remove a picture, and its name from the document."""
+        language, kind, key = _language(context), params[2], _key(params)
+
+        def remove(document: JsonObject) -> JsonObject:
+            return override_editing.without_picture(document, kind, language, _named(document, language, kind, key))
+
+        await self._storage.change(context, params[0], remove)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An uploaded picture that may be stored; ``name`` is that of its attachment."""
+
+    name: str
+    content_type: str
+    content: bytes
+
+    def inline(self) -> JsonObject:
+        """The attachment as CouchDB takes it within a document."""
+        return {"content_type": self.content_type, "data": base64.b64encode(self.content).decode()}
+
+
+def uploaded_picture(files: Sequence[File], kind: str, language: str) -> Upload:
+    """The picture of a request; its type is told from its bytes.
+
+    Args:
+        files: of the request.
+        kind: ``icon`` or ``screenshot``.
+        language: that it is for.
+
+    Raises:
+        ValidationError: there is no file, more than one, or one of a type that is not allowed (`cb_apps_store`).
+    """
+    if not files:
+        raise _refused("required", "Please provide an image file")
+    if len(files) > 1:
+        raise _refused("maxItems", "Please provide a single image file", 1)
+    (file,) = files
+    if len(file.body) > MAX_BYTES:
+        raise _refused("maxSize", f"A picture must not be more than {MAX_BYTES} bytes", MAX_BYTES)
+    found = type_by_bytes(file.body)
+    if found == SVG:
+        raise _refused("svg", "An SVG can hold scripts, please provide another kind of image")
+    if found is None or found not in _ALLOWED:
+        raise _refused("type", "The file is no image that the web client shows", ", ".join(sorted(_ALLOWED)))
+    declared = _ALIASES.get(file.content_type, file.content_type)
+    if declared in PICTURE_TYPES and declared != found:
+        raise _refused("type", f"The file was sent as {declared}, its bytes are {found}", found)
+    return Upload(override_editing.attachment_name(kind, language, file.name, found), found, file.body)
+
+
+def _refused(rule: str, message: str, target: Json = None) -> ValidationError:
+    details = {"message": message} if target is None else {"message": message, "target": target}
+    return ValidationError({"file": {rule: details}})
+
+
+def _language(context: Context) -> str:
+    return path_prefixes.language(context) or DEFAULT_LANGUAGE
+
+
+def _key(params: Sequence[str]) -> str | None:
+    return params[3] if len(params) > 3 else None
+
+
+def _named(override: JsonObject, language: str, kind: str, key: str | None) -> str:
+    """The name of a picture that the override has in that very language; 404 if it has none."""
+    names = override_editing.named(override, kind, language)
+    name = screenshot_name(names, "0" if key is None else key)
+    if name is None:
+        raise no_attachment(kind, key)
+    return name
