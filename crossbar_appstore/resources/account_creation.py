@@ -31,32 +31,26 @@ _REALM_STRENGTH: Final = 3
 _FORTNIGHT: Final = 14 * 24 * 3600
 
 
-class AccountNames:
-    """Checks that no two accounts share a name or realm (`kzd_accounts:validate/3`).
+async def taken_names(
+    directory: Directory, config: Configuration, account: JsonObject, current: Mapping[str, Json] | None = None
+) -> SchemaErrors:
+    """The errors of an account whose name or realm another account has (`kzd_accounts:validate/3`).
 
     Args:
         directory: finds accounts by name and realm in CouchDB, uncached.
         config: says whether names must be unique.
+        account: the account; a saved one is found by its ``_id``, too, and does not count.
+        current: the stored account; a value that is the same there is not checked.
     """
-
-    def __init__(self, directory: Directory, config: Configuration) -> None:
-        self._directory = directory
-        self._config = config
-
-    async def taken(self, account: JsonObject, current: Mapping[str, Json] | None = None) -> SchemaErrors:
-        """The errors of an account whose name or realm another one has.
-
-        A value that is the same in ``current`` is not checked. The account itself is found by its ``_id``.
-        """
-        errors: SchemaErrors = {}
-        name, realm = _changed_text(account, current, "name"), _changed_text(account, current, "realm")
-        if name is not None and is_true(await self._config.get(CATEGORY, "ensure_unique_name", True)):
-            found = await self._directory.accounts_by_name(name)
-            errors |= account_rules.taken("name", name) if _has_other(found, account) else {}
-        if realm is not None:
-            found = await self._directory.accounts_by_realm(realm)
-            errors |= account_rules.taken("realm", realm) if _has_other(found, account) else {}
-        return errors
+    errors: SchemaErrors = {}
+    name, realm = _changed_text(account, current, "name"), _changed_text(account, current, "realm")
+    if name is not None and is_true(await config.get(CATEGORY, "ensure_unique_name", True)):
+        found = await directory.accounts_by_name(name)
+        errors |= account_rules.taken("name", name) if _has_other(found, account) else {}
+    if realm is not None:
+        found = await directory.accounts_by_realm(realm)
+        errors |= account_rules.taken("realm", realm) if _has_other(found, account) else {}
+    return errors
 
 
 class AccountCreation:
@@ -65,14 +59,14 @@ class AccountCreation:
     Args:
         store: documents.
         documents: accounts and services.
-        names: checks that names are unique.
+        directory: finds accounts by name and realm.
         storage: saves accounts.
     """
 
-    def __init__(self, store: Datastore, documents: Documents, names: AccountNames, storage: AccountStorage) -> None:
+    def __init__(self, store: Datastore, documents: Documents, directory: Directory, storage: AccountStorage) -> None:
         self._store = store
         self._documents = documents
-        self._names = names
+        self._directory = directory
         self._storage = storage
 
     async def validate(self, context: Context, parent_id: str) -> None:
@@ -93,7 +87,7 @@ class AccountCreation:
         caller = caller_of(context)
         direct = await self._is_refused_direct_account(caller)
         refused = account_rules.direct_account(caller.account_id) if direct else {}
-        raise_errors(checked.errors, await self._names.taken(checked.document), refused)
+        raise_errors(checked.errors, await taken_names(self._directory, config, checked.document), refused)
         context.stored[_CHECKED] = checked
         context.stored[_PARENT] = parent
 
@@ -109,7 +103,7 @@ class AccountCreation:
         account, services = await self._documents_of(context, account_id, parent)
 
         async def check() -> None:
-            raise_errors(await self._names.taken(account))
+            raise_errors(await taken_names(self._directory, self._store.config, account))
 
         saved = await self._storage.create(stamped(context, account, account_id), services, check)
         await self._storage.count_descendants(parent["_id"])

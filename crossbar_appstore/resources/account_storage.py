@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 
 class AccountStorage:
-    """Creates, changes and deletes accounts.
+    """Creates, changes, promotes and deletes accounts.
 
     Args:
         store: documents.
@@ -48,6 +48,7 @@ class AccountStorage:
 
     def __init__(self, store: Datastore) -> None:
         self._store = store
+        self._documents = Documents(store)
 
     async def create(
         self, account: JsonObject, services: JsonObject, check: Callable[[], Awaitable[None]]
@@ -139,40 +140,7 @@ class AccountStorage:
         except DatastoreError as error:
             log.warning("descendants not counted", extra={"account_id": account_id, "reason": str(error)})
 
-    async def _copy(self, account_id: str, account: JsonObject) -> None:
-        copied = {key: value for key, value in account.items() if key not in ("_rev", "_attachments")}
-        await self._store.update(ACCOUNTS, account_id, lambda _: dict(copied))
-
-    async def _undo_creation(self, account_id: str) -> None:
-        """Remove what was created, the copy in ``accounts`` first.
-
-        Where CouchDB is away it ends early: then either everything is there, or the account is not found.
-        """
-        try:
-            await self._store.remove(ACCOUNTS, account_id)
-            await self._store.remove(SERVICES, account_id)
-            await self._store.couch.delete_database(account_db(account_id))
-        except DatastoreError as error:
-            log.warning("incomplete new account not removed", extra={"account_id": account_id, "reason": str(error)})
-
-
-class AccountPromotion:
-    """Makes an account a reseller, and reverts that (`kz_services_reseller:promote/1`, `demote/1`).
-
-    Both set the reseller of every account below.
-
-    Args:
-        store: documents.
-        documents: accounts and services.
-        storage: saves accounts.
-    """
-
-    def __init__(self, store: Datastore, documents: Documents, storage: AccountStorage) -> None:
-        self._store = store
-        self._documents = documents
-        self._storage = storage
-
-    async def check(self, account: JsonObject) -> None:
+    async def check_promotion(self, account: JsonObject) -> None:
         """Raise where the account may be neither promoted nor demoted.
 
         Raises:
@@ -186,8 +154,12 @@ class AccountPromotion:
             if await self._documents.is_reseller(below):
                 raise has_descendants()
 
-    async def set(self, account: JsonObject, *, is_reseller: bool) -> JsonObject:
-        """Make the account a reseller, or none; returns the account as saved. It may be repeated."""
+    async def set_reseller(self, account: JsonObject, *, is_reseller: bool) -> JsonObject:
+        """Make the account a reseller, or none, and set the reseller of every account below; it may be repeated.
+
+        Returns:
+            The account as saved (`kz_services_reseller:promote/1`, `demote/1`).
+        """
         account_id: str = account["_id"]
         saved = await self._set_field(account_id, account, _RESELLER, is_reseller)
         reseller_id = account_id if is_reseller else await self.reseller_above(account)
@@ -204,6 +176,22 @@ class AccountPromotion:
                 return ancestor
         return await self._documents.master_account_id()
 
+    async def _copy(self, account_id: str, account: JsonObject) -> None:
+        copied = {key: value for key, value in account.items() if key not in ("_rev", "_attachments")}
+        await self._store.update(ACCOUNTS, account_id, lambda _: dict(copied))
+
+    async def _undo_creation(self, account_id: str) -> None:
+        """Remove what was created, the copy in ``accounts`` first.
+
+        Where CouchDB is away it ends early: then either everything is there, or the account is not found.
+        """
+        try:
+            await self._store.remove(ACCOUNTS, account_id)
+            await self._store.remove(SERVICES, account_id)
+            await self._store.couch.delete_database(account_db(account_id))
+        except DatastoreError as error:
+            log.warning("incomplete new account not removed", extra={"account_id": account_id, "reason": str(error)})
+
     async def _set_field(self, account_id: str, account: JsonObject, field: str, value: Json) -> JsonObject:
         """Set a private field of an account and of its services."""
         place = Place(tuple(account_tree(account)), await self.reseller_above(account))
@@ -217,7 +205,7 @@ class AccountPromotion:
             return stamp_maintenance({**base, field: value}, account_id=account_id)
 
         await self._store.update(SERVICES, account_id, change_services)
-        return await self._storage.change(account_id, change_account)
+        return await self.change(account_id, change_account)
 
     async def _ids_below(self, account_id: str) -> Sequence[str]:
         couch = self._store.couch

@@ -16,28 +16,10 @@ from crossbar_appstore.kazoo.documents import is_soft_deleted
 from crossbar_appstore.kazoo.ids import account_db
 from crossbar_appstore.kazoo.time import gregorian_seconds
 from crossbar_appstore.kazoo.values import is_true
-from crossbar_appstore.resources import account_rules
-from crossbar_appstore.resources.account_creation import AccountCreation, AccountNames
-from crossbar_appstore.resources.account_lists import LISTS, AccountLists
+from crossbar_appstore.resources import account_lists, account_rules, documents
+from crossbar_appstore.resources.account_creation import AccountCreation, taken_names
 from crossbar_appstore.resources.account_rules import ACCOUNT, Checked
-from crossbar_appstore.resources.account_storage import (
-    AccountPromotion,
-    AccountStorage,
-    descendants,
-    has_descendants,
-)
-from crossbar_appstore.resources.documents import (
-    caller_of,
-    check_expected,
-    load,
-    load_for_change,
-    of_type,
-    raise_errors,
-    request_data,
-    require_write_permission,
-    show,
-    stamped,
-)
+from crossbar_appstore.resources.account_storage import AccountStorage, descendants, has_descendants
 
 _ACCOUNT: Final = "account"
 _METHODS: Final = ("GET", "PUT", "POST", "PATCH", "DELETE")
@@ -48,7 +30,7 @@ class Accounts(Resource):
 
     Args:
         store: documents.
-        documents: accounts and services.
+        auth_documents: accounts and services.
         directory: finds accounts by name and realm.
         gatekeeper: tells who may write.
     """
@@ -56,16 +38,14 @@ class Accounts(Resource):
     noun: ClassVar[str] = "accounts"
 
     def __init__(
-        self, store: Datastore, documents: Documents, directory: Directory, gatekeeper: AuthGatekeeper
+        self, store: Datastore, auth_documents: Documents, directory: Directory, gatekeeper: AuthGatekeeper
     ) -> None:
         self._store = store
-        self._documents = documents
+        self._documents = auth_documents
         self._gatekeeper = gatekeeper
-        self._names = AccountNames(directory, store.config)
+        self._directory = directory
         self._storage = AccountStorage(store)
-        self._creation = AccountCreation(store, documents, self._names, self._storage)
-        self._lists = AccountLists(store)
-        self._promotion = AccountPromotion(store, documents, self._storage)
+        self._creation = AccountCreation(store, auth_documents, directory, self._storage)
 
     def allowed_methods(self, *params: str) -> Methods | None:
         """Accounts are created, read, changed, deleted, and made resellers; the lists around one are read."""
@@ -74,7 +54,7 @@ class Accounts(Resource):
                 return ("PUT",)
             case (_,):
                 return _METHODS
-            case (_, which) if which in LISTS:
+            case (_, which) if which in account_lists.LISTS:
                 return ("GET",)
             case (_, "reseller"):
                 return ("PUT", "DELETE")
@@ -82,7 +62,7 @@ class Accounts(Resource):
 
     async def authorize(self, context: Context) -> bool:
         """Requires an administrator for writes; the rest follows the hierarchy."""
-        await require_write_permission(self._gatekeeper, context)
+        await documents.require_write_permission(self._gatekeeper, context)
         return False
 
     async def resource_exists(self, context: Context, *params: str) -> None:
@@ -92,14 +72,14 @@ class Accounts(Resource):
 
     async def validate(self, context: Context, *params: str) -> None:
         """Check the request; answer a GET."""
-        account_id = params[0] if params else caller_of(context).account_id
+        account_id = params[0] if params else documents.caller_of(context).account_id
         match context.verb, params:
             case "GET", _:
-                account, stale = await load(self._store, account_db(account_id), account_id, ACCOUNT)
+                account, stale = await documents.load(self._store, account_db(account_id), account_id, ACCOUNT)
                 if len(params) == 1:
                     await self._show(context, account, stale=stale)
                 else:
-                    await self._lists.answer(context, account, params[1])
+                    await account_lists.answer(context, self._store, account, params[1])
             case _, (_, "reseller"):
                 await self._validate_promotion(context, account_id)
             case "PUT", _:
@@ -134,46 +114,50 @@ class Accounts(Resource):
         account_id = params[0]
 
         def mark(document: JsonObject | None) -> JsonObject:
-            return stamped(context, {**(document or {}), "pvt_deleted": True}, account_id)
+            return documents.stamped(context, {**(document or {}), "pvt_deleted": True}, account_id)
 
-        saved = await self._storage.delete(account_id, mark, lambda document: check_expected(context, document))
+        saved = await self._storage.delete(
+            account_id, mark, lambda document: documents.check_expected(context, document)
+        )
         for parent_id in resellers.ancestors(saved)[:1]:
             await self._storage.count_descendants(parent_id)
-        show(context, saved, deleted=True)
+        documents.show(context, saved, deleted=True)
 
     async def _validate_change(self, context: Context, account_id: str) -> None:
-        account = await load_for_change(context, self._store, account_db(account_id), account_id, ACCOUNT)
+        account = await documents.load_for_change(context, self._store, account_db(account_id), account_id, ACCOUNT)
         checked = _changed(context, account)
-        raise_errors(checked.errors, await self._names.taken(checked.document, account))
+        documents.raise_errors(
+            checked.errors, await taken_names(self._directory, self._store.config, checked.document, account)
+        )
 
     async def _change(self, context: Context, account_id: str) -> None:
         """Apply the change to the newest document and save it in both databases; repeated after a conflict."""
 
         def apply(document: JsonObject | None) -> JsonObject:
-            check_expected(context, document)
-            checked = _changed(context, of_type(document, account_id, ACCOUNT))
-            raise_errors(checked.errors)
-            return stamped(context, checked.document, account_id)
+            documents.check_expected(context, document)
+            checked = _changed(context, documents.of_type(document, account_id, ACCOUNT))
+            documents.raise_errors(checked.errors)
+            return documents.stamped(context, checked.document, account_id)
 
         await self._show(context, await self._storage.change(account_id, apply))
 
     async def _validate_promotion(self, context: Context, account_id: str) -> None:
-        account, _ = await load(self._store, account_db(account_id), account_id, ACCOUNT)
-        if not caller_of(context).is_superduper:
+        account, _ = await documents.load(self._store, account_db(account_id), account_id, ACCOUNT)
+        if not documents.caller_of(context).is_superduper:
             raise Forbidden
-        await self._promotion.check(account)
+        await self._storage.check_promotion(account)
         context.stored[_ACCOUNT] = account
 
     async def _promote(self, context: Context, *, is_reseller: bool) -> None:
         account: JsonObject = context.stored[_ACCOUNT]
-        await self._show(context, await self._promotion.set(account, is_reseller=is_reseller))
+        await self._show(context, await self._storage.set_reseller(account, is_reseller=is_reseller))
 
     async def _validate_deletion(self, context: Context, account_id: str) -> None:
-        await load_for_change(context, self._store, account_db(account_id), account_id, ACCOUNT)
+        await documents.load_for_change(context, self._store, account_db(account_id), account_id, ACCOUNT)
         if account_id == await self._documents.master_account_id():
             context.allowed_methods = _METHODS[:-1]
             raise MethodNotAllowed
-        if account_id == caller_of(context).account_id:
+        if account_id == documents.caller_of(context).account_id:
             message = "deleting your own account is forbidden"
             raise CrossbarError(403, "forbidden", {"message": message, "cause": account_id})
         if await descendants(self._store.couch, account_id):
@@ -185,10 +169,10 @@ class Accounts(Resource):
         KAZOO 4 has those among the data, KAZOO 5 in ``metadata``. The API key is shown on request, to callers who may
         write: it opens everything.
         """
-        identity = caller_of(context)
+        identity = documents.caller_of(context)
         metadata = account_rules.metadata(
             account,
-            reseller_id=await self._promotion.reseller_above(account),
+            reseller_id=await self._storage.reseller_above(account),
             is_reseller=await self._documents.is_reseller(account["_id"]),
             caller_id=identity.account_id,
             master_id=await self._documents.master_account_id(),
@@ -196,7 +180,7 @@ class Accounts(Resource):
         )
         if is_true(context.req_value("include_api_key")) and await self._gatekeeper.may_write(identity):
             metadata["api_key"] = account.get("pvt_api_key")
-        show(context, account, stale=stale).update(metadata)
+        documents.show(context, account, stale=stale).update(metadata)
         context.reply.metadata = metadata
 
 
@@ -204,7 +188,7 @@ def _changed(context: Context, account: JsonObject) -> Checked:
     """The account as the request would have it; only an ancestor may enable and disable it."""
     return account_rules.changed_account(
         account,
-        request_data(context),
+        documents.request_data(context),
         patch=context.verb == "PATCH",
-        may_enable=is_in_account_hierarchy(caller_of(context).account_id, account),
+        may_enable=is_in_account_hierarchy(documents.caller_of(context).account_id, account),
     )

@@ -20,21 +20,9 @@ from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import live
 from crossbar_appstore.kazoo.ids import account_db
-from crossbar_appstore.resources import path_prefixes
+from crossbar_appstore.resources import documents, path_prefixes
 from crossbar_appstore.resources.account_apps import AppStore
 from crossbar_appstore.resources.app_pictures import REVALIDATED, find_picture, no_attachment
-from crossbar_appstore.resources.documents import (
-    account_of,
-    check_expected,
-    load,
-    load_for_change,
-    of_type,
-    raise_errors,
-    request_data,
-    require_write_permission,
-    show,
-    stamped,
-)
 from crossbar_appstore.resources.pictures import Pictures
 
 MAX_BYTES: Final = 5_000_000
@@ -47,133 +35,119 @@ _UPLOADED: Final = ACCEPTED | _ALLOWED | _ALIASES.keys() | BASE64_TYPES | {"appl
 _UPLOAD: Final = "upload"
 
 
-class OverrideStorage:
-    """Loads and saves override documents of the account that the path names, whatever domain the path has.
+class _Overrides(Resource):
+    """Loads and saves overrides of the account that the path names; a domain in the path does not change which.
 
     Args:
         store: documents.
+        gatekeeper: tells who may write.
     """
 
-    def __init__(self, store: Datastore) -> None:
+    def __init__(self, store: Datastore, gatekeeper: AuthGatekeeper) -> None:
         self._store = store
+        self._gatekeeper = gatekeeper
 
-    async def load(self, context: Context, app_id: str) -> tuple[JsonObject, bool]:
-        """An app's override, and whether it is stale.
+    async def authorize(self, context: Context) -> bool:
+        """Requires an administrator for writes; the rest follows the hierarchy."""
+        await documents.require_write_permission(self._gatekeeper, context)
+        return False
 
-        Raises:
-            ValidationError: the path names no account.
-            BadIdentifier: there is no override.
-            DatastoreError: CouchDB is away, and the document is not cached.
-        """
-        return await load(self._store, account_db(account_of(context)), document_id(app_id), TYPE)
+    async def _load(self, context: Context, app_id: str) -> tuple[JsonObject, bool]:
+        database = account_db(documents.account_of(context))
+        return await documents.load(self._store, database, document_id(app_id), TYPE)
 
-    async def load_for_change(self, context: Context, app_id: str) -> JsonObject:
-        """An app's override, whose revision ``If-Match`` may name; raises as ``load``."""
-        database = account_db(account_of(context))
-        return await load_for_change(context, self._store, database, document_id(app_id), TYPE)
+    async def _load_for_change(self, context: Context, app_id: str) -> JsonObject:
+        database = account_db(documents.account_of(context))
+        return await documents.load_for_change(context, self._store, database, document_id(app_id), TYPE)
 
-    async def change(
+    async def _change(
         self, context: Context, app_id: str, edit: Callable[[JsonObject], JsonObject], *, deleted: bool = False
     ) -> None:
-        """Apply an edit to the newest override, save it and reply with it; the edit is repeated after a conflict.
-
-        Raises:
-            BadIdentifier: the override was removed meanwhile.
-            Refusal: 412, it does not have the revision that ``If-Match`` names.
-            DatastoreError: it was not saved.
-        """
+        """Apply an edit to the newest override, save it and reply with it; repeated after a conflict."""
 
         def apply(document: JsonObject | None) -> JsonObject:
-            check_expected(context, document)
-            return edit(of_type(document, document_id(app_id), TYPE))
+            documents.check_expected(context, document)
+            return edit(documents.of_type(document, document_id(app_id), TYPE))
 
-        show(context, await self.save(context, app_id, apply), deleted=deleted)
+        documents.show(context, await self._save(context, app_id, apply), deleted=deleted)
 
-    async def save(
+    async def _save(
         self, context: Context, app_id: str, change: Callable[[JsonObject | None], JsonObject]
     ) -> JsonObject:
-        """Apply a change to the newest document, or to None, and save it; raises as ``Datastore.update``."""
-        account_id = account_of(context)
+        account_id = documents.account_of(context)
 
         def apply(document: JsonObject | None) -> JsonObject:
-            return stamped(context, change(document), account_id)
+            return documents.stamped(context, change(document), account_id)
 
         return await self._store.update(account_db(account_id), document_id(app_id), apply)
 
 
-class AppOverride(Resource):
+class AppOverride(_Overrides):
     """``apps_store/{id}/override``: the document with what is shown in place of the catalogue's fields.
 
     Args:
-        apps: the apps that each account may use.
-        storage: override documents.
+        store: documents.
         gatekeeper: tells who may write.
+        apps: the apps that each account may use.
     """
 
-    def __init__(self, apps: AppStore, storage: OverrideStorage, gatekeeper: AuthGatekeeper) -> None:
+    def __init__(self, store: Datastore, gatekeeper: AuthGatekeeper, apps: AppStore) -> None:
+        super().__init__(store, gatekeeper)
         self._apps = apps
-        self._storage = storage
-        self._gatekeeper = gatekeeper
 
     def allowed_methods(self, *params: str) -> Methods | None:
         """It is created, read, replaced and removed."""
         return ("GET", "PUT", "POST", "DELETE")
 
-    async def authorize(self, context: Context) -> bool:
-        """Requires an administrator for writes; the rest follows the hierarchy."""
-        await require_write_permission(self._gatekeeper, context)
-        return False
-
     async def validate(self, context: Context, *params: str) -> None:
         """Check the request; answer a GET."""
         app_id = params[0]
         if context.verb == "GET":
-            document, stale = await self._storage.load(context, app_id)
-            show(context, document, stale=stale)
+            document, stale = await self._load(context, app_id)
+            documents.show(context, document, stale=stale)
             return
-        if context.verb == "PUT" and await (await self._apps.apps(account_of(context))).find(app_id) is None:
+        if context.verb == "PUT" and await (await self._apps.apps(documents.account_of(context))).find(app_id) is None:
             raise BadIdentifier(details=app_id)
         if context.verb != "DELETE":
-            raise_errors(override_editing.validate_override(request_data(context)))
+            documents.raise_errors(override_editing.validate_override(documents.request_data(context)))
         if context.verb != "PUT":
-            await self._storage.load_for_change(context, app_id)
+            await self._load_for_change(context, app_id)
 
     async def put(self, context: Context, *params: str) -> None:
         """Create; a deleted override may be stored under the same id, and nothing of it is kept."""
-        data = request_data(context)
+        data = documents.request_data(context)
 
         def create(document: JsonObject | None) -> JsonObject:
             if live(document) is not None:
                 raise DatastoreConflict
             return override_editing.new_override(params[0], data, document)
 
-        show(context, await self._storage.save(context, params[0], create))
+        documents.show(context, await self._save(context, params[0], create))
 
     async def post(self, context: Context, *params: str) -> None:
         """Replace the public fields; pictures stay attached."""
-        edit = partial(override_editing.with_fields, data=request_data(context))
-        await self._storage.change(context, params[0], edit)
+        edit = partial(override_editing.with_fields, data=documents.request_data(context))
+        await self._change(context, params[0], edit)
 
     async def delete(self, context: Context, *params: str) -> None:
         """Remove."""
-        await self._storage.change(context, params[0], override_editing.deleted, deleted=True)
+        await self._change(context, params[0], override_editing.deleted, deleted=True)
 
 
-class OverridePictures(Resource):
+class OverridePictures(_Overrides):
     """``apps_store/{id}/override/icon`` and ``…/screenshot``: the pictures of an override, one a request.
 
     ``i18n/{language}`` in front of the path says for which language, else it is English.
 
     Args:
-        storage: override documents.
-        pictures: bytes of the attachments.
+        store: documents.
         gatekeeper: tells who may write.
+        pictures: bytes of the attachments.
     """
 
-    def __init__(self, storage: OverrideStorage, pictures: Pictures, gatekeeper: AuthGatekeeper) -> None:
-        self._storage = storage
+    def __init__(self, store: Datastore, gatekeeper: AuthGatekeeper, pictures: Pictures) -> None:
+        super().__init__(store, gatekeeper)
         self._pictures = pictures
-        self._gatekeeper = gatekeeper
 
     def allowed_methods(self, *params: str) -> Methods | None:
         """There is one icon; screenshots are added to a list."""
@@ -186,17 +160,12 @@ class OverridePictures(Resource):
                 return ("GET", "DELETE")
         return None
 
-    async def authorize(self, context: Context) -> bool:
-        """Requires an administrator for writes; the rest follows the hierarchy."""
-        await require_write_permission(self._gatekeeper, context)
-        return False
-
     async def content_types_provided(self, context: Context, *params: str) -> Sequence[str]:
         """Offers a picture in its own type alone; JSON for everything else."""
         if context.verb != "GET" or context.account_id is None:
             return OFFERED
         try:
-            document, stale = await self._storage.load(context, params[0])
+            document, stale = await self._load(context, params[0])
         except BadIdentifier:
             return OFFERED
         found = find_picture(pictures_of(document, context.account_id), params[2], _key(params), _language(context))
@@ -215,11 +184,11 @@ class OverridePictures(Resource):
 
     async def validate(self, context: Context, *params: str) -> None:
         """Check the request; a picture that is read was found before."""
-        account_of(context)
+        documents.account_of(context)
         app_id, kind, key = params[0], params[2], _key(params)
         if context.verb == "GET":
             if context.reply.binary is None:
-                await self._storage.load(context, app_id)
+                await self._load(context, app_id)
                 raise no_attachment(kind, key)
             return
         language = _language(context)
@@ -229,7 +198,7 @@ class OverridePictures(Resource):
             raise ValidationError({"language": {"wrong_format": problem}})
         if context.verb == "POST":
             context.stored[_UPLOAD] = uploaded_picture(context.files, kind, language)
-        document = await self._storage.load_for_change(context, app_id)
+        document = await self._load_for_change(context, app_id)
         if context.verb == "DELETE":
             _named(document, language, kind, key)
 
@@ -243,7 +212,7 @@ class OverridePictures(Resource):
             name=upload.name,
             inline=upload.inline(),
         )
-        await self._storage.change(context, params[0], edit)
+        await self._change(context, params[0], edit)
 
     async def delete(self, context: Context, *params: str) -> None:
         """Remove a picture, and its name from the document."""
@@ -252,7 +221,7 @@ class OverridePictures(Resource):
         def remove(document: JsonObject) -> JsonObject:
             return override_editing.without_picture(document, kind, language, _named(document, language, kind, key))
 
-        await self._storage.change(context, params[0], remove)
+        await self._change(context, params[0], remove)
 
 
 @dataclass(frozen=True, slots=True)

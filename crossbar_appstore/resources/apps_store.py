@@ -3,8 +3,9 @@
 Pictures, overrides and the marketplace are sub-resources behind the same noun.
 """
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final
 
 from crossbar_appstore.appstore import permissions
 from crossbar_appstore.appstore.allowed_apps import AllowedApp
@@ -19,34 +20,16 @@ from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.documents import live, revision
 from crossbar_appstore.kazoo.ids import account_db
-from crossbar_appstore.resources import path_prefixes
+from crossbar_appstore.resources import documents, path_prefixes
 from crossbar_appstore.resources.account_apps import AppStore
-from crossbar_appstore.resources.app_overrides import AppOverride, OverridePictures, OverrideStorage
+from crossbar_appstore.resources.app_overrides import AppOverride, OverridePictures
 from crossbar_appstore.resources.app_pictures import AppPictures
-from crossbar_appstore.resources.documents import (
-    account_of,
-    caller_of,
-    check_expected,
-    expect,
-    open_for_change,
-    raise_errors,
-    require_write_permission,
-    stamped,
-)
 from crossbar_appstore.resources.pictures import Pictures
 
 BLACKLIST: Final = "blacklist"
 
 _APP: Final = "app"
 _MARKETPLACE_ACTIONS: Final = frozenset({"enable", "disable", "link", "unlink", "update"})
-
-
-class Change(Protocol):
-    """A function of ``appstore.permissions`` that changes an ``apps_store`` document, all but the account bound."""
-
-    def __call__(self, apps_store: JsonObject | None, *, account_id: str, account: JsonObject | None) -> JsonObject:
-        """The document to save instead."""
-        ...
 
 
 class AppsStore(Resource):
@@ -67,10 +50,9 @@ class AppsStore(Resource):
         self._store = store
         self._apps = apps
         self._gatekeeper = gatekeeper
-        overrides = OverrideStorage(store)
         self._pictures = AppPictures(store, apps, pictures)
-        self._override = AppOverride(apps, overrides, gatekeeper)
-        self._override_pictures = OverridePictures(overrides, pictures, gatekeeper)
+        self._override = AppOverride(store, gatekeeper, apps)
+        self._override_pictures = OverridePictures(store, gatekeeper, pictures)
         self._marketplace = Marketplace(gatekeeper)
 
     def part(self, *params: str) -> Resource:
@@ -99,7 +81,7 @@ class AppsStore(Resource):
 
     async def authorize(self, context: Context) -> bool:
         """Requires an administrator for writes; allows reading an app below a domain that the caller may look at."""
-        await require_write_permission(self._gatekeeper, context)
+        await documents.require_write_permission(self._gatekeeper, context)
         if context.verb != "GET" or len(context.resource.params) != 1 or path_prefixes.domain(context) is None:
             return False
         return await path_prefixes.may_view_domain(self._store, context)
@@ -121,10 +103,7 @@ class AppsStore(Resource):
 
     async def put(self, context: Context, *params: str) -> None:
         """Install."""
-        app: AllowedApp = context.stored[_APP]
-        entry = permissions.permission_entry(context.data, app)
-        await self._save(context, partial(permissions.install, app_id=params[0], entry=entry))
-        context.reply.data = entry
+        await self._save_permission(context, params[0], permissions.install)
 
     async def post(self, context: Context, *params: str) -> None:
         """Change who may use an app, or set the blacklist."""
@@ -132,11 +111,8 @@ class AppsStore(Resource):
             app_ids = context.data["blacklist"]
             await self._save(context, partial(permissions.set_blacklist, app_ids=app_ids))
             context.reply.data = {"blacklist": app_ids}
-            return
-        app: AllowedApp = context.stored[_APP]
-        entry = permissions.permission_entry(context.data, app)
-        await self._save(context, partial(permissions.reconfigure, app_id=params[0], entry=entry))
-        context.reply.data = entry
+        else:
+            await self._save_permission(context, params[0], permissions.reconfigure)
 
     async def delete(self, context: Context, *params: str) -> None:
         """Uninstall."""
@@ -146,8 +122,8 @@ class AppsStore(Resource):
     async def _account_id(self, context: Context, *params: str) -> str:
         """The account whose apps the path is about: for a single app that of a domain in the path, if there is one."""
         if context.verb == "GET" and len(params) == 1 and params != (BLACKLIST,):
-            return await path_prefixes.viewed_account(self._store, context) or account_of(context)
-        return account_of(context)
+            return await path_prefixes.viewed_account(self._store, context) or documents.account_of(context)
+        return documents.account_of(context)
 
     async def _list(self, context: Context, account_id: str) -> None:
         found = await self._apps.apps(account_id)
@@ -159,7 +135,9 @@ class AppsStore(Resource):
         if account_id == context.account_id:
             body = await found.body(app_id)
         else:
-            body = await path_prefixes.body_for_caller(self._store, caller_of(context), found, account_id, app_id)
+            body = await path_prefixes.body_for_caller(
+                self._store, documents.caller_of(context), found, account_id, app_id
+            )
         if body is None:
             raise BadIdentifier(details=app_id)
         reply = context.reply
@@ -171,23 +149,25 @@ class AppsStore(Resource):
         if app is None:
             raise Forbidden(details=app_id)
         if context.verb != "DELETE":
-            raise_errors(permissions.validate_permission(context.data))
-        document = await open_for_change(context, self._store, account_db(account_id), DOCUMENT_ID)
+            documents.raise_errors(permissions.validate_permission(context.data))
+        document = await documents.open_for_change(context, self._store, account_db(account_id), DOCUMENT_ID)
         _check_installed(context, document, app_id)
         context.stored[_APP] = app
         # If-Match may also name the app's own entity tag (deviation D22), which is that of the cached document.
         body = None
         if "If-Match" in context.headers and _rev((await found.state()).apps_store) == _rev(document):
             body = await found.body(app_id)
-        expect(context, document, *(() if body is None else (body.etag,)))
+        documents.expect(context, document, *(() if body is None else (body.etag,)))
 
     async def _validate_blacklist(self, context: Context, account_id: str) -> None:
         identity = context.identity
         if not isinstance(identity, Identity) or not is_in_account_hierarchy(identity.account_id, context.account):
             raise Forbidden
         if context.verb == "POST":
-            raise_errors(permissions.validate_blacklist(context.data))
-            expect(context, await open_for_change(context, self._store, account_db(account_id), DOCUMENT_ID))
+            documents.raise_errors(permissions.validate_blacklist(context.data))
+            documents.expect(
+                context, await documents.open_for_change(context, self._store, account_db(account_id), DOCUMENT_ID)
+            )
             return
         cached = await self._store.open(account_db(account_id), DOCUMENT_ID)
         document = live(cached.document)
@@ -196,17 +176,26 @@ class AppsStore(Resource):
         reply.revision = reply.etag = _rev(document)
         reply.stale = cached.stale
 
-    async def _save(self, context: Context, change: Change) -> None:
-        """Apply a change to the account's newest ``apps_store`` document and save it; repeated after a conflict."""
-        account_id = account_of(context)
+    async def _save_permission(self, context: Context, app_id: str, change: Callable[..., JsonObject]) -> None:
+        app: AllowedApp = context.stored[_APP]
+        entry = permissions.permission_entry(context.data, app)
+        await self._save(context, partial(change, app_id=app_id, entry=entry))
+        context.reply.data = entry
+
+    async def _save(self, context: Context, change: Callable[..., JsonObject]) -> None:
+        """Apply a change to the account's newest ``apps_store`` document and save it; repeated after a conflict.
+
+        ``change`` is a function of ``appstore.permissions`` with all but the document and the account bound.
+        """
+        account_id = documents.account_of(context)
 
         def apply(document: JsonObject | None) -> JsonObject:
-            check_expected(context, document)
+            documents.check_expected(context, document)
             try:
                 changed = change(document, account_id=account_id, account=context.account)
             except permissions.PermissionRefused as error:
                 raise _refused(error) from error
-            return stamped(context, changed, account_id)
+            return documents.stamped(context, changed, account_id)
 
         saved = await self._store.update(account_db(account_id), DOCUMENT_ID, apply)
         context.reply.revision = revision(saved)
@@ -228,7 +217,7 @@ class Marketplace(Resource):
 
     async def authorize(self, context: Context) -> bool:
         """Allows superduper admins, and nobody else (`cb_apps_store:authorize/2`)."""
-        await require_write_permission(self._gatekeeper, context)
+        await documents.require_write_permission(self._gatekeeper, context)
         identity = context.identity
         if not isinstance(identity, Identity) or not identity.is_superduper:
             raise Forbidden

@@ -15,19 +15,8 @@ from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import is_soft_deleted, live
 from crossbar_appstore.kazoo.ids import account_db, new_id
 from crossbar_appstore.kazoo.values import nonempty_text_at
-from crossbar_appstore.resources import listings, user_rules
+from crossbar_appstore.resources import documents, listings, user_rules
 from crossbar_appstore.resources.account_rules import Checked
-from crossbar_appstore.resources.documents import (
-    account_of,
-    check_expected,
-    load,
-    load_for_change,
-    of_type,
-    raise_errors,
-    request_data,
-    show,
-    stamped,
-)
 from crossbar_appstore.resources.user_rules import USER
 from crossbar_appstore.schema_errors import SchemaErrors
 
@@ -80,28 +69,31 @@ class Users(Resource):
 
     async def validate(self, context: Context, *params: str) -> None:
         """Check the request; answer a GET."""
-        account_id = account_of(context)
+        account_id = documents.account_of(context)
         match params, context.verb:
             case (), "GET":
                 await listings.answer(context, self._store, self._listing(account_id))
             case (), _:
                 await self._validate_new(context, account_id)
             case (user_id,), "GET":
-                await self._read(context, account_id, user_id)
+                user, stale = await documents.load(self._store, account_db(account_id), user_id, USER)
+                _show_user(context, user, stale=stale)
             case _:
-                await self._validate_change(context, account_id, params[0], context.verb)
+                await self._validate_change(context, account_id, params[0])
 
     async def put(self, context: Context, *params: str) -> None:
         """Create."""
-        account_id = account_of(context)
+        account_id = documents.account_of(context)
         database, user_id = account_db(account_id), new_id()
         checked: Checked = context.stored[_CHECKED]
-        saved = await self._store.create(database, stamped(context, {**checked.document, "_id": user_id}, account_id))
+        saved = await self._store.create(
+            database, documents.stamped(context, {**checked.document, "_id": user_id}, account_id)
+        )
         # Another request may have created a user with the same name since the check.
         taken = await self._taken(account_id, user_id, saved, None)
         if taken:
             await self._store.remove(database, user_id)
-        raise_errors(taken)
+        documents.raise_errors(taken)
         _show_user(context, saved)
         context.reply.location = f"{context.path.rstrip('/')}/{user_id}"
 
@@ -115,40 +107,36 @@ class Users(Resource):
 
     async def delete(self, context: Context, *params: str) -> None:
         """Mark as deleted; the document stays in CouchDB."""
-        account_id = account_of(context)
+        account_id = documents.account_of(context)
 
         def mark(document: JsonObject | None) -> JsonObject:
-            check_expected(context, document)
-            current = of_type(document, params[0], USER)
-            return stamped(context, {**current, "pvt_deleted": True}, account_id)
+            documents.check_expected(context, document)
+            current = documents.of_type(document, params[0], USER)
+            return documents.stamped(context, {**current, "pvt_deleted": True}, account_id)
 
         saved = await self._store.update(account_db(account_id), params[0], mark)
         _show_user(context, saved, deleted=True)
 
-    async def _read(self, context: Context, account_id: str, user_id: str) -> None:
-        user, stale = await load(self._store, account_db(account_id), user_id, USER)
-        _show_user(context, user, stale=stale)
-
     async def _validate_new(self, context: Context, account_id: str) -> None:
-        checked = user_rules.checked_user(None, request_data(context))
-        raise_errors(checked.errors, await self._taken(account_id, None, checked.document, None))
+        checked = user_rules.checked_user(None, documents.request_data(context))
+        documents.raise_errors(checked.errors, await self._taken(account_id, None, checked.document, None))
         context.stored[_CHECKED] = checked
 
-    async def _validate_change(self, context: Context, account_id: str, user_id: str, verb: str) -> None:
-        current = await load_for_change(context, self._store, account_db(account_id), user_id, USER)
-        if verb != "DELETE":
+    async def _validate_change(self, context: Context, account_id: str, user_id: str) -> None:
+        current = await documents.load_for_change(context, self._store, account_db(account_id), user_id, USER)
+        if context.verb != "DELETE":
             checked = _changed(context, current)
-            raise_errors(checked.errors, await self._taken(account_id, user_id, checked.document, current))
+            documents.raise_errors(checked.errors, await self._taken(account_id, user_id, checked.document, current))
 
     async def _change(self, context: Context, user_id: str) -> None:
         """Apply the change to the newest document and save it; repeated after a conflict."""
-        account_id = account_of(context)
+        account_id = documents.account_of(context)
 
         def apply(document: JsonObject | None) -> JsonObject:
-            check_expected(context, document)
-            checked = _changed(context, of_type(document, user_id, USER))
-            raise_errors(checked.errors)
-            return stamped(context, checked.document, account_id)
+            documents.check_expected(context, document)
+            checked = _changed(context, documents.of_type(document, user_id, USER))
+            documents.raise_errors(checked.errors)
+            return documents.stamped(context, checked.document, account_id)
 
         _show_user(context, await self._store.update(account_db(account_id), user_id, apply))
 
@@ -234,7 +222,7 @@ def _changed(context: Context, current: JsonObject) -> Checked:
         Forbidden: a reserved field would change, and the caller is no administrator.
     """
     patch, restricted = context.verb == "PATCH", _RESTRICTED in context.stored
-    data = request_data(context)
+    data = documents.request_data(context)
     if restricted:
         data = user_rules.kept_reserved(current, data, patch=patch)
     checked = user_rules.checked_user(current, data, patch=patch)
@@ -246,7 +234,7 @@ def _changed(context: Context, current: JsonObject) -> Checked:
 
 
 def _show_user(context: Context, user: JsonObject, *, deleted: bool = False, stale: bool = False) -> None:
-    data = show(context, user, deleted=deleted, stale=stale)
+    data = documents.show(context, user, deleted=deleted, stale=stale)
     context.reply.data = user_rules.without_secrets(data)
 
 
