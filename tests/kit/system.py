@@ -28,6 +28,7 @@ from crossbar_appstore.datastore.design_documents import design_document
 from crossbar_appstore.datastore.errors import DatabaseMissing, DocumentMissing
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.accounts import apps_store_document
+from crossbar_appstore.kazoo.ids import account_db
 from tests.kit.accounts import Account, User
 from tests.kit.apps import app_document, illustrated
 
@@ -53,6 +54,7 @@ class System:
         self._key_id = uuid.uuid4().hex
         self._secret = uuid.uuid4().hex
         self._accounts: list[Account] = []
+        self._adopted: list[str] = []
         self._first = self._documents(documents)
         self._touched: set[tuple[str, str]] = set()
         self._sequence: Json = None
@@ -113,6 +115,7 @@ class System:
         await asyncio.gather(
             *(self._clear(database) for database in SYSTEM_DATABASES),
             *(self._drop(account.database) for account in (self.master, *self._accounts)),
+            *(self._drop(account_db(account_id)) for account_id in self._adopted),
         )
 
     # Accounts
@@ -128,6 +131,10 @@ class System:
             self._save("services", made.services),
         )
         return made
+
+    def adopt(self, account_id: str) -> None:
+        """Remove an account that a service created with this system."""
+        self._adopted.append(account_id)
 
     async def user(self, account: Account, **fields: Any) -> User:
         """One more user of an account."""
