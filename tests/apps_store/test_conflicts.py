@@ -40,7 +40,7 @@ def _meddle(proxy: FaultProxy, url: str, sub: Account, times: int, change: Calla
     proxy.before = before
 
 
-async def test_all_who_write_at_once_are_stored(system: System, service: Service, sub: Account) -> None:
+async def test_apps_store_put_concurrent_changes_are_all_stored(system: System, service: Service, sub: Account) -> None:
     installs = [service.put(f"{sub.path}/{system.apps[app]}", sub, {"allowed_users": "all"}) for app in system.apps]
     blacklist = service.post(f"{sub.path}/blacklist", system.master, {"blacklist": ["x"]})
     answers = await asyncio.gather(*installs, blacklist)
@@ -54,7 +54,9 @@ async def test_all_who_write_at_once_are_stored(system: System, service: Service
     assert stored["_rev"] in revisions
 
 
-async def test_of_two_who_install_the_same_app_one_is_told_so(system: System, service: Service, sub: Account) -> None:
+async def test_apps_store_put_concurrent_installs_of_one_app_succeed_once(
+    system: System, service: Service, sub: Account
+) -> None:
     path = f"{sub.path}/{system.apps['voip']}"
     answers = await asyncio.gather(*(service.put(path, sub, {"allowed_users": kind}) for kind in ("all", "admins")))
     assert sorted(answer.status for answer in answers) == [201, 400]
@@ -63,7 +65,7 @@ async def test_of_two_who_install_the_same_app_one_is_told_so(system: System, se
 
 
 @pytest.mark.parametrize("times", [1, 3])
-async def test_a_change_is_applied_again_to_what_somebody_else_stored_meanwhile(
+async def test_apps_store_put_is_re_applied_on_conflict(
     system: System, behind: Service, proxy: FaultProxy, kit_couchdb_url: str, sub: Account, times: int
 ) -> None:
     voip, port = system.apps["voip"], system.apps["port"]
@@ -82,7 +84,7 @@ async def test_a_change_is_applied_again_to_what_somebody_else_stored_meanwhile(
     assert stored["apps"] == {port: permission("admins"), "new": permission(), voip: answer.data}
 
 
-async def test_a_document_that_somebody_else_makes_first_is_kept(
+async def test_apps_store_put_keeps_a_document_created_concurrently(
     system: System, behind: Service, proxy: FaultProxy, kit_couchdb_url: str, sub: Account
 ) -> None:
     _meddle(proxy, kit_couchdb_url, sub, 1, lambda stored: stored | {"apps": {"x": permission()}, "made": "elsewhere"})
@@ -92,7 +94,7 @@ async def test_a_document_that_somebody_else_makes_first_is_kept(
     assert stored["made"] == "elsewhere"
 
 
-async def test_what_somebody_else_did_meanwhile_may_make_the_change_impossible(
+async def test_apps_store_put_and_delete_are_refused_after_a_concurrent_change(
     system: System, behind: Service, proxy: FaultProxy, kit_couchdb_url: str, sub: Account
 ) -> None:
     voip = system.apps["voip"]
@@ -104,7 +106,7 @@ async def test_what_somebody_else_did_meanwhile_may_make_the_change_impossible(
     assert (await behind.delete(path, sub)).refusal == (400, "Application is not installed", {})
 
 
-async def test_after_repeated_conflicts_the_client_is_told_to_come_again(
+async def test_apps_store_put_answers_409_after_repeated_conflicts(
     system: System, behind: Service, proxy: FaultProxy, sub: Account
 ) -> None:
     proxy.fail(Status(409, "Document update conflict.", "conflict"), method="PUT", path=DOCUMENT)
@@ -115,7 +117,7 @@ async def test_after_repeated_conflicts_the_client_is_told_to_come_again(
     assert (await behind.put(f"{sub.path}/{system.apps['voip']}", sub, {})).status == 201
 
 
-async def test_who_says_if_match_is_not_applied_again(
+async def test_apps_store_post_if_match_is_not_re_applied_on_conflict(
     system: System, behind: Service, proxy: FaultProxy, kit_couchdb_url: str, sub: Account
 ) -> None:
     voip = system.apps["voip"]
@@ -127,7 +129,7 @@ async def test_who_says_if_match_is_not_applied_again(
     assert (await system.stored(sub))["apps"] == {voip: permission("admins")}
 
 
-async def test_who_says_if_match_star_is(
+async def test_apps_store_post_if_match_star_is_re_applied_on_conflict(
     system: System, behind: Service, proxy: FaultProxy, kit_couchdb_url: str, sub: Account
 ) -> None:
     voip = system.apps["voip"]
@@ -138,7 +140,7 @@ async def test_who_says_if_match_star_is(
     assert (await system.stored(sub))["other"] is True
 
 
-async def test_a_revision_that_somebody_else_stored_just_now_matches(
+async def test_apps_store_post_if_match_accepts_the_newest_revision_after_an_outside_write(
     system: System, service: Service, sub: Account
 ) -> None:
     """The client may have it from there before we have."""
@@ -154,7 +156,9 @@ async def test_a_revision_that_somebody_else_stored_just_now_matches(
     assert (stored["other"], stored["_rev"]) == (1, answer.envelope["revision"])
 
 
-async def test_if_match_needs_a_document_to_match(system: System, service: Service, sub: Account) -> None:
+async def test_apps_store_delete_if_match_without_document_is_412(
+    system: System, service: Service, sub: Account
+) -> None:
     path = f"{sub.path}/{system.apps['voip']}"
     await system.change(sub, apps={system.apps["voip"]: permission()})
     assert (await service.delete(path, sub, headers={"If-Match": '"1-0"'})).status == 412

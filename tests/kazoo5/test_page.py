@@ -27,7 +27,7 @@ def expected() -> list[str]:
 
 
 @pytest.mark.timeout(300)
-async def test_the_lines_print_what_stands_below_them(need: Need, embedded_cache: Path, tmp_path: Path) -> None:
+async def test_kazoo5_page_examples_print_what_is_shown(need: Need, embedded_cache: Path, tmp_path: Path) -> None:
     for tool in ("bash", "curl", "cmp", "sed", "base64", "python3"):
         need(tool, shutil.which(tool))
     lines = ["set -euo pipefail"]
