@@ -1,4 +1,4 @@
-"""Who may do what: every route for every kind of caller, seen from the account in the path."""
+"""Authorization of ``apps_store``: every route for every kind of caller, relative to the account in the path."""
 
 import base64
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ WHO: Final = 401
 
 @dataclass
 class Family:
-    """``sub`` is the account in the path; everybody else is seen from there."""
+    """``sub`` is the account in the path; the others are named by their relation to it."""
 
     reseller: Account
     sub: Account
@@ -68,7 +68,7 @@ BLACKLIST: Final = ("get blacklist", "set blacklist")
 
 
 def _answers(read: int, look: int, hide: int, write: int) -> dict[str, int]:
-    """What is expected of reading, of looking at the blacklist, of setting it, and of changing permissions."""
+    """The expected statuses of reading, of reading and setting the blacklist, and of changing permissions."""
     expected = dict.fromkeys(READ, read) | {"get blacklist": look, "set blacklist": hide} | dict.fromkeys(WRITE, write)
     return expected | ({"install": CREATED} if write == OK else {})
 
@@ -253,7 +253,7 @@ async def test_apps_store_pictures_get_below_a_user_need_a_token(
 async def test_apps_store_pictures_get_accepts_the_token_in_the_query(
     system: System, service: Service, family: Family
 ) -> None:
-    """As the web client asks for them, an ancestor's token on a descendant's path included."""
+    """As the web client sends it; also an ancestor's token with a descendant's path."""
     for caller in (family.sub.user, family.reseller.user, system.master.admin):
         path = f"{family.sub.path}/{system.apps['voip']}/icon?auth_token={system.token(caller)}"
         assert (await service.get(path)).status == OK

@@ -101,7 +101,7 @@ async def test_apps_store_blacklist_of_the_master_account_is_403(system: System,
 async def test_apps_store_blacklist_requires_more_than_superduper_rights(
     system: System, service: Service, sub: Account
 ) -> None:
-    """Who may do everything elsewhere is still no ancestor."""
+    """Superduper rights do not make a caller an ancestor."""
     other = await system.account("Other", below=system.master)
     await system.change(other, pvt_superduper_admin=True)
     assert (await service.get(sub.path, other)).status == 200

@@ -1,4 +1,4 @@
-"""PUT, POST and DELETE accounts/{A}/apps_store/{APP}: what they answer and what they store."""
+"""PUT, POST and DELETE accounts/{A}/apps_store/{APP}: replies and stored documents."""
 
 import time
 from typing import Any
@@ -246,7 +246,7 @@ async def test_apps_store_put_below_a_user_installs_with_its_location(
 
 
 def _rich(system: System) -> JsonObject:
-    """A document with everything that a write has to leave alone."""
+    """A document with fields that a write must keep."""
     return {
         "apps": {"gone": permission("all", name="gone"), system.apps["port"]: permission("admins", name="port")},
         "blacklist": ["a", "a", 7],

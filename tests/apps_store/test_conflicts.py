@@ -1,7 +1,6 @@
-"""Several writers of one document: nothing that anybody stored is lost."""
+"""Concurrent writers of one ``apps_store`` document: no write is lost."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
@@ -10,7 +9,7 @@ from tests.datastore.fault_proxy import FaultProxy, Status
 from tests.kit.accounts import Account
 from tests.kit.apps import permission
 from tests.kit.fixtures import NewService
-from tests.kit.outside import write_at_once
+from tests.kit.outside import write_before_saves
 from tests.kit.service import Service
 from tests.kit.system import System
 
@@ -26,18 +25,6 @@ async def sub(system: System) -> Account:
 def behind(new_service: NewService, proxy: FaultProxy) -> Service:
     """A service that writes through the proxy."""
     return new_service(proxy.url)
-
-
-def _meddle(proxy: FaultProxy, url: str, sub: Account, times: int, change: Callable[[JsonObject], JsonObject]) -> None:
-    """Let somebody else write just before each of the service's next writes arrives."""
-    left = [times]
-
-    def before(method: str, path: str) -> None:
-        if method == "PUT" and path.endswith(DOCUMENT) and left[0]:
-            left[0] -= 1
-            write_at_once(url, sub.database, DOCUMENT, change)
-
-    proxy.before = before
 
 
 async def test_apps_store_put_concurrent_changes_are_all_stored(system: System, service: Service, sub: Account) -> None:
@@ -66,7 +53,7 @@ async def test_apps_store_put_concurrent_installs_of_one_app_succeed_once(
 
 @pytest.mark.parametrize("times", [1, 3])
 async def test_apps_store_put_is_re_applied_on_conflict(
-    system: System, behind: Service, proxy: FaultProxy, kit_couchdb_url: str, sub: Account, times: int
+    system: System, behind: Service, proxy: FaultProxy, sub: Account, times: int
 ) -> None:
     voip, port = system.apps["voip"], system.apps["port"]
     await system.store(sub, apps={port: permission("admins")}, count=0)
@@ -75,7 +62,7 @@ async def test_apps_store_put_is_re_applied_on_conflict(
     def count(stored: JsonObject) -> JsonObject:
         return stored | {"count": stored["count"] + 1, "apps": stored["apps"] | {"new": permission()}}
 
-    _meddle(proxy, kit_couchdb_url, sub, times, count)
+    write_before_saves(proxy, sub.database, DOCUMENT, count, times=times)
     answer = await behind.put(f"{sub.path}/{voip}", sub, {"allowed_users": "all"})
     assert answer.status == 201
     stored = await system.stored(sub)
@@ -85,9 +72,11 @@ async def test_apps_store_put_is_re_applied_on_conflict(
 
 
 async def test_apps_store_put_keeps_a_document_created_concurrently(
-    system: System, behind: Service, proxy: FaultProxy, kit_couchdb_url: str, sub: Account
+    system: System, behind: Service, proxy: FaultProxy, sub: Account
 ) -> None:
-    _meddle(proxy, kit_couchdb_url, sub, 1, lambda stored: stored | {"apps": {"x": permission()}, "made": "elsewhere"})
+    write_before_saves(
+        proxy, sub.database, DOCUMENT, lambda stored: stored | {"apps": {"x": permission()}, "made": "elsewhere"}
+    )
     assert (await behind.put(f"{sub.path}/{system.apps['voip']}", sub, {})).status == 201
     stored = await system.stored(sub)
     assert stored["apps"].keys() == {"x", system.apps["voip"]}
@@ -95,14 +84,14 @@ async def test_apps_store_put_keeps_a_document_created_concurrently(
 
 
 async def test_apps_store_put_and_delete_are_refused_after_a_concurrent_change(
-    system: System, behind: Service, proxy: FaultProxy, kit_couchdb_url: str, sub: Account
+    system: System, behind: Service, proxy: FaultProxy, sub: Account
 ) -> None:
     voip = system.apps["voip"]
     path = f"{sub.path}/{voip}"
-    _meddle(proxy, kit_couchdb_url, sub, 1, lambda stored: stored | {"apps": {voip: permission("admins")}})
+    write_before_saves(proxy, sub.database, DOCUMENT, lambda stored: stored | {"apps": {voip: permission("admins")}})
     assert (await behind.put(path, sub, {"allowed_users": "all"})).refusal == (400, "Application already installed", {})
     assert (await system.stored(sub))["apps"] == {voip: permission("admins")}
-    _meddle(proxy, kit_couchdb_url, sub, 1, lambda stored: stored | {"apps": {}})
+    write_before_saves(proxy, sub.database, DOCUMENT, lambda stored: stored | {"apps": {}})
     assert (await behind.delete(path, sub)).refusal == (400, "Application is not installed", {})
 
 
@@ -118,11 +107,11 @@ async def test_apps_store_put_answers_409_after_repeated_conflicts(
 
 
 async def test_apps_store_post_if_match_is_not_re_applied_on_conflict(
-    system: System, behind: Service, proxy: FaultProxy, kit_couchdb_url: str, sub: Account
+    system: System, behind: Service, proxy: FaultProxy, sub: Account
 ) -> None:
     voip = system.apps["voip"]
     stored = await system.store(sub, apps={voip: permission("admins")})
-    _meddle(proxy, kit_couchdb_url, sub, 1, lambda found: found | {"other": True})
+    write_before_saves(proxy, sub.database, DOCUMENT, lambda found: found | {"other": True})
     headers = {"If-Match": f'"{stored["_rev"]}"'}
     answer = await behind.post(f"{sub.path}/{voip}", sub, {"allowed_users": "all"}, headers=headers)
     assert answer.status == 412
@@ -130,11 +119,11 @@ async def test_apps_store_post_if_match_is_not_re_applied_on_conflict(
 
 
 async def test_apps_store_post_if_match_star_is_re_applied_on_conflict(
-    system: System, behind: Service, proxy: FaultProxy, kit_couchdb_url: str, sub: Account
+    system: System, behind: Service, proxy: FaultProxy, sub: Account
 ) -> None:
     voip = system.apps["voip"]
     await system.store(sub, apps={voip: permission("admins")})
-    _meddle(proxy, kit_couchdb_url, sub, 1, lambda found: found | {"other": True})
+    write_before_saves(proxy, sub.database, DOCUMENT, lambda found: found | {"other": True})
     answer = await behind.post(f"{sub.path}/{voip}", sub, {"allowed_users": "all"}, headers={"If-Match": "*"})
     assert answer.status == 200
     assert (await system.stored(sub))["other"] is True
@@ -143,7 +132,7 @@ async def test_apps_store_post_if_match_star_is_re_applied_on_conflict(
 async def test_apps_store_post_if_match_accepts_the_newest_revision_after_an_outside_write(
     system: System, service: Service, sub: Account
 ) -> None:
-    """The client may have it from there before we have."""
+    """The client may know the revision before the cache does."""
     path = f"{sub.path}/{system.apps['voip']}"
     old = (await service.put(path, sub, {})).envelope["revision"]
     new = (await system.put(sub.database, (await system.couch.open_doc(sub.database, DOCUMENT)) | {"other": 1}))["_rev"]

@@ -1,4 +1,4 @@
-"""While CouchDB is away: what is known is served and marked, nothing is written, nothing is made up."""
+"""While CouchDB is away: cached data is served, marked stale; nothing else is, and writes are refused."""
 
 import asyncio
 from typing import Final
@@ -29,7 +29,7 @@ def behind(new_service: NewService, proxy: FaultProxy) -> Service:
 
 
 async def _until_stale(client: Client, path: str, caller: Account) -> Answer:
-    """What was read lately may be given unmarked."""
+    """Data that was read a moment ago is not marked as stale."""
     while "Warning" not in (answer := await client.get(path, caller)).headers:
         assert answer.status == 200
         await asyncio.sleep(0.05)
@@ -123,7 +123,7 @@ async def test_apps_store_put_refused_by_couchdb_changes_nothing(
         await system.stored(sub)
     assert "allowed_users" not in (await behind.get(path, sub)).data
     proxy.heal()
-    if code not in (401, 403):  # after those CouchDB is left alone for a while, lest it locks us out
+    if code not in (401, 403):  # these pause requests, so that CouchDB does not lock the account
         assert (await behind.put(path, sub, {"allowed_users": "all"})).status == 201
 
 

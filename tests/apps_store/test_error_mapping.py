@@ -1,4 +1,4 @@
-"""What the datastore's errors are called on the wire."""
+"""Errors of the datastore mapped to those of Crossbar."""
 
 from typing import Any
 

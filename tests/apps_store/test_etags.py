@@ -1,4 +1,4 @@
-"""Entity tags: what was read need not be sent again, and what was read is what is changed."""
+"""Entity tags of ``apps_store``: ``If-None-Match`` on reads, ``If-Match`` on changes."""
 
 import pytest
 
@@ -46,7 +46,7 @@ async def test_apps_store_get_if_none_match_is_304(
     assert (await service.get(path, caller, headers={"If-Match": '"x"'})).status == 412
     assert (await service.get(path, caller, headers={"If-Match": first.etag})).status == 200
     assert (await service.get(path, caller, headers={"If-None-Match": "x"})).status == 400
-    # Another worker, or this one after a restart, gives the same.
+    # Another worker, or this one after a restart, sends the same entity tag.
     assert (await new_service().get(path, caller)).etag == first.etag
 
 

@@ -95,7 +95,7 @@ async def test_apps_store_get_list_as_csv(system: System, service: Service) -> N
 
 
 async def test_apps_store_get_list_follows_the_catalogue(system: System, service: Service) -> None:
-    """Apps that others add, rename, hide and delete come and go without a restart."""
+    """Apps that are added, renamed, hidden or deleted in CouchDB change the list without a restart."""
     sub = await system.account("Sub", below=system.master)
     await service.names(sub)
     added = await system.app("teapot")

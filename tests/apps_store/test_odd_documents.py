@@ -1,4 +1,4 @@
-"""Whatever the documents hold, an account gets an answer and can be written."""
+"""Malformed documents: lists are answered, and writes succeed."""
 
 from typing import Any
 
@@ -149,7 +149,7 @@ APPS: list[JsonObject] = [
 
 
 async def test_apps_store_get_list_skips_malformed_apps(system: System, service: Service) -> None:
-    """Each is listed, repaired as far as the web client needs it."""
+    """Each app is listed, with the fields that the web client needs."""
     for number, fields in enumerate(APPS):
         await system.app(f"odd{number:02}", **{key: value for key, value in fields.items() if value is not None})
     nulls = [await system.app(f"null{number:02}") for number in range(len(APPS))]
@@ -202,7 +202,7 @@ async def test_apps_store_get_skips_and_logs_an_app_without_name(
 async def test_apps_store_put_of_an_app_without_name_stores_its_id(
     system: System, service: Service, sub: Account
 ) -> None:
-    """Billing counts apps by name, so that none must be without."""
+    """Billing counts apps by name, so every permission has one."""
     app = await system.app("x")
     await system.change_app(app, name=None)
     assert (await service.put(f"{sub.path}/{app}", sub, {"allowed_users": "all"})).status == 201

@@ -1,4 +1,4 @@
-"""Who of an account may use an app: permissions decide about the login reply, not about what the API shows."""
+"""Permissions of users: they decide which apps a login lists, not which apps the API shows."""
 
 from typing import Any
 

@@ -164,7 +164,7 @@ async def test_pictures_cache_is_bounded_in_bytes(
     voip = f"apps_store/{system.apps['voip']}"
     for part, picture in (("icon", ICON), ("screenshot/0", FIRST), ("icon", ICON), ("icon", ICON)):
         assert (await service.get(f"{voip}/{part}")).raw == picture.body
-    # The screenshot drove the icon out, and the icon it.
+    # Each of the two evicted the other from the cache.
     assert (proxy.count(path="icon.png"), proxy.count(path="first.png")) == (2, 1)
     for _ in range(2):
         assert (await service.get(f"{voip}/screenshot/1")).raw == SECOND.body
@@ -183,7 +183,7 @@ async def test_apps_store_icon_get_concurrent_requests_read_once(
     asking = [asyncio.create_task(service.get(path)) for _ in range(20)]
     while not proxy.count(path="icon.png"):
         await asyncio.sleep(0.01)
-    await asyncio.sleep(0.2)  # all of them wait now, or it proves less
+    await asyncio.sleep(0.2)  # until all of them wait
     proxy.heal()
     assert {(await task).raw for task in asking} == {ICON.body}
     assert proxy.count(path="icon.png") == 2, "the one that hung, and its repetition"

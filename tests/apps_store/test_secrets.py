@@ -18,7 +18,7 @@ from tests.kit.system import System
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """Everything that the service logs, as it would stand on standard error, down to the level of debugging."""
+    """Everything that the service logs, in the format of standard error, down to DEBUG."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     written = io.StringIO()

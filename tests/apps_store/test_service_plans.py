@@ -1,4 +1,4 @@
-"""What service plans add, hide and publish."""
+"""Apps that service plans add, hide and publish."""
 
 import pytest
 

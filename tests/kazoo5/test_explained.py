@@ -1,4 +1,4 @@
-"""What ``explain`` says of an override."""
+"""The output of ``explain`` for an app with an override."""
 
 from crossbar_appstore.maintenance.explaining import explain
 from tests.kazoo5.branding import Branding

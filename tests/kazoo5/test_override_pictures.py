@@ -1,4 +1,4 @@
-"""…/override/icon and …/override/screenshot: uploads in every form, reading, removing; what the account then sees."""
+"""…/override/icon and …/override/screenshot: uploading, reading and removing."""
 
 import base64
 from typing import Any
@@ -125,7 +125,7 @@ async def test_override_screenshot_post_prepends_or_replaces_by_name(branding: B
     answer = await branding.upload("screenshot", LOGO, "three.png")
     names = [f"screenshot-en-US-{name}" for name in ("three.png", "two.jpg", "one.png")]
     assert answer.data["i18n"]["en-US"]["screenshots"] == names
-    # The same name again: another picture.
+    # The same name again replaces the picture.
     await branding.upload("screenshot", FIRST, "one.png")
     stored = await branding.stored()
     assert sorted(stored["_attachments"]) == sorted(names)
@@ -143,7 +143,7 @@ async def test_override_screenshot_delete_by_index_or_name(branding: Branding, k
     assert (answer.status, answer.data["i18n"]) == (200, {"en-US": {"screenshots": ["screenshot-en-US-one.png"]}})
     assert list((await branding.stored())["_attachments"]) == ["screenshot-en-US-one.png"]
     answer = await branding.service.delete(f"{branding.path()}/screenshot/0", branding.reseller, {})
-    # No empty object stays behind that would be merged over the app.
+    # An empty object would be merged over the app.
     assert answer.data == {"author": "Us", "id": branding.doc_id}
 
 
@@ -166,7 +166,7 @@ async def test_override_icon_post_keeps_pictures_of_other_languages(branding: Br
     assert answer.data["i18n"] == {"en-US": {"icon": "icon-en-US-logo.png"}, "de-DE": {"icon": "icon-de-DE-logo.gif"}}
     service, reseller = branding.service, branding.reseller
     assert (await service.get(f"{branding.path(language='de-DE')}/icon", reseller)).raw == OTHER.body
-    # What a language does not have is shown in English, and cannot be removed by it.
+    # A picture that a language does not have is shown in English, and cannot be removed for that language.
     assert (await service.get(f"{branding.path(language='fr-FR')}/icon", reseller)).raw == LOGO.body
     assert (await service.delete(f"{branding.path(language='fr-FR')}/icon", reseller, {})).status == 404
     assert (await service.delete(f"{branding.path(language='de-DE')}/icon", reseller, {})).status == 200
@@ -253,7 +253,7 @@ async def test_override_icon_post_refuses_another_content_type(branding: Brandin
     headers = {"Content-Type": "text/plain"}
     path = f"{branding.path()}/icon"
     assert (await branding.service.post(path, branding.reseller, body=LOGO.body, headers=headers)).status == 415
-    # And no picture where there is none to be sent.
+    # Nor is a picture accepted where none can be sent.
     assert (
         await branding.service.post(branding.path(), branding.reseller, body=LOGO.body, headers=headers)
     ).status == 415

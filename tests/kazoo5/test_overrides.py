@@ -1,4 +1,4 @@
-"""…/apps_store/{APP}/override: GET, PUT, POST, DELETE, and what becomes of the app."""
+"""…/apps_store/{APP}/override: GET, PUT, POST, DELETE, and the app that it changes."""
 
 import asyncio
 from typing import Any
@@ -47,7 +47,7 @@ async def test_override_put_stores_a_document_as_kazoo(branding: Branding) -> No
 async def test_override_shows_in_list_app_and_login(branding: Branding) -> None:
     await branding.create(i18n={"en-US": {"label": "Our telephony"}}, author="Us")
     entry = await branding.entry()
-    # What is not overridden stays, a level deep as well.
+    # Fields that are not overridden stay, also in nested objects.
     assert entry["i18n"]["en-US"]["label"] == "Our telephony"
     assert entry["i18n"]["en-US"]["description"] == "What voip does"
     assert (entry["author"], entry["name"], entry["license"]) == ("Us", "voip", "-")

@@ -1,4 +1,4 @@
-"""The lines of docs/kazoo5.md print what stands below them, on a demo that was just started."""
+"""The commands in docs/kazoo5.md print the output shown below them, with a new demo system."""
 
 import asyncio
 import shutil
@@ -16,7 +16,7 @@ API: Final = "http://127.0.0.1:8000"
 
 
 def expected() -> list[str]:
-    """What each shell block prints."""
+    """The output of each shell block."""
     blocks = fences(PAGE)
     following = [*blocks[1:], None]
     return [

@@ -25,7 +25,7 @@ PICTURES = {
 
 @pytest.fixture
 async def travelled(system: System) -> str:
-    """An app of KAZOO 5's kind, with pictures for languages."""
+    """An app as KAZOO 5 stores it, with pictures by language."""
     document = app_document(
         "travelled",
         PICTURES,
@@ -159,7 +159,7 @@ async def test_whitelabel_prefix_shows_customers_their_resellers_branding(
     path = f"{prefix}whitelabel/{branding.domain}/apps_store/{branding.app}"
     answer = await service.get(path, customer)
     assert (answer.status, answer.data["i18n"]["en-US"]["label"]) == (200, "Our telephony")
-    # Who of the reseller may use it, is none of the customer's business.
+    # A customer does not see which of the reseller's users may use it.
     assert answer.data.keys() & {"allowed_users", "users", "note"} == set()
     assert (answer.data["name"], answer.data["id"]) == ("voip", branding.app)
     full = f"whitelabel/{branding.domain}/apps_store/{branding.app}"
@@ -218,7 +218,7 @@ async def test_apps_store_icon_get_prefers_the_vendors_picture(system: System, s
     await system.store(sub, apps={app: permission()})
     path = f"{sub.path}/{app}"
     assert (await service.get(f"{path}/icon", sub)).raw == LOGO.body
-    # What the vendor's document names and does not have is the catalogue's.
+    # A picture that the vendor's document names but does not have comes from the catalogue.
     assert (await service.get(f"{path}/screenshot/1", sub)).raw == FIRST.body
     assert (await service.get(f"apps_store/{app}/icon")).raw == ICON.body
 

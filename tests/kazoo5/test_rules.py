@@ -1,4 +1,4 @@
-"""The override among the rules: pure functions over documents."""
+"""Overrides in the rules for apps: pure functions over documents."""
 
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""The endpoint ``accounts``: an account, its sub-accounts, and the accounts around it."""
+
 import asyncio
 from typing import Any
 
@@ -16,7 +18,7 @@ from tests.kit.service import Service
 from tests.kit.system import System
 from tests.resources.family import Family
 
-BESIDE = {
+DERIVED = {
     "wnm_allow_additions",
     "superduper_admin",
     "created",
@@ -44,8 +46,8 @@ async def test_accounts_get_shows_derived_fields_and_metadata(service: Service, 
     assert answer.status == 200
     assert answer.data["name"] == family.sub.document["name"]
     assert answer.data["id"] == family.sub.id
-    assert set(answer.envelope["metadata"]) == BESIDE
-    assert {name: answer.data[name] for name in BESIDE} == answer.envelope["metadata"]
+    assert set(answer.envelope["metadata"]) == DERIVED
+    assert {name: answer.data[name] for name in DERIVED} == answer.envelope["metadata"]
     assert answer.envelope["metadata"]["reseller_id"] == family.reseller.id
     assert answer.envelope["metadata"]["enabled"] is True
     assert not [key for key in answer.data if key.startswith(("pvt_", "_"))]
@@ -157,7 +159,7 @@ async def test_accounts_descendants_get_returns_pages(service: Service, family: 
 
 
 async def test_accounts_children_get_page_cannot_begin_outside_of_its_list(service: Service, family: Family) -> None:
-    """Else a reseller would read on through the accounts of others."""
+    """Otherwise a reseller could page through the accounts of others."""
     foreign = await service.get(f"{path_of(family.master)}/children?ascending=true&page_size=1", family.master)
     for start in (foreign.envelope["start_key"], foreign.envelope["next_start_key"], "", "a", "g2o"):
         for order in ("ascending=true", "descending=true"):
@@ -503,11 +505,11 @@ async def test_accounts_post_replaces_public_fields_in_both_databases(
     assert document["ui_restrictions"] == sent["ui_restrictions"]
     assert document["pvt_note"] == "kept"
     assert "old" not in document
-    assert not (BESIDE - {"enabled"}) & set(document)
+    assert not (DERIVED - {"enabled"}) & set(document)
     kept = ("pvt_tree", "pvt_api_key", "pvt_signature_secret", "pvt_enabled", "pvt_created")
     assert {key: document[key] for key in kept} == {key: family.sub.document[key] for key in kept}
     assert answer.envelope["metadata"]["reseller_id"] == family.reseller.id
-    assert {name: answer.data[name] for name in BESIDE} == answer.envelope["metadata"]
+    assert {name: answer.data[name] for name in DERIVED} == answer.envelope["metadata"]
 
 
 async def test_accounts_patch_merges_fields(service: Service, family: Family) -> None:
@@ -629,7 +631,7 @@ async def test_accounts_patch_keeps_attachments_and_does_not_copy_them(
 async def test_account_storage_change_copies_the_newest_of_concurrent_changes(
     system: System, service: Service, family: Family, monkeypatch: pytest.MonkeyPatch, others: int
 ) -> None:
-    """Two changes may be copied in the other order than they were made in."""
+    """Concurrent changes may be copied in another order than they were saved in."""
     copy = AccountStorage._copy
     changes, changing = 0, False
 
@@ -775,7 +777,7 @@ async def test_accounts_reseller_put_and_delete_require_a_superduper_admin(servi
 
 
 async def test_accounts_get_paths_of_other_endpoints_are_404(service: Service, family: Family) -> None:
-    """The web client probes these, and goes on."""
+    """The web client requests these, and continues after a 404."""
     for path in ("external_numbers", "braintree/customer", "alerts", "ledgers/total", "limits"):
         answer = await service.get(f"{path_of(family.sub)}/{path}", family.sub)
         assert answer.status == 404, path

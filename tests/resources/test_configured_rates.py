@@ -1,3 +1,5 @@
+"""Rate limits from ``system_config``."""
+
 from collections.abc import AsyncIterator
 from types import MappingProxyType
 

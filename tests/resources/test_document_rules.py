@@ -1,3 +1,5 @@
+"""Validation of accounts and users, and filters of listings: pure functions over documents."""
+
 from typing import Any
 
 import pytest

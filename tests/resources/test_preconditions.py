@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 
@@ -10,7 +9,7 @@ from crossbar_appstore.json_codec import JsonObject
 from tests.datastore.fault_proxy import FaultProxy
 from tests.kit.accounts import Account
 from tests.kit.fixtures import NewService
-from tests.kit.outside import write_at_once
+from tests.kit.outside import write_before_saves
 from tests.kit.service import Service
 from tests.kit.system import System
 from tests.resources.family import Family
@@ -44,21 +43,6 @@ async def target_of(kind: str, system: System, family: Family) -> Target:
     doc_id = f"app_whitelabel-{app_id}"
     await system.put(sub.database, {"_id": doc_id, "pvt_type": "app_whitelabel"})
     return Target(f"{sub.path}/{app_id}/override", sub.database, doc_id, sub, ("POST", {"author": "x"}))
-
-
-def write_before_saves(
-    proxy: FaultProxy, couchdb_url: str, target: Target, *, into: str | None = None, times: int = 1
-) -> None:
-    """Change the target in CouchDB just before the service's next saves of it, or of its copy in another database."""
-    watched = f"/{quote(into or target.database, safe='')}/{quote(target.doc_id)}"
-    left = [times]
-
-    def before(method: str, path: str) -> None:
-        if method == "PUT" and path == watched and left[0]:
-            left[0] -= 1
-            write_at_once(couchdb_url, target.database, target.doc_id, mark)
-
-    proxy.before = before
 
 
 def mark(document: JsonObject) -> JsonObject:
@@ -112,14 +96,13 @@ async def test_if_match_star_is_re_applied_after_a_concurrent_write(
     system: System,
     behind: Service,
     proxy: FaultProxy,
-    kit_couchdb_url: str,
     family: Family,
     kind: str,
     method: str,
     times: int,
 ) -> None:
     target = await target_of(kind, system, family)
-    write_before_saves(proxy, kit_couchdb_url, target, times=times)
+    write_before_saves(proxy, target.database, target.doc_id, mark, times=times)
     verb, data = target.request(method)
     answer = await behind.call(verb, target.path, target.caller, data, headers={"If-Match": "*"})
     assert answer.status == 200
@@ -135,14 +118,13 @@ async def test_if_match_refuses_after_a_concurrent_write(
     system: System,
     behind: Service,
     proxy: FaultProxy,
-    kit_couchdb_url: str,
     family: Family,
     kind: str,
     method: str,
 ) -> None:
     target = await target_of(kind, system, family)
     revision = (await behind.get(target.path, target.caller)).envelope["revision"]
-    write_before_saves(proxy, kit_couchdb_url, target)
+    write_before_saves(proxy, target.database, target.doc_id, mark)
     verb, data = target.request(method)
     answer = await behind.call(verb, target.path, target.caller, data, headers={"If-Match": f'"{revision}"'})
     assert answer.status == 412
@@ -166,11 +148,12 @@ async def test_if_match_star_of_a_missing_document_is_404(
 
 @pytest.mark.parametrize("into", ["accounts", "services", "own"])
 async def test_accounts_delete_checks_if_match_with_the_document_that_it_deletes(
-    system: System, behind: Service, proxy: FaultProxy, kit_couchdb_url: str, family: Family, into: str
+    system: System, behind: Service, proxy: FaultProxy, family: Family, into: str
 ) -> None:
     target = await target_of("account", system, family)
     revision = (await behind.get(target.path, target.caller)).envelope["revision"]
-    write_before_saves(proxy, kit_couchdb_url, target, into=None if into == "own" else into)
+    watched = None if into == "own" else into
+    write_before_saves(proxy, target.database, target.doc_id, mark, into=watched)
     refused = await behind.delete(target.path, target.caller, headers={"If-Match": f'"{revision}"'})
     assert refused.status == 412
     await assert_deleted(system, family.sub, expected=False)

@@ -1,3 +1,5 @@
+"""The endpoints ``schemas`` and ``about``."""
+
 from collections.abc import AsyncIterator
 
 import pytest

@@ -1,3 +1,5 @@
+"""Paging keys in Erlang's external term format."""
+
 import base64
 
 import pytest

@@ -1,3 +1,5 @@
+"""The endpoint ``users``, and users and devices in front of other endpoints."""
+
 import asyncio
 import base64
 from typing import Any

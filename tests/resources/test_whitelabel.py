@@ -1,3 +1,5 @@
+"""The endpoint ``whitelabel``, by account and by domain."""
+
 import base64
 from typing import Any
 
