@@ -33,7 +33,7 @@ _TRIES: Final = 4
 """At most for each turn with the right load."""
 _COLD_DELAY: Final = 0.05
 _GROWN: Final = 3_000
-"""Known accounts until which memory is measured; the first third fills what has a fixed size."""
+"""CachedDocument accounts until which memory is measured; the first third fills what has a fixed size."""
 
 
 async def requests(bench: Bench, system: System) -> Rows:

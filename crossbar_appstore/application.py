@@ -21,21 +21,17 @@ from crossbar_appstore.crossbar.envelope import Envelope
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.datastore.store import Datastore
-from crossbar_appstore.resources.about import About
 from crossbar_appstore.resources.account_apps import AppStore
 from crossbar_appstore.resources.accounts import Accounts
-from crossbar_appstore.resources.api_auth import ApiAuth
 from crossbar_appstore.resources.apps_store import AppsStore
-from crossbar_appstore.resources.auth import Auth
 from crossbar_appstore.resources.configured_rates import ConfiguredRates
-from crossbar_appstore.resources.devices import Devices
-from crossbar_appstore.resources.i18n import I18n
+from crossbar_appstore.resources.error_mapping import translate
+from crossbar_appstore.resources.path_prefixes import I18n
 from crossbar_appstore.resources.pictures import Pictures
-from crossbar_appstore.resources.refusals import translate
-from crossbar_appstore.resources.schemas import Schemas
-from crossbar_appstore.resources.token_auth import TokenAuth
+from crossbar_appstore.resources.schemas import About, Schemas
+from crossbar_appstore.resources.sessions import ApiAuth, Auth, TokenAuth
 from crossbar_appstore.resources.user_auth import UserAuth
-from crossbar_appstore.resources.users import Users
+from crossbar_appstore.resources.users import Devices, Users
 from crossbar_appstore.resources.whitelabel import Whitelabel
 from crossbar_appstore.settings import Settings
 

@@ -56,14 +56,14 @@ class DeployedView(Report):
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class Serialized:
     """The state of a system. ``alone``: there is no KAZOO on the CouchDB, so what was missing has been created."""
 
     alone: bool
     master_account_id: str | None
 
 
-async def prepare_system(couch: Couch) -> Prepared:
+async def prepare_system(couch: Couch) -> Serialized:
     """Create what a system needs and lacks, unless the CouchDB belongs to a KAZOO cluster.
 
     Safe to repeat, and to run several times at once.
@@ -81,7 +81,7 @@ async def prepare_system(couch: Couch) -> Prepared:
     # A database that is gone is not created again: it would lack its account document.
     if alone and master is not None and await couch.database_exists(account_db(master)):
         await ensure(couch, account_db(master), names_for(DatabaseClass.ACCOUNT))
-    return Prepared(alone, master)
+    return Serialized(alone, master)
 
 
 async def require_alone(couch: Couch, command: str) -> None:

@@ -1,22 +1,28 @@
-"""Creating a sub-account (`cb_accounts:put/2`, `kzdb_account:create/2`)."""
+"""Creating a sub-account (`cb_accounts:put/2`, `kzdb_account:create/2`), and names and realms that must be unique."""
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from crossbar_appstore.auth.credentials import Directory
 from crossbar_appstore.auth.documents import AuthDocuments
 from crossbar_appstore.auth.hierarchy import is_enabled
 from crossbar_appstore.auth.identity import Identity
 from crossbar_appstore.crossbar.context import Context
+from crossbar_appstore.datastore.master_account import Configuration
 from crossbar_appstore.datastore.store import Datastore
-from crossbar_appstore.json_codec import JsonObject
+from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.accounts import DEFAULT_TIMEZONE, account_document, child_place, services_document
 from crossbar_appstore.kazoo.documents import gregorian_seconds
 from crossbar_appstore.kazoo.ids import account_db, new_id
-from crossbar_appstore.kazoo.values import as_boolean, as_integer, as_text, is_true
+from crossbar_appstore.kazoo.values import as_boolean, as_integer, as_text, is_true, nonempty_text_at
 from crossbar_appstore.resources import account_rules
-from crossbar_appstore.resources.account_names import CATEGORY, AccountNames
 from crossbar_appstore.resources.account_rules import ACCOUNT, Checked
 from crossbar_appstore.resources.account_storage import AccountStorage
-from crossbar_appstore.resources.documents import caller_of, load, of_type, raise_errors, request_data, stamped
+from crossbar_appstore.resources.documents import caller_of, load, raise_errors, request_data, stamped
+from crossbar_appstore.validation.errors import SchemaErrors
+
+CATEGORY: Final = "crossbar.accounts"
+"""The category of ``system_config`` that holds the settings of accounts."""
 
 _CHECKED: Final = "account"
 _PARENT: Final = "parent"
@@ -25,22 +31,44 @@ _REALM_STRENGTH: Final = 3
 _FORTNIGHT: Final = 14 * 24 * 3600
 
 
+async def taken_names(
+    directory: Directory, config: Configuration, account: JsonObject, current: Mapping[str, Json] | None = None
+) -> SchemaErrors:
+    """The errors of an account whose name or realm another account has (`kzd_accounts:validate/3`).
+
+    Args:
+        directory: finds accounts by name and realm in CouchDB, uncached.
+        config: says whether names must be unique.
+        account: the account; a saved one is found by its ``_id``, too, and does not count.
+        current: the stored account; a value that is the same there is not checked.
+    """
+    errors: SchemaErrors = {}
+    name, realm = _changed_text(account, current, "name"), _changed_text(account, current, "realm")
+    if name is not None and is_true(await config.get(CATEGORY, "ensure_unique_name", True)):
+        found = await directory.accounts_by_name(name)
+        errors |= account_rules.taken("name", name) if _has_other(found, account) else {}
+    if realm is not None:
+        found = await directory.accounts_by_realm(realm)
+        errors |= account_rules.taken("realm", realm) if _has_other(found, account) else {}
+    return errors
+
+
 class AccountCreation:
     """Checks requests for sub-accounts, and creates them.
 
     Args:
         store: documents.
-        documents: the same, as the auth room reads them.
-        names: which names are taken.
-        storage: makes databases and documents.
+        documents: accounts and services.
+        directory: finds accounts by name and realm.
+        storage: saves accounts.
     """
 
     def __init__(
-        self, store: Datastore, documents: AuthDocuments, names: AccountNames, storage: AccountStorage
+        self, store: Datastore, documents: AuthDocuments, directory: Directory, storage: AccountStorage
     ) -> None:
         self._store = store
         self._documents = documents
-        self._names = names
+        self._directory = directory
         self._storage = storage
 
     async def validate(self, context: Context, parent_id: str) -> None:
@@ -50,7 +78,7 @@ class AccountCreation:
             BadIdentifier: the parent is deleted.
             ValidationError: something is missing, malformed or taken.
         """
-        known = await load(self._store, account_db(parent_id), parent_id, ACCOUNT)
+        parent, _ = await load(self._store, account_db(parent_id), parent_id, ACCOUNT)
         config = self._store.config
         checked = account_rules.new_account(
             request_data(context),
@@ -61,24 +89,23 @@ class AccountCreation:
         caller = caller_of(context)
         direct = await self._is_refused_direct_account(caller)
         refused = account_rules.direct_account(caller.account_id) if direct else {}
-        raise_errors(checked.errors, await self._names.taken(checked.document), refused)
+        raise_errors(checked.errors, await taken_names(self._directory, config, checked.document), refused)
         context.stored[_CHECKED] = checked
-        context.stored[_PARENT] = of_type(known.document, parent_id, ACCOUNT)
+        context.stored[_PARENT] = parent
 
     async def create(self, context: Context) -> JsonObject:
-        """Create what was checked; the account as it was saved.
+        """Create what was checked; returns the account as saved.
 
         Raises:
-            ValidationError: somebody else was faster with the same name.
-            DatastoreError: CouchDB would not have it.
+            ValidationError: another request created an account with the same name meanwhile.
+            DatastoreError: it was not saved.
         """
         parent: JsonObject = context.stored[_PARENT]
         account_id = new_id()
         account, services = await self._documents_of(context, account_id, parent)
 
         async def check() -> None:
-            # Somebody else may have asked for the same name at the same time.
-            raise_errors(await self._names.taken(account))
+            raise_errors(await taken_names(self._directory, self._store.config, account))
 
         saved = await self._storage.create(stamped(context, account, account_id), services, check)
         await self._storage.count_descendants(parent["_id"])
@@ -91,22 +118,30 @@ class AccountCreation:
         checked: Checked = context.stored[_CHECKED]
         fields = dict(checked.document)
         place = child_place(parent["_id"], parent, await self._documents.services(parent["_id"]))
-        wanted = as_boolean(request_data(context).get("enabled"))
         trial_time = as_integer(await self._store.config.get(CATEGORY, "trial_time", _FORTNIGHT)) or _FORTNIGHT
         private = account_rules.trial_fields(fields, gregorian_seconds(), trial_time)
         reseller = await self._documents.account(place.reseller_id) if place.reseller_id else None
         preference = account_rules.notification_preference(reseller)
         if preference is not None:
             private["pvt_notification_preference"] = preference
-        enabled = is_enabled(parent) and wanted is not False
+        enabled = is_enabled(parent) and as_boolean(request_data(context).get("enabled")) is not False
         account = account_document(account_id, fields, place, enabled=enabled)
         return {**account, **private}, services_document(account_id, place)
 
     async def _is_refused_direct_account(self, identity: Identity) -> bool:
-        """Whether customers of the master account may have no sub-accounts, and the caller is one."""
+        """Whether the caller is a customer of the master account, and those may have no sub-accounts."""
         if is_true(await self._store.config.get("accounts", "allow_subaccounts_for_direct", True)):
             return False
         if await self._documents.is_reseller(identity.account_id):
             return False
         master_id = await self._documents.master_account_id()
         return await self._documents.reseller_id(identity.account_id) == master_id
+
+
+def _changed_text(account: JsonObject, current: Mapping[str, Json] | None, field: str) -> str | None:
+    value = nonempty_text_at(account, field)
+    return None if value == nonempty_text_at(current, field) else value
+
+
+def _has_other(found: Sequence[str], account: JsonObject) -> bool:
+    return any(account_id != account.get("_id") for account_id in found)

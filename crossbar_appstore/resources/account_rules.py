@@ -1,4 +1,4 @@
-"""What may be stored of an account, and what is shown of it beside its public fields (`kzd_accounts`, `cb_accounts`).
+"""Validation of account documents, and the derived fields that replies show (`kzd_accounts`, `cb_accounts`).
 
 Pure functions over documents.
 """
@@ -37,7 +37,7 @@ _LEAKED: Final = frozenset(
         "wnm_allow_additions",
     }
 )
-"""Shown with an account, but no part of it: clients send them back with the rest (`cleanup_leaky_keys/2`)."""
+"""Derived fields in replies, which clients send back; they are dropped (`cleanup_leaky_keys/2`)."""
 
 _PREFERENCES: Final = (
     ("pvt_notification_preference",),
@@ -48,7 +48,7 @@ _PREFERENCES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A document that could be saved, and what is wrong with it; it may be saved if nothing is."""
+    """A document to save, and its validation errors; it may be saved if there are none."""
 
     document: JsonObject
     errors: SchemaErrors
@@ -70,8 +70,8 @@ def new_account(data: JsonObject, *, realm_suffix: str, realm_strength: int, tim
 def changed_account(current: JsonObject, data: JsonObject, *, patch: bool, may_enable: bool) -> Checked:
     """An account with a client's data in place of its public fields, or merged into them.
 
-    Private fields stay, realm and time zone also where the client leaves them out. ``enabled`` counts only where the
-    caller is an ancestor (``may_enable``), and only if it is given.
+    Private fields stay, and so do realm and time zone where the client omits them. ``enabled`` is applied only if it is
+    given and the caller is an ancestor (``may_enable``).
     """
     stored = own_fields(current)
     kept: JsonObject = {key: stored[key] for key in ("realm", "timezone") if key in stored}
@@ -84,23 +84,29 @@ def changed_account(current: JsonObject, data: JsonObject, *, patch: bool, may_e
 
 
 def taken(field: str, value: Json) -> SchemaErrors:
-    """The refusal of a name or realm that another account has."""
+    """The error for a name or realm that another account has."""
     return {field: {"unique": {"message": f"Account {field} already in use", "cause": value}}}
 
 
 def direct_account(account_id: str) -> SchemaErrors:
-    """The refusal of a sub-account where customers of the master account may have none."""
+    """The error for a sub-account where customers of the master account may have none."""
     message = "Direct account is not allowed to create sub-accounts"
     return {"account": {"forbidden": {"message": message, "cause": account_id}}}
 
 
 def trial_fields(fields: JsonObject, now: int, trial_time: int) -> JsonObject:
-    """The private fields of a trial; ``is_trial_account`` is taken out of the public ones (`set_trial_expires/1`)."""
+    """The private fields of a trial; ``is_trial_account`` is removed from ``fields`` (`set_trial_expires/1`).
+
+    Args:
+        fields: the public fields of the account.
+        now: Gregorian seconds.
+        trial_time: length of a trial in seconds.
+    """
     return {"pvt_trial_expires": now + trial_time} if is_true(fields.pop("is_trial_account", None)) else {}
 
 
 def notification_preference(account: Mapping[str, Json] | None) -> str | None:
-    """By which of KAZOO's apps an account gets its mail (`kzd_accounts:notification_preference/1`)."""
+    """Which KAZOO app sends an account's mail: ``teletype``, ``notify`` (`kzd_accounts:notification_preference/1`)."""
     for path in _PREFERENCES:
         value = nonempty_text_at(account, *path)
         if value is not None:
@@ -109,7 +115,7 @@ def notification_preference(account: Mapping[str, Json] | None) -> str | None:
 
 
 def billing_mode(reseller_id: str | None, caller_id: str | None, master_id: str | None) -> str:
-    """Who bills an account, as its caller sees it (`cb_accounts:leak_billing_mode/2`)."""
+    """The billing mode that a caller is shown (`cb_accounts:leak_billing_mode/2`)."""
     if reseller_id is not None and reseller_id == caller_id:
         return LIMITS_ONLY
     return NORMAL if reseller_id == master_id else MANUAL
@@ -124,7 +130,7 @@ def metadata(
     master_id: str | None,
     now: int,
 ) -> JsonObject:
-    """What is shown with an account beside its public fields (`cb_accounts:leak_pvt_fields/2`); ids are raw."""
+    """The derived fields that replies show of an account (`cb_accounts:leak_pvt_fields/2`); ids are raw."""
     found: dict[str, Json] = {
         "wnm_allow_additions": is_true(account.get("pvt_wnm_allow_additions")),
         "superduper_admin": is_superduper_admin(account),
@@ -148,6 +154,6 @@ def _checked(fields: JsonObject, private: JsonObject) -> Checked:
         public["realm"] = realm.replace(" ", "")
     coerced, errors = validate_coercing(ACCOUNTS, public)
     filled: JsonObject = schema(ACCOUNTS).with_defaults(coerced)
-    # Whether an account is enabled is told by a private field.
+    # ``pvt_enabled`` says whether an account is enabled.
     filled.pop("enabled", None)
     return Checked({**private, **filled}, errors)

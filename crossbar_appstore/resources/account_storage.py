@@ -1,37 +1,46 @@
 """Accounts in CouchDB: an account is a document in two databases, one of services, and a database of its own.
 
-The copy in ``accounts`` is what makes an account findable, so it is made last and taken away first: whatever fails on
-the way, nobody finds half an account (`kzdb_account`, `kzd_accounts:save/1`).
+The copy in ``accounts`` makes an account findable, so it is created last and removed first: whatever fails on the way,
+no incomplete account is found (`kzdb_account`, `kzd_accounts:save/1`).
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+from crossbar_appstore.appstore import resellers
+from crossbar_appstore.auth.documents import SERVICES, AuthDocuments
 from crossbar_appstore.auth.hierarchy import account_tree
+from crossbar_appstore.crossbar.errors import NAMED_ERRORS, CrossbarError, Forbidden, Refusal
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import Conflict, DatastoreError, ViewMissing
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.datastore.updates import Change
 from crossbar_appstore.datastore.views import DatabaseClass, ensure, names_for
-from crossbar_appstore.json_codec import JsonObject
-from crossbar_appstore.kazoo.accounts import new_apps_store
-from crossbar_appstore.kazoo.documents import is_soft_deleted, revision
+from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.kazoo.accounts import Place, new_apps_store, services_document
+from crossbar_appstore.kazoo.documents import is_soft_deleted, revision, stamp_maintenance
 from crossbar_appstore.kazoo.ids import account_db
+from crossbar_appstore.resources.account_rules import ACCOUNT
+from crossbar_appstore.resources.documents import of_type
+from crossbar_appstore.resources.listings import AFTER_ALL
 
 ACCOUNTS: Final = "accounts"
-SERVICES: Final = "services"
+"""The database with a copy of every account document."""
 SHARDS: Final = 1
 """Of an account's database: there are many of them, and most are small."""
+DESCENDANTS_VIEW: Final = "accounts/listing_by_descendants"
 
-_COUNTS: Final = "accounts/listing_by_descendants_count"
-_COPIES: Final = 5
+_COUNTS_VIEW: Final = "accounts/listing_by_descendants_count"
+_COPY_ATTEMPTS: Final = 5
+_RESELLER: Final = "pvt_reseller"
+_RESELLER_ID: Final = "pvt_reseller_id"
 
 log = logging.getLogger(__name__)
 
 
 class AccountStorage:
-    """Creates, changes and deletes accounts.
+    """Creates, changes, promotes and deletes accounts.
 
     Args:
         store: documents.
@@ -39,22 +48,23 @@ class AccountStorage:
 
     def __init__(self, store: Datastore) -> None:
         self._store = store
+        self._documents = AuthDocuments(store)
 
     async def create(
         self, account: JsonObject, services: JsonObject, check: Callable[[], Awaitable[None]]
     ) -> JsonObject:
-        """Make the account's database and documents; either all of it, or nothing that anybody finds.
+        """Create the account's database and documents; if a step fails, the others are undone.
 
         Args:
             account: with the new id as ``_id``.
             services: its services document.
-            check: asked when the account can be found; what it raises takes everything back.
+            check: called when the account can be found; if it raises, everything is undone.
 
         Returns:
-            The account as it was saved.
+            The account as saved.
 
         Raises:
-            DatastoreError: CouchDB would not have it.
+            DatastoreError: it was not saved.
         """
         account_id: str = account["_id"]
         database = account_db(account_id)
@@ -68,72 +78,154 @@ class AccountStorage:
             await self._store.create(ACCOUNTS, account)
             await check()
         except BaseException:
-            await self._take_back(account_id)
+            await self._undo_creation(account_id)
             raise
         return saved
 
     async def change(self, account_id: str, change: Change) -> JsonObject:
-        """Apply a change to the newest account document, then copy it to ``accounts``; the document as it was saved.
+        """Apply a change to the newest account document, copy it to ``accounts``, and return the document as saved.
 
         Raises:
-            Conflict: other writers were faster each time.
-            DatastoreError: CouchDB would not have it; where only the copy is missing, repeating makes it.
+            Conflict: the retries were used up.
+            DatastoreError: it was not saved; where only the copy is missing, a repeated request makes it.
         """
         saved = newest = await self._store.update(account_db(account_id), account_id, change)
-        for _ in range(_COPIES):
+        for _ in range(_COPY_ATTEMPTS):
             await self._copy(account_id, newest)
-            known = (await self._store.open(account_db(account_id), account_id)).document
-            # Another writer may have changed the account, and copied it before us.
-            if known is None or revision(known) == revision(newest):
+            cached = (await self._store.open(account_db(account_id), account_id)).document
+            # Another writer may have changed the account and copied it between our two writes.
+            if cached is None or revision(cached) == revision(newest):
                 break
-            newest = known
+            newest = cached
         return saved
 
-    async def delete(self, account_id: str, mark: Change) -> JsonObject:
+    async def delete(self, account_id: str, mark: Change, check: Callable[[JsonObject | None], None]) -> JsonObject:
         """Mark the account's documents as deleted, its own last, so that a deletion that failed can be repeated.
 
+        Args:
+            account_id: of the account.
+            mark: marks one document as deleted.
+            check: called with the account's own document that is written over; may raise Refusal.
+
         Raises:
-            DatastoreError: CouchDB would not have it.
+            Refusal: by ``check``; the other documents are restored.
+            DatastoreError: it was not saved.
         """
-        for database in (ACCOUNTS, SERVICES):
-            if (await self._store.open(database, account_id)).document is not None:
-                await self._store.update(database, account_id, mark)
-        return await self._store.update(account_db(account_id), account_id, mark)
+
+        def mark_own(document: JsonObject | None) -> JsonObject:
+            check(document)
+            return mark(document)
+
+        others = [
+            database
+            for database in (ACCOUNTS, SERVICES)
+            if (await self._store.open(database, account_id)).document is not None
+        ]
+        for database in others:
+            await self._store.update(database, account_id, mark)
+        try:
+            return await self._store.update(account_db(account_id), account_id, mark_own)
+        except Refusal:
+            for database in others:
+                await self._store.update(database, account_id, _not_deleted)
+            raise
 
     async def count_descendants(self, account_id: str) -> None:
-        """Bring ``descendants_count`` of an account up to date, for those who browse the tree.
-
-        Never raises: the number is for show (`crossbar_util:descendants_count/1`).
-        """
+        """Update ``descendants_count`` of an account; errors are only logged (`crossbar_util:descendants_count/1`)."""
         try:
             count = await descendants(self._store.couch, account_id)
-            known = (await self._store.open(account_db(account_id), account_id)).document
-            if known is not None and known.get("descendants_count", 0) != count:
-                await self.change(account_id, lambda account: {**(account or known), "descendants_count": count})
+            cached = (await self._store.open(account_db(account_id), account_id)).document
+            if cached is not None and cached.get("descendants_count", 0) != count:
+                await self.change(account_id, lambda account: {**(account or cached), "descendants_count": count})
         except DatastoreError as error:
             log.warning("descendants not counted", extra={"account_id": account_id, "reason": str(error)})
+
+    async def check_promotion(self, account: JsonObject) -> None:
+        """Raise where the account may be neither promoted nor demoted.
+
+        Raises:
+            Forbidden: it is the master account.
+            CrossbarError: 500, there is a reseller below it.
+        """
+        account_id: str = account["_id"]
+        if account_id == await self._documents.master_account_id():
+            raise Forbidden
+        for below in await self._ids_below(account_id):
+            if await self._documents.is_reseller(below):
+                raise has_descendants()
+
+    async def set_reseller(self, account: JsonObject, *, is_reseller: bool) -> JsonObject:
+        """Make the account a reseller, or none, and set the reseller of every account below; it may be repeated.
+
+        Returns:
+            The account as saved (`kz_services_reseller:promote/1`, `demote/1`).
+        """
+        account_id: str = account["_id"]
+        saved = await self._set_field(account_id, account, _RESELLER, is_reseller)
+        reseller_id = account_id if is_reseller else await self.reseller_above(account)
+        for below in await self._ids_below(account_id):
+            document = await self._documents.account(below)
+            if document is not None and reseller_id is not None:
+                await self._set_field(below, document, _RESELLER_ID, reseller_id)
+        return saved
+
+    async def reseller_above(self, account: JsonObject) -> str | None:
+        """The nearest ancestor that is a reseller, else the master account (`kz_services_reseller:find_id/1`)."""
+        for ancestor in resellers.ancestors(account):
+            if await self._documents.is_reseller(ancestor):
+                return ancestor
+        return await self._documents.master_account_id()
 
     async def _copy(self, account_id: str, account: JsonObject) -> None:
         copied = {key: value for key, value in account.items() if key not in ("_rev", "_attachments")}
         await self._store.update(ACCOUNTS, account_id, lambda _: dict(copied))
 
-    async def _take_back(self, account_id: str) -> None:
-        """Undo a creation, in the order that never leaves half of an account to be found.
+    async def _undo_creation(self, account_id: str) -> None:
+        """Remove what was created, the copy in ``accounts`` first.
 
-        Where CouchDB is away this ends early: then either everything is there, or nobody finds what is left.
+        Where CouchDB is away it ends early: then either everything is there, or the account is not found.
         """
         try:
             await self._store.remove(ACCOUNTS, account_id)
             await self._store.remove(SERVICES, account_id)
             await self._store.couch.delete_database(account_db(account_id))
         except DatastoreError as error:
-            log.warning("remains of a new account are left", extra={"account_id": account_id, "reason": str(error)})
+            log.warning("incomplete new account not removed", extra={"account_id": account_id, "reason": str(error)})
+
+    async def _set_field(self, account_id: str, account: JsonObject, field: str, value: Json) -> JsonObject:
+        """Set a private field of an account and of its services."""
+        place = Place(tuple(account_tree(account)), await self.reseller_above(account))
+
+        def change_services(services: JsonObject | None) -> JsonObject:
+            base = services if services is not None else services_document(account_id, place)
+            return stamp_maintenance({**base, field: value}, account_id=account_id)
+
+        def change_account(newest: JsonObject | None) -> JsonObject:
+            base = of_type(newest, account_id, ACCOUNT)
+            return stamp_maintenance({**base, field: value}, account_id=account_id)
+
+        await self._store.update(SERVICES, account_id, change_services)
+        return await self.change(account_id, change_account)
+
+    async def _ids_below(self, account_id: str) -> Sequence[str]:
+        couch = self._store.couch
+        try:
+            rows = await couch.view(ACCOUNTS, DESCENDANTS_VIEW, startkey=[account_id], endkey=[account_id, AFTER_ALL])
+        except ViewMissing:
+            return [each["_id"] for each in await accounts_below(couch, account_id)]
+        return [row.id for row in rows if row.id is not None]
+
+
+def has_descendants() -> CrossbarError:
+    """The refusal because of the accounts below."""
+    code, text = NAMED_ERRORS["account_has_descendants"]
+    return CrossbarError(code, "account_has_descendants", {"message": text})
 
 
 async def descendants(couch: Couch, account_id: str) -> int:
-    """How many accounts are below an account, as CouchDB knows it now."""
+    """How many accounts are below an account, read from CouchDB."""
     try:
-        rows = await couch.view(ACCOUNTS, _COUNTS, key=account_id, group=True)
+        rows = await couch.view(ACCOUNTS, _COUNTS_VIEW, key=account_id, group=True)
     except ViewMissing:
         return len(await accounts_below(couch, account_id))
     value = rows[0].value if rows else 0
@@ -141,6 +233,10 @@ async def descendants(couch: Couch, account_id: str) -> int:
 
 
 async def accounts_below(couch: Couch, account_id: str) -> list[JsonObject]:
-    """The account's descendants, in no order, found without a view by looking at every account."""
+    """The account's descendants, in no order, found without a view by reading every account."""
     accounts = await couch.find(ACCOUNTS, {"pvt_type": "account"})
     return [each for each in accounts if not is_soft_deleted(each) and account_id in account_tree(each)]
+
+
+def _not_deleted(document: JsonObject | None) -> JsonObject:
+    return {key: value for key, value in (document or {}).items() if key != "pvt_deleted"}

@@ -7,107 +7,86 @@ from crossbar_appstore.auth.credentials import Directory
 from crossbar_appstore.auth.documents import AuthDocuments
 from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
 from crossbar_appstore.auth.hierarchy import is_in_account_hierarchy
-from crossbar_appstore.auth.identity import Identity
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import BadIdentifier, CrossbarError, Forbidden, MethodNotAllowed
 from crossbar_appstore.crossbar.resource import Methods, Resource
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
-from crossbar_appstore.kazoo.documents import is_soft_deleted
+from crossbar_appstore.kazoo.documents import gregorian_seconds, is_soft_deleted
 from crossbar_appstore.kazoo.ids import account_db
-from crossbar_appstore.resources import account_rules
-from crossbar_appstore.resources.account_creation import AccountCreation
-from crossbar_appstore.resources.account_lists import LISTS, AccountLists
-from crossbar_appstore.resources.account_names import AccountNames
-from crossbar_appstore.resources.account_promotion import AccountPromotion, has_descendants
-from crossbar_appstore.resources.account_replies import AccountReplies
+from crossbar_appstore.kazoo.values import is_true
+from crossbar_appstore.resources import account_lists, account_rules, documents
+from crossbar_appstore.resources.account_creation import AccountCreation, taken_names
 from crossbar_appstore.resources.account_rules import ACCOUNT, Checked
-from crossbar_appstore.resources.account_storage import AccountStorage, descendants
-from crossbar_appstore.resources.documents import (
-    caller_of,
-    check_expected,
-    expect,
-    load,
-    of_type,
-    raise_errors,
-    request_data,
-    show,
-    stamped,
-)
+from crossbar_appstore.resources.account_storage import AccountStorage, descendants, has_descendants
 
 _ACCOUNT: Final = "account"
 _METHODS: Final = ("GET", "PUT", "POST", "PATCH", "DELETE")
 
 
 class Accounts(Resource):
-    """Accounts. Changing one, or anything below it, takes an administrator.
+    """Accounts. Changing one, or anything below it, requires an administrator.
 
     Args:
         store: documents.
-        documents: the same, as the auth room reads them.
+        auth_documents: accounts and services.
         directory: finds accounts by name and realm.
-        gatekeeper: who may write.
+        gatekeeper: tells who may write.
     """
 
     noun: ClassVar[str] = "accounts"
 
     def __init__(
-        self, store: Datastore, documents: AuthDocuments, directory: Directory, gatekeeper: AuthGatekeeper
+        self, store: Datastore, auth_documents: AuthDocuments, directory: Directory, gatekeeper: AuthGatekeeper
     ) -> None:
         self._store = store
-        self._documents = documents
+        self._documents = auth_documents
         self._gatekeeper = gatekeeper
-        self._names = AccountNames(directory, store.config)
+        self._directory = directory
         self._storage = AccountStorage(store)
-        self._creation = AccountCreation(store, documents, self._names, self._storage)
-        self._lists = AccountLists(store)
-        self._promotion = AccountPromotion(store, documents, self._storage)
-        self._replies = AccountReplies(documents, self._promotion, gatekeeper)
+        self._creation = AccountCreation(store, auth_documents, directory, self._storage)
 
     def allowed_methods(self, *params: str) -> Methods | None:
-        """Accounts can be added, one read, changed, deleted, and made a reseller; the lists around it are read."""
+        """Accounts are created, read, changed, deleted, and made resellers; the lists around one are read."""
         match params:
             case ():
                 return ("PUT",)
             case (_,):
                 return _METHODS
-            case (_, which) if which in LISTS:
+            case (_, which) if which in account_lists.LISTS:
                 return ("GET",)
             case (_, "reseller"):
                 return ("PUT", "DELETE")
         return None
 
     async def authorize(self, context: Context) -> bool:
-        """Leaves reading to the hierarchy; writing takes an administrator."""
-        identity = context.identity
-        if context.verb != "GET" and isinstance(identity, Identity) and not await self._gatekeeper.may_write(identity):
-            raise Forbidden
+        """Requires an administrator for writes; the rest follows the hierarchy."""
+        await documents.require_write_permission(self._gatekeeper, context)
         return False
 
     async def resource_exists(self, context: Context, *params: str) -> None:
-        """A deleted account leads nowhere; that it is there at all the gatekeeper knows."""
+        """Refuse a deleted account; the gatekeeper has refused one that does not exist."""
         if context.account is not None and is_soft_deleted(dict(context.account)):
             raise BadIdentifier(cause=context.account_id)
 
     async def validate(self, context: Context, *params: str) -> None:
         """Check the request; answer a GET."""
-        account_id = params[0] if params else caller_of(context).account_id
-        if context.verb == "PUT" and len(params) < 2:
-            await self._creation.validate(context, account_id)
-            return
-        known = await load(self._store, account_db(account_id), account_id, ACCOUNT)
-        account = of_type(known.document, account_id, ACCOUNT)
+        account_id = params[0] if params else documents.caller_of(context).account_id
         match context.verb, params:
-            case "GET", (_,):
-                await self._replies.show(context, account, stale=known.stale)
             case "GET", _:
-                await self._lists.answer(context, account, params[1])
-            case _, (_, _):
-                await self._validate_promotion(context, account)
+                account, stale = await documents.load(self._store, account_db(account_id), account_id, ACCOUNT)
+                if len(params) == 1:
+                    await self._show(context, account, stale=stale)
+                else:
+                    await account_lists.answer(context, self._store, account, params[1])
+            case _, (_, "reseller"):
+                await self._validate_promotion(context, account_id)
+            case "PUT", _:
+                await self._creation.validate(context, account_id)
             case "DELETE", _:
-                await self._validate_deletion(context, account)
+                await self._validate_deletion(context, account_id)
             case _:
-                await self._validate_change(context, account)
+                await self._validate_change(context, account_id)
 
     async def put(self, context: Context, *params: str) -> None:
         """Create a sub-account of the account in the path, else of the caller's; or make the account a reseller."""
@@ -115,7 +94,7 @@ class Accounts(Resource):
             await self._promote(context, is_reseller=True)
             return
         account = await self._creation.create(context)
-        await self._replies.show(context, account)
+        await self._show(context, account)
         context.reply.location = f"/{context.path.split('/')[1]}/accounts/{account['_id']}"
 
     async def post(self, context: Context, *params: str) -> None:
@@ -127,64 +106,88 @@ class Accounts(Resource):
         await self._change(context, params[0])
 
     async def delete(self, context: Context, *params: str) -> None:
-        """Mark the account as deleted, its database stays with all that may still be wanted; or make it no reseller."""
+        """Mark the account as deleted, its database stays; or make it no reseller any more."""
         if len(params) == 2:
             await self._promote(context, is_reseller=False)
             return
         account_id = params[0]
 
         def mark(document: JsonObject | None) -> JsonObject:
-            return stamped(context, {**(document or {}), "pvt_deleted": True}, account_id)
+            return documents.stamped(context, {**(document or {}), "pvt_deleted": True}, account_id)
 
-        saved = await self._storage.delete(account_id, mark)
+        saved = await self._storage.delete(
+            account_id, mark, lambda document: documents.check_expected(context, document)
+        )
         for parent_id in resellers.ancestors(saved)[:1]:
             await self._storage.count_descendants(parent_id)
-        show(context, saved, deleted=True)
+        documents.show(context, saved, deleted=True)
 
-    async def _validate_change(self, context: Context, account: JsonObject) -> None:
-        expect(context, account)
+    async def _validate_change(self, context: Context, account_id: str) -> None:
+        account = await documents.load_for_change(context, self._store, account_db(account_id), account_id, ACCOUNT)
         checked = _changed(context, account)
-        raise_errors(checked.errors, await self._names.taken(checked.document, account))
+        documents.raise_errors(
+            checked.errors, await taken_names(self._directory, self._store.config, checked.document, account)
+        )
 
     async def _change(self, context: Context, account_id: str) -> None:
-        """Apply the change to the newest document, whoever wrote it, and save it in both databases."""
+        """Apply the change to the newest document and save it in both databases; repeated after a conflict."""
 
         def apply(document: JsonObject | None) -> JsonObject:
-            check_expected(context, document)
-            checked = _changed(context, of_type(document, account_id, ACCOUNT))
-            raise_errors(checked.errors)
-            return stamped(context, checked.document, account_id)
+            documents.check_expected(context, document)
+            checked = _changed(context, documents.of_type(document, account_id, ACCOUNT))
+            documents.raise_errors(checked.errors)
+            return documents.stamped(context, checked.document, account_id)
 
-        await self._replies.show(context, await self._storage.change(account_id, apply))
+        await self._show(context, await self._storage.change(account_id, apply))
 
-    async def _validate_promotion(self, context: Context, account: JsonObject) -> None:
-        if not caller_of(context).is_superduper:
+    async def _validate_promotion(self, context: Context, account_id: str) -> None:
+        account, _ = await documents.load(self._store, account_db(account_id), account_id, ACCOUNT)
+        if not documents.caller_of(context).is_superduper:
             raise Forbidden
-        await self._promotion.check(account)
+        await self._storage.check_promotion(account)
         context.stored[_ACCOUNT] = account
 
     async def _promote(self, context: Context, *, is_reseller: bool) -> None:
         account: JsonObject = context.stored[_ACCOUNT]
-        await self._replies.show(context, await self._promotion.set(account, is_reseller=is_reseller))
+        await self._show(context, await self._storage.set_reseller(account, is_reseller=is_reseller))
 
-    async def _validate_deletion(self, context: Context, account: JsonObject) -> None:
-        account_id: str = account["_id"]
+    async def _validate_deletion(self, context: Context, account_id: str) -> None:
+        await documents.load_for_change(context, self._store, account_db(account_id), account_id, ACCOUNT)
         if account_id == await self._documents.master_account_id():
             context.allowed_methods = _METHODS[:-1]
             raise MethodNotAllowed
-        if account_id == caller_of(context).account_id:
+        if account_id == documents.caller_of(context).account_id:
             message = "deleting your own account is forbidden"
             raise CrossbarError(403, "forbidden", {"message": message, "cause": account_id})
         if await descendants(self._store.couch, account_id):
             raise has_descendants()
-        expect(context, account)
+
+    async def _show(self, context: Context, account: JsonObject, *, stale: bool = False) -> None:
+        """Reply with an account and its derived fields (`cb_accounts:leak_pvt_fields/2`).
+
+        KAZOO 4 has those among the data, KAZOO 5 in ``metadata``. The API key is shown on request, to callers who may
+        write: it opens everything.
+        """
+        identity = documents.caller_of(context)
+        metadata = account_rules.metadata(
+            account,
+            reseller_id=await self._storage.reseller_above(account),
+            is_reseller=await self._documents.is_reseller(account["_id"]),
+            caller_id=identity.account_id,
+            master_id=await self._documents.master_account_id(),
+            now=gregorian_seconds(),
+        )
+        if is_true(context.req_value("include_api_key")) and await self._gatekeeper.may_write(identity):
+            metadata["api_key"] = account.get("pvt_api_key")
+        documents.show(context, account, stale=stale).update(metadata)
+        context.reply.metadata = metadata
 
 
 def _changed(context: Context, account: JsonObject) -> Checked:
     """The account as the request would have it; only an ancestor may enable and disable it."""
     return account_rules.changed_account(
         account,
-        request_data(context),
+        documents.request_data(context),
         patch=context.verb == "PATCH",
-        may_enable=is_in_account_hierarchy(caller_of(context).account_id, account),
+        may_enable=is_in_account_hierarchy(documents.caller_of(context).account_id, account),
     )

@@ -1,7 +1,7 @@
 """Icons and screenshots of apps: which one a path asks for, and whose it is (`cb_apps_store:get_attachment/1`).
 
-A path without an account shows the catalogue's. One with an account, or with a domain that is an account's, shows what
-that account sees: its override's picture, else that of its service plan's vendor, else the catalogue's.
+A path without an account shows the catalogue's picture. A path with an account, or with a domain that is an account's,
+shows what that account sees: its override's picture, else that of its service plan's vendor, else the catalogue's.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from crossbar_appstore.appstore.app_overrides import ICON
-from crossbar_appstore.appstore.app_pictures import Holder, Illustrated, illustrated, pictures_of, screenshot_name
+from crossbar_appstore.appstore.app_pictures import (
+    Holder,
+    Illustrated,
+    illustrated,
+    pictures_of,
+    screenshot_name,
+)
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import BadIdentifier, CrossbarError
 from crossbar_appstore.crossbar.negotiation import OFFERED
@@ -17,23 +23,20 @@ from crossbar_appstore.crossbar.resource import Methods, Resource
 from crossbar_appstore.datastore.errors import DatastoreError
 from crossbar_appstore.datastore.snapshot import Snapshot
 from crossbar_appstore.datastore.store import Datastore
-from crossbar_appstore.resources import prefixes
+from crossbar_appstore.resources import path_prefixes
 from crossbar_appstore.resources.account_apps import AppStore
-from crossbar_appstore.resources.branded_apps import viewed_account
 from crossbar_appstore.resources.pictures import CACHE_CONTROL, Attached, Pictures, attachment
 
-SCREENSHOT: Final = "screenshot"
-
-BRIEFLY: Final = "private, max-age=300"
-"""How long pictures may be kept that an administrator can change."""
 REVALIDATED: Final = "private, no-cache"
+"""The ``Cache-Control`` of pictures that may be others a moment later."""
+_BRANDED: Final = "private, max-age=300"
 
 _SEEN: Final = "seen"
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What somebody sees of an app's pictures; ``pictures`` None where there is no such app."""
+    """An app's pictures as the viewed account sees them; ``pictures`` is None where there is no such app."""
 
     pictures: Illustrated | None
     stale: bool
@@ -43,12 +46,12 @@ class _Seen:
 def find_picture(
     pictures: Illustrated, kind: str, key: str | None, language: str | None
 ) -> tuple[Holder, Attached] | None:
-    """A picture that is there, and the document that has it.
+    """The first picture that exists, and the document that has it; None if there is none.
 
     Args:
         pictures: of the app.
         kind: ``icon`` or ``screenshot``.
-        key: of a screenshot, its index or name.
+        key: index or name of a screenshot.
         language: that the path asks for.
     """
     if kind == ICON:
@@ -61,7 +64,7 @@ def find_picture(
 
 
 def no_attachment(kind: str, key: str | None) -> CrossbarError:
-    """The refusal where there is no such picture, as KAZOO 5 has it."""
+    """KAZOO 5's refusal where there is no such picture."""
     cause = f"{kind} attachment" if key is None else f"{kind} attachment at index {key}"
     return CrossbarError(404, "not_found", {"message": "failed to find attachment", "cause": cause})
 
@@ -71,17 +74,17 @@ class AppPictures(Resource):
 
     Args:
         store: documents.
-        apps: what an account may use.
-        shown: the pictures.
+        apps: the apps that each account may use.
+        pictures: bytes of the attachments.
     """
 
-    def __init__(self, store: Datastore, apps: AppStore, shown: Pictures) -> None:
+    def __init__(self, store: Datastore, apps: AppStore, pictures: Pictures) -> None:
         self._store = store
         self._apps = apps
-        self._shown = shown
+        self._pictures = pictures
 
     def allowed_methods(self, *params: str) -> Methods | None:
-        """They are only shown."""
+        """They are read."""
         return ("GET",)
 
     async def authenticate(self, context: Context) -> bool:
@@ -89,68 +92,68 @@ class AppPictures(Resource):
         return _is_public(context)
 
     async def authorize(self, context: Context) -> bool:
-        """So they are to everybody who is logged in."""
+        """They are public for authenticated callers, too."""
         return _is_public(context)
 
     async def content_types_provided(self, context: Context, *params: str) -> Sequence[str]:
-        """A picture's own type alone; JSON for the refusal where there is no such picture."""
-        app_id, kind, key = _asked(params)
+        """Offers a picture in its own type alone; JSON where there is no such picture."""
+        app_id, kind, key = _requested(params)
         seen = context.stored[_SEEN] = await self._seen(context, app_id)
         reply = context.reply
         reply.stale = seen.stale
-        language = prefixes.language(context)
+        language = path_prefixes.language(context)
         found = None if seen.pictures is None else find_picture(seen.pictures, kind, key, language)
         if found is None:
             return OFFERED
         holder, attached = found
-        picture = self._shown.reply(holder.account_id, holder.document, attached)
+        picture = self._pictures.reply(holder.account_id, holder.document, attached)
         reply.binary = replace(picture, cache_control=seen.cache_control)
         reply.etag = attached.etag
         return (attached.content_type,)
 
     async def validate(self, context: Context, *params: str) -> None:
-        """Refuse what was not found."""
+        """Refuse a picture that was not found."""
         if context.reply.binary is not None:
             return
-        app_id, kind, key = _asked(params)
+        app_id, kind, key = _requested(params)
         seen: _Seen = context.stored[_SEEN]
         if seen.pictures is None:
             raise BadIdentifier(details=app_id)
-        if any(noun.name in prefixes.PREFIXES for noun in context.nouns):
+        if any(noun.name in path_prefixes.PREFIXES for noun in context.nouns):
             raise no_attachment(kind, key)
         raise CrossbarError(404, "bad identifier", [app_id if key is None else f"{kind}/{key}"])
 
     async def _seen(self, context: Context, app_id: str) -> _Seen:
-        account_id = await viewed_account(self._store, context)
+        account_id = await path_prefixes.viewed_account(self._store, context)
         if account_id is None:
             return await self._in_catalogue(app_id)
         try:
             found = await self._apps.apps(account_id)
         except DatastoreError:
-            # Better the catalogue's picture than none, but for no longer than it takes.
+            # The account cannot be read: show the catalogue's picture, and let clients ask again next time.
             return replace(await self._in_catalogue(app_id), stale=True, cache_control=REVALIDATED)
         if app_id not in found.own:
-            return replace(_catalogues(found.snapshot, app_id), stale=found.stale)
+            return replace(_catalogue_pictures(found.snapshot, app_id), stale=found.stale)
         apps = found.find_all(app_id)
         if not apps:
             return _Seen(None, found.stale)
         branded = apps[0].override is not None
-        return _Seen(illustrated(apps, account_id), found.stale, BRIEFLY if branded else CACHE_CONTROL)
+        return _Seen(illustrated(apps, account_id), found.stale, _BRANDED if branded else CACHE_CONTROL)
 
     async def _in_catalogue(self, app_id: str) -> _Seen:
-        return _catalogues(await self._store.catalogue.snapshot(), app_id)
+        return _catalogue_pictures(await self._store.catalogue.snapshot(), app_id)
 
 
-def _catalogues(snapshot: Snapshot, app_id: str) -> _Seen:
-    """What everybody sees."""
+def _catalogue_pictures(snapshot: Snapshot, app_id: str) -> _Seen:
+    """The pictures in the catalogue, which are the same for all accounts."""
     app = snapshot.by_id.get(app_id)
     return _Seen(None if app is None else pictures_of(app, snapshot.master_account_id), snapshot.stale)
 
 
-def _asked(params: Sequence[str]) -> tuple[str, str, str | None]:
+def _requested(params: Sequence[str]) -> tuple[str, str, str | None]:
     """App id, kind, and the index or name of a screenshot."""
     return params[0], params[1], params[2] if len(params) > 2 else None
 
 
 def _is_public(context: Context) -> bool:
-    return context.verb == "GET" and all(noun.name in prefixes.PREFIXES for noun in context.nouns[:-1])
+    return context.verb == "GET" and all(noun.name in path_prefixes.PREFIXES for noun in context.nouns[:-1])

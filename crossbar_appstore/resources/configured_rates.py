@@ -1,4 +1,4 @@
-"""Token buckets as ``system_config`` has them (`kz_buckets`, `cb_modules_util:token_cost/3`)."""
+"""Rate limits from ``system_config`` (`kz_buckets`, `cb_modules_util:token_cost/3`)."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -16,13 +16,17 @@ _SECONDS: Final[Mapping[Json, float]] = {"second": 1.0, "minute": 60.0, "hour": 
 
 
 class ConfiguredRates:
-    """Reads the categories ``token_buckets`` and ``crossbar``; what cannot be read has KAZOO's defaults."""
+    """Reads the categories ``token_buckets`` and ``crossbar``, with KAZOO's defaults.
+
+    Args:
+        config: reads ``system_config``.
+    """
 
     def __init__(self, config: Configuration) -> None:
         self._config = config
 
     async def limits(self) -> Limits:
-        """Of the application ``crossbar``, else of all applications, else the defaults."""
+        """Size and refill rate of the buckets: of the application ``crossbar``, else of all, else the defaults."""
         size = as_number(await self._bucket("max_bucket_tokens"))
         rate = as_number(await self._bucket("tokens_fill_rate"))
         per = _SECONDS.get(str(await self._bucket("tokens_fill_time")), 1.0)
@@ -33,7 +37,7 @@ class ConfiguredRates:
         )
 
     async def cost(self, context: Context, suggested: int) -> int:
-        """A flat cost, or one by account, endpoint and verb, the most particular first; else what is suggested."""
+        """The tokens that a request takes: a number for all, or the most specific by account, endpoint and verb."""
         costs = await self._get(_APPLICATION, "token_costs")
         if isinstance(costs, dict):
             noun, verb = context.resource.name, context.verb.lower()
@@ -54,7 +58,7 @@ class ConfiguredRates:
         try:
             return await self._config.get(category, key)
         except DatastoreError:
-            # Whoever asks without a token is not to be told that CouchDB is away.
+            # Requests without a valid token must not fail because CouchDB is away.
             return None
 
 

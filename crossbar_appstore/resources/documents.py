@@ -1,50 +1,35 @@
-"""Documents as Crossbar's modules load, merge, save and show them (`crossbar_doc`)."""
+"""Documents as Crossbar's modules load, check, save and show them (`crossbar_doc`), and the preconditions of changes.
+
+A change with ``If-Match`` is checked twice: with the document by which the request is validated, and with the one that
+is written over. The client may have a revision that another writer stored after the cache last read the document, so
+where ``If-Match`` names revisions, validation reads the newest document. ``If-Match: *`` names none: it needs a
+document that exists, and the change is re-applied after a conflict as it is without the header.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
+from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
 from crossbar_appstore.auth.identity import Identity
 from crossbar_appstore.crossbar.context import Context
-from crossbar_appstore.crossbar.errors import BadIdentifier, Refusal, ValidationError
-from crossbar_appstore.datastore.documents import CachedDocument
+from crossbar_appstore.crossbar.errors import BadIdentifier, Forbidden, Refusal, ValidationError
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import is_private_key, live, public_fields, revision, stamp_crossbar
 from crossbar_appstore.validation.errors import SchemaErrors, missing, wrong_type
 
-READ_ONLY: Final = "_read_only"
+AUTOMATIC: Final = "automatic"
+"""The revision in Crossbar's replies that show rows of a view."""
+
+_READ_ONLY: Final = "_read_only"
 _REVISION: Final = "revision"
 
 
-async def load(store: Datastore, database: str, doc_id: str, doc_type: str) -> CachedDocument:
-    """A document of that type, as it is known; its ``document`` is never None.
-
-    Raises:
-        BadIdentifier: there is none, it is deleted, or it is something else (`crossbar_doc:load/3`).
-        DatastoreError: CouchDB is away, and it was never read.
-    """
-    known = await store.open(database, doc_id)
-    of_type(known.document, doc_id, doc_type)
-    return known
-
-
-def of_type(document: JsonObject | None, doc_id: str, doc_type: str) -> JsonObject:
-    """The document, if it is there and of that type.
-
-    Crossbar takes a document without a type for one of any: an account's ``apps_store``, or a design document, could
-    be read and changed as if it were a user.
-
-    Raises:
-        BadIdentifier: it is not.
-    """
-    found = live(document)
-    if found is None or found.get("pvt_type") != doc_type:
-        raise BadIdentifier(cause=doc_id)
-    return found
+# The request
 
 
 def account_of(context: Context) -> str:
-    """The account that the path names.
+    """The id of the account that the path names.
 
     Raises:
         ValidationError: it names none (deviation D4).
@@ -56,16 +41,23 @@ def account_of(context: Context) -> str:
 
 
 def caller_of(context: Context) -> Identity:
-    """Who is calling, on a route that is not public."""
+    """The caller's identity, on a route that is not public."""
     identity: Identity = context.identity
     return identity
 
 
+async def require_write_permission(gatekeeper: AuthGatekeeper, context: Context) -> None:
+    """Raises Forbidden where the request writes and its caller does not administer an account (deviation D25)."""
+    identity = context.identity
+    if context.verb != "GET" and isinstance(identity, Identity) and not await gatekeeper.may_write(identity):
+        raise Forbidden
+
+
 def request_data(context: Context) -> JsonObject:
-    """The request's data without what only the server may set: private fields and the id.
+    """The request's data without the id and private fields, which only the server sets.
 
     Raises:
-        ValidationError: it is a list.
+        ValidationError: the data is a list.
     """
     data: Any = context.data
     if not isinstance(data, dict):
@@ -75,11 +67,7 @@ def request_data(context: Context) -> JsonObject:
 
 
 def raise_errors(*found: SchemaErrors) -> None:
-    """Nothing if nothing is wrong.
-
-    Raises:
-        ValidationError: something is; the rules of all, path by path.
-    """
+    """Raises ValidationError with the rules of all, path by path; nothing if there are none."""
     merged: SchemaErrors = {}
     for errors in found:
         for path, rules in errors.items():
@@ -88,43 +76,105 @@ def raise_errors(*found: SchemaErrors) -> None:
         raise ValidationError(merged)
 
 
+# Loading
+
+
+async def load(store: Datastore, database: str, doc_id: str, doc_type: str) -> tuple[JsonObject, bool]:
+    """A document of a type, and whether it is stale because CouchDB is away.
+
+    Raises:
+        BadIdentifier: there is none, it is deleted, or it has another type (`crossbar_doc:load/3`).
+        DatastoreError: CouchDB is away, and the document is not cached.
+    """
+    cached = await store.open(database, doc_id)
+    return of_type(cached.document, doc_id, doc_type), cached.stale
+
+
+def of_type(document: JsonObject | None, doc_id: str, doc_type: str) -> JsonObject:
+    """The document, if it exists and has the type.
+
+    Crossbar accepts a document without a type as one of any type: an account's ``apps_store``, or a design document,
+    could be read and changed as if it were a user.
+
+    Raises:
+        BadIdentifier: it does not.
+    """
+    found = live(document)
+    if found is None or found.get("pvt_type") != doc_type:
+        raise BadIdentifier(cause=doc_id)
+    return found
+
+
+# Preconditions of changes
+
+
+async def open_for_change(context: Context, store: Datastore, database: str, doc_id: str) -> JsonObject | None:
+    """The document to validate a change with: the newest one where ``If-Match`` names revisions, else the cached one.
+
+    Raises:
+        DatastoreError: CouchDB is away.
+    """
+    read = store.open_newest if _names_revisions(context) else store.open
+    return (await read(database, doc_id)).document
+
+
+async def load_for_change(context: Context, store: Datastore, database: str, doc_id: str, doc_type: str) -> JsonObject:
+    """The document that a request is to change, whose revision ``If-Match`` may name; raises as ``load``."""
+    document = of_type(await open_for_change(context, store, database, doc_id), doc_id, doc_type)
+    expect(context, document)
+    return document
+
+
+def expect(context: Context, document: JsonObject | None, *entity_tags: str) -> None:
+    """Accept the document's revision, and further entity tags, in ``If-Match``; ``check_expected`` compares with it."""
+    current = None if document is None else revision(document)
+    context.reply.matches = entity_tags if current is None else (current, *entity_tags)
+    context.stored[_REVISION] = current
+
+
+def check_expected(context: Context, document: JsonObject | None) -> None:
+    """Check ``If-Match`` again, with the document that a change is about to be applied to.
+
+    Raises:
+        Refusal: 412, another writer changed the document after the request was validated.
+    """
+    if not _names_revisions(context):
+        return
+    current, expected = None if document is None else revision(document), context.stored[_REVISION]
+    # An older one comes from the cache: saving over it conflicts, and the change is applied to the newest one next.
+    if current != expected and _generation(current) >= _generation(expected):
+        raise Refusal(412, "precondition failed")
+
+
+def _names_revisions(context: Context) -> bool:
+    return context.headers.get("If-Match", "*").strip() != "*"
+
+
+def _generation(rev: str | None) -> int:
+    """The number that a revision begins with; each save increments it."""
+    return 0 if rev is None else int(rev.partition("-")[0])
+
+
+# Saving and showing
+
+
 def own_fields(document: Mapping[str, Json]) -> JsonObject:
-    """The public fields as they are stored, without the id that is shown with them."""
+    """The public fields as they are stored, without the ``id`` that replies add."""
     return {key: value for key, value in document.items() if not is_private_key(key)}
+
+
+def stamped(context: Context, document: JsonObject, account_id: str) -> JsonObject:
+    """The document with the private fields that Crossbar sets when it saves."""
+    auth = caller_of(context).authenticated
+    return stamp_crossbar(document, account_id=account_id, request_id=context.request_id, auth=auth)
 
 
 def show(context: Context, document: JsonObject, *, deleted: bool = False, stale: bool = False) -> JsonObject:
     """Reply with a document; returns the reply's data, which may be changed (`crossbar_doc:handle_json_success/3`)."""
     data = public_fields(document)
     if deleted:
-        data[READ_ONLY] = {"deleted": True}
+        data[_READ_ONLY] = {"deleted": True}
     reply = context.reply
     reply.data, reply.stale = data, stale
     reply.revision = reply.etag = revision(document)
     return data
-
-
-def expect(context: Context, document: JsonObject) -> None:
-    """Let If-Match name the document's revision, and remember it for ``check_expected``."""
-    current = revision(document)
-    context.reply.etag = current
-    context.stored[_REVISION] = current
-
-
-def check_expected(context: Context, document: JsonObject | None) -> None:
-    """If-Match was held against the document as it was known; it has to hold for the one that is written, too.
-
-    Raises:
-        Refusal: 412, another writer was faster.
-    """
-    if "If-Match" not in context.headers:
-        return
-    current = None if document is None else revision(document)
-    if current != context.stored[_REVISION]:
-        raise Refusal(412, "precondition failed")
-
-
-def stamped(context: Context, document: JsonObject, account_id: str) -> JsonObject:
-    """The document with the private fields that a save of Crossbar adds."""
-    auth = caller_of(context).authenticated
-    return stamp_crossbar(document, account_id=account_id, request_id=context.request_id, auth=auth)

@@ -1,11 +1,11 @@
-"""Listings as Crossbar gives them: the rows of a view, in pages, with the keys of the pages in the envelope.
+"""Listings as Crossbar gives them: filtered rows of a view, in pages, with the keys of the pages in the envelope.
 
-Members of the envelope: ``page_size`` (how many are shown), ``start_key`` and ``next_start_key`` (where the page
-begins, and where the next one does). With ``paginate=false`` everything is shown and none of them is there
-(`crossbar_view`, `crossbar_doc:load_view/6`, `api_util:encode_start_keys/2`).
+Members of the envelope: ``page_size`` (entries shown), ``start_key`` and ``next_start_key`` (first keys of this and of
+the next page). With ``paginate=false`` everything is shown and none of them is there
+(`crossbar_view`, `crossbar_doc:load_view/6`, `api_util:encode_start_keys/2`, `crossbar_filter`).
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,21 +13,21 @@ from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.datastore.collation import collation_key
 from crossbar_appstore.datastore.replies import ViewRow
 from crossbar_appstore.datastore.store import Datastore
-from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.json_codec import Json, JsonObject, loads
 from crossbar_appstore.kazoo.documents import public_fields
-from crossbar_appstore.kazoo.values import as_integer, is_true
+from crossbar_appstore.kazoo.values import MISSING, Missing, as_integer, as_text, get, is_empty, is_true
 from crossbar_appstore.resources.account_apps import Serialized
-from crossbar_appstore.resources.filters import Filter, filters_of
+from crossbar_appstore.resources.documents import AUTOMATIC
 from crossbar_appstore.resources.start_keys import decode_start_key, encode_start_key
 
 PAGE_SIZE: Final = 50
 """Entries of a page, unless the client or ``system_config`` (``crossbar``, ``pagination_page_size``) says otherwise."""
 LARGEST_PAGE: Final = 10_000
 AFTER_ALL: Final[JsonObject] = {}
-"""Comes after every text, number and array in a view, so ``[A, {}]`` ends what begins with ``[A]``."""
+"""Sorts after every text, number and array in a view, so ``[A, {}]`` is the end of the keys that begin with ``[A]``."""
 
-AUTOMATIC: Final = "automatic"
-"""The revision of a reply that shows several documents."""
+Filter = Callable[[JsonObject], bool]
+"""Whether a stored document belongs to the listing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,11 @@ class Listing:
     Args:
         database: where the view is.
         view: ``design/view``; its values are shown.
-        search: the same rows, documents included, for where there is no such view; in any order.
-        start: the lowest key, None for the first there is.
+        search: the same rows, documents included, where there is no such view; in any order.
+        start: the lowest key, None for the first one.
         end: the highest key.
         descending: the order unless the client says otherwise.
-        told_start: whether the envelope names a start that the client did not choose.
+        shows_start: whether the envelope has a start key that the client did not send.
     """
 
     database: str
@@ -50,12 +50,12 @@ class Listing:
     start: Json = None
     end: Json = None
     descending: bool = False
-    told_start: bool = False
+    shows_start: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """Which part of a listing is asked for: from a key on, so many entries (None: all), in this order."""
+    """The requested part of a listing: the first and the last key in its order, and its size (None: all)."""
 
     start: Json
     end: Json
@@ -77,7 +77,7 @@ async def answer(context: Context, store: Datastore, listing: Listing) -> None:
     if page.size is None:
         return
     reply.page_size = len(entries)
-    if listing.told_start or "start_key" in context.query:
+    if listing.shows_start or "start_key" in context.query:
         reply.start_key = None if page.start is None else encode_start_key(page.start)
     if len(rows) > page.size:
         reply.next_start_key = encode_start_key(rows[page.size].key)
@@ -85,53 +85,46 @@ async def answer(context: Context, store: Datastore, listing: Listing) -> None:
 
 async def _page_of(context: Context, store: Datastore, listing: Listing) -> _Page:
     descending = _is_descending(context, listing)
-    first, last = (listing.end, listing.start) if descending else (listing.start, listing.end)
-    asked = context.query.get("start_key")
-    start = first
-    if asked:
-        wanted = decode_start_key(asked)
-        # A page begins inside of its listing: next to it in the view are the accounts of others.
-        start = wanted if _is_between(wanted, listing.start, listing.end) else first
-    size = await _page_size(context, store)
-    return _Page(start, last, size, descending, filters_of(context.query))
+    start, end = (listing.end, listing.start) if descending else (listing.start, listing.end)
+    sent = context.query.get("start_key")
+    if sent:
+        wanted = decode_start_key(sent)
+        # A page begins within its listing: the keys around it in the view are of other accounts.
+        start = wanted if _is_between(wanted, listing.start, listing.end) else start
+    return _Page(start, end, await _page_size(context, store), descending, filters_of(context.query))
 
 
 def _is_descending(context: Context, listing: Listing) -> bool:
-    """As the query string says, else the listing's own order (`crossbar_view:direction/2`)."""
+    """The order in the query string, else the listing's own (`crossbar_view:direction/2`)."""
     if is_true(context.query.get("descending")):
         return True
-    ascending = context.query.get("ascending")
-    if listing.descending:
-        return ascending in (None, "false")
-    return False
+    return listing.descending and context.query.get("ascending") in (None, "false")
 
 
 async def _page_size(context: Context, store: Datastore) -> int | None:
     paginate = context.req_value("paginate")
     if paginate is not None and not is_true(paginate):
         return None
-    asked = as_integer(context.req_value("page_size"))
-    if asked is None or asked <= 0:
-        asked = as_integer(await store.config.get("crossbar", "pagination_page_size"))
-    return min(asked, LARGEST_PAGE) if asked is not None and asked > 0 else PAGE_SIZE
+    size = as_integer(context.req_value("page_size"))
+    if size is None or size <= 0:
+        size = as_integer(await store.config.get("crossbar", "pagination_page_size"))
+    return min(size, LARGEST_PAGE) if size is not None and size > 0 else PAGE_SIZE
 
 
 async def _rows(store: Datastore, listing: Listing, page: _Page) -> tuple[Sequence[ViewRow], bool]:
-    """The page's rows and the one after it; and whether they are what was known before CouchDB went away."""
+    """The page's rows and the one after it; and whether they are stale because CouchDB is away."""
     query: dict[str, Json] = {"startkey": page.start, "endkey": page.end, "descending": page.descending or None}
     if page.filters:
         query["include_docs"] = True
     elif page.size is not None:
         query["limit"] = page.size + 1
-    wanted = {name: value for name, value in query.items() if value is not None}
-    known = await store.rows(listing.database, listing.view, **wanted)
-    if known.rows is None:
-        rows, stale = _sorted(await listing.search(), page), False
-    else:
-        rows, stale = known.rows, known.stale
+    cached = await store.rows(
+        listing.database, listing.view, **{name: value for name, value in query.items() if value is not None}
+    )
+    rows = _sorted(await listing.search(), page) if cached.rows is None else cached.rows
     if page.filters:
         rows = [row for row in rows if row.doc is not None and all(passes(row.doc) for passes in page.filters)]
-    return rows, stale
+    return rows, cached.rows is not None and cached.stale
 
 
 def _sorted(rows: Sequence[ViewRow], page: _Page) -> Sequence[ViewRow]:
@@ -144,3 +137,59 @@ def _sorted(rows: Sequence[ViewRow], page: _Page) -> Sequence[ViewRow]:
 def _is_between(key: Json, low: Json, high: Json) -> bool:
     place = collation_key(key)
     return (low is None or place >= collation_key(low)) and (high is None or place <= collation_key(high))
+
+
+# Filters: ``filter_name=x``, ``has_key=y``, ``created_from=…``
+
+
+def filters_of(query: Mapping[str, str]) -> tuple[Filter, ...]:
+    """The filters among the parameters of a request; other parameters are skipped.
+
+    Private fields cannot be filtered by, so that nobody can guess their values; except for the two times.
+    """
+    found = (_filter(name, value) for name, value in query.items())
+    return tuple(each for each in found if each is not None)
+
+
+def _filter(name: str, value: str) -> Filter | None:
+    for prefix, wanted in (("filter_not_", False), ("filter_", True)):
+        if name.startswith(prefix):
+            key = name.removeprefix(prefix)
+            return lambda document: _equals(_public(document, key), value) is wanted
+    match name:
+        case "has_key" | "key_missing":
+            return lambda document: (_public(document, value) is not MISSING) is (name == "has_key")
+        case "has_value" | "value_missing":
+            return lambda document: is_empty(_public(document, value)) is (name == "value_missing")
+        case "created_from" | "created_to" | "modified_from" | "modified_to":
+            return _time_filter(name, value)
+    return None
+
+
+def _time_filter(name: str, value: str) -> Filter:
+    field, _, end = name.partition("_")
+    bound = as_integer(value)
+
+    def is_within(document: JsonObject) -> bool:
+        moment = as_integer(document.get(f"pvt_{field}"))
+        if bound is None or moment is None:
+            # As Erlang compares: what is no number sorts after every number.
+            return bound is not None and end == "from"
+        return moment >= bound if end == "from" else moment <= bound
+
+    return is_within
+
+
+def _public(document: JsonObject, path: str) -> Json | Missing:
+    return get(public_fields(document), *path.split("."))
+
+
+def _equals(value: Json | Missing, wanted: str) -> bool:
+    text = as_text(value) or ""
+    if text == wanted:
+        return True
+    try:
+        listed = loads(wanted)
+    except ValueError:
+        return False
+    return text in listed if isinstance(listed, list) else text == listed

@@ -1,5 +1,8 @@
-"""The endpoint ``schemas`` (`cb_schemas`): the JSON Schemas by which documents are checked; public."""
+"""Endpoints about the service itself: ``schemas`` (`cb_schemas`) and ``about`` (`cb_about`)."""
 
+import platform
+import resource
+import sys
 from typing import ClassVar, Final
 
 from crossbar_appstore.crossbar.context import Context
@@ -13,12 +16,12 @@ from crossbar_appstore.package_data import load_schema, schema_names
 from crossbar_appstore.resources.documents import show
 
 _DATABASE: Final = "system_schemas"
-_DESIGN: Final = "_design/"
-_INTERNAL: Final = "kapi."
 
 
 class Schemas(Resource):
-    """KAZOO's schemas where there are such, and the ones that this service checks by.
+    """The JSON Schemas by which documents are checked: KAZOO's from CouchDB if there are any, else this package's.
+
+    They are public, unless the path has an account.
 
     Args:
         store: documents.
@@ -31,16 +34,16 @@ class Schemas(Resource):
         self._store = store
 
     def allowed_methods(self, *params: str) -> Methods | None:
-        """All names, or one schema."""
+        """The names of all schemas, and one schema, are read."""
         return ("GET",) if len(params) < 2 else None
 
     async def authenticate(self, context: Context) -> bool:
-        """Public, unless an account stands before it."""
-        return _is_public(context)
+        """Public, unless the path has an account."""
+        return len(context.nouns) == 1
 
     async def authorize(self, context: Context) -> bool:
-        """Public, unless an account stands before it."""
-        return _is_public(context)
+        """Public, unless the path has an account."""
+        return len(context.nouns) == 1
 
     async def validate(self, context: Context, *params: str) -> None:
         """Answer."""
@@ -54,20 +57,41 @@ class Schemas(Resource):
             rows = await self._store.couch.all_docs(_DATABASE)
         except DatabaseMissing:
             rows = []
-        stored = {row.id for row in rows if row.id is not None and not row.id.startswith(_DESIGN)}
-        names = stored | set(schema_names())
-        return sorted(name for name in names if internal or not name.startswith(_INTERNAL))
+        stored = {row.id for row in rows if row.id is not None and not row.id.startswith("_design/")}
+        return sorted(name for name in stored | set(schema_names()) if internal or not name.startswith("kapi."))
 
     async def _read(self, context: Context, name: str) -> None:
-        known = await self._store.open(_DATABASE, name)
-        document = live(known.document)
+        cached = await self._store.open(_DATABASE, name)
+        document = live(cached.document)
         if document is not None:
-            show(context, document, stale=known.stale)
+            show(context, document, stale=cached.stale)
         elif name in schema_names():
             show(context, {**load_schema(name), "_id": name})
         else:
             raise BadIdentifier(cause=name)
 
 
-def _is_public(context: Context) -> bool:
-    return len(context.nouns) == 1
+class About(Resource):
+    """Facts about the process that answers.
+
+    Args:
+        version: the release.
+    """
+
+    noun: ClassVar[str] = "about"
+
+    def __init__(self, version: str) -> None:
+        self._version = version
+
+    def allowed_methods(self, *params: str) -> Methods | None:
+        """It is read."""
+        return None if params else ("GET",)
+
+    async def validate(self, context: Context, *params: str) -> None:
+        """Answer; ``used_memory`` in bytes is the peak of the process."""
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        context.reply.data = {
+            "version": self._version,
+            "used_memory": peak if sys.platform == "darwin" else peak * 1024,
+            "python_version": platform.python_version(),
+        }

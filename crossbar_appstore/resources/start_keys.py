@@ -1,41 +1,35 @@
 """The paging keys of listings as Crossbar shows them: Erlang's external term format in base64.
 
-That is `api_util:encode_start_key/1`. Clients only hand them back. Written in KAZOO's form, a page that KAZOO began can
-be continued here, and the other way round.
+Clients only send them back. In KAZOO's form (`api_util:encode_start_key/1`) they continue a listing that KAZOO began.
 Format: https://www.erlang.org/doc/apps/erts/erl_ext_dist.html
 """
 
 import base64
-import binascii
 import struct
 from typing import Final
 
 from crossbar_appstore.json_codec import Json
 
-_VERSION: Final = 131
+_VERSION: Final = b"\x83"
 _SMALL_INTEGER: Final = 97
 _INTEGER: Final = 98
 _FLOAT: Final = 70
 _ATOM: Final = 100
+_SMALL_ATOM_UTF8: Final = 119
 _SMALL_TUPLE: Final = 104
 _NIL: Final = 106
+_STRING: Final = 107
 _LIST: Final = 108
 _BINARY: Final = 109
 
+_FIXED: Final = {_SMALL_INTEGER: ">B", _INTEGER: ">i", _FLOAT: ">d"}
+_SIZED: Final = {_ATOM: ">H", _SMALL_ATOM_UTF8: ">B", _STRING: ">H", _BINARY: ">I"}
+"""Tags of bytes that follow their length, and the length's format."""
 _EMPTY_OBJECT: Final = bytes([_SMALL_TUPLE, 1, _NIL])
 """KAZOO's JSON object is a tuple of one list of pairs."""
-
-_BYTE: Final = struct.Struct(">B")
-_SHORT: Final = struct.Struct(">H")
-_LONG: Final = struct.Struct(">I")
-_FIXED: Final = {_SMALL_INTEGER: _BYTE, _INTEGER: struct.Struct(">i"), _FLOAT: struct.Struct(">d")}
 _ATOMS: Final = {b"true": True, b"false": False, b"null": None}
-_DEEPEST: Final = 16
-_LONGEST: Final = 10_000
-
-
-class NotAKey(ValueError):
-    """The text is no key that a listing gave."""
+_MAX_DEPTH: Final = 16
+_MAX_LENGTH: Final = 10_000
 
 
 def encode_start_key(key: Json) -> str:
@@ -45,32 +39,24 @@ def encode_start_key(key: Json) -> str:
         ValueError: an integer beyond 32 bits, or an object that is not empty; the keys of our views have neither.
     """
     try:
-        return base64.urlsafe_b64encode(bytes([_VERSION]) + _encoded(key)).rstrip(b"=").decode()
+        return base64.urlsafe_b64encode(_VERSION + _encoded(key)).rstrip(b"=").decode()
     except struct.error as error:
         raise ValueError(f"no paging key: {key!r}") from error
 
 
 def decode_start_key(text: str) -> Json:
     """The view's key in a text from a client; any other text stands for itself (`api_util:decode_start_key/1`)."""
-    try:
-        return _decoded_text(text)
-    except NotAKey:
+    bare = text.rstrip("=")
+    if not text.isascii() or len(text) > _MAX_LENGTH:
         return text
-
-
-def _decoded_text(text: str) -> Json:
-    if not text.isascii() or len(text) > _LONGEST:
-        raise NotAKey
     try:
-        raw = base64.b64decode(text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4), altchars=b"-_", validate=True)
-        if raw[:1] != bytes([_VERSION]):
-            raise NotAKey
-        value, end = _decoded(raw, 1, _DEEPEST)
-    except (binascii.Error, struct.error, UnicodeDecodeError, IndexError) as error:
-        raise NotAKey from error
-    if end != len(raw):
-        raise NotAKey
-    return value
+        reader = _Reader(base64.b64decode(bare + "=" * (-len(bare) % 4), altchars=b"-_", validate=True))
+        if reader.take(1) != _VERSION:
+            return text
+        key = reader.term(_MAX_DEPTH)
+        return key if reader.at_end else text
+    except (ValueError, KeyError, struct.error):
+        return text
 
 
 def _encoded(value: Json) -> bytes:
@@ -81,71 +67,62 @@ def _encoded(value: Json) -> bytes:
         case str():
             raw = value.encode()
             return struct.pack(">BI", _BINARY, len(raw)) + raw
+        case int() if 0 <= value < 256:
+            return struct.pack(">BB", _SMALL_INTEGER, value)
         case int():
-            return (
-                struct.pack(">BB", _SMALL_INTEGER, value) if 0 <= value < 256 else struct.pack(">Bi", _INTEGER, value)
-            )
+            return struct.pack(">Bi", _INTEGER, value)
         case float():
             return struct.pack(">Bd", _FLOAT, value)
+        case []:
+            return bytes([_NIL])
         case list():
-            return _encoded_list([_encoded(item) for item in value])
-        case dict() if not value:
+            items = b"".join(_encoded(item) for item in value)
+            return struct.pack(">BI", _LIST, len(value)) + items + bytes([_NIL])
+        case {} if not value:
             return _EMPTY_OBJECT
         case _:
             raise ValueError("an object in a paging key")
 
 
-def _encoded_list(items: list[bytes]) -> bytes:
-    nil = bytes([_NIL])
-    return struct.pack(">BI", _LIST, len(items)) + b"".join(items) + nil if items else nil
+class _Reader:
+    """Decodes terms from bytes; raises ValueError, KeyError or struct.error where they are malformed."""
 
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self._position = 0
 
-def _decoded(raw: bytes, at: int, depth: int) -> tuple[Json, int]:
-    """The term at an offset, and where it ends."""
-    tag, at = raw[at], at + 1
-    if tag in _FIXED:
-        layout = _FIXED[tag]
-        return layout.unpack_from(raw, at)[0], at + layout.size
-    match tag:
-        case 100 | 119:
-            return _atom(raw, at, _SHORT if tag == _ATOM else _BYTE)
-        case 106:
-            return [], at
-        case 107:
-            text, at = _sized(raw, at, _SHORT)
-            return list(text), at
-        case 108 if depth > 0:
-            return _list(raw, at, depth - 1)
-        case 109:
-            text, at = _sized(raw, at, _LONG)
-            return text.decode(), at
-        case 104 if raw[at - 1 : at + 2] == _EMPTY_OBJECT:
-            return {}, at + 2
-    raise NotAKey
+    @property
+    def at_end(self) -> bool:
+        """Whether all bytes were read."""
+        return self._position == len(self._raw)
 
+    def take(self, size: int) -> bytes:
+        """The next bytes."""
+        taken = self._raw[self._position : self._position + size]
+        if len(taken) < size:
+            raise ValueError("the key is truncated")
+        self._position += size
+        return taken
 
-def _sized(raw: bytes, at: int, length: struct.Struct) -> tuple[bytes, int]:
-    """Bytes behind their length, and where they end."""
-    begin = at + length.size
-    end = begin + length.unpack_from(raw, at)[0]
-    if end > len(raw):
-        raise NotAKey
-    return raw[begin:end], end
+    def term(self, depth: int) -> Json:
+        """The next term, with lists in at most ``depth`` levels."""
+        (tag,) = self.take(1)
+        if tag in _FIXED:
+            return self._number(_FIXED[tag])
+        if tag in _SIZED:
+            body = self.take(self._number(_SIZED[tag]))
+            if tag == _BINARY:
+                return body.decode()
+            return list(body) if tag == _STRING else _ATOMS[body]
+        if tag == _NIL:
+            return []
+        if tag == _LIST and depth > 0:
+            items = [self.term(depth - 1) for _ in range(self._number(">I"))]
+            if self.take(1) == bytes([_NIL]):
+                return items
+        if tag == _SMALL_TUPLE and self.take(2) == _EMPTY_OBJECT[1:]:
+            return {}
+        raise ValueError(f"no key has a term with tag {tag}")
 
-
-def _atom(raw: bytes, at: int, length: struct.Struct) -> tuple[Json, int]:
-    name, at = _sized(raw, at, length)
-    if name not in _ATOMS:
-        raise NotAKey
-    return _ATOMS[name], at
-
-
-def _list(raw: bytes, at: int, depth: int) -> tuple[Json, int]:
-    length = _LONG.unpack_from(raw, at)[0]
-    items, at = [], at + _LONG.size
-    for _ in range(min(length, _LONGEST)):
-        item, at = _decoded(raw, at, depth)
-        items.append(item)
-    if raw[at] != _NIL:
-        raise NotAKey
-    return items, at + 1
+    def _number(self, layout: str) -> Json:
+        return struct.unpack(layout, self.take(struct.calcsize(layout)))[0]

@@ -1,4 +1,4 @@
-"""``user_auth``: users log in, and administrators of the system become other users (``cb_user_auth``)."""
+"""The endpoint ``user_auth`` (`cb_user_auth`): users log in, and superduper admins impersonate other users."""
 
 from dataclasses import replace
 from typing import Any, ClassVar, Final
@@ -11,19 +11,24 @@ from crossbar_appstore.auth.login import USER_AUTH, Claimant, Login, LoginReply
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import AuthenticationRequired, BadIdentifier, Forbidden, ValidationError
 from crossbar_appstore.crossbar.resource import Methods, Resource
+from crossbar_appstore.resources.sessions import LOGIN_COST, answer_session, public_claims
 from crossbar_appstore.validation.validator import validate_coercing
 
-from .sessions import answer_session, public_claims
-
 IMPERSONATE: Final = "impersonate_user"
-LOGIN_COST: Final = 2
 
 _CLAIMANT: Final = "claimant"
 _PAGE_SIZE: Final = "page_size"
 
 
 class UserAuth(Resource):
-    """``PUT user_auth``, ``PUT accounts/{A}/users/{U}/user_auth``, ``GET user_auth/{token}``."""
+    """``PUT user_auth``, ``PUT accounts/{A}/users/{U}/user_auth``, ``GET user_auth/{token}``.
+
+    Args:
+        login: checks credentials and opens sessions.
+        login_reply: makes the data of login replies.
+        gatekeeper: tells who is an administrator.
+        documents: users.
+    """
 
     noun: ClassVar[str] = "user_auth"
 
@@ -36,7 +41,7 @@ class UserAuth(Resource):
         self._documents = documents
 
     def allowed_methods(self, *params: str) -> Methods | None:
-        """Log in; look at the own token."""
+        """A session is opened; the caller's own is shown."""
         return {0: ("PUT",), 1: ("GET",)}.get(len(params))
 
     def rate_cost(self, context: Context) -> int:
@@ -44,11 +49,11 @@ class UserAuth(Resource):
         return LOGIN_COST
 
     async def authenticate(self, context: Context) -> bool:
-        """A login comes from somebody unknown; all else does not."""
+        """Only a login needs no token."""
         return _is_login(context)
 
     async def authorize(self, context: Context) -> bool:
-        """Logins without an ``action``; impersonation by administrators of the system."""
+        """Allows logins without an ``action``, and impersonation by superduper admins."""
         if _is_login(context) and context.verb == "PUT":
             action = context.req_value("action")
             if action == IMPERSONATE:
@@ -61,7 +66,7 @@ class UserAuth(Resource):
         return len(context.nouns) == 1 and context.verb == "GET"
 
     async def validate(self, context: Context, *params: str) -> None:
-        """Check the credentials, or what the path says."""
+        """Check the credentials or the impersonation; answer a GET."""
         if params:
             context.reply.data = await self._own_session(context, params[0])
         else:
@@ -106,7 +111,7 @@ class UserAuth(Resource):
         )
 
     async def _impersonation(self, context: Context) -> Claimant:
-        """A claimant without credentials: the one who asks was checked in ``authorize``, and is again."""
+        """A claimant without credentials; checks the caller again, since ``action`` works on every path of a login."""
         named = _impersonated(context)
         identity = context.identity
         if named is None or not isinstance(identity, Identity) or not await self._may_impersonate(context):
@@ -128,7 +133,7 @@ class UserAuth(Resource):
         )
 
     async def _own_session(self, context: Context, token: str) -> Any:
-        """The data of a login again, for the token that the request itself carries."""
+        """The data of a login, for the token that the request itself carries."""
         identity = context.identity
         if token != context.auth_token or not isinstance(identity, Identity):
             raise AuthenticationRequired

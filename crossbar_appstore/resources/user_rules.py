@@ -1,6 +1,6 @@
-"""What may be stored of a user (`kzd_users:validate/3`), and what a user may change of the own document.
+"""Validation of user documents (`kzd_users:validate/3`), and what users may change in their own document.
 
-Pure functions over documents. A password is never stored, nor shown: only its hashes are, as private fields.
+Pure functions over documents. Of a password only the hashes are stored, as private fields.
 """
 
 import secrets
@@ -33,8 +33,8 @@ RESERVED: Final[Mapping[str, Json]] = {
     "service": None,
     "verified": False,
 }
-"""Fields that a user who is no administrator cannot change, with what they are where they are missing: they give
-rights, or apps through service plans of the user's own."""
+"""Fields that only administrators change, with their defaults: they grant rights, or apps through the user's own
+service plans."""
 
 _SECRETS: Final = frozenset({"credentials", "password"})
 
@@ -45,7 +45,7 @@ def checked_user(current: JsonObject | None, data: JsonObject, *, patch: bool = 
     Args:
         current: the stored document; None for a new user.
         data: without private fields.
-        patch: whether it is merged.
+        patch: whether the data is merged.
     """
     stored = {} if current is None else own_fields(current)
     fields = merge(stored, data) if patch else dict(data)
@@ -64,14 +64,14 @@ def checked_user(current: JsonObject | None, data: JsonObject, *, patch: bool = 
 
 
 def kept_reserved(current: JsonObject, data: JsonObject, *, patch: bool) -> JsonObject:
-    """The data of a user without rights: reserved fields that a POST leaves out are as they were."""
+    """The data of a user who is no administrator; reserved fields that a POST omits keep their stored values."""
     if patch:
         return data
     return {**{field: current[field] for field in RESERVED if field in current}, **data}
 
 
 def reserved_change(current: JsonObject, changed: JsonObject) -> str | None:
-    """The first reserved field that a change would touch; None if it touches none."""
+    """The first reserved field that differs between two documents; None if none does."""
     for field, default in RESERVED.items():
         if changed.get(field, default) != current.get(field, default):
             return field
@@ -79,22 +79,22 @@ def reserved_change(current: JsonObject, changed: JsonObject) -> str | None:
 
 
 def username_taken(username: Json) -> SchemaErrors:
-    """The refusal of a login name that another user of the account has."""
+    """The error for a user name that another user of the account has."""
     return {"username": {"unique": {"message": "Username must be unique within account", "cause": username}}}
 
 
 def hotdesk_id_taken(hotdesk_id: Json) -> SchemaErrors:
-    """The refusal of a hotdesk id that another user of the account has."""
+    """The error for a hotdesk id that another user of the account has."""
     return {"hotdesk.id": {"unique": {"message": "Hotdesk ID must be unique within account", "cause": hotdesk_id}}}
 
 
 def without_secrets(data: JsonObject) -> JsonObject:
-    """A reply's data without what older releases, or somebody by hand, may have stored in the open."""
+    """A reply's data without passwords, which old documents may hold in plain text."""
     return {key: value for key, value in data.items() if key not in _SECRETS}
 
 
 def listing_entry(user: JsonObject) -> JsonObject:
-    """A user as the view ``users/crossbar_listing`` emits it, for where there is no such view."""
+    """A user as the view ``users/crossbar_listing`` emits it, for databases without that view."""
     fields = ("username", "email", "first_name", "last_name", "priv_level", "feature_level", "presence_id", "timezone")
     entry: JsonObject = {"id": user["_id"], "features": _features(user)}
     entry |= {name: user[name] for name in (*fields, "call_recording", "service") if name in user}
@@ -108,7 +108,7 @@ def listing_key(user: JsonObject) -> str:
 
 
 def _set_credentials(document: JsonObject, errors: SchemaErrors, was: str | None, password: str | None) -> None:
-    """The hashes of user name and password, whichever of both changed (`kzd_users:maybe_rehash_creds/3`)."""
+    """Set the hashes of user name and password if either changed (`kzd_users:maybe_rehash_creds/3`)."""
     username = nonempty_text_at(document, "username")
     if password is not None:
         if username is None:
@@ -126,7 +126,7 @@ def _set_credentials(document: JsonObject, errors: SchemaErrors, was: str | None
 
 def _set_hashes(document: JsonObject, md5: str, sha1: str) -> None:
     if (document.get(MD5), document.get(SHA1)) != (md5, sha1):
-        # A new password ends every session that the old one began.
+        # Tokens are signed with it: a new password invalidates all tokens of the user.
         document[SECRET] = new_secret()
     document[MD5], document[SHA1] = md5, sha1
 
@@ -139,7 +139,7 @@ def _check_call_forward(document: JsonObject, errors: SchemaErrors) -> None:
 
 
 def _features(user: JsonObject) -> list[Json]:
-    """What is switched on for a user, in the order of the view."""
+    """The features that are enabled for a user, in the order of the view."""
     stored = user.get("features")
     features = list(stored) if isinstance(stored, list) else []
     features += [name for name, value in object_at(user, "smartpbx").items() if _is_on(value)]

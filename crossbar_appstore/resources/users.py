@@ -1,7 +1,7 @@
-"""The endpoint ``users`` (`cb_users_v2`): an account's users, one user, create, change, delete."""
+"""The endpoints ``users`` (`cb_users_v2`): list, read, create, change, delete; and ``devices``, in front of others."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
 from crossbar_appstore.auth.identity import Identity
@@ -15,19 +15,8 @@ from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import is_soft_deleted, live
 from crossbar_appstore.kazoo.ids import account_db, new_id
 from crossbar_appstore.kazoo.values import nonempty_text_at
-from crossbar_appstore.resources import listings, user_rules
+from crossbar_appstore.resources import documents, listings, user_rules
 from crossbar_appstore.resources.account_rules import Checked
-from crossbar_appstore.resources.documents import (
-    account_of,
-    check_expected,
-    expect,
-    load,
-    of_type,
-    raise_errors,
-    request_data,
-    show,
-    stamped,
-)
 from crossbar_appstore.resources.user_rules import USER
 from crossbar_appstore.validation.errors import SchemaErrors
 
@@ -36,17 +25,17 @@ _UNIQUE: Final = (
     (("username",), "users/list_by_username", user_rules.username_taken),
     (("hotdesk", "id"), "users/list_by_hotdesk_id", user_rules.hotdesk_id_taken),
 )
-"""What no two users of an account may share: its path, the view that tells, and how it is refused."""
+"""Fields that must be unique in an account: path, view by which other users are found, and error."""
 _CHECKED: Final = "user"
 _RESTRICTED: Final = "restricted"
 
 
 class Users(Resource):
-    """Users of an account. Whoever is no administrator may change the own document only, and no rights in it.
+    """Users of an account. Users who are no administrators may change their own document, except for reserved fields.
 
     Args:
         store: documents.
-        gatekeeper: who may write.
+        gatekeeper: tells who may write.
     """
 
     noun: ClassVar[str] = "users"
@@ -56,7 +45,7 @@ class Users(Resource):
         self._gatekeeper = gatekeeper
 
     def allowed_methods(self, *params: str) -> Methods | None:
-        """The list can be added to, a user read, changed and deleted."""
+        """Users are listed, created, read, changed and deleted."""
         match params:
             case ():
                 return ("GET", "PUT")
@@ -65,43 +54,46 @@ class Users(Resource):
         return None
 
     async def authorize(self, context: Context) -> bool:
-        """Leaves reading to the hierarchy; writing takes an administrator, or is about oneself."""
+        """Requires an administrator for writes, except for changes of the caller's own document."""
         identity = context.identity
         if context.verb == "GET" or not isinstance(identity, Identity) or await self._gatekeeper.may_write(identity):
             return False
-        if not _is_about_oneself(context, identity):
+        if not _is_own_document(context, identity):
             raise Forbidden
         context.stored[_RESTRICTED] = True
         return False
 
     async def resource_exists(self, context: Context, *params: str) -> None:
-        """A user named on the way to another resource has to exist in the account."""
-        await exists_in_account(self._store, context, params)
+        """A user in front of another resource must exist in the account."""
+        await _check_existence(self._store, context, params)
 
     async def validate(self, context: Context, *params: str) -> None:
         """Check the request; answer a GET."""
-        account_id = account_of(context)
+        account_id = documents.account_of(context)
         match params, context.verb:
             case (), "GET":
                 await listings.answer(context, self._store, self._listing(account_id))
             case (), _:
                 await self._validate_new(context, account_id)
             case (user_id,), "GET":
-                await self._read(context, account_id, user_id)
+                user, stale = await documents.load(self._store, account_db(account_id), user_id, USER)
+                _show_user(context, user, stale=stale)
             case _:
-                await self._validate_change(context, account_id, params[0], context.verb)
+                await self._validate_change(context, account_id, params[0])
 
     async def put(self, context: Context, *params: str) -> None:
         """Create."""
-        account_id = account_of(context)
+        account_id = documents.account_of(context)
         database, user_id = account_db(account_id), new_id()
         checked: Checked = context.stored[_CHECKED]
-        saved = await self._store.create(database, stamped(context, {**checked.document, "_id": user_id}, account_id))
-        # Two administrators may have asked for the same name at the same time.
+        saved = await self._store.create(
+            database, documents.stamped(context, {**checked.document, "_id": user_id}, account_id)
+        )
+        # Another request may have created a user with the same name since the check.
         taken = await self._taken(account_id, user_id, saved, None)
         if taken:
             await self._store.remove(database, user_id)
-        raise_errors(taken)
+        documents.raise_errors(taken)
         _show_user(context, saved)
         context.reply.location = f"{context.path.rstrip('/')}/{user_id}"
 
@@ -114,54 +106,44 @@ class Users(Resource):
         await self._change(context, params[0])
 
     async def delete(self, context: Context, *params: str) -> None:
-        """Mark as deleted; the document stays."""
-        account_id = account_of(context)
+        """Mark as deleted; the document stays in CouchDB."""
+        account_id = documents.account_of(context)
 
         def mark(document: JsonObject | None) -> JsonObject:
-            check_expected(context, document)
-            current = of_type(document, params[0], USER)
-            return stamped(context, {**current, "pvt_deleted": True}, account_id)
+            documents.check_expected(context, document)
+            current = documents.of_type(document, params[0], USER)
+            return documents.stamped(context, {**current, "pvt_deleted": True}, account_id)
 
         saved = await self._store.update(account_db(account_id), params[0], mark)
         _show_user(context, saved, deleted=True)
 
-    async def _read(self, context: Context, account_id: str, user_id: str) -> None:
-        known = await load(self._store, account_db(account_id), user_id, USER)
-        _show_user(context, of_type(known.document, user_id, USER), stale=known.stale)
-
     async def _validate_new(self, context: Context, account_id: str) -> None:
-        checked = user_rules.checked_user(None, request_data(context))
-        context.stored[_CHECKED] = await self._approved(account_id, None, checked, None)
+        checked = user_rules.checked_user(None, documents.request_data(context))
+        documents.raise_errors(checked.errors, await self._taken(account_id, None, checked.document, None))
+        context.stored[_CHECKED] = checked
 
-    async def _validate_change(self, context: Context, account_id: str, user_id: str, verb: str) -> None:
-        known = await load(self._store, account_db(account_id), user_id, USER)
-        current = of_type(known.document, user_id, USER)
-        expect(context, current)
-        if verb != "DELETE":
-            await self._approved(account_id, user_id, _changed(context, current), current)
+    async def _validate_change(self, context: Context, account_id: str, user_id: str) -> None:
+        current = await documents.load_for_change(context, self._store, account_db(account_id), user_id, USER)
+        if context.verb != "DELETE":
+            checked = _changed(context, current)
+            documents.raise_errors(checked.errors, await self._taken(account_id, user_id, checked.document, current))
 
     async def _change(self, context: Context, user_id: str) -> None:
-        """Apply the change to the newest document, whoever wrote it, and save it."""
-        account_id = account_of(context)
+        """Apply the change to the newest document and save it; repeated after a conflict."""
+        account_id = documents.account_of(context)
 
         def apply(document: JsonObject | None) -> JsonObject:
-            check_expected(context, document)
-            checked = _changed(context, of_type(document, user_id, USER))
-            raise_errors(checked.errors)
-            return stamped(context, checked.document, account_id)
+            documents.check_expected(context, document)
+            checked = _changed(context, documents.of_type(document, user_id, USER))
+            documents.raise_errors(checked.errors)
+            return documents.stamped(context, checked.document, account_id)
 
         _show_user(context, await self._store.update(account_db(account_id), user_id, apply))
-
-    async def _approved(
-        self, account_id: str, user_id: str | None, checked: Checked, current: JsonObject | None
-    ) -> Checked:
-        raise_errors(checked.errors, await self._taken(account_id, user_id, checked.document, current))
-        return checked
 
     async def _taken(
         self, account_id: str, user_id: str | None, document: JsonObject, current: JsonObject | None
     ) -> SchemaErrors:
-        """What of a user another user of the account has already; what stays as it was is not looked at."""
+        """The errors of a user who shares a unique field with another one; values as in ``current`` are not checked."""
         errors: SchemaErrors = {}
         for path, view, refusal in _UNIQUE:
             value = nonempty_text_at(document, *path)
@@ -172,15 +154,13 @@ class Users(Resource):
         return errors
 
     async def _others(self, account_id: str, user_id: str | None, view: str, field: str, value: str) -> bool:
-        """Whether another user has the value, as CouchDB knows it now."""
+        """Whether another user has the value, read from CouchDB."""
         couch, database = self._store.couch, account_db(account_id)
-        found: list[Any]
         try:
-            found = [row.id for row in await couch.view(database, view, key=value)]
+            return any(row.id != user_id for row in await couch.view(database, view, key=value))
         except ViewMissing:
             users = await couch.find(database, {"pvt_type": USER, field: value})
-            found = [user["_id"] for user in users if not is_soft_deleted(user)]
-        return any(each != user_id for each in found)
+            return any(user["_id"] != user_id for user in users if not is_soft_deleted(user))
 
     def _listing(self, account_id: str) -> listings.Listing:
         database = account_db(account_id)
@@ -192,11 +172,28 @@ class Users(Resource):
         return listings.Listing(database, _LISTING, search)
 
 
-async def exists_in_account(store: Datastore, context: Context, params: Sequence[str]) -> None:
-    """Check that a document named in the path is there and not deleted, of whatever type.
+class Devices(Resource):
+    """The noun ``devices`` in front of another resource; there are no paths of its own.
+
+    Args:
+        store: documents.
+    """
+
+    noun: ClassVar[str] = "devices"
+
+    def __init__(self, store: Datastore) -> None:
+        self._store = store
+
+    async def resource_exists(self, context: Context, *params: str) -> None:
+        """A device in front of another resource must exist in the account (`cb_devices_v2`)."""
+        await _check_existence(self._store, context, params)
+
+
+async def _check_existence(store: Datastore, context: Context, params: Sequence[str]) -> None:
+    """Check that a document named in the path exists in the account and is not deleted; its type does not matter.
 
     Raises:
-        BadIdentifier: it is not, or the path names no account to look in.
+        BadIdentifier: it does not, or the path names no account.
     """
     if not params:
         return
@@ -207,8 +204,8 @@ async def exists_in_account(store: Datastore, context: Context, params: Sequence
         raise BadIdentifier(cause=doc_id)
 
 
-def _is_about_oneself(context: Context, identity: Identity) -> bool:
-    """Whether a user changes the own document, with the own token."""
+def _is_own_document(context: Context, identity: Identity) -> bool:
+    """Whether a user changes their own document, with a token of their own."""
     return (
         context.verb in ("POST", "PATCH")
         and identity.behind is None
@@ -222,10 +219,10 @@ def _changed(context: Context, current: JsonObject) -> Checked:
     """The user as the request would have it.
 
     Raises:
-        Forbidden: it would give rights, and the caller is no administrator.
+        Forbidden: a reserved field would change, and the caller is no administrator.
     """
     patch, restricted = context.verb == "PATCH", _RESTRICTED in context.stored
-    data = request_data(context)
+    data = documents.request_data(context)
     if restricted:
         data = user_rules.kept_reserved(current, data, patch=patch)
     checked = user_rules.checked_user(current, data, patch=patch)
@@ -237,7 +234,7 @@ def _changed(context: Context, current: JsonObject) -> Checked:
 
 
 def _show_user(context: Context, user: JsonObject, *, deleted: bool = False, stale: bool = False) -> None:
-    data = show(context, user, deleted=deleted, stale=stale)
+    data = documents.show(context, user, deleted=deleted, stale=stale)
     context.reply.data = user_rules.without_secrets(data)
 
 

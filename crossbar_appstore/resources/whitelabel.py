@@ -1,34 +1,36 @@
-"""The endpoint ``whitelabel`` (`cb_whitelabel`): the look of the web client, by account or by the host it is at."""
+"""The endpoint ``whitelabel`` (`cb_whitelabel`): an account's branding of the web client, by account or by domain."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
+from crossbar_appstore.auth.documents import WHITELABEL
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import BadIdentifier, CrossbarError
 from crossbar_appstore.crossbar.negotiation import OFFERED
 from crossbar_appstore.crossbar.resource import Methods, Resource
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
-from crossbar_appstore.kazoo.ids import account_db
-from crossbar_appstore.resources import pictures
-from crossbar_appstore.resources.documents import load, of_type, show
-from crossbar_appstore.resources.domains import WHITELABEL, account_of_domain
-from crossbar_appstore.resources.pictures import Attached, Pictures
+from crossbar_appstore.kazoo.documents import live
+from crossbar_appstore.kazoo.ids import account_db, is_account_id
+from crossbar_appstore.kazoo.values import get
+from crossbar_appstore.resources.documents import load, show
+from crossbar_appstore.resources.pictures import Attached, Pictures, attachment
 
 LOGO: Final = "logo"
 ICON: Final = "icon"
 PARTS: Final = frozenset({LOGO, ICON, "welcome"})
 """What a whitelabel document has as attachments, named ``<part>-<file name>``."""
 
+_BY_DOMAIN: Final = "accounts/list_by_whitelabel_domain"
 _PUBLIC: Final = "public, max-age=300"
 _PRIVATE: Final = "private, max-age=300"
 _FOUND: Final = "whitelabel"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A whitelabel document, whose it is, and whether it is only what was known before CouchDB went away."""
+class _Found:
+    """A whitelabel document with the id of its account; ``stale``: CouchDB is away, it is the cached one."""
 
     account_id: str
     document: JsonObject
@@ -40,17 +42,17 @@ class Whitelabel(Resource):
 
     Args:
         store: documents.
-        shown: the pictures.
+        pictures: bytes of the attachments.
     """
 
-    noun: ClassVar[str] = "whitelabel"
+    noun: ClassVar[str] = WHITELABEL
 
-    def __init__(self, store: Datastore, shown: Pictures) -> None:
+    def __init__(self, store: Datastore, pictures: Pictures) -> None:
         self._store = store
-        self._pictures = shown
+        self._pictures = pictures
 
     def allowed_methods(self, *params: str) -> Methods | None:
-        """The account's own, or a domain's; and a part of either."""
+        """The account's own document, a domain's, and the parts of either are read."""
         match params:
             case () | (_,):
                 return ("GET",)
@@ -59,20 +61,18 @@ class Whitelabel(Resource):
         return None
 
     async def authenticate(self, context: Context) -> bool:
-        """A domain's are public: the web client asks before anybody logs in."""
+        """Paths with a domain are public: the web client requests them before anybody logs in."""
         return _is_public(context)
 
     async def authorize(self, context: Context) -> bool:
-        """A domain's are public; an account's follow the hierarchy."""
+        """Paths with a domain are public; those of an account follow the hierarchy."""
         return _is_public(context)
 
     async def content_types_provided(self, context: Context, *params: str) -> Sequence[str]:
-        """A picture's own type alone; JSON for the document, and for the refusal where there is no such picture."""
+        """Offers a picture in its own type alone; JSON for the document, and where there is no such picture."""
         part = _part(params)
-        if part is None:
-            return OFFERED
-        found = await self._find(context, params)
-        attached = None if found is None else _attached(found.document, part)
+        found = None if part is None else await self._find(context, params)
+        attached = None if part is None or found is None else _attached(found.document, part)
         if found is None or attached is None:
             return OFFERED
         reply = context.reply
@@ -93,22 +93,37 @@ class Whitelabel(Resource):
             raise CrossbarError(404, "bad identifier", [part])
         show(context, found.document, stale=found.stale)
 
-    async def _find(self, context: Context, params: Sequence[str]) -> Found | None:
-        """The account's document, or that of the account whose domain the path names; looked for once a request."""
+    async def _find(self, context: Context, params: Sequence[str]) -> _Found | None:
+        """The document of the account, or of the account whose domain the path names; loaded once a request."""
         if _FOUND not in context.stored:
             account_id = context.account_id
             if account_id is None and params:
                 account_id = await account_of_domain(self._store, params[0])
             context.stored[_FOUND] = None if account_id is None else await self._load(account_id)
-        found: Found | None = context.stored[_FOUND]
+        found: _Found | None = context.stored[_FOUND]
         return found
 
-    async def _load(self, account_id: str) -> Found | None:
+    async def _load(self, account_id: str) -> _Found | None:
         try:
-            known = await load(self._store, account_db(account_id), WHITELABEL, WHITELABEL)
+            return _Found(account_id, *await load(self._store, account_db(account_id), WHITELABEL, WHITELABEL))
         except BadIdentifier:
             return None
-        return Found(account_id, of_type(known.document, WHITELABEL, WHITELABEL), known.stale)
+
+
+async def account_of_domain(store: Datastore, domain: str) -> str | None:
+    """The account with that domain; None if there is none, or more than one (`cb_whitelabel:find_whitelabel/2`)."""
+    rows = (await store.rows("accounts", _BY_DOMAIN, key=domain.lower())).rows or ()
+    account_id = get(rows[0].value, "account_id") if len(rows) == 1 else None
+    return account_id if is_account_id(account_id) else None
+
+
+async def branding_account(store: Datastore, domain: str) -> str | None:
+    """The same, if the account still has its whitelabel document."""
+    account_id = await account_of_domain(store, domain)
+    if account_id is None:
+        return None
+    document = live((await store.open(account_db(account_id), WHITELABEL)).document)
+    return account_id if get(document, "pvt_type") == WHITELABEL else None
 
 
 def _is_public(context: Context) -> bool:
@@ -128,5 +143,5 @@ def _attached(document: JsonObject, part: str) -> Attached | None:
     stubs = document.get("_attachments")
     names = list(stubs) if isinstance(stubs, Mapping) else []
     if part == LOGO and len(names) == 1:
-        return None if names[0].startswith(ICON) else pictures.attachment(document, names[0])
-    return next((pictures.attachment(document, name) for name in names if name.startswith(part)), None)
+        return None if names[0].startswith(ICON) else attachment(document, names[0])
+    return next((attachment(document, name) for name in names if name.startswith(part)), None)

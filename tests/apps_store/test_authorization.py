@@ -1,4 +1,4 @@
-"""Who may do what: every route for every kind of caller, seen from the account in the path."""
+"""Authorization of ``apps_store``: every route for every kind of caller, relative to the account in the path."""
 
 import base64
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ WHO: Final = 401
 
 @dataclass
 class Family:
-    """``sub`` is the account in the path; everybody else is seen from there."""
+    """``sub`` is the account in the path; the others are named by their relation to it."""
 
     reseller: Account
     sub: Account
@@ -68,7 +68,7 @@ BLACKLIST: Final = ("get blacklist", "set blacklist")
 
 
 def _answers(read: int, look: int, hide: int, write: int) -> dict[str, int]:
-    """What is expected of reading, of looking at the blacklist, of setting it, and of changing permissions."""
+    """The expected statuses of reading, of reading and setting the blacklist, and of changing permissions."""
     expected = dict.fromkeys(READ, read) | {"get blacklist": look, "set blacklist": hide} | dict.fromkeys(WRITE, write)
     return expected | ({"install": CREATED} if write == OK else {})
 
@@ -107,7 +107,9 @@ def _token(system: System, family: Family, caller: str) -> str | None:
 
 
 @pytest.mark.parametrize("caller", TABLE)
-async def test_each_route_lets_in_whom_it_should(system: System, service: Service, family: Family, caller: str) -> None:
+async def test_apps_store_each_route_answers_each_caller_as_in_the_table(
+    system: System, service: Service, family: Family, caller: str
+) -> None:
     token = _token(system, family, caller)
     found = {}
     for name, route in ROUTES.items():
@@ -121,7 +123,7 @@ async def test_each_route_lets_in_whom_it_should(system: System, service: Servic
 
 
 @pytest.mark.parametrize("caller", ["own user", "parent user", "own nobody"])
-async def test_where_writing_needs_no_administrator_whoever_may_read_may_write(
+async def test_apps_store_writes_follow_reads_where_they_need_no_administrator(
     system: System, new_service: NewService, family: Family, caller: str
 ) -> None:
     service = new_service(CROSSBAR_WRITES_NEED_ADMIN="false")
@@ -135,7 +137,7 @@ async def test_where_writing_needs_no_administrator_whoever_may_read_may_write(
 
 
 @pytest.mark.parametrize("caller", ["own user", "own nobody"])
-async def test_a_carried_verb_does_not_get_around_the_administrator(
+async def test_apps_store_tunnelled_verb_needs_an_administrator(
     system: System, service: Service, family: Family, caller: str
 ) -> None:
     await system.store(family.sub, apps={system.apps["port"]: permission("admins")})
@@ -144,14 +146,14 @@ async def test_a_carried_verb_does_not_get_around_the_administrator(
         assert (await service.post(f"{path}?verb={verb}", None, {}, token=token)).status == NO
 
 
-async def test_an_administrator_who_is_none_any_more_may_not_write(
+async def test_apps_store_writes_refuse_a_demoted_administrator(
     system: System, service: Service, family: Family
 ) -> None:
     await system.change_user(family.sub.admin, priv_level="user")
     assert (await service.put(f"{family.sub.path}/{system.apps['voip']}", family.sub, {})).status == NO
 
 
-async def test_who_masquerades_has_to_administer_both_accounts(
+async def test_apps_store_writes_require_both_accounts_administered_when_masquerading(
     system: System, service: Service, family: Family
 ) -> None:
     path = f"{family.sub.path}/{system.apps['voip']}"
@@ -162,7 +164,7 @@ async def test_who_masquerades_has_to_administer_both_accounts(
     assert (await service.put(path, None, {}, token=admin)).status == CREATED
 
 
-async def test_a_masquerading_ancestor_gets_no_blacklist_of_the_account_it_is(
+async def test_apps_store_blacklist_get_refuses_an_ancestor_masquerading_as_the_account(
     system: System, service: Service, family: Family
 ) -> None:
     token = system.token(
@@ -172,7 +174,7 @@ async def test_a_masquerading_ancestor_gets_no_blacklist_of_the_account_it_is(
 
 
 @pytest.mark.parametrize("name", [*READ, *WRITE, *BLACKLIST])
-async def test_restricted_tokens_do_what_their_rules_say(
+async def test_apps_store_restricted_tokens_follow_their_rules(
     system: System, service: Service, family: Family, name: str
 ) -> None:
     rules = {"/": ["GET"], "*": ["GET"], "*/icon": ["_"]}
@@ -185,12 +187,14 @@ async def test_restricted_tokens_do_what_their_rules_say(
         assert answer.refusal[:2] == (403, "forbidden")
 
 
-async def test_tokens_of_a_disabled_account_go_on_working(system: System, service: Service, family: Family) -> None:
+async def test_apps_store_tokens_of_a_disabled_account_keep_working(
+    system: System, service: Service, family: Family
+) -> None:
     await system.change(family.sub, pvt_enabled=False)
     assert (await service.get(family.sub.path, family.sub)).status == OK
 
 
-async def test_an_account_that_does_not_exist_shows_before_any_token(system: System, service: Service) -> None:
+async def test_apps_store_unknown_account_is_404_before_authentication(system: System, service: Service) -> None:
     unknown = "0" * 32
     for path, data in (
         (unknown, {"cause": unknown, "message": "bad identifier"}),
@@ -201,7 +205,7 @@ async def test_an_account_that_does_not_exist_shows_before_any_token(system: Sys
 
 
 @pytest.mark.parametrize("path", ["apps_store", "apps_store/{voip}", "apps_store/blacklist"])
-async def test_without_an_account_there_is_nothing_but_pictures(
+async def test_apps_store_get_without_account_is_refused_except_for_pictures(
     system: System, service: Service, family: Family, path: str
 ) -> None:
     path = path.format(**system.apps)
@@ -216,7 +220,7 @@ async def test_without_an_account_there_is_nothing_but_pictures(
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
-async def test_without_an_account_nothing_can_be_changed(
+async def test_apps_store_writes_without_account_are_refused(
     system: System, service: Service, family: Family, method: str
 ) -> None:
     path = f"apps_store/{system.apps['voip']}"
@@ -226,7 +230,7 @@ async def test_without_an_account_nothing_can_be_changed(
 
 
 @pytest.mark.parametrize("picture", ["icon", "screenshot/1"])
-async def test_pictures_without_an_account_are_public(
+async def test_apps_store_pictures_get_without_account_are_public(
     system: System, service: Service, family: Family, picture: str
 ) -> None:
     path = f"apps_store/{system.apps['voip']}/{picture}"
@@ -237,15 +241,19 @@ async def test_pictures_without_an_account_are_public(
     assert (await service.get(path, headers={"Authorization": f"Basic {basic}"})).status == OK
 
 
-async def test_pictures_below_a_user_are_not(system: System, service: Service, family: Family) -> None:
+async def test_apps_store_pictures_get_below_a_user_need_a_token(
+    system: System, service: Service, family: Family
+) -> None:
     picture = f"apps_store/{system.apps['voip']}/icon"
     assert (await service.get(f"users/{family.sub.user.id}/{picture}")).status == WHO
     assert (await service.get(f"accounts/{family.sub.id}/users/{family.sub.user.id}/{picture}")).status == WHO
     assert (await service.get(f"{family.sub.path}/{system.apps['voip']}/icon?auth_token=garbage")).status == WHO
 
 
-async def test_a_picture_takes_its_token_from_the_query(system: System, service: Service, family: Family) -> None:
-    """As the web client asks for them, an ancestor's token on a descendant's path included."""
+async def test_apps_store_pictures_get_accepts_the_token_in_the_query(
+    system: System, service: Service, family: Family
+) -> None:
+    """As the web client sends it; also an ancestor's token with a descendant's path."""
     for caller in (family.sub.user, family.reseller.user, system.master.admin):
         path = f"{family.sub.path}/{system.apps['voip']}/icon?auth_token={system.token(caller)}"
         assert (await service.get(path)).status == OK

@@ -1,4 +1,4 @@
-"""PUT, POST and DELETE accounts/{A}/apps_store/{APP}: what they answer and what they store."""
+"""PUT, POST and DELETE accounts/{A}/apps_store/{APP}: replies and stored documents."""
 
 import time
 from typing import Any
@@ -20,7 +20,9 @@ async def sub(system: System) -> Account:
     return await system.account("Sub", below=system.master)
 
 
-async def test_an_install_answers_201_and_is_stored(system: System, service: Service, sub: Account) -> None:
+async def test_apps_store_put_answers_201_and_stores_the_permission(
+    system: System, service: Service, sub: Account
+) -> None:
     voip, users = system.apps["voip"], [{"id": sub.user.id}, sub.admin.id]
     path = f"{sub.path}/{voip}"
     answer = await service.put(f"{path}?_=1", sub, {"allowed_users": "specific", "users": users})
@@ -32,7 +34,9 @@ async def test_an_install_answers_201_and_is_stored(system: System, service: Ser
     assert answer.envelope["revision"] == stored["_rev"]
 
 
-async def test_a_new_document_is_as_crossbar_would_save_it(system: System, service: Service, sub: Account) -> None:
+async def test_apps_store_put_new_document_is_as_crossbar_saves_it(
+    system: System, service: Service, sub: Account
+) -> None:
     before = gregorian_seconds(time.time())
     answer = await service.put(f"{sub.path}/{system.apps['voip']}", sub, {}, headers={"X-Request-ID": "the-request"})
     assert answer.status == 201
@@ -53,12 +57,12 @@ async def test_a_new_document_is_as_crossbar_would_save_it(system: System, servi
     }
 
 
-async def test_an_install_needs_no_body(system: System, service: Service, sub: Account) -> None:
+async def test_apps_store_put_accepts_an_empty_body(system: System, service: Service, sub: Account) -> None:
     answer = await service.put(f"{sub.path}/{system.apps['voip']}", sub)
     assert (answer.status, answer.data) == (201, {"allowed_users": "specific", "users": [], "name": "voip"})
 
 
-async def test_other_keys_are_stored_and_echoed_and_the_name_is_the_catalogue_s(
+async def test_apps_store_put_stores_other_keys_and_the_catalogues_name(
     system: System, service: Service, sub: Account
 ) -> None:
     sent = {"allowed_users": "all", "ui_metadata": {"ui": "monster-ui"}, "name": "mine", "note": None}
@@ -67,7 +71,7 @@ async def test_other_keys_are_stored_and_echoed_and_the_name_is_the_catalogue_s(
     assert (await system.stored(sub))["apps"] == {system.apps["voip"]: answer.data}
 
 
-async def test_an_update_replaces_the_permission(system: System, service: Service, sub: Account) -> None:
+async def test_apps_store_post_replaces_the_permission(system: System, service: Service, sub: Account) -> None:
     voip = system.apps["voip"]
     await system.store(sub, apps={voip: permission("specific", "somebody", note="old"), "other": permission()})
     answer = await service.post(f"{sub.path}/{voip}", sub, {"allowed_users": "all"})
@@ -78,7 +82,7 @@ async def test_an_update_replaces_the_permission(system: System, service: Servic
     assert "Location" not in answer.headers
 
 
-async def test_an_uninstall_takes_the_permission_away(system: System, service: Service, sub: Account) -> None:
+async def test_apps_store_delete_removes_the_permission(system: System, service: Service, sub: Account) -> None:
     voip = system.apps["voip"]
     await system.store(sub, apps={voip: permission(), "other": permission()})
     # The web client sends a body with it.
@@ -91,7 +95,7 @@ async def test_an_uninstall_takes_the_permission_away(system: System, service: S
     assert "allowed_users" not in app
 
 
-async def test_a_client_reads_what_it_wrote(system: System, service: Service, sub: Account) -> None:
+async def test_apps_store_writes_are_read_at_once(system: System, service: Service, sub: Account) -> None:
     path = f"{sub.path}/{system.apps['voip']}"
     assert "allowed_users" not in (await service.get(path, sub)).data
     await service.put(path, sub, {"allowed_users": "all"})
@@ -102,7 +106,7 @@ async def test_a_client_reads_what_it_wrote(system: System, service: Service, su
     assert "allowed_users" not in (await service.get(path, sub)).data
 
 
-async def test_an_app_is_installed_once(system: System, service: Service, sub: Account) -> None:
+async def test_apps_store_put_refuses_an_installed_app(system: System, service: Service, sub: Account) -> None:
     path = f"{sub.path}/{system.apps['voip']}"
     await service.put(path, sub, {"allowed_users": "all"})
     before = await system.stored(sub)
@@ -111,7 +115,7 @@ async def test_an_app_is_installed_once(system: System, service: Service, sub: A
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
-async def test_what_is_not_installed_cannot_be_changed(
+async def test_apps_store_post_and_delete_refuse_an_app_that_is_not_installed(
     system: System, service: Service, sub: Account, method: str
 ) -> None:
     answer = await service.call(method, f"{sub.path}/{system.apps['voip']}", sub, {})
@@ -119,22 +123,22 @@ async def test_what_is_not_installed_cannot_be_changed(
     await _assert_nothing_stored(system, sub)
 
 
-async def test_a_permission_for_nobody_counts_as_installed(system: System, service: Service, sub: Account) -> None:
+async def test_apps_store_put_refuses_an_app_with_a_permission_for_nobody(
+    system: System, service: Service, sub: Account
+) -> None:
     await system.store(sub, apps={system.apps["voip"]: permission("specific")})
     assert (await service.post(f"{sub.path}/{system.apps['voip']}", sub, {"allowed_users": "all"})).status == 200
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
-async def test_an_app_that_the_account_does_not_have_is_forbidden(
+async def test_apps_store_writes_of_an_unavailable_app_are_403(
     system: System, service: Service, sub: Account, method: str
 ) -> None:
     answer = await service.call(method, f"{sub.path}/nothing", sub, {"allowed_users": "bogus"})
     assert answer.refusal == (403, "forbidden", {"details": "nothing", "message": "forbidden"})
 
 
-async def test_an_app_that_is_hidden_can_be_installed_and_stays_hidden(
-    system: System, service: Service, sub: Account
-) -> None:
+async def test_apps_store_put_of_a_hidden_app_keeps_it_hidden(system: System, service: Service, sub: Account) -> None:
     assert (await service.put(f"{sub.path}/{system.apps['hidden']}", sub, {"allowed_users": "all"})).status == 201
     assert await service.names(sub) == ["voip", "port", "numbers"]
 
@@ -146,7 +150,7 @@ CATALOGUE_KEYS = (
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
-async def test_keys_of_the_catalogue_and_private_keys_are_refused(
+async def test_apps_store_put_refuses_catalogue_and_private_keys(
     system: System, service: Service, sub: Account, method: str
 ) -> None:
     stored = await system.store(sub, apps={system.apps["port"]: permission()})
@@ -178,7 +182,7 @@ UNCOUNTABLE: list[tuple[Any, str, str]] = [
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
-async def test_what_billing_could_not_count_is_refused(
+async def test_apps_store_put_refuses_data_that_billing_cannot_count(
     system: System, service: Service, sub: Account, method: str
 ) -> None:
     stored = await system.store(sub, apps={system.apps["port"]: permission()})
@@ -191,7 +195,7 @@ async def test_what_billing_could_not_count_is_refused(
 
 
 @pytest.mark.parametrize("content_type", ["text/csv", "application/octet-stream", "text/plain"])
-async def test_a_body_that_is_no_envelope_installs_nothing(
+async def test_apps_store_put_refuses_a_malformed_envelope(
     system: System, service: Service, sub: Account, content_type: str
 ) -> None:
     path, headers = f"{sub.path}/{system.apps['voip']}", {"Content-Type": content_type}
@@ -199,19 +203,23 @@ async def test_a_body_that_is_no_envelope_installs_nothing(
     await _assert_nothing_stored(system, sub)
 
 
-async def test_an_answer_that_nobody_wants_installs_nothing(system: System, service: Service, sub: Account) -> None:
+async def test_apps_store_put_does_not_install_when_not_acceptable(
+    system: System, service: Service, sub: Account
+) -> None:
     path = f"{sub.path}/{system.apps['voip']}"
     assert (await service.put(path, sub, {}, headers={"Accept": "text/html"})).status == 406
     await _assert_nothing_stored(system, sub)
 
 
-async def test_charges_are_accepted_and_ignored(system: System, service: Service, sub: Account) -> None:
+async def test_apps_store_put_accepts_and_ignores_accept_charges(
+    system: System, service: Service, sub: Account
+) -> None:
     body = b'{"data": {"allowed_users": "all"}, "accept_charges": true}'
     answer = await service.put(f"{sub.path}/{system.apps['voip']}", sub, body=body)
     assert answer.data == {"allowed_users": "all", "users": [], "name": "voip"}
 
 
-async def test_post_may_carry_every_verb(system: System, service: Service, sub: Account) -> None:
+async def test_apps_store_post_tunnels_every_verb(system: System, service: Service, sub: Account) -> None:
     path = f"{sub.path}/{system.apps['voip']}"
     assert (await service.post(f"{path}?verb=put", sub, {"allowed_users": "all"})).status == 201
     assert (await service.post(f"{path}?verb=get", sub, {})).data["allowed_users"] == "all"
@@ -220,7 +228,7 @@ async def test_post_may_carry_every_verb(system: System, service: Service, sub: 
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-async def test_nothing_else_carries_a_verb_that_changes(
+async def test_apps_store_other_methods_do_not_tunnel_changing_verbs(
     system: System, service: Service, sub: Account, method: str
 ) -> None:
     path = f"{sub.path}/{system.apps['voip']}?verb=post"
@@ -228,7 +236,7 @@ async def test_nothing_else_carries_a_verb_that_changes(
     await _assert_nothing_stored(system, sub)
 
 
-async def test_below_a_user_an_app_can_be_installed_and_is_located_there(
+async def test_apps_store_put_below_a_user_installs_with_its_location(
     system: System, service: Service, sub: Account
 ) -> None:
     path = f"accounts/{sub.id}/users/{sub.user.id}/apps_store/{system.apps['voip']}"
@@ -238,7 +246,7 @@ async def test_below_a_user_an_app_can_be_installed_and_is_located_there(
 
 
 def _rich(system: System) -> JsonObject:
-    """A document with everything that a write has to leave alone."""
+    """A document with fields that a write must keep."""
     return {
         "apps": {"gone": permission("all", name="gone"), system.apps["port"]: permission("admins", name="port")},
         "blacklist": ["a", "a", 7],
@@ -268,7 +276,7 @@ async def _blacklist(system: System, service: Service, sub: Account) -> Answer:
 
 
 @pytest.mark.parametrize("write", [_install, _update, _uninstall, _blacklist])
-async def test_a_write_keeps_what_it_does_not_understand(
+async def test_apps_store_writes_keep_unknown_fields(
     system: System, service: Service, sub: Account, write: Any
 ) -> None:
     first = await system.store(sub, **_rich(system))
@@ -288,7 +296,7 @@ async def test_a_write_keeps_what_it_does_not_understand(
         assert after["blacklist"] == before["blacklist"]
 
 
-async def test_an_account_alone_is_recorded_without_a_user(system: System, service: Service, sub: Account) -> None:
+async def test_apps_store_put_with_an_api_key_records_no_user(system: System, service: Service, sub: Account) -> None:
     token = system.token(sub)
     path = f"{sub.path}/{system.apps['voip']}"
     assert (await service.put(path, None, {}, token=token)).status == 201

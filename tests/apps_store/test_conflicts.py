@@ -1,7 +1,6 @@
-"""Several writers of one document: nothing that anybody stored is lost."""
+"""Concurrent writers of one ``apps_store`` document: no write is lost."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
@@ -10,7 +9,7 @@ from tests.datastore.fault_proxy import FaultProxy, Status
 from tests.kit.accounts import Account
 from tests.kit.apps import permission
 from tests.kit.fixtures import NewService
-from tests.kit.outside import write_at_once
+from tests.kit.outside import write_before_saves
 from tests.kit.service import Service
 from tests.kit.system import System
 
@@ -28,19 +27,7 @@ def behind(new_service: NewService, proxy: FaultProxy) -> Service:
     return new_service(proxy.url)
 
 
-def _meddle(proxy: FaultProxy, url: str, sub: Account, times: int, change: Callable[[JsonObject], JsonObject]) -> None:
-    """Let somebody else write just before each of the service's next writes arrives."""
-    left = [times]
-
-    def before(method: str, path: str) -> None:
-        if method == "PUT" and path.endswith(DOCUMENT) and left[0]:
-            left[0] -= 1
-            write_at_once(url, sub.database, DOCUMENT, change)
-
-    proxy.before = before
-
-
-async def test_all_who_write_at_once_are_stored(system: System, service: Service, sub: Account) -> None:
+async def test_apps_store_put_concurrent_changes_are_all_stored(system: System, service: Service, sub: Account) -> None:
     installs = [service.put(f"{sub.path}/{system.apps[app]}", sub, {"allowed_users": "all"}) for app in system.apps]
     blacklist = service.post(f"{sub.path}/blacklist", system.master, {"blacklist": ["x"]})
     answers = await asyncio.gather(*installs, blacklist)
@@ -54,7 +41,9 @@ async def test_all_who_write_at_once_are_stored(system: System, service: Service
     assert stored["_rev"] in revisions
 
 
-async def test_of_two_who_install_the_same_app_one_is_told_so(system: System, service: Service, sub: Account) -> None:
+async def test_apps_store_put_concurrent_installs_of_one_app_succeed_once(
+    system: System, service: Service, sub: Account
+) -> None:
     path = f"{sub.path}/{system.apps['voip']}"
     answers = await asyncio.gather(*(service.put(path, sub, {"allowed_users": kind}) for kind in ("all", "admins")))
     assert sorted(answer.status for answer in answers) == [201, 400]
@@ -63,8 +52,8 @@ async def test_of_two_who_install_the_same_app_one_is_told_so(system: System, se
 
 
 @pytest.mark.parametrize("times", [1, 3])
-async def test_a_change_is_applied_again_to_what_somebody_else_stored_meanwhile(
-    system: System, behind: Service, proxy: FaultProxy, kit_couchdb_url: str, sub: Account, times: int
+async def test_apps_store_put_is_re_applied_on_conflict(
+    system: System, behind: Service, proxy: FaultProxy, sub: Account, times: int
 ) -> None:
     voip, port = system.apps["voip"], system.apps["port"]
     await system.store(sub, apps={port: permission("admins")}, count=0)
@@ -73,7 +62,7 @@ async def test_a_change_is_applied_again_to_what_somebody_else_stored_meanwhile(
     def count(stored: JsonObject) -> JsonObject:
         return stored | {"count": stored["count"] + 1, "apps": stored["apps"] | {"new": permission()}}
 
-    _meddle(proxy, kit_couchdb_url, sub, times, count)
+    write_before_saves(proxy, sub.database, DOCUMENT, count, times=times)
     answer = await behind.put(f"{sub.path}/{voip}", sub, {"allowed_users": "all"})
     assert answer.status == 201
     stored = await system.stored(sub)
@@ -82,29 +71,31 @@ async def test_a_change_is_applied_again_to_what_somebody_else_stored_meanwhile(
     assert stored["apps"] == {port: permission("admins"), "new": permission(), voip: answer.data}
 
 
-async def test_a_document_that_somebody_else_makes_first_is_kept(
-    system: System, behind: Service, proxy: FaultProxy, kit_couchdb_url: str, sub: Account
+async def test_apps_store_put_keeps_a_document_created_concurrently(
+    system: System, behind: Service, proxy: FaultProxy, sub: Account
 ) -> None:
-    _meddle(proxy, kit_couchdb_url, sub, 1, lambda stored: stored | {"apps": {"x": permission()}, "made": "elsewhere"})
+    write_before_saves(
+        proxy, sub.database, DOCUMENT, lambda stored: stored | {"apps": {"x": permission()}, "made": "elsewhere"}
+    )
     assert (await behind.put(f"{sub.path}/{system.apps['voip']}", sub, {})).status == 201
     stored = await system.stored(sub)
     assert stored["apps"].keys() == {"x", system.apps["voip"]}
     assert stored["made"] == "elsewhere"
 
 
-async def test_what_somebody_else_did_meanwhile_may_make_the_change_impossible(
-    system: System, behind: Service, proxy: FaultProxy, kit_couchdb_url: str, sub: Account
+async def test_apps_store_put_and_delete_are_refused_after_a_concurrent_change(
+    system: System, behind: Service, proxy: FaultProxy, sub: Account
 ) -> None:
     voip = system.apps["voip"]
     path = f"{sub.path}/{voip}"
-    _meddle(proxy, kit_couchdb_url, sub, 1, lambda stored: stored | {"apps": {voip: permission("admins")}})
+    write_before_saves(proxy, sub.database, DOCUMENT, lambda stored: stored | {"apps": {voip: permission("admins")}})
     assert (await behind.put(path, sub, {"allowed_users": "all"})).refusal == (400, "Application already installed", {})
     assert (await system.stored(sub))["apps"] == {voip: permission("admins")}
-    _meddle(proxy, kit_couchdb_url, sub, 1, lambda stored: stored | {"apps": {}})
+    write_before_saves(proxy, sub.database, DOCUMENT, lambda stored: stored | {"apps": {}})
     assert (await behind.delete(path, sub)).refusal == (400, "Application is not installed", {})
 
 
-async def test_after_repeated_conflicts_the_client_is_told_to_come_again(
+async def test_apps_store_put_answers_409_after_repeated_conflicts(
     system: System, behind: Service, proxy: FaultProxy, sub: Account
 ) -> None:
     proxy.fail(Status(409, "Document update conflict.", "conflict"), method="PUT", path=DOCUMENT)
@@ -115,33 +106,33 @@ async def test_after_repeated_conflicts_the_client_is_told_to_come_again(
     assert (await behind.put(f"{sub.path}/{system.apps['voip']}", sub, {})).status == 201
 
 
-async def test_who_says_if_match_is_not_applied_again(
-    system: System, behind: Service, proxy: FaultProxy, kit_couchdb_url: str, sub: Account
+async def test_apps_store_post_if_match_is_not_re_applied_on_conflict(
+    system: System, behind: Service, proxy: FaultProxy, sub: Account
 ) -> None:
     voip = system.apps["voip"]
     stored = await system.store(sub, apps={voip: permission("admins")})
-    _meddle(proxy, kit_couchdb_url, sub, 1, lambda found: found | {"other": True})
+    write_before_saves(proxy, sub.database, DOCUMENT, lambda found: found | {"other": True})
     headers = {"If-Match": f'"{stored["_rev"]}"'}
     answer = await behind.post(f"{sub.path}/{voip}", sub, {"allowed_users": "all"}, headers=headers)
     assert answer.status == 412
     assert (await system.stored(sub))["apps"] == {voip: permission("admins")}
 
 
-async def test_who_says_if_match_star_is(
-    system: System, behind: Service, proxy: FaultProxy, kit_couchdb_url: str, sub: Account
+async def test_apps_store_post_if_match_star_is_re_applied_on_conflict(
+    system: System, behind: Service, proxy: FaultProxy, sub: Account
 ) -> None:
     voip = system.apps["voip"]
     await system.store(sub, apps={voip: permission("admins")})
-    _meddle(proxy, kit_couchdb_url, sub, 1, lambda found: found | {"other": True})
+    write_before_saves(proxy, sub.database, DOCUMENT, lambda found: found | {"other": True})
     answer = await behind.post(f"{sub.path}/{voip}", sub, {"allowed_users": "all"}, headers={"If-Match": "*"})
     assert answer.status == 200
     assert (await system.stored(sub))["other"] is True
 
 
-async def test_a_revision_that_somebody_else_stored_just_now_matches(
+async def test_apps_store_post_if_match_accepts_the_newest_revision_after_an_outside_write(
     system: System, service: Service, sub: Account
 ) -> None:
-    """The client may have it from there before we have."""
+    """The client may know the revision before the cache does."""
     path = f"{sub.path}/{system.apps['voip']}"
     old = (await service.put(path, sub, {})).envelope["revision"]
     new = (await system.put(sub.database, (await system.couch.open_doc(sub.database, DOCUMENT)) | {"other": 1}))["_rev"]
@@ -154,7 +145,9 @@ async def test_a_revision_that_somebody_else_stored_just_now_matches(
     assert (stored["other"], stored["_rev"]) == (1, answer.envelope["revision"])
 
 
-async def test_if_match_needs_a_document_to_match(system: System, service: Service, sub: Account) -> None:
+async def test_apps_store_delete_if_match_without_document_is_412(
+    system: System, service: Service, sub: Account
+) -> None:
     path = f"{sub.path}/{system.apps['voip']}"
     await system.change(sub, apps={system.apps["voip"]: permission()})
     assert (await service.delete(path, sub, headers={"If-Match": '"1-0"'})).status == 412

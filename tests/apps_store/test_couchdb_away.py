@@ -1,4 +1,4 @@
-"""While CouchDB is away: what is known is served and marked, nothing is written, nothing is made up."""
+"""While CouchDB is away: cached data is served, marked stale; nothing else is, and writes are refused."""
 
 import asyncio
 from typing import Final
@@ -29,7 +29,7 @@ def behind(new_service: NewService, proxy: FaultProxy) -> Service:
 
 
 async def _until_stale(client: Client, path: str, caller: Account) -> Answer:
-    """What was read lately may be given unmarked."""
+    """Data that was read a moment ago is not marked as stale."""
     while "Warning" not in (answer := await client.get(path, caller)).headers:
         assert answer.status == 200
         await asyncio.sleep(0.05)
@@ -43,7 +43,7 @@ async def _until_fresh(client: Client, path: str, caller: Account) -> Answer:
     return answer
 
 
-async def test_what_is_known_is_served_marked_and_everything_goes_on_when_couchdb_is_back(
+async def test_apps_store_get_serves_cached_data_marked_stale_while_couchdb_is_away(
     system: System, behind: Service, proxy: FaultProxy, sub: Account
 ) -> None:
     voip, port = system.apps["voip"], system.apps["port"]
@@ -84,7 +84,7 @@ async def test_what_is_known_is_served_marked_and_everything_goes_on_when_couchd
     assert stored["blacklist"] == [port]
 
 
-async def test_what_was_never_read_is_not_made_up(
+async def test_apps_store_get_uncached_account_is_503_while_couchdb_is_away(
     system: System, behind: Service, proxy: FaultProxy, sub: Account
 ) -> None:
     other = await system.account("Other", below=system.master)
@@ -100,9 +100,7 @@ async def test_what_was_never_read_is_not_made_up(
     assert (await behind.get(f"apps_store/{system.apps['voip']}/icon")).raw == ICON.body
 
 
-async def test_a_service_may_start_before_couchdb(
-    system: System, behind: Service, proxy: FaultProxy, sub: Account
-) -> None:
+async def test_service_starts_before_couchdb(system: System, behind: Service, proxy: FaultProxy, sub: Account) -> None:
     await proxy.refuse()
     assert (await behind.get(sub.path, sub)).refusal == AWAY
     assert (await behind.get(f"apps_store/{system.apps['voip']}/icon")).refusal == AWAY
@@ -112,7 +110,7 @@ async def test_a_service_may_start_before_couchdb(
 
 
 @pytest.mark.parametrize("code", [500, 502, 503, 504, 401, 403])
-async def test_a_write_that_couchdb_will_not_have_changes_nothing(
+async def test_apps_store_put_refused_by_couchdb_changes_nothing(
     system: System, behind: Service, proxy: FaultProxy, sub: Account, code: int
 ) -> None:
     path = f"{sub.path}/{system.apps['voip']}"
@@ -125,11 +123,11 @@ async def test_a_write_that_couchdb_will_not_have_changes_nothing(
         await system.stored(sub)
     assert "allowed_users" not in (await behind.get(path, sub)).data
     proxy.heal()
-    if code not in (401, 403):  # after those CouchDB is left alone for a while, lest it locks us out
+    if code not in (401, 403):  # these pause requests, so that CouchDB does not lock the account
         assert (await behind.put(path, sub, {"allowed_users": "all"})).status == 201
 
 
-async def test_a_picture_that_cannot_be_fetched_is_no_picture(
+async def test_apps_store_pictures_get_is_503_where_the_attachment_cannot_be_read(
     system: System, behind: Service, proxy: FaultProxy
 ) -> None:
     proxy.fail(Status(500, "timeout"), path="icon.png")
@@ -139,14 +137,14 @@ async def test_a_picture_that_cannot_be_fetched_is_no_picture(
     assert (await behind.get(f"apps_store/{system.apps['voip']}/icon")).raw == ICON.body
 
 
-async def test_an_account_without_its_database_is_told_so(system: System, service: Service, sub: Account) -> None:
+async def test_apps_store_put_without_account_database_is_500(system: System, service: Service, sub: Account) -> None:
     assert (await service.get(sub.path, sub)).status == 200
     await system.couch.delete_database(sub.database)
     answer = await service.put(f"{sub.path}/{system.apps['voip']}", sub, {})
     assert answer.refusal == (500, "datastore_missing", {"cause": sub.database, "message": "unknown failure"})
 
 
-async def test_without_any_account_there_is_no_app(system: System, service: Service) -> None:
+async def test_apps_store_get_without_any_account_is_404(system: System, service: Service) -> None:
     await system.config("accounts")
     await system.remove("accounts", system.master.id)
     answer = await service.get(f"apps_store/{system.apps['voip']}/icon")

@@ -1,4 +1,4 @@
-"""Entity tags: what was read need not be sent again, and what was read is what is changed."""
+"""Entity tags of ``apps_store``: ``If-None-Match`` on reads, ``If-Match`` on changes."""
 
 import pytest
 
@@ -25,7 +25,7 @@ READABLE = {
 
 
 @pytest.mark.parametrize("what", READABLE)
-async def test_what_has_not_changed_is_not_sent_again(
+async def test_apps_store_get_if_none_match_is_304(
     system: System, new_service: NewService, sub: Account, what: str
 ) -> None:
     template, who = READABLE[what]
@@ -46,11 +46,13 @@ async def test_what_has_not_changed_is_not_sent_again(
     assert (await service.get(path, caller, headers={"If-Match": '"x"'})).status == 412
     assert (await service.get(path, caller, headers={"If-Match": first.etag})).status == 200
     assert (await service.get(path, caller, headers={"If-None-Match": "x"})).status == 400
-    # Another worker, or this one after a restart, gives the same.
+    # Another worker, or this one after a restart, sends the same entity tag.
     assert (await new_service().get(path, caller)).etag == first.etag
 
 
-async def test_a_change_changes_the_tags_of_what_it_changes(system: System, service: Service, sub: Account) -> None:
+async def test_apps_store_put_and_delete_change_the_entity_tags_of_their_app(
+    system: System, service: Service, sub: Account
+) -> None:
     async def tags() -> dict[str, str]:
         paths = {
             "list": sub.path,
@@ -69,7 +71,7 @@ async def test_a_change_changes_the_tags_of_what_it_changes(system: System, serv
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
-async def test_a_change_may_say_what_it_was_made_of(
+async def test_apps_store_post_and_delete_check_if_match(
     system: System, service: Service, sub: Account, method: str
 ) -> None:
     """By the revision of the document, or by the entity tag of the app (deviation D22)."""
@@ -90,7 +92,7 @@ async def test_a_change_may_say_what_it_was_made_of(
     assert (await service.call(method, path, sub, {}, headers={"If-Match": revision})).status == 200
 
 
-async def test_an_install_has_nothing_to_match(system: System, service: Service, sub: Account) -> None:
+async def test_apps_store_put_if_match_is_412(system: System, service: Service, sub: Account) -> None:
     path = f"{sub.path}/{system.apps['voip']}"
     await system.store(sub)
     for match in ("*", '"x"'):
@@ -98,7 +100,7 @@ async def test_an_install_has_nothing_to_match(system: System, service: Service,
     assert (await service.put(path, sub, {}, headers={"If-None-Match": "*"})).status == 201
 
 
-async def test_the_blacklist_may_be_set_over_a_revision(system: System, service: Service, sub: Account) -> None:
+async def test_apps_store_blacklist_post_checks_if_match(system: System, service: Service, sub: Account) -> None:
     path, data = f"{sub.path}/blacklist", {"blacklist": ["y"]}
     await system.store(sub, blacklist=["x"])
     etag = (await service.get(path, system.master)).etag

@@ -10,17 +10,17 @@ from tests.kit.service import Service
 from tests.kit.system import System
 
 
-async def test_an_account_sees_the_published_apps_the_last_name_first(system: System, service: Service) -> None:
+async def test_apps_store_get_list_has_published_apps_in_descending_order(system: System, service: Service) -> None:
     sub = await system.account("Sub", below=system.master)
     assert await service.names(sub) == ["voip", "port", "numbers"]
 
 
-async def test_the_master_account_sees_every_app(system: System, service: Service) -> None:
+async def test_apps_store_get_list_of_the_master_account_has_every_app(system: System, service: Service) -> None:
     await system.store(system.master, blacklist=[system.apps["voip"]])
     assert await service.names(system.master) == ["voip", "port", "numbers", "hidden"]
 
 
-async def test_an_entry_has_the_public_fields_and_the_owner_of_its_app(system: System, service: Service) -> None:
+async def test_apps_store_get_list_entry_has_public_fields_and_owner(system: System, service: Service) -> None:
     app = illustrated("teapot", urls={"howto": "https://docs.example.org"}, extends=["voip"], phase="beta")
     await system.put(system.master.database, app | {"pvt_secret": "no", "_attachments": {}})
     entry = next(
@@ -37,7 +37,7 @@ async def test_an_entry_has_the_public_fields_and_the_owner_of_its_app(system: S
     }
 
 
-async def test_only_an_installed_app_has_allowed_users(system: System, service: Service) -> None:
+async def test_apps_store_get_list_shows_allowed_users_of_installed_apps_only(system: System, service: Service) -> None:
     sub = await system.account("Sub", below=system.master)
     users = [{"id": sub.user.id}, sub.admin.id]
     await system.store(sub, apps={system.apps["voip"]: permission("specific", *users, name="voip")})
@@ -51,14 +51,14 @@ async def test_only_an_installed_app_has_allowed_users(system: System, service: 
     "query",
     ["paginate=false", "paginate=true&page_size=1", "start_key=x", "filter_name=voip", "_=1700000000000", "fields=id"],
 )
-async def test_the_list_is_whole_whatever_the_query_asks(system: System, service: Service, query: str) -> None:
+async def test_apps_store_get_list_ignores_paging_and_filters(system: System, service: Service, query: str) -> None:
     plain = await service.get(system.master.path, system.master)
     asked = await service.get(f"{system.master.path}?{query}", system.master)
     assert asked.data == plain.data
     assert asked.envelope.keys() & {"page_size", "start_key", "next_start_key", "revision"} == set()
 
 
-async def test_below_a_user_or_a_device_the_list_is_the_account_s(system: System, service: Service) -> None:
+async def test_apps_store_get_list_below_user_or_device_is_the_accounts(system: System, service: Service) -> None:
     sub = await system.account("Sub", below=system.master)
     await system.put(sub.database, {"_id": "phone", "pvt_type": "device"})
     await system.store(sub, apps={system.apps["voip"]: permission("admins")})
@@ -68,32 +68,34 @@ async def test_below_a_user_or_a_device_the_list_is_the_account_s(system: System
 
 
 @pytest.mark.parametrize("noun", ["users", "devices"])
-async def test_a_user_or_a_device_in_the_path_has_to_exist(system: System, service: Service, noun: str) -> None:
+async def test_apps_store_get_list_below_unknown_user_or_device_is_404(
+    system: System, service: Service, noun: str
+) -> None:
     answer = await service.get(f"accounts/{system.master.id}/{noun}/nobody/apps_store", system.master)
     assert answer.refusal == (404, "bad_identifier", {"cause": "nobody", "message": "bad identifier"})
 
 
-async def test_the_own_account_has_a_path_of_its_own(system: System, service: Service) -> None:
+async def test_apps_store_get_list_of_the_callers_account_by_singular_path(system: System, service: Service) -> None:
     sub = await system.account("Sub", below=system.master)
     assert (await service.get("account/apps_store/", sub)).data == (await service.get(sub.path, sub)).data
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE", "PATCH"])
-async def test_the_list_can_only_be_read(system: System, service: Service, method: str) -> None:
+async def test_apps_store_list_other_methods_are_405(system: System, service: Service, method: str) -> None:
     answer = await service.call(method, system.master.path, system.master, {})
     assert answer.refusal == (405, "invalid_method", {"message": "method not allowed"})
     assert answer.headers["Access-Control-Allow-Methods"] == "OPTIONS, GET"
 
 
-async def test_the_list_is_also_there_as_csv(system: System, service: Service) -> None:
+async def test_apps_store_get_list_as_csv(system: System, service: Service) -> None:
     answer = await service.get(f"{system.master.path}?accept=csv", system.master)
     assert answer.headers["Content-Type"] == "text/csv"
     assert "ETag" not in answer.headers
     assert "Voip" in answer.raw.decode()
 
 
-async def test_the_catalogue_is_followed(system: System, service: Service) -> None:
-    """Apps that others add, rename, hide and delete come and go without a restart."""
+async def test_apps_store_get_list_follows_the_catalogue(system: System, service: Service) -> None:
+    """Apps that are added, renamed, hidden or deleted in CouchDB change the list without a restart."""
     sub = await system.account("Sub", below=system.master)
     await service.names(sub)
     added = await system.app("teapot")
@@ -105,7 +107,7 @@ async def test_the_catalogue_is_followed(system: System, service: Service) -> No
     await _until(service, sub, ["port", "numbers"])
 
 
-async def test_what_others_write_about_an_account_is_seen(system: System, service: Service) -> None:
+async def test_apps_store_get_list_follows_outside_writes_within_two_seconds(system: System, service: Service) -> None:
     sub = await system.account("Sub", below=system.master)
     assert await service.names(sub) == ["voip", "port", "numbers"]
     await system.store(sub, blacklist=[system.apps["voip"]])

@@ -1,4 +1,4 @@
-"""Whatever the documents hold, an account gets an answer and can be written."""
+"""Malformed documents: lists are answered, and writes succeed."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ MALFORMED: list[JsonObject] = [
 
 
 @pytest.mark.parametrize("malformed", MALFORMED)
-async def test_a_malformed_document_counts_for_nothing_and_is_mended_by_a_write(
+async def test_apps_store_malformed_document_is_ignored_and_repaired_by_a_write(
     system: System, service: Service, sub: Account, malformed: JsonObject
 ) -> None:
     await system.store(sub, kept={"what": "others stored"}, **malformed)
@@ -56,7 +56,7 @@ async def test_a_malformed_document_counts_for_nothing_and_is_mended_by_a_write(
 
 
 @pytest.mark.parametrize("entry", [None, "all", 7, [], {}, {"allowed_users": None}, {"users": "x", "name": None}])
-async def test_a_malformed_permission_counts_as_installed_and_can_be_changed(
+async def test_apps_store_malformed_permission_counts_as_installed(
     system: System, service: Service, sub: Account, entry: Any
 ) -> None:
     voip = system.apps["voip"]
@@ -68,7 +68,7 @@ async def test_a_malformed_permission_counts_as_installed_and_can_be_changed(
 
 
 @pytest.mark.parametrize("deleted", [True, "true"])
-async def test_a_deleted_document_says_nothing_and_a_write_begins_anew(
+async def test_apps_store_deleted_document_is_ignored_and_a_write_starts_anew(
     system: System, service: Service, sub: Account, deleted: Any
 ) -> None:
     apps = {system.apps["port"]: permission()}
@@ -85,7 +85,7 @@ async def test_a_deleted_document_says_nothing_and_a_write_begins_anew(
     assert first["_rev"].startswith("1-")
 
 
-async def test_a_document_that_was_removed_is_made_again(system: System, service: Service, sub: Account) -> None:
+async def test_apps_store_removed_document_is_created_again(system: System, service: Service, sub: Account) -> None:
     await system.store(sub, apps={system.apps["voip"]: permission()})
     await system.remove(sub.database, "apps_store")
     assert (await service.delete(f"{sub.path}/{system.apps['voip']}", sub)).status == 400
@@ -93,7 +93,7 @@ async def test_a_document_that_was_removed_is_made_again(system: System, service
     assert (await system.stored(sub))["pvt_account_db"] == encoded_account_db(sub.id)
 
 
-async def test_permissions_on_the_account_document_are_heeded_and_moved_by_the_first_write(
+async def test_apps_store_permissions_on_the_account_document_are_moved_by_the_first_write(
     system: System, service: Service, sub: Account
 ) -> None:
     voip, port = system.apps["voip"], system.apps["port"]
@@ -112,7 +112,7 @@ async def test_permissions_on_the_account_document_are_heeded_and_moved_by_the_f
     assert (await system.couch.open_doc(sub.database, sub.id))["apps"] == legacy
 
 
-async def test_a_blacklist_does_not_lose_the_permissions_of_the_account_document(
+async def test_apps_store_blacklist_post_keeps_permissions_of_the_account_document(
     system: System, service: Service, sub: Account
 ) -> None:
     legacy = {system.apps["voip"]: permission("all")}
@@ -122,7 +122,7 @@ async def test_a_blacklist_does_not_lose_the_permissions_of_the_account_document
 
 
 @pytest.mark.parametrize("apps", ["x", True, 7, ["x"], None, {}])
-async def test_nonsense_on_the_account_document_is_none(
+async def test_apps_store_malformed_permissions_on_the_account_document_are_ignored(
     system: System, service: Service, sub: Account, apps: Any
 ) -> None:
     await system.change(sub, apps=apps)
@@ -148,8 +148,8 @@ APPS: list[JsonObject] = [
 ]
 
 
-async def test_malformed_apps_do_not_break_the_list(system: System, service: Service) -> None:
-    """Each is listed, repaired as far as the web client needs it."""
+async def test_apps_store_get_list_skips_malformed_apps(system: System, service: Service) -> None:
+    """Each app is listed, with the fields that the web client needs."""
     for number, fields in enumerate(APPS):
         await system.app(f"odd{number:02}", **{key: value for key, value in fields.items() if value is not None})
     nulls = [await system.app(f"null{number:02}") for number in range(len(APPS))]
@@ -168,13 +168,13 @@ async def test_malformed_apps_do_not_break_the_list(system: System, service: Ser
         assert (await service.get(f"{system.master.path}/{entry['id']}", system.master)).status == 200
 
 
-async def test_an_app_without_a_label_is_labelled_by_its_name(system: System, service: Service) -> None:
+async def test_apps_store_get_app_without_label_is_labelled_by_its_name(system: System, service: Service) -> None:
     app = await system.app("teapot", i18n={"de-DE": {"description": "Kocht Tee"}})
     entry = (await service.get(f"{system.master.path}/{app}", system.master)).data
     assert entry["i18n"] == {"de-DE": {"description": "Kocht Tee", "label": "teapot"}}
 
 
-async def test_an_empty_address_is_left_out(system: System, service: Service, sub: Account) -> None:
+async def test_apps_store_get_omits_an_empty_api_url(system: System, service: Service, sub: Account) -> None:
     app = await system.app("teapot", api_url="")
     listed = next(entry for entry in (await service.get(sub.path, sub)).data if entry["id"] == app)
     read = (await service.get(f"{sub.path}/{app}", sub)).data
@@ -182,7 +182,7 @@ async def test_an_empty_address_is_left_out(system: System, service: Service, su
     assert "api_url" not in read
 
 
-async def test_an_app_without_a_usable_name_is_skipped_and_logged(
+async def test_apps_store_get_skips_and_logs_an_app_without_name(
     system: System, service: Service, sub: Account, caplog: pytest.LogCaptureFixture
 ) -> None:
     names: list[Any] = [None, "", [], {}, True]
@@ -199,17 +199,19 @@ async def test_an_app_without_a_usable_name_is_skipped_and_logged(
     assert [app["name"] for app in login.data["apps"]] == ["numbers", "port", "voip"]
 
 
-async def test_a_nameless_app_that_is_installed_all_the_same_is_stored_under_its_id(
+async def test_apps_store_put_of_an_app_without_name_stores_its_id(
     system: System, service: Service, sub: Account
 ) -> None:
-    """Billing counts apps by name, so that none must be without."""
+    """Billing counts apps by name, so every permission has one."""
     app = await system.app("x")
     await system.change_app(app, name=None)
     assert (await service.put(f"{sub.path}/{app}", sub, {"allowed_users": "all"})).status == 201
     assert (await system.stored(sub))["apps"][app]["name"] == app
 
 
-async def test_whitelabel_hides_port_from_who_is_no_reseller(system: System, service: Service, sub: Account) -> None:
+async def test_apps_store_get_whitelabel_hides_port_from_non_resellers(
+    system: System, service: Service, sub: Account
+) -> None:
     reseller = await system.account("Reseller", below=system.master, reseller=True)
     whitelabel = {"_id": "whitelabel", "pvt_type": "whitelabel", "hide_port": True}
     for account in (sub, reseller, system.master):
@@ -231,7 +233,7 @@ async def test_whitelabel_hides_port_from_who_is_no_reseller(system: System, ser
         ({"hide_port": True, "pvt_deleted": True}, False),
     ],
 )
-async def test_whitelabel_has_to_say_so(
+async def test_apps_store_get_whitelabel_hides_port_only_if_it_says_so(
     system: System, service: Service, sub: Account, fields: JsonObject, hidden: bool
 ) -> None:
     await system.put(sub.database, {"_id": "whitelabel", "pvt_type": "whitelabel"} | fields)

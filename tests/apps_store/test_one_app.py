@@ -7,7 +7,7 @@ from tests.kit.service import Service
 from tests.kit.system import System
 
 
-async def test_an_app_shows_all_its_public_fields(system: System, service: Service) -> None:
+async def test_apps_store_get_app_shows_all_public_fields(system: System, service: Service) -> None:
     sub = await system.account("Sub", below=system.master)
     answer = await service.get(f"{sub.path}/{system.apps['voip']}", sub)
     assert answer.data == {
@@ -28,7 +28,7 @@ async def test_an_app_shows_all_its_public_fields(system: System, service: Servi
     assert "revision" not in answer.envelope
 
 
-async def test_the_account_s_permission_is_laid_over_the_app(system: System, service: Service) -> None:
+async def test_apps_store_get_app_has_the_accounts_permission(system: System, service: Service) -> None:
     sub = await system.account("Sub", below=system.master)
     users = [{"id": sub.user.id}]
     entry = permission("specific", *users, ui_metadata={"ui": "monster-ui"})
@@ -39,7 +39,7 @@ async def test_the_account_s_permission_is_laid_over_the_app(system: System, ser
     assert (app["authority"], app["published"]) == ("app_store", True)
 
 
-async def test_a_stored_permission_cannot_say_what_only_the_catalogue_says(system: System, service: Service) -> None:
+async def test_apps_store_get_app_ignores_catalogue_fields_in_the_permission(system: System, service: Service) -> None:
     sub = await system.account("Sub", below=system.master)
     spoof = {
         "_id": "evil",
@@ -61,7 +61,7 @@ async def test_a_stored_permission_cannot_say_what_only_the_catalogue_says(syste
     assert await service.names(sub) == ["voip", "port", "numbers"]
 
 
-async def test_an_app_that_is_hidden_can_be_read_all_the_same(system: System, service: Service) -> None:
+async def test_apps_store_get_app_shows_a_hidden_app(system: System, service: Service) -> None:
     sub = await system.account("Sub", below=system.master)
     await system.store(sub, blacklist=[system.apps["voip"]])
     assert await service.names(sub) == ["port", "numbers"]
@@ -74,19 +74,19 @@ async def test_an_app_that_is_hidden_can_be_read_all_the_same(system: System, se
 @pytest.mark.parametrize(
     ("path", "shown"), [("nothing", "nothing"), ("a%2Fb", "a/b"), ("%C3%A9+", "é+"), ("schemas", "schemas")]
 )
-async def test_an_unknown_app_is_a_bad_identifier(system: System, service: Service, path: str, shown: str) -> None:
+async def test_apps_store_get_unknown_app_is_404(system: System, service: Service, path: str, shown: str) -> None:
     answer = await service.get(f"{system.master.path}/{path}", system.master)
     assert answer.refusal == (404, "bad_identifier", {"details": shown, "message": "bad identifier"})
 
 
 @pytest.mark.parametrize("rest", ["icons", "screenshot", "screenshot/0/large", "icon/large"])
-async def test_an_app_has_no_other_parts(system: System, service: Service, rest: str) -> None:
+async def test_apps_store_get_unknown_part_of_an_app_is_404(system: System, service: Service, rest: str) -> None:
     answer = await service.get(f"{system.master.path}/{system.apps['voip']}/{rest}")
     assert answer.refusal == (404, "not_found", {"message": "not found"})
     assert answer.headers["Access-Control-Allow-Methods"] == "OPTIONS"
 
 
-async def test_patch_is_not_allowed(system: System, service: Service) -> None:
+async def test_apps_store_patch_is_405(system: System, service: Service) -> None:
     answer = await service.call("PATCH", f"{system.master.path}/{system.apps['voip']}", system.master, {})
     assert answer.refusal == (405, "invalid_method", {"message": "method not allowed"})
     assert answer.headers["Access-Control-Allow-Methods"] == "OPTIONS, POST, PUT, GET, DELETE"

@@ -1,4 +1,4 @@
-"""Who of an account may use an app: permissions decide about the login reply, not about what the API shows."""
+"""Permissions of users: they decide which apps a login lists, not which apps the API shows."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ def _entry(kind: str, sub: Account) -> dict[str, Any]:
         ("users no list", False, False),
     ],
 )
-async def test_a_login_lists_the_apps_that_the_user_may_use(
+async def test_login_lists_the_apps_that_the_user_may_use(
     system: System, service: Service, sub: Account, kind: str, admin: bool, user: bool
 ) -> None:
     await system.store(sub, apps={system.apps["voip"]: _entry(kind, sub)})
@@ -63,11 +63,13 @@ async def test_a_login_lists_the_apps_that_the_user_may_use(
         assert (await service.get(f"{sub.path}/{system.apps['voip']}", who)).data["published"] is True
 
 
-async def test_an_app_without_a_permission_is_everybody_s(system: System, service: Service, sub: Account) -> None:
+async def test_login_lists_an_app_without_permission_for_everybody(
+    system: System, service: Service, sub: Account
+) -> None:
     assert await _login_names(service, sub.user) == ["numbers", "port", "voip"]
 
 
-async def test_a_login_names_id_addresses_and_label_in_the_user_s_language(
+async def test_login_shows_ids_urls_and_labels_in_the_users_language(
     system: System, service: Service, sub: Account
 ) -> None:
     i18n = {"en-US": {"label": "Teapot"}, "de-DE": {"label": "Teekanne"}}
@@ -81,20 +83,18 @@ async def test_a_login_names_id_addresses_and_label_in_the_user_s_language(
     assert shown == {"admin": entry | {"label": "Teapot"}, "user": entry | {"label": "Teekanne"}}
 
 
-async def test_what_is_hidden_is_hidden_at_login(system: System, service: Service, sub: Account) -> None:
+async def test_login_omits_hidden_apps(system: System, service: Service, sub: Account) -> None:
     await system.store(sub, blacklist=[system.apps["voip"]], apps={system.apps["voip"]: permission("all")})
     assert await _login_names(service, sub.admin) == ["numbers", "port"]
 
 
-async def test_an_account_that_logs_in_by_its_key_has_every_published_app(
-    system: System, service: Service, sub: Account
-) -> None:
+async def test_login_with_an_api_key_lists_every_published_app(system: System, service: Service, sub: Account) -> None:
     await system.store(sub, apps={system.apps["voip"]: permission("specific")})
     answer = await service.put("api_auth", None, {"api_key": sub.document["pvt_api_key"]})
     assert [app["name"] for app in answer.data["apps"]] == ["numbers", "port", "voip"]
 
 
-async def test_a_change_is_felt_at_the_next_login(system: System, service: Service, sub: Account) -> None:
+async def test_login_shows_a_changed_permission(system: System, service: Service, sub: Account) -> None:
     path = f"{sub.path}/{system.apps['voip']}"
     for sent, seen in (
         ({"allowed_users": "specific", "users": [{"id": sub.admin.id}]}, False),

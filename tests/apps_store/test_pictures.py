@@ -8,7 +8,6 @@ from urllib.parse import unquote
 import pytest
 
 from crossbar_appstore import application
-from crossbar_appstore.datastore import moments
 from crossbar_appstore.resources import pictures
 from crossbar_appstore.resources.pictures import Pictures
 from tests.datastore.fault_proxy import Fault, FaultProxy
@@ -31,7 +30,7 @@ async def sub(system: System) -> Account:
     ("part", "name", "picture"),
     [("icon", "icon.png", ICON), ("screenshot/0", "first.png", FIRST), ("screenshot/1", "second.jpg", SECOND)],
 )
-async def test_a_picture_comes_back_byte_for_byte_with_its_type(
+async def test_apps_store_icon_get_returns_bytes_and_type(
     system: System, service: Service, sub: Account, prefix: str, part: str, name: str, picture: Picture
 ) -> None:
     path = f"{prefix.format(sub.id, sub.user.id)}apps_store/{system.apps['voip']}/{part}"
@@ -55,7 +54,7 @@ async def test_a_picture_comes_back_byte_for_byte_with_its_type(
         ("large.bin", Picture("application/octet-stream", bytes(range(256)) * 2_000)),
     ],
 )
-async def test_pictures_of_every_kind_and_name_are_served(
+async def test_apps_store_pictures_get_serves_every_kind_and_name(
     system: System, service: Service, name: str, picture: Picture
 ) -> None:
     app = app_document("teapot", {name: picture}, icon=name, screenshots=[name])
@@ -67,7 +66,7 @@ async def test_pictures_of_every_kind_and_name_are_served(
         assert answer.headers["Content-Security-Policy"].endswith("sandbox")
 
 
-async def test_pictures_do_not_ask_whether_the_account_has_the_app(
+async def test_apps_store_pictures_get_does_not_check_whether_the_account_has_the_app(
     system: System, service: Service, sub: Account
 ) -> None:
     await system.store(sub, blacklist=[system.apps["voip"]])
@@ -76,7 +75,7 @@ async def test_pictures_do_not_ask_whether_the_account_has_the_app(
         assert (await service.get(f"apps_store/{system.apps[app]}/icon")).raw == ICON.body
 
 
-async def test_an_app_of_a_vendor_shows_its_pictures_where_it_is_seen_only(
+async def test_apps_store_pictures_get_of_a_vendors_app_only_where_it_is_visible(
     system: System, service: Service, sub: Account
 ) -> None:
     app = await system.app("teapot", owner=sub)
@@ -90,36 +89,36 @@ async def test_an_app_of_a_vendor_shows_its_pictures_where_it_is_seen_only(
 
 
 @pytest.mark.parametrize("part", ["icon", "screenshot/0"])
-async def test_pictures_of_an_unknown_app_are_a_bad_identifier(system: System, service: Service, part: str) -> None:
+async def test_apps_store_pictures_get_of_an_unknown_app_is_404(system: System, service: Service, part: str) -> None:
     answer = await service.get(f"apps_store/nothing/{part}")
     assert answer.refusal == (404, "bad_identifier", {"details": "nothing", "message": "bad identifier"})
 
 
-async def test_an_app_without_a_usable_icon_has_none(system: System, service: Service) -> None:
+async def test_apps_store_icon_get_without_usable_icon_is_404(system: System, service: Service) -> None:
     icons: list[Any] = [None, "", "missing.png", 7, ["icon.png"], {"icon.png": 1}, "../icon.png"]
     for app in [await system.app("teapot", icon=icon) for icon in icons]:
         assert (await service.get(f"apps_store/{app}/icon")).refusal == (404, "bad identifier", [app])
 
 
-async def test_a_screenshot_that_is_not_there_is_named(system: System, service: Service) -> None:
+async def test_apps_store_screenshot_get_names_the_missing_one(system: System, service: Service) -> None:
     for index in ("2", "-1", "abc", "1.0", "%201", "%D9%A1", "9" * 50, "0x1", "+1"):
         answer = await service.get(f"apps_store/{system.apps['voip']}/screenshot/{index}")
         assert answer.refusal == (404, "bad identifier", [f"screenshot/{unquote(index)}"])
 
 
-async def test_an_app_without_a_usable_screenshot_has_none(system: System, service: Service) -> None:
+async def test_apps_store_screenshot_get_without_usable_screenshot_is_404(system: System, service: Service) -> None:
     lists: list[Any] = [None, [], "first.png", {"0": "icon.png"}, [7], [None], ["missing.png"]]
     for app in [await system.app("teapot", screenshots=names) for names in lists]:
         answer = await service.get(f"apps_store/{app}/screenshot/0")
         assert answer.refusal == (404, "bad identifier", ["screenshot/0"])
 
 
-async def test_without_stubs_of_attachments_there_are_no_pictures(system: System, service: Service) -> None:
+async def test_apps_store_pictures_get_without_attachment_stubs_is_404(system: System, service: Service) -> None:
     app = await system.app("teapot", _attachments=None)
     assert (await service.get(f"apps_store/{app}/icon")).refusal == (404, "bad identifier", [app])
 
 
-async def test_a_picture_is_offered_in_its_own_type_alone(system: System, service: Service) -> None:
+async def test_apps_store_icon_get_is_offered_in_its_own_type_only(system: System, service: Service) -> None:
     path = f"apps_store/{system.apps['voip']}/icon"
     for accept in ("image/png", "image/*", "*/*", "image/avif,image/webp,image/*,*/*;q=0.8"):
         assert (await service.get(path, headers={"Accept": accept})).status == 200
@@ -127,13 +126,13 @@ async def test_a_picture_is_offered_in_its_own_type_alone(system: System, servic
         assert (await service.get(path, headers={"Accept": accept})).status == 406
 
 
-async def test_pictures_can_only_be_read(system: System, service: Service, sub: Account) -> None:
+async def test_apps_store_pictures_other_methods_are_405(system: System, service: Service, sub: Account) -> None:
     for method in ("PUT", "POST", "DELETE", "PATCH"):
         for path in (f"apps_store/{system.apps['voip']}/icon", f"{sub.path}/{system.apps['voip']}/screenshot/0"):
             assert (await service.call(method, path, sub)).refusal[:2] == (405, "invalid_method")
 
 
-async def test_a_picture_that_is_replaced_is_shown_anew(system: System, service: Service) -> None:
+async def test_apps_store_icon_get_shows_a_replaced_picture(system: System, service: Service) -> None:
     app = await system.app("teapot")
     path = f"apps_store/{app}/icon"
     first = await service.get(path)
@@ -144,25 +143,26 @@ async def test_a_picture_that_is_replaced_is_shown_anew(system: System, service:
     assert answer.etag != first.etag
 
 
-async def test_a_picture_is_asked_of_couchdb_once(system: System, new_service: NewService, proxy: FaultProxy) -> None:
+async def test_apps_store_icon_get_reads_the_attachment_once(
+    system: System, new_service: NewService, proxy: FaultProxy
+) -> None:
     service = new_service(proxy.url)
     for _ in range(3):
         assert (await service.get(f"apps_store/{system.apps['voip']}/icon")).raw == ICON.body
     assert proxy.count(path="icon.png") == 1
 
 
-async def test_only_so_many_bytes_of_pictures_are_kept(
+async def test_pictures_cache_is_bounded_in_bytes(
     system: System, new_service: NewService, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert len(ICON.body) < len(FIRST.body) < len(SECOND.body)
-    monkeypatch.setattr(moments, "HOLDS_SECONDS", 0.0)
-    monkeypatch.setattr(pictures, "_LARGEST", len(FIRST.body))
-    monkeypatch.setattr(application, "Pictures", partial(Pictures, most_bytes=len(FIRST.body)))
+    monkeypatch.setattr(pictures, "_MAX_PICTURE", len(FIRST.body))
+    monkeypatch.setattr(application, "Pictures", partial(Pictures, max_bytes=len(FIRST.body)))
     service = new_service(proxy.url)
     voip = f"apps_store/{system.apps['voip']}"
     for part, picture in (("icon", ICON), ("screenshot/0", FIRST), ("icon", ICON), ("icon", ICON)):
         assert (await service.get(f"{voip}/{part}")).raw == picture.body
-    # The screenshot drove the icon out, and the icon it.
+    # Each of the two evicted the other from the cache.
     assert (proxy.count(path="icon.png"), proxy.count(path="first.png")) == (2, 1)
     for _ in range(2):
         assert (await service.get(f"{voip}/screenshot/1")).raw == SECOND.body
@@ -171,7 +171,7 @@ async def test_only_so_many_bytes_of_pictures_are_kept(
     assert proxy.count(path="icon.png") == 2
 
 
-async def test_many_who_want_a_picture_at_once_make_one_request(
+async def test_apps_store_icon_get_concurrent_requests_read_once(
     system: System, new_service: NewService, proxy: FaultProxy
 ) -> None:
     service = new_service(proxy.url)
@@ -181,13 +181,13 @@ async def test_many_who_want_a_picture_at_once_make_one_request(
     asking = [asyncio.create_task(service.get(path)) for _ in range(20)]
     while not proxy.count(path="icon.png"):
         await asyncio.sleep(0.01)
-    await asyncio.sleep(0.2)  # all of them wait now, or it proves less
+    await asyncio.sleep(0.2)  # until all of them wait
     proxy.heal()
     assert {(await task).raw for task in asking} == {ICON.body}
     assert proxy.count(path="icon.png") == 2, "the one that hung, and its repetition"
 
 
-async def test_a_picture_that_is_replaced_while_it_is_fetched_is_not_taken_for_the_old_one(
+async def test_apps_store_icon_get_does_not_cache_a_picture_replaced_while_it_is_read(
     system: System, new_service: NewService, proxy: FaultProxy, kit_couchdb_url: str
 ) -> None:
     app = await system.app("teapot")
@@ -216,7 +216,9 @@ async def test_a_picture_that_is_replaced_while_it_is_fetched_is_not_taken_for_t
     assert answer.raw == ICON.body
 
 
-async def test_a_permission_cannot_point_to_other_pictures(system: System, service: Service, sub: Account) -> None:
+async def test_apps_store_pictures_get_ignores_names_in_the_permission(
+    system: System, service: Service, sub: Account
+) -> None:
     await system.store(sub, apps={system.apps["voip"]: permission(icon="first.png", screenshots=["icon.png"])})
     assert (await service.get(f"{sub.path}/{system.apps['voip']}/icon", sub)).raw == ICON.body
     assert (await service.get(f"{sub.path}/{system.apps['voip']}/screenshot/0", sub)).raw == FIRST.body

@@ -18,7 +18,7 @@ from tests.kit.system import System
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """Everything that the service logs, as it would stand on standard error, down to the level of debugging."""
+    """Everything that the service logs, in the format of standard error, down to DEBUG."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     written = io.StringIO()
@@ -29,7 +29,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     root.setLevel(level)
 
 
-async def test_nothing_that_lets_its_reader_in_is_logged(
+async def test_log_contains_no_credentials(
     system: System, new_service: NewService, proxy: FaultProxy, log: io.StringIO
 ) -> None:
     service = new_service(proxy.url, CROSSBAR_ACCESS_LOG="1")
@@ -91,7 +91,7 @@ async def test_nothing_that_lets_its_reader_in_is_logged(
     assert {name for name, secret in secrets.items() if secret in text} == set()
 
 
-async def test_an_unexpected_error_is_logged_without_the_token(
+async def test_log_of_an_unexpected_error_contains_no_token(
     system: System, service: Service, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*args: object, **kwargs: object) -> None:

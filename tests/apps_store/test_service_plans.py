@@ -1,4 +1,4 @@
-"""What service plans add, hide and publish."""
+"""Apps that service plans add, hide and publish."""
 
 import pytest
 
@@ -20,7 +20,7 @@ async def sub(system: System, reseller: Account) -> Account:
     return await system.account("Sub", below=reseller)
 
 
-async def test_an_app_that_the_plan_disables_is_hidden_and_the_others_stay(
+async def test_apps_store_get_plan_hides_a_disabled_app(
     system: System, service: Service, reseller: Account, sub: Account
 ) -> None:
     apps = {system.apps["voip"]: {"enabled": False}, system.apps["port"]: {"enabled": True}}
@@ -30,21 +30,21 @@ async def test_an_app_that_the_plan_disables_is_hidden_and_the_others_stay(
     assert (voip["published"], voip["authority"]) == (False, "service_plan")
 
 
-async def test_a_plan_publishes_what_the_catalogue_hides(
+async def test_apps_store_get_plan_publishes_a_hidden_app(
     system: System, service: Service, reseller: Account, sub: Account
 ) -> None:
     await system.plans(sub, await system.plan(reseller, {system.apps["hidden"]: {"enabled": True}}))
     assert await service.names(sub) == [*ALL, "hidden"]
 
 
-async def test_an_account_without_plans_has_its_reseller_s(
+async def test_apps_store_get_without_plan_uses_the_resellers(
     system: System, service: Service, reseller: Account, sub: Account
 ) -> None:
     await system.plans(reseller, await system.plan(system.master, {system.apps["voip"]: {"enabled": False}}))
     assert await service.names(sub) == ["port", "numbers"]
 
 
-async def test_an_account_with_a_plan_does_not_have_its_reseller_s(
+async def test_apps_store_get_with_plan_does_not_use_the_resellers(
     system: System, service: Service, reseller: Account, sub: Account
 ) -> None:
     await system.plans(reseller, await system.plan(system.master, {system.apps["voip"]: {"enabled": False}}))
@@ -52,7 +52,7 @@ async def test_an_account_with_a_plan_does_not_have_its_reseller_s(
     assert await service.names(sub) == ["voip", "numbers"]
 
 
-async def test_the_reseller_is_asked_and_nobody_above_it(
+async def test_apps_store_get_uses_plans_of_the_nearest_reseller_only(
     system: System, service: Service, reseller: Account, sub: Account
 ) -> None:
     await system.plans(system.master, await system.plan(system.master, {system.apps["voip"]: {"enabled": False}}))
@@ -60,7 +60,7 @@ async def test_the_reseller_is_asked_and_nobody_above_it(
     assert await service.names(reseller) == ALL
 
 
-async def test_without_a_services_document_the_next_reseller_above_counts(
+async def test_apps_store_get_without_services_document_uses_the_next_reseller_above(
     system: System, service: Service, reseller: Account, sub: Account
 ) -> None:
     await system.plans(reseller, await system.plan(system.master, {system.apps["voip"]: {"enabled": False}}))
@@ -70,7 +70,9 @@ async def test_without_a_services_document_the_next_reseller_above_counts(
         await system.couch.open_doc("services", sub.id)
 
 
-async def test_a_plan_brings_a_vendor_s_app(system: System, service: Service, reseller: Account, sub: Account) -> None:
+async def test_apps_store_get_plan_adds_a_vendors_app(
+    system: System, service: Service, reseller: Account, sub: Account
+) -> None:
     zebra, teapot = await system.app("zebra", reseller), await system.app("teapot", reseller)
     apps = {zebra: {"vendor_id": reseller.id}, teapot: {"vendor_id": reseller.id, "enabled": True}}
     await system.plans(sub, await system.plan(reseller, apps))
@@ -80,7 +82,7 @@ async def test_a_plan_brings_a_vendor_s_app(system: System, service: Service, re
     assert await service.names(reseller) == ALL
 
 
-async def test_a_vendor_s_app_can_be_installed_by_whom_the_plan_gives_it(
+async def test_apps_store_put_installs_a_vendors_app(
     system: System, service: Service, reseller: Account, sub: Account
 ) -> None:
     teapot = await system.app("teapot", reseller)
@@ -90,7 +92,7 @@ async def test_a_vendor_s_app_can_be_installed_by_whom_the_plan_gives_it(
     assert (await service.put(f"{reseller.path}/{teapot}", reseller, {})).status == 403
 
 
-async def test_a_vendor_s_app_that_is_disabled_or_missing_is_not_there(
+async def test_apps_store_get_vendors_app_disabled_or_missing_is_404(
     system: System, service: Service, reseller: Account, sub: Account
 ) -> None:
     off, there = await system.app("off", reseller), await system.app("there", reseller)
@@ -105,7 +107,7 @@ async def test_a_vendor_s_app_that_is_disabled_or_missing_is_not_there(
     assert await service.names(sub) == [*ALL, "there"]
 
 
-async def test_overrides_change_what_a_plan_says(
+async def test_apps_store_get_plan_overrides_are_merged(
     system: System, service: Service, reseller: Account, sub: Account
 ) -> None:
     vendor, plan_id = await system.plan(reseller, {system.apps["voip"]: {"enabled": False}})
@@ -114,7 +116,7 @@ async def test_overrides_change_what_a_plan_says(
     assert await service.names(sub) == ["numbers"]
 
 
-async def test_of_two_plans_that_contradict_each_other_the_first_counts(
+async def test_apps_store_get_first_of_two_contradicting_plans_wins(
     system: System, service: Service, reseller: Account, sub: Account
 ) -> None:
     first = await system.plan(reseller, {system.apps["voip"]: {"enabled": True}})
@@ -129,7 +131,7 @@ async def test_of_two_plans_that_contradict_each_other_the_first_counts(
         pass
 
 
-async def test_a_plan_that_is_missing_says_nothing(
+async def test_apps_store_get_missing_plan_is_ignored(
     system: System, service: Service, reseller: Account, sub: Account
 ) -> None:
     await system.plans(sub, (reseller, "gone"))
@@ -147,7 +149,7 @@ OBJECT_PLANS = {
 }
 
 
-async def test_plans_of_an_account_s_objects_count_where_kazoo_has_its_view(
+async def test_apps_store_get_object_plans_count_where_the_view_exists(
     system: System, service: Service, reseller: Account, sub: Account
 ) -> None:
     _, plan_id = await system.plan(reseller, {system.apps["voip"]: {"enabled": False}})

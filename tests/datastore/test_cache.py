@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
-from crossbar_appstore.datastore.counters import Counters
 from crossbar_appstore.datastore.kinds import Key, Kind
+from crossbar_appstore.datastore.statistics import Counters
 
 from crossbar_appstore.datastore import cache as cache_module
 from crossbar_appstore.datastore.cache import Cache, Limits

@@ -63,7 +63,7 @@ async def test_apps_belong_to_the_master_account_and_nothing_is_written(
 async def test_a_thousand_askers_load_it_once(couch: Couch, master: str, store: Datastore) -> None:
     await couch.save_doc(master, app("1", "voip"))
     snapshots = await asyncio.gather(*(store.catalogue.snapshot() for _ in range(1000)))
-    assert store.counters.catalogue_loads == 1
+    assert store.statistics.catalogue_loads == 1
     assert all(snapshot is snapshots[0] for snapshot in snapshots)
 
 
@@ -82,7 +82,7 @@ async def test_own_writes_are_seen_at_once(master: str, store: Datastore) -> Non
     await store.remove(master, "2")
     assert names(await catalogue.snapshot()) == ["z"]
     assert first["_rev"] != (await catalogue.snapshot()).by_id["1"]["_rev"]
-    assert store.counters.catalogue_loads == 1
+    assert store.statistics.catalogue_loads == 1
 
 
 async def test_own_writes_are_seen_by_every_worker_at_once(couchdb_url: str, master: str) -> None:
@@ -141,7 +141,7 @@ async def test_a_malformed_app_is_skipped_logged_and_counted(
     await couch.save_docs(master, [app("1", "a"), app("2", "b", i18n="broken"), app("3", "c")])
     async with Datastore(Couch(couchdb_url), feeds=False, check=check) as store:
         assert names(await store.catalogue.snapshot()) == ["a", "c"]
-        assert store.counters.skipped_apps == 1
+        assert store.statistics.skipped_apps == 1
         await store.update(master, "3", lambda doc: {**(doc or {}), "i18n": 7})
         assert names(await store.catalogue.snapshot()) == ["a"]
         await store.update(master, "2", lambda doc: {**(doc or {}), "i18n": {}})
@@ -164,9 +164,9 @@ async def test_without_the_view_the_apps_are_searched_for(
         assert names(await store.catalogue.snapshot()) == ["Accounts", "callflows", "voip"]
         assert await ensure(store.couch, database, ["apps_store"]) == ["apps_store"]
         # The design document came: the view is asked from now on.
-        loads = store.counters.catalogue_loads
+        loads = store.statistics.catalogue_loads
         assert len((await store.catalogue.snapshot()).apps) == 3
-        assert store.counters.catalogue_loads == loads + 1
+        assert store.statistics.catalogue_loads == loads + 1
 
 
 async def test_very_many_changes_are_one_load(
@@ -176,7 +176,7 @@ async def test_very_many_changes_are_one_load(
     await store.catalogue.snapshot()
     await store.couch.save_docs(master, [app(str(n), f"{n}") for n in range(5)])
     assert len((await store.catalogue.snapshot()).apps) == 5
-    assert store.counters.catalogue_loads == 2
+    assert store.statistics.catalogue_loads == 2
 
 
 async def test_the_whole_is_read_anew_now_and_then(
@@ -187,7 +187,7 @@ async def test_the_whole_is_read_anew_now_and_then(
     monkeypatch.setattr(catalogue_loading, "RELOAD_SECONDS", -1.0)
     monkeypatch.setattr(catalogue_module, "UNWATCHED_SECONDS", -1.0)
     assert await store.catalogue.snapshot() is before
-    assert store.counters.catalogue_loads == 2
+    assert store.statistics.catalogue_loads == 2
 
 
 async def test_another_master_account_has_other_apps(

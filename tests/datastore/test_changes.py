@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 from crossbar_appstore.datastore.changes import Feed
-from crossbar_appstore.datastore.counters import Counters
+from crossbar_appstore.datastore.statistics import Counters
 
 from crossbar_appstore.datastore import changes as changes_module
 from crossbar_appstore.datastore.errors import DatabaseMissing, DatastoreError, Misconfigured, Unreachable

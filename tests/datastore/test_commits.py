@@ -151,7 +151,7 @@ async def test_a_change_of_somebody_else_is_kept_and_all_are_applied_to_it(
     assert [type(outcome) for outcome in outcomes] == [dict, dict, Refused]
     stored = await couch.open_doc(database, "x")
     assert (stored["seen"], stored["theirs"]) == ([0, 3, 1, 2], True)
-    assert store.counters.conflicts == 1
+    assert store.statistics.conflicts == 1
 
 
 async def test_after_many_conflicts_it_is_a_conflict_for_all(

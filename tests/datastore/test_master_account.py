@@ -49,9 +49,9 @@ async def test_the_master_account_is_configured_or_else_the_oldest(alone: Couch)
         assert await store.master.id() == "b" * 32
         assert await store.master.database() == account_db("b" * 32)
         # Nothing is written, and the oldest stays the oldest.
-        requests = store.counters.requests
+        requests = store.statistics.requests
         assert await store.master.id() == "b" * 32
-        assert store.counters.requests == requests
+        assert store.statistics.requests == requests
         await store.couch.create_database("system_config")
         await store.create("system_config", {"_id": "accounts", "default": {"master_account_id": "d" * 32}})
         assert await store.master.id() == "d" * 32

@@ -23,12 +23,12 @@ async def test_aiocouch_still_has_the_private_names_that_we_use() -> None:
 
 async def test_aiocouch_still_asks_through_its_session(couch: Couch, database: str) -> None:
     # Whatever of it is used goes over our own connections, and its own session opens none.
-    requests = couch.counters.requests
+    requests = couch.statistics.requests
     client = couch._wire.client
     assert (await couch.server()).version
     assert database.replace("/", "") in "".join(await couch.databases()).replace("/", "")
     assert await couch.security(database) is not None
-    assert couch.counters.requests >= requests + 3
+    assert couch.statistics.requests >= requests + 3
     session: object = client._server._http_session
     assert isinstance(session, Session)
     feeds = couch._wire._feed_session()

@@ -57,16 +57,16 @@ async def test_it_holds_while_nothing_changes(store: Datastore, master: str, mon
     sources = sources_of(await read_all(store, master))
     assert (len(sources.documents), len(sources.views), len(sources.families)) == (2, 1, 1)
     assert sources_of(await read_all(store, master)) == sources
-    requests = store.counters.requests
+    requests = store.statistics.requests
     assert store.readings.hold(sources)
     assert await store.readings.still_hold(sources)
-    assert store.counters.requests == requests
+    assert store.statistics.requests == requests
     # What is too old is asked for again, and is the same: two documents together, a view, and a family.
     monkeypatch.setattr(ages, "UNWATCHED_SECONDS", 0.3)
     await asyncio.sleep(0.35)
     assert not store.readings.hold(sources)
     assert await store.readings.still_hold(sources)
-    assert store.counters.requests == requests + 3
+    assert store.statistics.requests == requests + 3
 
 
 async def test_what_is_read_next_is_asked_for_at_once(store: Datastore, master: str) -> None:
@@ -91,10 +91,10 @@ async def test_what_is_read_next_is_asked_for_at_once(store: Datastore, master: 
 
 async def test_many_documents_take_few_requests(store: Datastore, master: str) -> None:
     keys = [(master, f"none-{number}") for number in range(120)]
-    reading, requests = store.readings.begin(), store.counters.requests
+    reading, requests = store.readings.begin(), store.statistics.requests
     documents = await reading.documents([*keys, (master, "one"), keys[0]])
     assert [document is None for document in documents] == [*[True] * 120, False, True]
-    assert store.counters.requests == requests + 3
+    assert store.statistics.requests == requests + 3
 
 
 async def test_where_couchdb_is_away_nothing_unknown_is_read_ahead(

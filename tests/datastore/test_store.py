@@ -63,7 +63,7 @@ async def test_a_document_is_read_once_and_shared(couch: Couch, database: str, s
     assert known == CachedDocument(saved)
     assert await store.open(database, "x") is known
     assert store.peek(database, "x") is known
-    assert store.counters.reads == 1
+    assert store.statistics.reads == 1
 
 
 async def test_missing_documents_and_databases_are_known_to_be_missing(database: str, store: Datastore) -> None:
@@ -71,7 +71,7 @@ async def test_missing_documents_and_databases_are_known_to_be_missing(database:
         assert store.peek(where, "x") is None
         assert await store.open(where, "x") == CachedDocument(None)
         assert store.peek(where, "x") == CachedDocument(None)
-    assert store.counters.reads == 3
+    assert store.statistics.reads == 3
 
 
 async def test_several_documents_are_asked_for_in_parallel(couch: Couch, database: str, store: Datastore) -> None:
@@ -79,7 +79,7 @@ async def test_several_documents_are_asked_for_in_parallel(couch: Couch, databas
     await store.open(database, "2")
     known = await store.open_many([(database, doc_id) for doc_id in ("0", "none", "2", "3")])
     assert [answer.document and answer.document["_id"] for answer in known] == ["0", None, "2", "3"]
-    assert store.counters.reads == 4
+    assert store.statistics.reads == 4
     assert await store.open_many([]) == []
 
 
@@ -135,11 +135,11 @@ async def test_own_writes_are_read_at_once_by_every_worker(workers: tuple[Datast
 
 async def test_what_was_saved_is_known_without_a_read(database: str, store: Datastore) -> None:
     await store.create(database, {"_id": "x", "n": 1})
-    requests = store.counters.requests
+    requests = store.statistics.requests
     assert (await store.open(database, "x")).document is not None
     await store.update(database, "x", counting)
     assert (await store.open(database, "x")).document is not None
-    assert store.counters.requests == requests + 1
+    assert store.statistics.requests == requests + 1
 
 
 async def test_a_write_past_the_store_is_told_of_too(database: str, store: Datastore) -> None:
@@ -184,7 +184,7 @@ async def test_an_unchanged_document_stays_the_same_object(
     known = await store.open(database, "x")
     monkeypatch.setattr("crossbar_appstore.datastore.ages.UNWATCHED_SECONDS", -1.0)
     assert await store.open(database, "x") is known
-    assert store.counters.unchanged == 1
+    assert store.statistics.unchanged == 1
     assert await store.open(database, "none") is await store.open(database, "none")
 
 
@@ -209,7 +209,7 @@ async def test_a_change_is_applied_again_to_what_another_writer_stored(
     await couch.save_doc(database, {**saved, "n": 10, "theirs": True})
     newest = await store.update(database, "x", counting)
     assert (newest["n"], newest["theirs"]) == (11, True)
-    assert store.counters.conflicts == 1
+    assert store.statistics.conflicts == 1
 
 
 async def test_after_many_conflicts_it_is_a_conflict(fragile: Datastore, proxy: FaultProxy, database: str) -> None:
@@ -294,9 +294,9 @@ async def test_what_is_told_of_a_whole_database_concerns_its_views(
 ) -> None:
     assert (await store.rows(database, "names/all")).rows is None
     await store.couch.delete_database(database)
-    reads = store.counters.refetches
+    reads = store.statistics.refetches
     assert (await store.rows(database, "names/all")).rows is None
-    assert store.counters.refetches == reads + 1
+    assert store.statistics.refetches == reads + 1
     await couch.create_database(database)
 
 

@@ -1,4 +1,4 @@
-"""What the tests of overrides do again and again."""
+"""Requests and documents that the tests of overrides share."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -34,11 +34,11 @@ class Branding:
 
     @property
     def domain(self) -> str:
-        """The reseller's, of which no other test's account has heard."""
+        """The reseller's domain, which no other test uses."""
         return f"portal-{self.reseller.id[:8]}.example.net"
 
     def path(self, *, account: Account | None = None, language: str | None = None) -> str:
-        """Of the override of the reseller, or of another account."""
+        """The path of the override of the reseller, or of another account."""
         prefix = "" if language is None else f"i18n/{language}/"
         return f"accounts/{(account or self.reseller).id}/{prefix}apps_store/{self.app}/override"
 
@@ -50,7 +50,7 @@ class Branding:
     async def upload(
         self, part: str, picture: Picture, name: str = "logo.png", *, language: str | None = None
     ) -> Answer:
-        """As curl's ``--data-binary`` sends it, with the name in a header."""
+        """Upload as curl's ``--data-binary`` does, with the name in a header."""
         headers = {"Content-Type": picture.content_type, "X-File-Name": name}
         path = f"{self.path(language=language)}/{part}"
         return await self.service.post(path, self.reseller, body=picture.body, headers=headers)
@@ -59,7 +59,7 @@ class Branding:
         return await self.system.couch.open_doc(self.reseller.database, self.doc_id)
 
     async def store(self, **fields: Any) -> JsonObject:
-        """The override as another node of KAZOO writes it."""
+        """Store the override as another node of KAZOO writes it."""
         document = {"_id": self.doc_id, "pvt_type": "app_whitelabel", **fields}
         return await self.system.put(self.reseller.database, document)
 

@@ -18,7 +18,7 @@ def override(**fields: Any) -> JsonObject:
     return {"_id": "app_whitelabel-voip", "pvt_type": "app_whitelabel", **fields}
 
 
-def test_an_english_icon_replaces_the_field_of_kazoo_4() -> None:
+def test_with_picture_english_icon_replaces_the_field_of_kazoo_4() -> None:
     stored = override(icon="old.png", screenshots=["one.png"])
     changed = editing.with_picture(stored, "icon", "en-US", "icon-en-US-x.png", INLINE)
     assert (changed["i18n"], "icon" in changed) == ({"en-US": {"icon": "icon-en-US-x.png"}}, False)
@@ -26,12 +26,12 @@ def test_an_english_icon_replaces_the_field_of_kazoo_4() -> None:
     assert "i18n" not in stored
 
 
-def test_an_icon_of_another_language_leaves_it_alone() -> None:
+def test_with_picture_icon_of_another_language_keeps_the_english_one() -> None:
     changed = editing.with_picture(override(icon="old.png"), "icon", "de-DE", "icon-de-DE-x.png", INLINE)
     assert (changed["icon"], changed["i18n"]) == ("old.png", {"de-DE": {"icon": "icon-de-DE-x.png"}})
 
 
-def test_the_first_english_screenshot_takes_the_others_with_it() -> None:
+def test_with_picture_first_english_screenshot_moves_the_others() -> None:
     stored = override(screenshots=["one.png", "two.png"])
     changed = editing.with_picture(stored, "screenshot", "en-US", "screenshot-en-US-x.png", INLINE)
     assert "screenshots" not in changed
@@ -43,7 +43,7 @@ def test_the_first_english_screenshot_takes_the_others_with_it() -> None:
     )
 
 
-def test_uploads_that_nothing_names_any_more_go() -> None:
+def test_with_picture_removes_uploads_without_a_name() -> None:
     names = ("icon-en-US-old.png", "icon-de-DE-x.png", "screenshot-en-US-x.png", "terms.pdf")
     stored = override(
         i18n={"en-US": {"icon": names[0], "screenshots": [names[2]]}, "de-DE": {"icon": names[1]}, "x": 5},
@@ -53,14 +53,14 @@ def test_uploads_that_nothing_names_any_more_go() -> None:
     assert changed["_attachments"] == {**dict.fromkeys(names[1:], STUB), "icon-en-US-new.png": INLINE}
 
 
-def test_a_picture_that_another_language_shows_stays() -> None:
+def test_without_picture_keeps_a_picture_of_another_language() -> None:
     name = "icon-en-US-x.png"
     i18n = {"en-US": {"icon": name}, "de-DE": {"icon": name}}
     changed = editing.without_picture(override(i18n=i18n, _attachments={name: STUB}), "icon", "en-US", name)
     assert (changed["i18n"], changed["_attachments"]) == ({"de-DE": {"icon": name}}, {name: STUB})
 
 
-def test_what_was_removed_leaves_no_empty_object() -> None:
+def test_without_picture_leaves_no_empty_object() -> None:
     stored = override(i18n={"en-US": {"screenshots": ["a", "b"]}}, screenshots=["c"])
     changed = editing.without_picture(stored, "screenshot", "en-US", "a")
     assert (changed["i18n"], "screenshots" in changed) == ({"en-US": {"screenshots": ["b"]}}, False)
@@ -79,18 +79,20 @@ def test_what_was_removed_leaves_no_empty_object() -> None:
         ({}, "screenshot", "en-US", []),
     ],
 )
-def test_a_language_has_its_own_pictures(fields: JsonObject, kind: str, language: str, expected: list[str]) -> None:
+def test_named_lists_pictures_of_the_language(
+    fields: JsonObject, kind: str, language: str, expected: list[str]
+) -> None:
     assert editing.picture_names(override(**fields), kind, language) == expected
 
 
-def test_a_new_override_of_a_deleted_one_has_none_of_its_pictures() -> None:
+def test_new_override_of_a_deleted_one_has_no_pictures() -> None:
     deleted = editing.deleted(override(author="Us", _attachments={"icon-en-US-x.png": STUB}))
     assert deleted == override(pvt_deleted=True, _attachments={})
     assert editing.new_override("voip", {"icon": "x"}, deleted) == override(icon="x", _attachments={})
     assert editing.new_override("voip", {}) == override()
 
 
-def test_other_fields_keep_the_private_ones() -> None:
+def test_with_fields_keeps_private_fields() -> None:
     stored = override(author="Us", _attachments={"x": STUB}, _rev="1-a")
     assert editing.with_fields(stored, {"icon": "x"}) == override(icon="x", _attachments={"x": STUB}, _rev="1-a")
 
@@ -106,12 +108,12 @@ def test_other_fields_keep_the_private_ones() -> None:
         ("ünïcode.webp", "image/webp", "icon-en-US-ünïcode.webp"),
     ],
 )
-def test_names_of_attachments(file_name: str, content_type: str, expected: str) -> None:
+def test_attachment_name_of_kind_language_and_file(file_name: str, content_type: str, expected: str) -> None:
     assert editing.attachment_name("icon", "en-US", file_name, content_type) == expected
 
 
 @pytest.mark.parametrize("file_name", [None, "", "/", "\n"])
-def test_a_name_is_made_up_where_there_is_none(file_name: str | None) -> None:
+def test_attachment_name_is_random_without_a_file_name(file_name: str | None) -> None:
     first, second = (editing.attachment_name("icon", "en-US", file_name, "image/gif") for _ in range(2))
     assert first != second
     assert first.startswith("icon-en-US-")
@@ -123,7 +125,7 @@ def test_a_name_is_made_up_where_there_is_none(file_name: str | None) -> None:
     kind=st.sampled_from(["icon", "screenshot"]),
     language=st.sampled_from(["en-US", "de-DE"]),
 )
-def test_whatever_is_stored_a_picture_can_be_added_and_removed(fields: JsonObject, kind: str, language: str) -> None:
+def test_with_picture_and_without_picture_accept_any_document(fields: JsonObject, kind: str, language: str) -> None:
     name = f"{kind}-{language}-x.png"
     changed = editing.with_picture(override(**fields), kind, language, name, INLINE)
     assert editing.picture_names(changed, kind, language)[0] == name

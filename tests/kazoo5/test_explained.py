@@ -1,10 +1,10 @@
-"""What ``explain`` says of an override."""
+"""The output of ``explain`` for an app with an override."""
 
 from crossbar_appstore.maintenance.explaining import explain
 from tests.kazoo5.branding import Branding
 
 
-async def test_an_override_is_named_and_does_not_decide(branding: Branding) -> None:
+async def test_explain_names_an_override(branding: Branding) -> None:
     created = await branding.create(i18n={"en-US": {"label": "Our telephony"}}, published=False)
     (app,) = (await explain(branding.system.couch, branding.reseller.id, "voip")).apps
     assert (app.visible, app.installed, app.decided_by) == (True, False, "catalogue")
@@ -15,7 +15,7 @@ async def test_an_override_is_named_and_does_not_decide(branding: Branding) -> N
     assert reason.entry == {"i18n": {"en-US": {"label": "Our telephony"}}}
 
 
-async def test_what_decides_comes_after_it(branding: Branding) -> None:
+async def test_explain_shows_later_reasons_after_an_override(branding: Branding) -> None:
     await branding.create(author="Us")
     await branding.system.store(branding.reseller, blacklist=[branding.app])
     (app,) = (await explain(branding.system.couch, branding.reseller.id, "voip")).apps
@@ -23,7 +23,7 @@ async def test_what_decides_comes_after_it(branding: Branding) -> None:
     assert (app.visible, app.decided_by) == (False, "blacklist")
 
 
-async def test_an_account_without_overrides_has_no_such_reason(branding: Branding) -> None:
+async def test_explain_without_overrides_has_no_such_reason(branding: Branding) -> None:
     await branding.create(author="Us")
     (app,) = (await explain(branding.system.couch, branding.customer.id, "voip")).apps
     assert [reason.rule for reason in app.reasons] == ["catalogue"]

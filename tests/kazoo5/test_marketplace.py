@@ -16,7 +16,9 @@ async def superduper(system: System) -> Account:
 
 
 @pytest.mark.parametrize("prefix", ["", "accounts/{}/"])
-async def test_superduper_admins_learn_that_there_is_none(service: Service, superduper: Account, prefix: str) -> None:
+async def test_apps_store_marketplace_get_is_404_for_superduper_admins(
+    service: Service, superduper: Account, prefix: str
+) -> None:
     path = f"{prefix.format(superduper.id)}apps_store/marketplace"
     absent = (404, "not_found", {"message": "not found"})
     assert (await service.get(path, superduper)).refusal == absent
@@ -25,7 +27,9 @@ async def test_superduper_admins_learn_that_there_is_none(service: Service, supe
 
 
 @pytest.mark.parametrize("prefix", ["", "accounts/{}/"])
-async def test_nobody_else_is_told(system: System, service: Service, superduper: Account, prefix: str) -> None:
+async def test_apps_store_marketplace_get_is_403_for_others(
+    system: System, service: Service, superduper: Account, prefix: str
+) -> None:
     sub = await system.account("Sub", below=superduper)
     path = f"{prefix.format(sub.id)}apps_store/marketplace"
     for method in ("GET", "PATCH"):
@@ -35,18 +39,22 @@ async def test_nobody_else_is_told(system: System, service: Service, superduper:
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
-async def test_it_is_no_app(service: Service, superduper: Account, method: str) -> None:
+async def test_apps_store_marketplace_other_methods_are_405(service: Service, superduper: Account, method: str) -> None:
     assert (await service.call(method, f"{superduper.path}/marketplace", superduper, {})).status == 405
 
 
 @pytest.mark.parametrize("data", [{}, {"action": None}])
-async def test_a_change_needs_an_action(service: Service, superduper: Account, data: Any) -> None:
+async def test_apps_store_marketplace_patch_requires_an_action(
+    service: Service, superduper: Account, data: Any
+) -> None:
     answer = await service.call("PATCH", "apps_store/marketplace", superduper, data)
     message = "action is required but it is missing"
     assert answer.refusal == (400, "validation error", {"action": {"required": {"message": message}}})
 
 
 @pytest.mark.parametrize("action", ["reboot", 5, [], {}])
-async def test_an_action_has_to_be_one(service: Service, superduper: Account, action: Any) -> None:
+async def test_apps_store_marketplace_patch_refuses_an_unknown_action(
+    service: Service, superduper: Account, action: Any
+) -> None:
     answer = await service.call("PATCH", "apps_store/marketplace", superduper, {"action": action})
     assert answer.refusal == (400, "bad_request", {"message": "invalid action"})

@@ -1,11 +1,11 @@
-"""…/override/icon and …/override/screenshot: uploads in every form, reading, removing; what the account then sees."""
+"""…/override/icon and …/override/screenshot: uploading, reading and removing."""
 
 import base64
 from typing import Any
 
 import pytest
 
-from crossbar_appstore.resources import uploads
+from crossbar_appstore.resources import app_overrides
 from tests.kazoo5.branding import LOGO, OTHER, PHOTO, Branding
 from tests.kit.apps import FIRST, ICON, SECOND
 from tests.samples.make_pictures import svg
@@ -30,7 +30,7 @@ def upload_rules(answer: Any) -> list[str]:
     return list(answer.data["file"])
 
 
-async def test_an_icon_is_stored_with_the_document_in_one_save(branding: Branding) -> None:
+async def test_override_icon_post_saves_it_with_the_document(branding: Branding) -> None:
     created = await branding.create(i18n={"en-US": {"label": "Our telephony"}})
     answer = await branding.upload("icon", LOGO, "image-icon.png")
     i18n = {"en-US": {"label": "Our telephony", "icon": "icon-en-US-image-icon.png"}}
@@ -41,7 +41,7 @@ async def test_an_icon_is_stored_with_the_document_in_one_save(branding: Brandin
     assert (stub["content_type"], stub["length"]) == ("image/png", len(LOGO.body))
 
 
-async def test_an_icon_comes_back_byte_for_byte(branding: Branding) -> None:
+async def test_override_icon_get_returns_the_uploaded_bytes(branding: Branding) -> None:
     await branding.create()
     await branding.upload("icon", LOGO)
     answer = await branding.service.get(f"{branding.path()}/icon", branding.reseller)
@@ -73,7 +73,7 @@ async def test_an_icon_comes_back_byte_for_byte(branding: Branding) -> None:
     ],
     ids=["raw", "untyped", "base64", "data-uri", "multipart", "multipart-untyped", "multipart-json"],
 )
-async def test_a_picture_is_taken_in_every_form_that_kazoo_takes(branding: Branding, sent: dict[str, Any]) -> None:
+async def test_override_icon_post_accepts_every_form_of_kazoo(branding: Branding, sent: dict[str, Any]) -> None:
     await branding.create()
     answer = await branding.service.post(f"{branding.path()}/icon", branding.reseller, **sent)
     assert (answer.status, answer.data["i18n"]) == (200, {"en-US": {"icon": "icon-en-US-x.png"}})
@@ -91,14 +91,16 @@ async def test_a_picture_is_taken_in_every_form_that_kazoo_takes(branding: Brand
         ("a b (1).png", "icon-en-US-a b (1).png"),
     ],
 )
-async def test_an_attachment_is_named_by_kind_language_and_file(branding: Branding, sent: str, stored: str) -> None:
+async def test_override_icon_post_names_the_attachment_by_kind_language_and_file(
+    branding: Branding, sent: str, stored: str
+) -> None:
     await branding.create()
     answer = await branding.upload("icon", LOGO, sent)
     assert answer.data["i18n"]["en-US"]["icon"] == stored
     assert (await branding.service.get(f"{branding.path()}/icon", branding.reseller)).raw == LOGO.body
 
 
-async def test_a_picture_without_a_name_gets_one(branding: Branding) -> None:
+async def test_override_icon_post_generates_a_missing_name(branding: Branding) -> None:
     await branding.create()
     headers = {"Content-Type": "image/png"}
     answer = await branding.service.post(f"{branding.path()}/icon", branding.reseller, body=LOGO.body, headers=headers)
@@ -107,7 +109,7 @@ async def test_a_picture_without_a_name_gets_one(branding: Branding) -> None:
     assert len(name) == len("icon-en-US-") + 12 + len(".png")
 
 
-async def test_another_icon_replaces_the_first(branding: Branding) -> None:
+async def test_override_icon_post_replaces_the_icon(branding: Branding) -> None:
     await branding.create()
     await branding.upload("icon", LOGO, "one.png")
     await branding.upload("icon", OTHER, "two.gif")
@@ -116,14 +118,14 @@ async def test_another_icon_replaces_the_first(branding: Branding) -> None:
     assert (answer.raw, answer.headers["Content-Type"]) == (OTHER.body, "image/gif")
 
 
-async def test_screenshots_are_added_in_front_and_replaced_by_name(branding: Branding) -> None:
+async def test_override_screenshot_post_prepends_or_replaces_by_name(branding: Branding) -> None:
     await branding.create()
     await branding.upload("screenshot", LOGO, "one.png")
     await branding.upload("screenshot", PHOTO, "two.jpg")
     answer = await branding.upload("screenshot", LOGO, "three.png")
     names = [f"screenshot-en-US-{name}" for name in ("three.png", "two.jpg", "one.png")]
     assert answer.data["i18n"]["en-US"]["screenshots"] == names
-    # The same name again: another picture.
+    # The same name again replaces the picture.
     await branding.upload("screenshot", FIRST, "one.png")
     stored = await branding.stored()
     assert sorted(stored["_attachments"]) == sorted(names)
@@ -133,7 +135,7 @@ async def test_screenshots_are_added_in_front_and_replaced_by_name(branding: Bra
 
 
 @pytest.mark.parametrize("key", ["0", "screenshot-en-US-two.jpg"])
-async def test_a_screenshot_is_removed_by_index_or_name(branding: Branding, key: str) -> None:
+async def test_override_screenshot_delete_by_index_or_name(branding: Branding, key: str) -> None:
     await branding.create(author="Us")
     await branding.upload("screenshot", LOGO, "one.png")
     await branding.upload("screenshot", PHOTO, "two.jpg")
@@ -141,11 +143,11 @@ async def test_a_screenshot_is_removed_by_index_or_name(branding: Branding, key:
     assert (answer.status, answer.data["i18n"]) == (200, {"en-US": {"screenshots": ["screenshot-en-US-one.png"]}})
     assert list((await branding.stored())["_attachments"]) == ["screenshot-en-US-one.png"]
     answer = await branding.service.delete(f"{branding.path()}/screenshot/0", branding.reseller, {})
-    # No empty object stays behind that would be merged over the app.
+    # An empty object would be merged over the app.
     assert answer.data == {"author": "Us", "id": branding.doc_id}
 
 
-async def test_an_icon_is_removed(branding: Branding) -> None:
+async def test_override_icon_delete_removes_it(branding: Branding) -> None:
     await branding.create(i18n={"en-US": {"label": "Our telephony"}})
     await branding.upload("icon", LOGO)
     path = f"{branding.path()}/icon"
@@ -157,14 +159,14 @@ async def test_an_icon_is_removed(branding: Branding) -> None:
     assert (await branding.service.delete(path, branding.reseller, {})).refusal == (404, "not_found", missing)
 
 
-async def test_pictures_of_other_languages_are_their_own(branding: Branding) -> None:
+async def test_override_icon_post_keeps_pictures_of_other_languages(branding: Branding) -> None:
     await branding.create()
     await branding.upload("icon", LOGO)
     answer = await branding.upload("icon", OTHER, "logo.gif", language="de-DE")
     assert answer.data["i18n"] == {"en-US": {"icon": "icon-en-US-logo.png"}, "de-DE": {"icon": "icon-de-DE-logo.gif"}}
     service, reseller = branding.service, branding.reseller
     assert (await service.get(f"{branding.path(language='de-DE')}/icon", reseller)).raw == OTHER.body
-    # What a language does not have is shown in English, and cannot be removed by it.
+    # A picture that a language does not have is shown in English, and cannot be removed for that language.
     assert (await service.get(f"{branding.path(language='fr-FR')}/icon", reseller)).raw == LOGO.body
     assert (await service.delete(f"{branding.path(language='fr-FR')}/icon", reseller, {})).status == 404
     assert (await service.delete(f"{branding.path(language='de-DE')}/icon", reseller, {})).status == 200
@@ -172,14 +174,14 @@ async def test_pictures_of_other_languages_are_their_own(branding: Branding) -> 
 
 
 @pytest.mark.parametrize("language", ["x", "en_US", "..", "en-US%2Ficon", "%2e%2e%2f", "e" * 40])
-async def test_a_language_has_to_look_like_one(branding: Branding, language: str) -> None:
+async def test_override_icon_post_refuses_a_malformed_language(branding: Branding, language: str) -> None:
     await branding.create()
     answer = await branding.upload("icon", LOGO, language=language)
     assert (answer.status, list(answer.data)) == (400, ["language"])
     assert "_attachments" not in await branding.stored()
 
 
-async def test_pictures_stay_when_the_fields_are_replaced(branding: Branding) -> None:
+async def test_override_post_keeps_pictures(branding: Branding) -> None:
     await branding.create()
     await branding.upload("icon", LOGO)
     data = {"i18n": {"en-US": {"label": "Our telephony", "icon": "icon-en-US-logo.png"}}}
@@ -187,14 +189,14 @@ async def test_pictures_stay_when_the_fields_are_replaced(branding: Branding) ->
     assert (await branding.service.get(f"{branding.path()}/icon", branding.reseller)).raw == LOGO.body
 
 
-async def test_what_others_attached_stays(branding: Branding) -> None:
+async def test_override_icon_post_keeps_attachments_of_others(branding: Branding) -> None:
     attached = {"terms.pdf": {"content_type": "application/pdf", "data": base64.b64encode(b"%PDF").decode()}}
     await branding.store(_attachments=attached)
     await branding.upload("icon", LOGO)
     assert sorted((await branding.stored())["_attachments"]) == ["icon-en-US-logo.png", "terms.pdf"]
 
 
-async def test_a_picture_needs_its_override_first(branding: Branding) -> None:
+async def test_override_icon_post_without_override_is_404(branding: Branding) -> None:
     answer = await branding.upload("icon", LOGO)
     assert answer.refusal == (404, "bad_identifier", {"cause": branding.doc_id, "message": "bad identifier"})
     answer = await branding.service.get(f"{branding.path()}/icon", branding.reseller)
@@ -202,12 +204,12 @@ async def test_a_picture_needs_its_override_first(branding: Branding) -> None:
 
 
 @pytest.mark.parametrize("kind", ["icon", "screenshot"])
-async def test_a_request_without_a_file_is_refused(branding: Branding, kind: str) -> None:
+async def test_override_pictures_post_refuses_a_request_without_file(branding: Branding, kind: str) -> None:
     await branding.create()
     assert upload_rules(await branding.service.post(f"{branding.path()}/{kind}", branding.reseller, {})) == ["required"]
 
 
-async def test_a_request_with_two_files_is_refused(branding: Branding) -> None:
+async def test_override_icon_post_refuses_two_files(branding: Branding) -> None:
     await branding.create()
     sent = multipart(part("image/png", LOGO.body), part("image/png", LOGO.body))
     assert upload_rules(await branding.service.post(f"{branding.path()}/icon", branding.reseller, **sent)) == [
@@ -227,7 +229,7 @@ async def test_a_request_with_two_files_is_refused(branding: Branding) -> None:
     ],
     ids=["html", "jpeg", "cut", "pdf", "svg-as-png", "svg"],
 )
-async def test_only_the_bytes_of_a_picture_are_taken(
+async def test_override_icon_post_accepts_only_bytes_of_a_picture(
     branding: Branding, content_type: str, content: bytes, rule: str
 ) -> None:
     await branding.create()
@@ -237,7 +239,7 @@ async def test_only_the_bytes_of_a_picture_are_taken(
     assert "_attachments" not in await branding.stored()
 
 
-async def test_a_common_misspelling_of_a_type_is_understood(branding: Branding) -> None:
+async def test_override_icon_post_accepts_aliases_of_media_types(branding: Branding) -> None:
     await branding.create()
     headers = {"Content-Type": "image/jpg", "X-File-Name": "x.jpg"}
     path = f"{branding.path()}/icon"
@@ -246,26 +248,26 @@ async def test_a_common_misspelling_of_a_type_is_understood(branding: Branding) 
     assert answer.headers["Content-Type"] == "image/jpeg"
 
 
-async def test_a_picture_in_a_body_of_another_type_is_refused(branding: Branding) -> None:
+async def test_override_icon_post_refuses_another_content_type(branding: Branding) -> None:
     await branding.create()
     headers = {"Content-Type": "text/plain"}
     path = f"{branding.path()}/icon"
     assert (await branding.service.post(path, branding.reseller, body=LOGO.body, headers=headers)).status == 415
-    # And no picture where there is none to be sent.
+    # Nor is a picture accepted where none can be sent.
     assert (
         await branding.service.post(branding.path(), branding.reseller, body=LOGO.body, headers=headers)
     ).status == 415
 
 
-async def test_a_picture_has_a_largest_size(branding: Branding, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_override_icon_post_limits_the_size(branding: Branding, monkeypatch: pytest.MonkeyPatch) -> None:
     await branding.create()
-    monkeypatch.setattr(uploads, "MAX_BYTES", len(LOGO.body) - 1)
+    monkeypatch.setattr(app_overrides, "MAX_BYTES", len(LOGO.body) - 1)
     assert upload_rules(await branding.upload("icon", LOGO)) == ["maxSize"]
-    monkeypatch.setattr(uploads, "MAX_BYTES", len(LOGO.body))
+    monkeypatch.setattr(app_overrides, "MAX_BYTES", len(LOGO.body))
     assert (await branding.upload("icon", LOGO)).status == 200
 
 
-async def test_the_account_sees_its_own_icon_and_others_do_not(branding: Branding) -> None:
+async def test_apps_store_icon_get_shows_the_override_to_its_account_only(branding: Branding) -> None:
     service = branding.service
     await branding.create()
     await branding.upload("icon", LOGO)
@@ -278,7 +280,7 @@ async def test_the_account_sees_its_own_icon_and_others_do_not(branding: Brandin
         assert (await service.get(path, caller)).raw == ICON.body
 
 
-async def test_the_account_sees_its_own_screenshots_instead_of_the_catalogues(branding: Branding) -> None:
+async def test_apps_store_screenshot_get_shows_those_of_the_override(branding: Branding) -> None:
     path = f"{branding.reseller.path}/{branding.app}/screenshot"
     service, reseller = branding.service, branding.reseller
     assert [(await service.get(f"{path}/{n}", reseller)).raw for n in (0, 1)] == [FIRST.body, SECOND.body]
@@ -289,14 +291,14 @@ async def test_the_account_sees_its_own_screenshots_instead_of_the_catalogues(br
     assert (await service.get(f"{path}/1", reseller)).refusal == (404, "bad identifier", ["screenshot/1"])
 
 
-async def test_an_override_may_name_pictures_of_the_catalogue(branding: Branding) -> None:
+async def test_override_icon_get_shows_a_catalogue_picture_named_by_the_override(branding: Branding) -> None:
     await branding.create(icon="first.png", screenshots=["icon.png"])
     path = f"{branding.reseller.path}/{branding.app}"
     assert (await branding.service.get(f"{path}/icon", branding.reseller)).raw == FIRST.body
     assert (await branding.service.get(f"{path}/screenshot/0", branding.reseller)).raw == ICON.body
 
 
-async def test_an_override_that_names_no_picture_there_is_shows_the_catalogues(branding: Branding) -> None:
+async def test_apps_store_icon_get_shows_the_catalogues_where_the_override_names_none(branding: Branding) -> None:
     await branding.create(i18n={"en-US": {"icon": "nothing.png"}})
     path = f"{branding.reseller.path}/{branding.app}/icon"
     assert (await branding.service.get(path, branding.reseller)).raw == ICON.body

@@ -1,4 +1,4 @@
-"""…/apps_store/{APP}/override: GET, PUT, POST, DELETE, and what becomes of the app."""
+"""…/apps_store/{APP}/override: GET, PUT, POST, DELETE, and the app that it changes."""
 
 import asyncio
 from typing import Any
@@ -13,7 +13,7 @@ from tests.kit.system import System
 TEXTS: dict[str, Any] = {"i18n": {"en-US": {"label": "Our telephony", "description": "Calls with a smile"}}}
 
 
-async def test_an_override_is_created_read_replaced_and_removed(branding: Branding) -> None:
+async def test_override_put_get_post_delete(branding: Branding) -> None:
     service, reseller, path = branding.service, branding.reseller, branding.path()
     created = await service.put(path, reseller, TEXTS)
     assert (created.status, created.data) == (201, {**TEXTS, "id": branding.doc_id})
@@ -36,7 +36,7 @@ async def test_an_override_is_created_read_replaced_and_removed(branding: Brandi
     )
 
 
-async def test_the_document_is_kazoos(branding: Branding) -> None:
+async def test_override_put_stores_a_document_as_kazoo(branding: Branding) -> None:
     await branding.create(**TEXTS)
     stored = await branding.stored()
     assert stored["pvt_type"] == "app_whitelabel"
@@ -44,10 +44,10 @@ async def test_the_document_is_kazoos(branding: Branding) -> None:
     assert stored["pvt_auth_account_id"] == branding.reseller.id
 
 
-async def test_the_list_the_app_and_a_login_show_the_override(branding: Branding) -> None:
+async def test_override_shows_in_list_app_and_login(branding: Branding) -> None:
     await branding.create(i18n={"en-US": {"label": "Our telephony"}}, author="Us")
     entry = await branding.entry()
-    # What is not overridden stays, a level deep as well.
+    # Fields that are not overridden stay, also in nested objects.
     assert entry["i18n"]["en-US"]["label"] == "Our telephony"
     assert entry["i18n"]["en-US"]["description"] == "What voip does"
     assert (entry["author"], entry["name"], entry["license"]) == ("Us", "voip", "-")
@@ -57,12 +57,12 @@ async def test_the_list_the_app_and_a_login_show_the_override(branding: Branding
     assert "Our telephony" in [app["label"] for app in login.data["apps"]]
 
 
-async def test_it_is_the_accounts_own(branding: Branding) -> None:
+async def test_override_shows_in_its_account_only(branding: Branding) -> None:
     await branding.create(**TEXTS)
     assert (await branding.entry(branding.customer))["i18n"]["en-US"]["label"] == "Voip"
 
 
-async def test_the_master_account_sees_its_catalogue_as_it_is(branding: Branding) -> None:
+async def test_override_does_not_show_in_the_master_account(branding: Branding) -> None:
     master = branding.system.master
     path = branding.path(account=master)
     assert (await branding.service.put(path, master, TEXTS)).status == 201
@@ -70,7 +70,7 @@ async def test_the_master_account_sees_its_catalogue_as_it_is(branding: Branding
     assert (await branding.entry(master))["i18n"]["en-US"]["label"] == "Voip"
 
 
-async def test_an_override_decides_neither_who_sees_an_app_nor_where_it_comes_from(branding: Branding) -> None:
+async def test_override_does_not_change_visibility_and_urls(branding: Branding) -> None:
     hidden = branding.system.apps["hidden"]
     data = {
         "published": True,
@@ -93,7 +93,7 @@ async def test_an_override_decides_neither_who_sees_an_app_nor_where_it_comes_fr
     assert "hidden" not in await branding.service.names(branding.reseller)
 
 
-async def test_permissions_lie_over_the_override(branding: Branding) -> None:
+async def test_override_is_overlaid_by_permissions(branding: Branding) -> None:
     await branding.create(**TEXTS)
     path = f"{branding.reseller.path}/{branding.app}"
     assert (await branding.service.put(path, branding.reseller, {"allowed_users": "admins"})).status == 201
@@ -105,7 +105,7 @@ async def test_permissions_lie_over_the_override(branding: Branding) -> None:
     "data",
     [{"screenshots": [], "icon": "", "i18n": {}}, {"i18n": {"en-US": {}}}, {"i18n": {"en-US": {"features": []}}}],
 )
-async def test_what_is_empty_overrides_nothing(branding: Branding, data: Any) -> None:
+async def test_override_put_empty_values_override_nothing(branding: Branding, data: Any) -> None:
     before = await branding.entry()
     await branding.create(**data)
     assert await branding.entry() == before
@@ -114,7 +114,7 @@ async def test_what_is_empty_overrides_nothing(branding: Branding, data: Any) ->
 @pytest.mark.parametrize(
     "data", [{"i18n": "x"}, {"i18n": {"en-US": 1}}, {"icon": 5}, {"screenshots": [1]}, {"i18n": None}]
 )
-async def test_what_somebody_else_stored_wrongly_overrides_nothing(branding: Branding, data: Any) -> None:
+async def test_override_malformed_values_in_couchdb_override_nothing(branding: Branding, data: Any) -> None:
     before = await branding.entry()
     await branding.store(**data)
     await asyncio.sleep(2)
@@ -131,7 +131,7 @@ async def test_what_somebody_else_stored_wrongly_overrides_nothing(branding: Bra
         ({"screenshots": ["x", 1]}, "screenshots.1", "type"),
     ],
 )
-async def test_data_is_checked_against_the_schema(branding: Branding, data: Any, path: str, rule: str) -> None:
+async def test_override_put_and_post_validate_data(branding: Branding, data: Any, path: str, rule: str) -> None:
     answer = await branding.service.put(branding.path(), branding.reseller, data)
     assert (answer.status, list(answer.data), rule in answer.data[path]) == (400, [path], True)
     await branding.create()
@@ -139,25 +139,25 @@ async def test_data_is_checked_against_the_schema(branding: Branding, data: Any,
     assert (answer.status, list(answer.data)) == (400, [path])
 
 
-async def test_data_that_is_a_list_is_refused(branding: Branding) -> None:
+async def test_override_put_refuses_a_list(branding: Branding) -> None:
     answer = await branding.service.put(branding.path(), branding.reseller, [])
     assert answer.refusal[:2] == (400, "validation error")
 
 
-async def test_private_fields_and_an_id_of_the_client_are_ignored(branding: Branding) -> None:
+async def test_override_put_ignores_private_fields_and_id(branding: Branding) -> None:
     await branding.create(id="x", _id="x", pvt_type="app", _attachments={"x": {}}, **TEXTS)
     stored = await branding.stored()
     assert (stored["pvt_type"], "id" in stored, "_attachments" in stored) == ("app_whitelabel", False, False)
 
 
-async def test_an_override_that_is_there_cannot_be_created_again(branding: Branding) -> None:
+async def test_override_put_of_an_existing_override_is_409(branding: Branding) -> None:
     await branding.create(**TEXTS)
     answer = await branding.service.put(branding.path(), branding.reseller, {})
     assert answer.refusal == (409, "datastore_conflict", {"message": "conflicting documents"})
     assert (await branding.stored())["i18n"] == TEXTS["i18n"]
 
 
-async def test_one_that_was_removed_can_be_and_starts_anew(branding: Branding) -> None:
+async def test_override_put_of_a_removed_override_starts_anew(branding: Branding) -> None:
     await branding.create(**TEXTS)
     await branding.upload("icon", LOGO)
     assert (await branding.service.delete(branding.path(), branding.reseller, {})).status == 200
@@ -170,7 +170,7 @@ async def test_one_that_was_removed_can_be_and_starts_anew(branding: Branding) -
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-async def test_without_an_override_there_is_none_to_read_or_change(branding: Branding, method: str) -> None:
+async def test_override_get_post_delete_without_override_are_404(branding: Branding, method: str) -> None:
     answer = await branding.service.call(method, branding.path(), branding.reseller, {})
     assert answer.refusal[:2] == (404, "bad_identifier")
     await branding.store(pvt_type="user")
@@ -178,12 +178,12 @@ async def test_without_an_override_there_is_none_to_read_or_change(branding: Bra
     assert answer.refusal[:2] == (404, "bad_identifier")
 
 
-async def test_an_app_that_the_account_does_not_have_cannot_be_overridden(branding: Branding) -> None:
+async def test_override_put_of_an_unavailable_app_is_404(branding: Branding) -> None:
     answer = await branding.service.put(f"{branding.reseller.path}/nothing/override", branding.reseller, {})
     assert answer.refusal == (404, "bad_identifier", {"details": "nothing", "message": "bad identifier"})
 
 
-async def test_writing_needs_an_administrator_and_reading_the_hierarchy(branding: Branding) -> None:
+async def test_override_writes_need_an_administrator_and_reads_the_hierarchy(branding: Branding) -> None:
     await branding.create(**TEXTS)
     service, path, user = branding.service, branding.path(), branding.reseller.user
     for method in ("PUT", "POST", "DELETE"):
@@ -197,7 +197,7 @@ async def test_writing_needs_an_administrator_and_reading_the_hierarchy(branding
 
 
 @pytest.mark.parametrize("part", ["override", "override/icon", "override/screenshot/0"])
-async def test_without_an_account_there_is_nothing_to_override(branding: Branding, part: str) -> None:
+async def test_override_without_account_is_refused(branding: Branding, part: str) -> None:
     path = f"apps_store/{branding.app}/{part}"
     await branding.system.change(branding.system.master, pvt_superduper_admin=True)
     answer = await branding.service.get(path, branding.system.master)
@@ -209,12 +209,12 @@ async def test_without_an_account_there_is_nothing_to_override(branding: Brandin
 @pytest.mark.parametrize(
     "rest", ["override/other", "override/icon/0", "override/screenshot/0/x", "override/screenshot/0/x/y"]
 )
-async def test_there_are_no_other_paths(branding: Branding, rest: str) -> None:
+async def test_override_unknown_paths_are_404(branding: Branding, rest: str) -> None:
     answer = await branding.service.get(f"{branding.reseller.path}/{branding.app}/{rest}", branding.reseller)
     assert answer.refusal == (404, "not_found", {"message": "not found"})
 
 
-async def test_if_match_names_the_revision(branding: Branding) -> None:
+async def test_override_post_and_delete_check_if_match(branding: Branding) -> None:
     created = await branding.create(**TEXTS)
     service, path, reseller = branding.service, branding.path(), branding.reseller
     wrong = {"If-Match": '"1-0"'}
@@ -226,7 +226,7 @@ async def test_if_match_names_the_revision(branding: Branding) -> None:
     assert (await service.get(path, reseller, headers=unchanged)).status == 304
 
 
-async def test_a_change_is_applied_again_to_what_another_node_stored_meanwhile(
+async def test_override_screenshot_post_concurrent_uploads_are_all_stored(
     branding: Branding, new_service: NewService
 ) -> None:
     await branding.create(**TEXTS)
@@ -248,14 +248,14 @@ async def test_a_change_is_applied_again_to_what_another_node_stored_meanwhile(
     assert stored["i18n"]["en-US"]["label"] == "Our telephony"
 
 
-async def test_what_another_node_stores_shows_within_two_seconds(branding: Branding) -> None:
+async def test_override_outside_write_shows_within_two_seconds(branding: Branding) -> None:
     assert (await branding.entry())["i18n"]["en-US"]["label"] == "Voip"
     await branding.store(**TEXTS)
     await asyncio.sleep(2)
     assert (await branding.entry())["i18n"]["en-US"]["label"] == "Our telephony"
 
 
-async def test_another_worker_sees_an_override_within_two_seconds(system: System, new_service: NewService) -> None:
+async def test_override_put_shows_in_another_worker_within_two_seconds(system: System, new_service: NewService) -> None:
     sub = await system.account("Sub", below=system.master)
     first, second = new_service(), new_service()
     path = f"{sub.path}/{system.apps['voip']}"
@@ -266,7 +266,7 @@ async def test_another_worker_sees_an_override_within_two_seconds(system: System
     assert (await second.get(path, sub)).data["i18n"]["en-US"]["label"] == "Our telephony"
 
 
-async def test_an_override_of_a_vendors_app_shows_too(system: System, service: Service) -> None:
+async def test_override_put_of_a_vendors_app(system: System, service: Service) -> None:
     vendor = await system.account("Vendor", below=system.master)
     sub = await system.account("Sub", below=system.master)
     app = await system.app("teapot", owner=vendor)

@@ -1,4 +1,4 @@
-"""The lines of docs/kazoo5.md print what stands below them, on a demo that was just started."""
+"""The commands in docs/kazoo5.md print the output shown below them, with a new demo system."""
 
 import asyncio
 import shutil
@@ -16,7 +16,7 @@ API: Final = "http://127.0.0.1:8000"
 
 
 def expected() -> list[str]:
-    """What each shell block prints."""
+    """The output of each shell block."""
     blocks = fences(PAGE)
     following = [*blocks[1:], None]
     return [
@@ -27,7 +27,7 @@ def expected() -> list[str]:
 
 
 @pytest.mark.timeout(300)
-async def test_the_lines_print_what_stands_below_them(need: Need, embedded_cache: Path, tmp_path: Path) -> None:
+async def test_kazoo5_page_examples_print_what_is_shown(need: Need, embedded_cache: Path, tmp_path: Path) -> None:
     for tool in ("bash", "curl", "cmp", "sed", "base64", "python3"):
         need(tool, shutil.which(tool))
     lines = ["set -euo pipefail"]

@@ -25,7 +25,7 @@ PICTURES = {
 
 @pytest.fixture
 async def travelled(system: System) -> str:
-    """An app of KAZOO 5's kind, with pictures for languages."""
+    """An app as KAZOO 5 stores it, with pictures by language."""
     document = app_document(
         "travelled",
         PICTURES,
@@ -61,7 +61,7 @@ async def sub(system: System) -> Account:
         ("..", "icon", LOGO),
     ],
 )
-async def test_a_language_chooses_the_picture(
+async def test_i18n_selects_the_picture(
     service: Service, sub: Account, travelled: str, with_account: bool, language: str, part: str, expected: Any
 ) -> None:
     prefix, caller = (f"accounts/{sub.id}/", sub) if with_account else ("", None)
@@ -69,12 +69,12 @@ async def test_a_language_chooses_the_picture(
     assert (answer.status, answer.raw) == (200, expected.body)
 
 
-async def test_without_a_language_the_pictures_are_those_of_kazoo_4(service: Service, travelled: str) -> None:
+async def test_i18n_absent_shows_the_pictures_of_kazoo_4(service: Service, travelled: str) -> None:
     assert (await service.get(f"apps_store/{travelled}/icon")).raw == ICON.body
     assert (await service.get(f"apps_store/{travelled}/screenshot/0")).raw == FIRST.body
 
 
-async def test_english_pictures_show_where_kazoo_4_would_have_none(system: System, service: Service) -> None:
+async def test_i18n_absent_falls_back_to_english_pictures(system: System, service: Service) -> None:
     pictures = {"english.png": LOGO, "photo.jpg": PHOTO}
     texts = {"en-US": {"label": "Only English", "icon": "english.png", "screenshots": ["photo.jpg"]}}
     document = app_document("english", pictures, i18n=texts, icon="gone.png")
@@ -84,7 +84,7 @@ async def test_english_pictures_show_where_kazoo_4_would_have_none(system: Syste
 
 
 @pytest.mark.parametrize("prefix", ["", "accounts/{}/"])
-async def test_a_screenshot_is_found_by_name(system: System, service: Service, sub: Account, prefix: str) -> None:
+async def test_apps_store_screenshot_get_by_name(system: System, service: Service, sub: Account, prefix: str) -> None:
     path = f"{prefix.format(sub.id)}apps_store/{system.apps['voip']}/screenshot"
     caller = sub if prefix else None
     assert (await service.get(f"{path}/second.jpg", caller)).raw == SECOND.body
@@ -97,7 +97,7 @@ async def test_a_screenshot_is_found_by_name(system: System, service: Service, s
     ("part", "cause"),
     [("icon", "icon attachment"), ("screenshot/7", "screenshot attachment at index 7")],
 )
-async def test_behind_a_prefix_a_missing_picture_is_refused_as_kazoo_5_does(
+async def test_apps_store_pictures_get_behind_a_prefix_refuses_as_kazoo_5(
     system: System, service: Service, part: str, cause: str
 ) -> None:
     app = await system.app("bare", pictures={}, icon=None)
@@ -107,7 +107,7 @@ async def test_behind_a_prefix_a_missing_picture_is_refused_as_kazoo_5_does(
     assert answer.refusal == (404, "bad_identifier", {"details": "nothing", "message": "bad identifier"})
 
 
-async def test_the_noun_by_itself_says_the_language(service: Service, sub: Account) -> None:
+async def test_i18n_get_answers_with_the_language(service: Service, sub: Account) -> None:
     answer = await service.get(f"accounts/{sub.id}/i18n/de-DE", sub)
     assert (answer.status, answer.data) == (200, "de-de")
     assert (await service.get("i18n/de-DE")).status == 401
@@ -115,16 +115,14 @@ async def test_the_noun_by_itself_says_the_language(service: Service, sub: Accou
     assert (await service.post(f"accounts/{sub.id}/i18n/de-DE", sub, {})).status == 405
 
 
-async def test_behind_a_language_apps_are_listed_and_installed_as_ever(
-    system: System, service: Service, sub: Account
-) -> None:
+async def test_i18n_in_front_of_the_list_and_an_install(system: System, service: Service, sub: Account) -> None:
     path = f"accounts/{sub.id}/i18n/de-DE/apps_store"
     assert (await service.get(path, sub)).data == (await service.get(sub.path, sub)).data
     assert (await service.put(f"{path}/{system.apps['voip']}", sub, {"allowed_users": "all"})).status == 201
     assert (await service.get(path)).status == 401
 
 
-async def test_a_domain_shows_the_branding_of_its_account(branding: Branding) -> None:
+async def test_whitelabel_prefix_shows_the_branding_of_the_domains_account(branding: Branding) -> None:
     service = branding.service
     await branding.open_portal()
     await branding.create()
@@ -149,7 +147,9 @@ async def test_a_domain_shows_the_branding_of_its_account(branding: Branding) ->
 
 
 @pytest.mark.parametrize("with_account", [False, True])
-async def test_a_customer_sees_how_its_reseller_has_branded_an_app(branding: Branding, with_account: bool) -> None:
+async def test_whitelabel_prefix_shows_customers_their_resellers_branding(
+    branding: Branding, with_account: bool
+) -> None:
     service, customer = branding.service, branding.customer
     await branding.open_portal()
     await branding.create(i18n={"en-US": {"label": "Our telephony"}})
@@ -159,7 +159,7 @@ async def test_a_customer_sees_how_its_reseller_has_branded_an_app(branding: Bra
     path = f"{prefix}whitelabel/{branding.domain}/apps_store/{branding.app}"
     answer = await service.get(path, customer)
     assert (answer.status, answer.data["i18n"]["en-US"]["label"]) == (200, "Our telephony")
-    # Who of the reseller may use it, is none of the customer's business.
+    # A customer does not see which of the reseller's users may use it.
     assert answer.data.keys() & {"allowed_users", "users", "note"} == set()
     assert (answer.data["name"], answer.data["id"]) == ("voip", branding.app)
     full = f"whitelabel/{branding.domain}/apps_store/{branding.app}"
@@ -169,7 +169,7 @@ async def test_a_customer_sees_how_its_reseller_has_branded_an_app(branding: Bra
     assert unknown.refusal == (404, "bad_identifier", {"details": "nothing", "message": "bad identifier"})
 
 
-async def test_whoever_has_nothing_to_do_with_a_domain_does_not_see_its_apps(branding: Branding) -> None:
+async def test_whitelabel_prefix_is_403_for_unrelated_callers(branding: Branding) -> None:
     service, system = branding.service, branding.system
     await branding.open_portal()
     stranger = await system.account("Stranger", below=system.master)
@@ -181,7 +181,7 @@ async def test_whoever_has_nothing_to_do_with_a_domain_does_not_see_its_apps(bra
     assert (await service.get(f"whitelabel/{branding.domain}/apps_store", branding.reseller)).status == 403
 
 
-async def test_a_domain_that_is_nobodys_leaves_the_paths_own_account(branding: Branding) -> None:
+async def test_whitelabel_prefix_unknown_domain_shows_the_paths_account(branding: Branding) -> None:
     service, customer = branding.service, branding.customer
     await branding.create(i18n={"en-US": {"label": "Our telephony"}})
     path = f"whitelabel/nobody.example.net/apps_store/{branding.app}"
@@ -193,14 +193,14 @@ async def test_a_domain_that_is_nobodys_leaves_the_paths_own_account(branding: B
     assert (answer.status, list(answer.data)) == (400, ["account_id"])
 
 
-async def test_an_account_without_its_whitelabel_document_has_no_domain(branding: Branding) -> None:
+async def test_whitelabel_prefix_needs_the_whitelabel_document(branding: Branding) -> None:
     await branding.system.change(branding.reseller, pvt_whitelabel_domain=branding.domain)
     await branding.create()
     await branding.upload("icon", LOGO)
     assert (await branding.service.get(f"whitelabel/{branding.domain}/apps_store/{branding.app}/icon")).raw == ICON.body
 
 
-async def test_a_domain_does_not_say_whose_override_is_changed(branding: Branding) -> None:
+async def test_whitelabel_prefix_does_not_select_the_override_to_change(branding: Branding) -> None:
     await branding.open_portal()
     await branding.create()
     path = f"accounts/{branding.customer.id}/whitelabel/{branding.domain}/apps_store/{branding.app}/override"
@@ -209,7 +209,7 @@ async def test_a_domain_does_not_say_whose_override_is_changed(branding: Brandin
     assert "author" not in await branding.stored()
 
 
-async def test_a_vendors_picture_comes_before_the_catalogues(system: System, service: Service, sub: Account) -> None:
+async def test_apps_store_icon_get_prefers_the_vendors_picture(system: System, service: Service, sub: Account) -> None:
     vendor = await system.account("Vendor", below=system.master)
     app = system.apps["voip"]
     document = app_document("voip", {"icon.png": LOGO}, screenshots=["icon.png", "first.png"]) | {"_id": app}
@@ -218,19 +218,19 @@ async def test_a_vendors_picture_comes_before_the_catalogues(system: System, ser
     await system.store(sub, apps={app: permission()})
     path = f"{sub.path}/{app}"
     assert (await service.get(f"{path}/icon", sub)).raw == LOGO.body
-    # What the vendor's document names and does not have is the catalogue's.
+    # A picture that the vendor's document names but does not have comes from the catalogue.
     assert (await service.get(f"{path}/screenshot/1", sub)).raw == FIRST.body
     assert (await service.get(f"apps_store/{app}/icon")).raw == ICON.body
 
 
-async def test_an_override_makes_no_app_of_what_is_none(branding: Branding) -> None:
+async def test_apps_store_icon_get_override_of_an_unknown_app_is_404(branding: Branding) -> None:
     await branding.system.put(branding.reseller.database, {"_id": "app_whitelabel-gone", "icon": "icon.png"})
     answer = await branding.service.get(f"{branding.reseller.path}/gone/icon", branding.reseller)
     assert answer.refusal == (404, "bad_identifier", {"details": "gone", "message": "bad identifier"})
     assert "gone" not in await branding.service.names(branding.reseller)
 
 
-async def test_while_couchdb_is_away_an_unknown_account_gets_the_catalogues_picture(
+async def test_apps_store_icon_get_shows_the_catalogues_while_couchdb_is_away(
     system: System, new_service: NewService, proxy: FaultProxy, sub: Account
 ) -> None:
     service = new_service(couchdb_url=proxy.url)
@@ -239,7 +239,7 @@ async def test_while_couchdb_is_away_an_unknown_account_gets_the_catalogues_pict
     assert (await service.get(f"accounts/{sub.id}", sub)).status == 200
     proxy.fail(Status(503))
     with pytest.raises(Unreachable):
-        await service.store.ping()
+        await service.store.couch.server()
     answer = await service.get(f"{sub.path}/{app}/icon", sub)
     assert (answer.status, answer.raw) == (200, ICON.body)
     assert answer.headers["Cache-Control"] == "private, no-cache"

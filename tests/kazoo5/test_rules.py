@@ -1,4 +1,4 @@
-"""The override among the rules: pure functions over documents."""
+"""Overrides in the rules for apps: pure functions over documents."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def decided(stored: JsonObject | None, account_id: str = ACCOUNT, **state: Any) 
     return app
 
 
-def test_an_override_is_laid_over_the_app_and_stands_in_the_trail() -> None:
+def test_allowed_apps_applies_and_records_the_override() -> None:
     fields = {"i18n": {"en-US": {"label": "Ours"}}, "author": "Us"}
     stored = override(**fields)
     app = decided(stored, apps_store={"_id": "apps_store", "apps": {"voip": {"allowed_users": "all"}}})
@@ -46,19 +46,19 @@ def test_an_override_is_laid_over_the_app_and_stands_in_the_trail() -> None:
     assert (decision.entry, app.override, app.authority) == (fields, stored, "app_store")
 
 
-def test_without_an_override_nothing_is_different() -> None:
+def test_allowed_apps_without_override_is_unchanged() -> None:
     assert decided(override(pvt_deleted=True)) == decided(None)
     assert decided(override(), account_id=MASTER) == decided(None, account_id=MASTER)
 
 
-def test_only_overrides_of_apps_count() -> None:
+def test_by_app_takes_overrides_of_apps_only() -> None:
     others: list[JsonObject | None] = [None, {}, {"_id": 5}, {"_id": "apps_store"}, {"_id": "app_whitelabel"}]
     assert by_app(others) == {}
     assert override_id("voip") == override()["_id"]
 
 
 @pytest.mark.parametrize("key", sorted(NEVER_OVERRIDDEN | {"_id", "_rev", "pvt_type", "_attachments"}))
-def test_what_is_never_overridden_is_not_even_looked_at(key: str) -> None:
+def test_allowed_apps_ignores_fields_that_are_never_overridden(key: str) -> None:
     assert overriding({key: "x", "author": "Us"}) == {"author": "Us"}
 
 
@@ -75,11 +75,11 @@ def test_what_is_never_overridden_is_not_even_looked_at(key: str) -> None:
         ({"price": 0, "extra": False}, {"price": 0, "extra": False}),
     ],
 )
-def test_what_is_malformed_empty_or_null_overrides_nothing(stated: JsonObject, counting: JsonObject) -> None:
+def test_allowed_apps_ignores_malformed_and_empty_overrides(stated: JsonObject, counting: JsonObject) -> None:
     assert overriding(stated) == counting
 
 
-def test_an_override_nested_without_end_overrides_nothing() -> None:
+def test_allowed_apps_ignores_overrides_nested_too_deeply() -> None:
     nested: JsonObject = {}
     for _ in range(100_000):
         nested = {"x": nested}
@@ -87,7 +87,7 @@ def test_an_override_nested_without_end_overrides_nothing() -> None:
 
 
 @given(st.dictionaries(st.sampled_from([*VOIP, "published", "publish", "allowed_users", "users", "x"]), json_values))
-def test_no_override_decides_or_breaks_anything(fields: JsonObject) -> None:
+def test_allowed_apps_override_never_changes_the_decision(fields: JsonObject) -> None:
     hidden = {**VOIP, "_id": "hidden", "published": False}
     stored = {name: {**fields, "_id": override_id(name), "pvt_type": "x"} for name in ("voip", "hidden")}
     state = AccountState(ACCOUNT, MASTER, overrides=stored)
@@ -102,7 +102,7 @@ def test_no_override_decides_or_breaks_anything(fields: JsonObject) -> None:
     assert all(texts["label"] for texts in entry["i18n"].values() if isinstance(texts, dict))
 
 
-def test_others_do_not_see_who_uses_an_app() -> None:
+def test_app_body_for_others_hides_users() -> None:
     permission = {"allowed_users": "specific", "users": ["u"], "name": "voip", "note": "x", "author": "x"}
     app = decided(None, apps_store={"_id": "apps_store", "apps": {"voip": permission}})
     body, others = app_body(app), app_body_for_others(app)
@@ -116,7 +116,7 @@ def icons(app: AllowedApp, language: str | None = None) -> tuple[str, ...]:
     return illustrated([app], ACCOUNT).icons(language)
 
 
-def test_an_overrides_icon_is_looked_for_first() -> None:
+def test_icons_prefer_the_overrides() -> None:
     english = override(i18n={"en-US": {"icon": "ours.png"}}, icon="plain.png")
     assert icons(decided(english)) == ("ours.png", "plain.png")
     assert icons(decided(override(icon="plain.png"))) == ("plain.png",)
@@ -126,7 +126,7 @@ def test_an_overrides_icon_is_looked_for_first() -> None:
     assert icons(decided(german)) == ("icon.png",)
 
 
-def test_pictures_are_looked_for_in_the_override_then_with_the_vendor_then_in_the_catalogue() -> None:
+def test_illustrated_looks_in_override_then_vendor_then_catalogue() -> None:
     vendor = "c" * 32
     state = AccountState(
         ACCOUNT,
@@ -154,7 +154,7 @@ def test_pictures_are_looked_for_in_the_override_then_with_the_vendor_then_in_th
         ("", None),
     ],
 )
-def test_a_screenshot_is_named_by_index_or_by_name(key: str, expected: str | None) -> None:
+def test_screenshot_name_by_index_or_name(key: str, expected: str | None) -> None:
     assert screenshot_name(["a", "1", 5, "b"], key) == expected
 
 

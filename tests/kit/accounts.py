@@ -27,6 +27,13 @@ class User:
         return str(self.document["username"])
 
 
+@dataclass(frozen=True)
+class ApiKey:
+    """The caller that logged in with an account's API key: the account without a user."""
+
+    account: "Account"
+
+
 @dataclass(eq=False)
 class Account:
     """An account with an administrator and a plain user. ``services`` is its document in that database."""
@@ -50,7 +57,9 @@ class Account:
         return made
 
     def new_user(self, **fields: Any) -> User:
-        name = f"{fields.get('priv_level', 'user')}-{uuid.uuid4().hex[:6]}"
+        level = fields.get("priv_level", "user")
+        name = f"{level}-{uuid.uuid4().hex[:6]}"
+        fields = {"first_name": "Some", "last_name": level, **fields}
         document = user_document(uuid.uuid4().hex, self.id, fields, username=name, password=PASSWORD)
         return User(self, document)
 
@@ -73,6 +82,10 @@ class Account:
     @property
     def user(self) -> User:
         return self.users[1]
+
+    @property
+    def alone(self) -> ApiKey:
+        return ApiKey(self)
 
     @property
     def path(self) -> str:

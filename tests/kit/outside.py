@@ -1,4 +1,4 @@
-"""Somebody else who writes to CouchDB, at once and without asking the event loop: for ``FaultProxy.before``."""
+"""Another writer of CouchDB, which writes synchronously: for ``FaultProxy.before``."""
 
 import base64
 import json
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from urllib.parse import quote, urlsplit
 
 from crossbar_appstore.json_codec import JsonObject
+from tests.datastore.fault_proxy import FaultProxy
 
 
 def write_at_once(couchdb_url: str, database: str, doc_id: str, change: Callable[[JsonObject], JsonObject]) -> None:
@@ -21,6 +22,30 @@ def write_at_once(couchdb_url: str, database: str, doc_id: str, change: Callable
             raise
         stored = {"_id": doc_id}
     _ask(couchdb_url, "PUT", url, change(stored))
+
+
+def write_before_saves(
+    proxy: FaultProxy,
+    database: str,
+    doc_id: str,
+    change: Callable[[JsonObject], JsonObject],
+    *,
+    times: int = 1,
+    into: str | None = None,
+) -> None:
+    """Change a document just before each of the next saves of it that pass the proxy.
+
+    ``into`` is the database whose saves count, if it is another one: that of a copy of the document.
+    """
+    watched = f"/{quote(into or database, safe='')}/{quote(doc_id, safe='')}"
+    left = [times]
+
+    def before(method: str, path: str) -> None:
+        if method == "PUT" and path == watched and left[0]:
+            left[0] -= 1
+            write_at_once(proxy.target, database, doc_id, change)
+
+    proxy.before = before
 
 
 def _ask(couchdb_url: str, method: str, path: str, body: JsonObject | None = None) -> JsonObject:

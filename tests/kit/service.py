@@ -16,10 +16,12 @@ from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import loads
 from crossbar_appstore.kazoo.accounts import password_hashes
 from crossbar_appstore.settings import Settings
-from tests.kit.accounts import PASSWORD, Account, User
+from tests.kit.accounts import PASSWORD, Account, ApiKey, User
 from tests.kit.system import System
 
 NOTHING: Any = object()
+Caller = Account | User | ApiKey | None
+"""An account stands for its administrator, None for a caller without a token."""
 _PATIENCE = 10.0
 
 
@@ -53,10 +55,7 @@ class Answer:
 
 
 class Client:
-    """Calls a service at an address.
-
-    Callers are users; an account stands for its administrator, None for nobody.
-    """
+    """Calls a service at an address."""
 
     def __init__(self, system: System, address: str = "", *, fresh_connections: bool = False) -> None:
         self.system = system
@@ -77,7 +76,7 @@ class Client:
         self,
         method: str,
         path: str,
-        caller: Account | User | None = None,
+        caller: Caller = None,
         data: Any = NOTHING,
         *,
         headers: Mapping[str, str] | None = None,
@@ -88,7 +87,7 @@ class Client:
         url = URL(f"{await self.address()}/v2/{path}", encoded=True)
         sent = dict(headers or {})
         if caller is not None:
-            token = self.system.token(caller.admin if isinstance(caller, Account) else caller)
+            token = self.system.token(_token_holder(caller))
         if token is not None:
             sent["X-Auth-Token"] = token
         more: dict[str, Any] = {"data": body} if data is NOTHING else {"json": {"data": data}}
@@ -99,19 +98,22 @@ class Client:
         async with asyncio.timeout(_PATIENCE), self._session.request(method, url, headers=sent, **more) as reply:
             return Answer(reply.status, reply.headers, await reply.read())
 
-    async def get(self, path: str, caller: Account | User | None = None, **more: Any) -> Answer:
+    async def get(self, path: str, caller: Caller = None, **more: Any) -> Answer:
         return await self.call("GET", path, caller, **more)
 
-    async def put(self, path: str, caller: Account | User | None, data: Any = NOTHING, **more: Any) -> Answer:
+    async def put(self, path: str, caller: Caller, data: Any = NOTHING, **more: Any) -> Answer:
         return await self.call("PUT", path, caller, data, **more)
 
-    async def post(self, path: str, caller: Account | User | None, data: Any = NOTHING, **more: Any) -> Answer:
+    async def post(self, path: str, caller: Caller, data: Any = NOTHING, **more: Any) -> Answer:
         return await self.call("POST", path, caller, data, **more)
 
-    async def delete(self, path: str, caller: Account | User | None, data: Any = NOTHING, **more: Any) -> Answer:
+    async def patch(self, path: str, caller: Caller, data: Any = NOTHING, **more: Any) -> Answer:
+        return await self.call("PATCH", path, caller, data, **more)
+
+    async def delete(self, path: str, caller: Caller, data: Any = NOTHING, **more: Any) -> Answer:
         return await self.call("DELETE", path, caller, data, **more)
 
-    async def names(self, account: Account, caller: Account | User | None = None) -> list[str]:
+    async def names(self, account: Account, caller: Caller = None) -> list[str]:
         """The names of the apps in an account's list, in its order."""
         answer = await self.get(account.path, caller or account)
         assert answer.status == 200, answer.raw
@@ -151,3 +153,10 @@ class Service(Client):
         await super().stop()
         if self._runner is not None:
             await self._runner.cleanup()
+
+
+def _token_holder(caller: Account | User | ApiKey) -> Account | User:
+    """Whose token a caller has; an account's is what its API key gives."""
+    if isinstance(caller, ApiKey):
+        return caller.account
+    return caller.admin if isinstance(caller, Account) else caller

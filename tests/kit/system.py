@@ -29,6 +29,7 @@ from crossbar_appstore.datastore.errors import DatabaseMissing, DocumentMissing
 from crossbar_appstore.datastore.views import design_document
 from crossbar_appstore.json_codec import Json, JsonObject, dumps
 from crossbar_appstore.kazoo.accounts import new_apps_store
+from crossbar_appstore.kazoo.ids import account_db
 from tests.kit.accounts import Account, User
 from tests.kit.apps import app_document, illustrated
 
@@ -55,6 +56,7 @@ class System:
         self.key_id = uuid.uuid4().hex
         self.server_secret = uuid.uuid4().hex
         self._accounts: list[Account] = []
+        self._adopted: list[str] = []
         self._first = self._documents(documents)
         self._touched: set[tuple[str, str]] = set()
         self._sequence: Json = None
@@ -116,6 +118,7 @@ class System:
         await asyncio.gather(
             *(self._clear(database) for database in SYSTEM_DATABASES),
             *(self._drop(account.database) for account in (self.master, *self._accounts)),
+            *(self._drop(account_db(account_id)) for account_id in self._adopted),
         )
 
     # Accounts
@@ -131,6 +134,10 @@ class System:
             self._save("services", made.services),
         )
         return made
+
+    def adopt(self, account_id: str) -> None:
+        """Remove an account that a service created with this system."""
+        self._adopted.append(account_id)
 
     async def user(self, account: Account, **fields: Any) -> User:
         """One more user of an account."""

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from crossbar_appstore.appstore.allowed_apps import allowed_apps
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
@@ -243,7 +244,8 @@ async def test_explain_agrees_with_service(sub: Sub) -> None:
         blacklist=[ids[4]],
     )
     async with Datastore(Couch(sub.couch.address), feeds=False) as store:
-        served = await (await AppStore(store).apps(sub.id)).apps()
+        decided = await AppStore(store).apps(sub.id)
+        served = allowed_apps(decided.snapshot.apps, decided.state)
     explanation: Explanation = await explain(sub.couch, sub.id)
     assert [(app.id, app.visible) for app in explanation.apps] == [(app.id, app.published) for app in served]
     assert [app.reasons[-1].authority for app in explanation.apps] == [app.authority for app in served]

@@ -1,3 +1,5 @@
+"""Rate limits from ``system_config``."""
+
 from collections.abc import AsyncIterator
 from types import MappingProxyType
 
@@ -8,17 +10,16 @@ from crossbar_appstore.crossbar.context import Context, Noun
 from crossbar_appstore.crossbar.rate_limits import Limits
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.store import Datastore
-from crossbar_appstore.embedded import EmbeddedCouchDB
 from crossbar_appstore.json_codec import Json
 from crossbar_appstore.resources.configured_rates import ConfiguredRates
+from tests.kit.system import System, open_couch
 
 ACCOUNT = "a" * 32
 
 
 @pytest.fixture
-async def store(embedded_couchdb: EmbeddedCouchDB) -> AsyncIterator[Datastore]:
-    async with Datastore(Couch(embedded_couchdb.url), feeds=False) as made:
-        await made.couch.create_database("system_config")
+async def store(system: System, kit_couchdb_url: str) -> AsyncIterator[Datastore]:
+    async with Datastore(open_couch(kit_couchdb_url), feeds=False) as made:
         yield made
 
 
@@ -33,13 +34,13 @@ def a_request() -> Context:
     return context
 
 
-async def test_without_configuration_rates_are_kazoos(store: Datastore) -> None:
+async def test_limits_and_cost_default_to_kazoos(store: Datastore) -> None:
     rates = ConfiguredRates(store.config)
     assert await rates.limits() == Limits(100.0, 10.0)
     assert await rates.cost(a_request(), 2) == 2
 
 
-async def test_buckets_of_crossbar_win_over_those_of_all_applications(store: Datastore) -> None:
+async def test_limits_prefer_those_of_crossbar(store: Datastore) -> None:
     rates = ConfiguredRates(store.config)
     await configure(
         store,
@@ -54,12 +55,12 @@ async def test_buckets_of_crossbar_win_over_those_of_all_applications(store: Dat
 
 
 @pytest.mark.parametrize("odd", [-1, "many", True, None, {}, []])
-async def test_odd_buckets_count_as_missing(store: Datastore, odd: Json) -> None:
+async def test_limits_ignore_malformed_values(store: Datastore, odd: Json) -> None:
     await configure(store, "token_buckets", {"crossbar": {"max_bucket_tokens": odd, "tokens_fill_rate": odd}})
     assert await ConfiguredRates(store.config).limits() == Limits()
 
 
-async def test_costs_are_flat_or_the_most_particular_that_is_named(store: Datastore) -> None:
+async def test_cost_is_flat_or_the_most_specific(store: Datastore) -> None:
     rates, request = ConfiguredRates(store.config), a_request()
     expected: list[tuple[Json, int]] = [
         (7, 7),
@@ -77,6 +78,6 @@ async def test_costs_are_flat_or_the_most_particular_that_is_named(store: Datast
         assert await rates.cost(request, 2) == cost, costs
 
 
-async def test_a_couchdb_that_is_away_leaves_the_defaults() -> None:
+async def test_limits_default_while_couchdb_is_away() -> None:
     async with Datastore(Couch("http://127.0.0.1:9"), feeds=False) as store:
         assert await ConfiguredRates(store.config).limits() == Limits()

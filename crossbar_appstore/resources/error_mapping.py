@@ -1,4 +1,4 @@
-"""The datastore's errors as Crossbar names them (`crossbar_doc:handle_datamgr_errors/3`)."""
+"""Maps errors of the datastore to Crossbar's (`crossbar_doc:handle_datamgr_errors/3`)."""
 
 from crossbar_appstore.crossbar.errors import (
     BadIdentifier,
@@ -25,9 +25,9 @@ _MISCONFIGURED_RETRY = 30
 
 
 def translate(error: Exception) -> CrossbarError | None:
-    """The refusal for an error of the datastore; None for any other exception.
+    """The Crossbar error for an error of the datastore; None for any other exception.
 
-    A datastore that is away or slow is 503 with Retry-After, where Crossbar has 500 for the slow one (deviation D21).
+    A CouchDB that is away or slow is 503 with ``Retry-After``; Crossbar answers a timeout with 500 (deviation D21).
     """
     if not isinstance(error, DatastoreError):
         return None
@@ -45,7 +45,7 @@ def translate(error: Exception) -> CrossbarError | None:
         case ViewMissing():
             return CrossbarError(500, "datastore_missing_view", {"cause": error.view, "message": "unknown failure"})
         case NoMasterAccount():
-            # No account, no catalogue: whatever was asked for is not there.
+            # Without accounts there is no catalogue, and nothing in it.
             return BadIdentifier()
         case Fault():
             return DatastoreFault(error.reason)

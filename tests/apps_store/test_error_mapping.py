@@ -1,4 +1,4 @@
-"""What the datastore's errors are called on the wire."""
+"""Errors of the datastore mapped to those of Crossbar."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from crossbar_appstore.datastore.errors import (
     Unreachable,
     ViewMissing,
 )
-from crossbar_appstore.resources.refusals import translate
+from crossbar_appstore.resources.error_mapping import translate
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ from crossbar_appstore.resources.refusals import translate
         (DatastoreError("new"), 500, "datastore_fault", {"cause": "new", "message": "unknown failure"}, None),
     ],
 )
-def test_an_error_of_the_datastore_has_crossbar_s_name(
+def test_translate_maps_datastore_errors_to_crossbars(
     error: DatastoreError, code: int, message: str, data: Any, retry: str | None
 ) -> None:
     refusal = translate(error)
@@ -46,5 +46,5 @@ def test_an_error_of_the_datastore_has_crossbar_s_name(
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), OSError("x")])
-def test_any_other_error_is_not_its_affair(error: Exception) -> None:
+def test_translate_returns_none_for_other_errors(error: Exception) -> None:
     assert translate(error) is None

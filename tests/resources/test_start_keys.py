@@ -1,3 +1,5 @@
+"""Paging keys in Erlang's external term format."""
+
 import base64
 
 import pytest
@@ -15,12 +17,12 @@ keys: st.SearchStrategy[Json] = st.recursive(
 
 
 @given(keys)
-def test_a_key_comes_back_as_it_went(key: Json) -> None:
+def test_start_key_round_trip(key: Json) -> None:
     assert decode_start_key(encode_start_key(key)) == key
 
 
 @given(st.text() | st.binary().map(lambda raw: base64.urlsafe_b64encode(b"\x83" + raw).decode()))
-def test_any_text_is_some_key(text: str) -> None:
+def test_decode_start_key_accepts_any_text(text: str) -> None:
     decode_start_key(text)
 
 
@@ -37,11 +39,11 @@ def test_any_text_is_some_key(text: str) -> None:
         (b"\x83b\xff\xff\xff\xff", -1),
     ],
 )
-def test_kazoos_keys_are_read(term: bytes, key: Json) -> None:
+def test_decode_start_key_reads_kazoos_keys(term: bytes, key: Json) -> None:
     assert decode_start_key(base64.urlsafe_b64encode(term).rstrip(b"=").decode()) == key
 
 
-def test_keys_are_written_as_kazoo_writes_them() -> None:
+def test_encode_start_key_as_kazoo() -> None:
     assert encode_start_key(["a", {}]) == "g2wAAAACbQAAAAFhaAFqag"
 
 
@@ -62,17 +64,17 @@ def test_keys_are_written_as_kazoo_writes_them() -> None:
         b"\x83t\x00\x00\x00\x00",
     ],
 )
-def test_what_is_no_key_stands_for_itself(term: bytes) -> None:
+def test_decode_start_key_returns_malformed_keys_as_text(term: bytes) -> None:
     text = base64.urlsafe_b64encode(term).decode()
     assert decode_start_key(text) == text
 
 
-def test_a_very_long_text_is_not_looked_into() -> None:
+def test_decode_start_key_does_not_decode_long_texts() -> None:
     text = base64.urlsafe_b64encode(b"\x83m\x00\x00\xff\xff" + b"x" * 65535).decode()
     assert decode_start_key(text) == text
 
 
 @pytest.mark.parametrize("key", [2**40, {"a": 1}])
-def test_what_no_view_has_is_no_key(key: Json) -> None:
+def test_encode_start_key_refuses_large_integers_and_objects(key: Json) -> None:
     with pytest.raises(ValueError, match="paging key"):
         encode_start_key(key)

@@ -1,3 +1,5 @@
+"""Validation of accounts and users, and filters of listings: pure functions over documents."""
+
 from typing import Any
 
 import pytest
@@ -5,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crossbar_appstore.kazoo.accounts import password_hashes
-from crossbar_appstore.resources import account_rules, filters, user_rules
+from crossbar_appstore.resources import account_rules, listings, user_rules
 
 calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -22,7 +24,7 @@ users = st.dictionaries(user_fields, json_values, max_size=5).map(lambda fields:
 
 @calm
 @given(users, users, st.booleans())
-def test_no_data_whatever_breaks_the_check_of_a_user(stored: dict[str, Any], data: dict[str, Any], patch: bool) -> None:
+def test_checked_user_accepts_any_data(stored: dict[str, Any], data: dict[str, Any], patch: bool) -> None:
     current = {"_id": "u", "_rev": "1-x", "pvt_type": "user", "pvt_md5_auth": "h", **stored}
     checked = user_rules.checked_user(current, data, patch=patch)
     assert "password" not in checked.document
@@ -32,7 +34,9 @@ def test_no_data_whatever_breaks_the_check_of_a_user(stored: dict[str, Any], dat
 
 @calm
 @given(users, users, st.booleans())
-def test_what_a_user_without_rights_sends_gives_none(stored: dict[str, Any], data: dict[str, Any], patch: bool) -> None:
+def test_kept_reserved_and_reserved_change_protect_reserved_fields(
+    stored: dict[str, Any], data: dict[str, Any], patch: bool
+) -> None:
     current = {"_id": "u", "pvt_type": "user", **stored}
     kept = user_rules.kept_reserved(current, data, patch=patch)
     changed = user_rules.checked_user(current, kept, patch=patch).document
@@ -43,7 +47,7 @@ def test_what_a_user_without_rights_sends_gives_none(stored: dict[str, Any], dat
 
 @calm
 @given(users)
-def test_a_password_is_stored_as_its_hashes_only(data: dict[str, Any]) -> None:
+def test_checked_user_stores_only_hashes_of_a_password(data: dict[str, Any]) -> None:
     document = user_rules.checked_user(None, {**data, "username": "Me", "password": "pässword"}).document
     assert (document["pvt_md5_auth"], document["pvt_sha1_auth"]) == password_hashes("me", "pässword")
     assert "pässword" not in str(document)
@@ -51,14 +55,14 @@ def test_a_password_is_stored_as_its_hashes_only(data: dict[str, Any]) -> None:
 
 @calm
 @given(users)
-def test_any_user_can_be_listed(user: dict[str, Any]) -> None:
+def test_listing_entry_accepts_any_user(user: dict[str, Any]) -> None:
     assert user_rules.listing_entry({"_id": "u", **user})["id"] == "u"
     assert user_rules.listing_key(user)
 
 
 @calm
 @given(st.dictionaries(st.sampled_from(["name", "realm", "timezone", "enabled", "notifications", "x"]), json_values))
-def test_no_data_whatever_breaks_the_check_of_an_account(data: dict[str, Any]) -> None:
+def test_changed_account_accepts_any_data(data: dict[str, Any]) -> None:
     made = account_rules.new_account(data, realm_suffix="test", realm_strength=3, timezone="UTC+0")
     assert "enabled" not in made.document
     current = {"_id": "a", "pvt_tree": ["m"], "realm": "r.test", **data}
@@ -67,7 +71,7 @@ def test_no_data_whatever_breaks_the_check_of_an_account(data: dict[str, Any]) -
     account_rules.notification_preference(current)
 
 
-def test_credentials_of_a_client_are_never_taken_for_a_hash() -> None:
+def test_checked_user_drops_credentials() -> None:
     document = user_rules.checked_user(None, {**PERSON, "credentials": "x", "username": "a", "password": "b"}).document
     assert "credentials" not in document
     assert document["pvt_md5_auth"] == password_hashes("a", "b")[0]
@@ -83,7 +87,7 @@ def test_credentials_of_a_client_are_never_taken_for_a_hash() -> None:
         ({"notifications": {"fax_to_email": "teletype"}}, "teletype"),
     ],
 )
-def test_the_notification_preference_is_where_releases_left_it(account: dict[str, Any], expected: str | None) -> None:
+def test_notification_preference_of_each_release(account: dict[str, Any], expected: str | None) -> None:
     assert account_rules.notification_preference(account) == expected
 
 
@@ -112,6 +116,6 @@ def test_the_notification_preference_is_where_releases_left_it(account: dict[str
         ({"filter_n": "5", "filter_a.b": "d"}, False),
     ],
 )
-def test_filters_choose_as_kazoos_do(query: dict[str, str], expected: bool) -> None:
+def test_filters_of_match_as_kazoos(query: dict[str, str], expected: bool) -> None:
     document = {"_id": "d", "a": {"b": "c"}, "n": 5, "empty": "", "pvt_created": 100}
-    assert all(passes(document) for passes in filters.filters_of(query)) is expected
+    assert all(passes(document) for passes in listings.filters_of(query)) is expected

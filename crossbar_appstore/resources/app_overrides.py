@@ -1,0 +1,288 @@
+"""``apps_store/{id}/override…``: an account's own branding of an app, with its pictures (KAZOO 5, `cb_apps_store`)."""
+
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+from crossbar_appstore.appstore import app_overrides
+from crossbar_appstore.appstore.app_overrides import OVERRIDE_TYPE, override_id
+from crossbar_appstore.appstore.app_pictures import pictures_of, screenshot_name
+from crossbar_appstore.appstore.picture_types import PICTURE_TYPES, SVG, type_by_bytes
+from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
+from crossbar_appstore.crossbar.context import Context, File
+from crossbar_appstore.crossbar.errors import BadIdentifier, DatastoreConflict, ValidationError
+from crossbar_appstore.crossbar.headers import BASE64_TYPES
+from crossbar_appstore.crossbar.negotiation import OFFERED
+from crossbar_appstore.crossbar.resource import ACCEPTED, Methods, Resource
+from crossbar_appstore.datastore.store import Datastore
+from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE, live
+from crossbar_appstore.kazoo.ids import account_db
+from crossbar_appstore.resources import documents, path_prefixes
+from crossbar_appstore.resources.account_apps import AppStore
+from crossbar_appstore.resources.app_pictures import REVALIDATED, find_picture, no_attachment
+from crossbar_appstore.resources.pictures import Pictures
+
+MAX_BYTES: Final = 5_000_000
+"""Of one uploaded picture."""
+
+_ALLOWED: Final = PICTURE_TYPES - {SVG}
+_ALIASES: Final = {"image/jpg": "image/jpeg", "image/x-png": "image/png"}
+# curl sends parts without a known extension as application/octet-stream.
+_UPLOADED: Final = ACCEPTED | _ALLOWED | _ALIASES.keys() | BASE64_TYPES | {"application/octet-stream"}
+_UPLOAD: Final = "upload"
+
+
+class _Overrides(Resource):
+    """Loads and saves overrides of the account that the path names; a domain in the path does not change which.
+
+    Args:
+        store: documents.
+        gatekeeper: tells who may write.
+    """
+
+    def __init__(self, store: Datastore, gatekeeper: AuthGatekeeper) -> None:
+        self._store = store
+        self._gatekeeper = gatekeeper
+
+    async def authorize(self, context: Context) -> bool:
+        """Requires an administrator for writes; the rest follows the hierarchy."""
+        await documents.require_write_permission(self._gatekeeper, context)
+        return False
+
+    async def _load(self, context: Context, app_id: str) -> tuple[JsonObject, bool]:
+        database = account_db(documents.account_of(context))
+        return await documents.load(self._store, database, override_id(app_id), OVERRIDE_TYPE)
+
+    async def _load_for_change(self, context: Context, app_id: str) -> JsonObject:
+        database = account_db(documents.account_of(context))
+        return await documents.load_for_change(context, self._store, database, override_id(app_id), OVERRIDE_TYPE)
+
+    async def _change(
+        self, context: Context, app_id: str, edit: Callable[[JsonObject], JsonObject], *, deleted: bool = False
+    ) -> None:
+        """Apply an edit to the newest override, save it and reply with it; repeated after a conflict."""
+
+        def apply(document: JsonObject | None) -> JsonObject:
+            documents.check_expected(context, document)
+            return edit(documents.of_type(document, override_id(app_id), OVERRIDE_TYPE))
+
+        documents.show(context, await self._save(context, app_id, apply), deleted=deleted)
+
+    async def _save(
+        self, context: Context, app_id: str, change: Callable[[JsonObject | None], JsonObject]
+    ) -> JsonObject:
+        account_id = documents.account_of(context)
+
+        def apply(document: JsonObject | None) -> JsonObject:
+            return documents.stamped(context, change(document), account_id)
+
+        return await self._store.update(account_db(account_id), override_id(app_id), apply)
+
+
+class AppOverride(_Overrides):
+    """``apps_store/{id}/override``: the document with what is shown in place of the catalogue's fields.
+
+    Args:
+        store: documents.
+        gatekeeper: tells who may write.
+        apps: the apps that each account may use.
+    """
+
+    def __init__(self, store: Datastore, gatekeeper: AuthGatekeeper, apps: AppStore) -> None:
+        super().__init__(store, gatekeeper)
+        self._apps = apps
+
+    def allowed_methods(self, *params: str) -> Methods | None:
+        """It is created, read, replaced and removed."""
+        return ("GET", "PUT", "POST", "DELETE")
+
+    async def validate(self, context: Context, *params: str) -> None:
+        """Check the request; answer a GET."""
+        app_id = params[0]
+        if context.verb == "GET":
+            document, stale = await self._load(context, app_id)
+            documents.show(context, document, stale=stale)
+            return
+        if context.verb == "PUT" and (await self._apps.apps(documents.account_of(context))).find(app_id) is None:
+            raise BadIdentifier(details=app_id)
+        if context.verb != "DELETE":
+            documents.raise_errors(app_overrides.validate_override(documents.request_data(context)))
+        if context.verb != "PUT":
+            await self._load_for_change(context, app_id)
+
+    async def put(self, context: Context, *params: str) -> None:
+        """Create; a deleted override may be stored under the same id, and nothing of it is kept."""
+        data = documents.request_data(context)
+
+        def create(document: JsonObject | None) -> JsonObject:
+            if live(document) is not None:
+                raise DatastoreConflict
+            return app_overrides.new_override(params[0], data, document)
+
+        documents.show(context, await self._save(context, params[0], create))
+
+    async def post(self, context: Context, *params: str) -> None:
+        """Replace the public fields; pictures stay attached."""
+        edit = partial(app_overrides.with_fields, data=documents.request_data(context))
+        await self._change(context, params[0], edit)
+
+    async def delete(self, context: Context, *params: str) -> None:
+        """Remove."""
+        await self._change(context, params[0], app_overrides.deleted, deleted=True)
+
+
+class OverridePictures(_Overrides):
+    """``apps_store/{id}/override/icon`` and ``…/screenshot``: the pictures of an override, one a request.
+
+    ``i18n/{language}`` in front of the path says for which language, else it is English.
+
+    Args:
+        store: documents.
+        gatekeeper: tells who may write.
+        pictures: bytes of the attachments.
+    """
+
+    def __init__(self, store: Datastore, gatekeeper: AuthGatekeeper, pictures: Pictures) -> None:
+        super().__init__(store, gatekeeper)
+        self._pictures = pictures
+
+    def allowed_methods(self, *params: str) -> Methods | None:
+        """There is one icon; screenshots are added to a list."""
+        match params[2:]:
+            case ("icon",):
+                return ("GET", "POST", "DELETE")
+            case ("screenshot",):
+                return ("POST",)
+            case ("screenshot", _):
+                return ("GET", "DELETE")
+        return None
+
+    async def content_types_provided(self, context: Context, *params: str) -> Sequence[str]:
+        """Offers a picture in its own type alone; JSON for everything else."""
+        if context.verb != "GET" or context.account_id is None:
+            return OFFERED
+        try:
+            document, stale = await self._load(context, params[0])
+        except BadIdentifier:
+            return OFFERED
+        found = find_picture(pictures_of(document, context.account_id), params[2], _key(params), _language(context))
+        if found is None:
+            return OFFERED
+        holder, attached = found
+        reply = context.reply
+        picture = self._pictures.reply(holder.account_id, holder.document, attached)
+        reply.binary = replace(picture, cache_control=REVALIDATED)
+        reply.etag, reply.stale = attached.etag, stale
+        return (attached.content_type,)
+
+    async def content_types_accepted(self, context: Context, *params: str) -> frozenset[str]:
+        """Accepts pictures in every form that KAZOO accepts."""
+        return _UPLOADED if context.verb == "POST" else ACCEPTED
+
+    async def validate(self, context: Context, *params: str) -> None:
+        """Check the request; a picture that is read was found before."""
+        documents.account_of(context)
+        app_id, kind, key = params[0], params[2], _key(params)
+        if context.verb == "GET":
+            if context.reply.binary is None:
+                await self._load(context, app_id)
+                raise no_attachment(kind, key)
+            return
+        language = _language(context)
+        # It becomes part of the document.
+        if not path_prefixes.is_language(language):
+            problem = {"message": "Field is not in the correct format", "value": language}
+            raise ValidationError({"language": {"wrong_format": problem}})
+        if context.verb == "POST":
+            context.stored[_UPLOAD] = uploaded_picture(context.files, kind, language)
+        document = await self._load_for_change(context, app_id)
+        if context.verb == "DELETE":
+            _named(document, language, kind, key)
+
+    async def post(self, context: Context, *params: str) -> None:
+        """Store the icon, or a screenshot, in one save with the document."""
+        upload: Upload = context.stored[_UPLOAD]
+        edit = partial(
+            app_overrides.with_picture,
+            kind=params[2],
+            language=_language(context),
+            name=upload.name,
+            inline=upload.inline(),
+        )
+        await self._change(context, params[0], edit)
+
+    async def delete(self, context: Context, *params: str) -> None:
+        """Remove a picture, and its name from the document."""
+        language, kind, key = _language(context), params[2], _key(params)
+
+        def remove(document: JsonObject) -> JsonObject:
+            return app_overrides.without_picture(document, kind, language, _named(document, language, kind, key))
+
+        await self._change(context, params[0], remove)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An uploaded picture that may be stored; ``name`` is that of its attachment."""
+
+    name: str
+    content_type: str
+    content: bytes
+
+    def inline(self) -> JsonObject:
+        """The attachment as CouchDB takes it within a document."""
+        return {"content_type": self.content_type, "data": base64.b64encode(self.content).decode()}
+
+
+def uploaded_picture(files: Sequence[File], kind: str, language: str) -> Upload:
+    """The picture of a request; its type is told from its bytes.
+
+    Args:
+        files: of the request.
+        kind: ``icon`` or ``screenshot``.
+        language: that it is for.
+
+    Raises:
+        ValidationError: there is no file, more than one, or one of a type that is not allowed (`cb_apps_store`).
+    """
+    if not files:
+        raise _refused("required", "Please provide an image file")
+    if len(files) > 1:
+        raise _refused("maxItems", "Please provide a single image file", 1)
+    (file,) = files
+    if len(file.body) > MAX_BYTES:
+        raise _refused("maxSize", f"A picture must not be more than {MAX_BYTES} bytes", MAX_BYTES)
+    found = type_by_bytes(file.body)
+    if found == SVG:
+        raise _refused("svg", "An SVG can hold scripts, please provide another kind of image")
+    if found is None or found not in _ALLOWED:
+        raise _refused("type", "The file is no image that the web client shows", ", ".join(sorted(_ALLOWED)))
+    declared = _ALIASES.get(file.content_type, file.content_type)
+    if declared in PICTURE_TYPES and declared != found:
+        raise _refused("type", f"The file was sent as {declared}, its bytes are {found}", found)
+    return Upload(app_overrides.attachment_name(kind, language, file.name, found), found, file.body)
+
+
+def _refused(rule: str, message: str, target: Json = None) -> ValidationError:
+    details = {"message": message} if target is None else {"message": message, "target": target}
+    return ValidationError({"file": {rule: details}})
+
+
+def _language(context: Context) -> str:
+    return path_prefixes.language(context) or DEFAULT_LANGUAGE
+
+
+def _key(params: Sequence[str]) -> str | None:
+    return params[3] if len(params) > 3 else None
+
+
+def _named(override: JsonObject, language: str, kind: str, key: str | None) -> str:
+    """The name of a picture that the override has in that very language; 404 if it has none."""
+    names = app_overrides.picture_names(override, kind, language)
+    name = screenshot_name(names, "0" if key is None else key)
+    if name is None:
+        raise no_attachment(kind, key)
+    return name
