@@ -176,6 +176,7 @@ async def remove_app(couch: Couch, output: Output, *, app: str, yes: bool, dry_r
     APP is its id or name. export-apps keeps a copy, unpublish-app only hides the app.
     """
     catalogue = await MasterCatalogue.of(couch)
+    # Resolved before the question, so that exactly the app in the question is deleted.
     document = await catalogue.open(app)
     question = f"Delete {plain(str(document.get('name')))} ({document['_id']})?"
     if not (yes or dry_run or click.confirm(question, err=True)):

@@ -35,12 +35,11 @@ def api_url_argument(context: click.Context, parameter: click.Parameter, value: 
 
 def picture_options(allow_svg: str, max_picture_bytes: str) -> tuple[Decorator, Decorator]:
     """The options ``--allow-svg`` and ``--max-picture-bytes`` with these help texts."""
-    limit = click.IntRange(min=1)
     return (
         click.option("--allow-svg", is_flag=True, help=allow_svg),
         click.option(
             "--max-picture-bytes",
-            type=limit,
+            type=click.IntRange(min=1),
             metavar="BYTES",
             default=MAX_PICTURE_BYTES,
             show_default=True,
@@ -71,10 +70,7 @@ _key_option = click.option(
 )
 
 
-@click.command(
-    "init-apps",
-    epilog=example("init-apps /var/www/html/monster-ui/apps https://api.example.com:8443/v2/"),
-)
+@click.command("init-apps", epilog=example("init-apps /var/www/html/monster-ui/apps https://api.example.com:8443/v2/"))
 @_loading_options
 @database_verb
 async def init_apps(couch: Couch, output: Output, *, path: Path, **options: Any) -> int:
@@ -88,8 +84,7 @@ async def init_apps(couch: Couch, output: Output, *, path: Path, **options: Any)
 
 
 @click.command(
-    "init-app",
-    epilog=example("init-app /var/www/html/monster-ui/apps/voip https://api.example.com:8443/v2/"),
+    "init-app", epilog=example("init-app /var/www/html/monster-ui/apps/voip https://api.example.com:8443/v2/")
 )
 @_loading_options
 @database_verb
@@ -113,10 +108,7 @@ async def refresh_apps(couch: Couch, output: Output, *, path: Path, **options: A
     return await _load(couch, output, find_app_folders(path), Mode.REFRESH, **options)
 
 
-@click.command(
-    "refresh-app",
-    epilog=example("refresh-app /var/www/html/monster-ui/apps/voip --key i18n --key version"),
-)
+@click.command("refresh-app", epilog=example("refresh-app /var/www/html/monster-ui/apps/voip --key i18n --key version"))
 @_loading_options
 @_key_option
 @database_verb

@@ -76,6 +76,7 @@ async def export_apps(couch: Couch, output: Output, *, directory: Path, apps: tu
     name; without APP, all apps are exported. Existing files are replaced if they differ; none are deleted.
     """
     catalogue = await MasterCatalogue.of(couch)
+    # Resolved before the first export, so that an unknown name writes nothing.
     documents = [await catalogue.open(app) for app in apps] if apps else await catalogue.apps()
     exported: list[ExportedApp] = []
     with output.progress("Exporting apps", len(documents)) as step:

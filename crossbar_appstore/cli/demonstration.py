@@ -97,6 +97,7 @@ async def _demo(settings: Settings, account: NewAccount, apps: Path | None, couc
 
 async def _serve_while_running(couchdb: EmbeddedCouchDB, service: "asyncio.Task[None]") -> None:
     """Serve until stopped, or until the CouchDB ends."""
+    # Without its CouchDB the demo must end rather than serve cached answers.
     ended = asyncio.create_task(couchdb.wait())
     try:
         await asyncio.wait((service, ended), return_when=asyncio.FIRST_COMPLETED)

@@ -60,6 +60,7 @@ async def doctor(couch: Couch, output: Output, *, accounts: tuple[str, ...], all
         repaired = await repair(couch, diagnosis)
         for words in repaired:
             output.line(("repaired", "green"), f" {words}")
+        # Checked again, so that the output shows what is left.
         diagnosis = Diagnosis((await examine(couch, accounts, all_accounts=all_accounts)).findings, repaired)
     for finding in diagnosis.findings:
         _print_finding(output, finding)

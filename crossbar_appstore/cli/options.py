@@ -47,6 +47,7 @@ def settings_options(*variables: str, without: tuple[str, ...] = ()) -> Callable
     def decorate(function: Function) -> Function:
         @functools.wraps(function)
         def with_settings(**arguments: Any) -> Any:
+            # The prefix separates settings from the arguments of the verb.
             given = {name: arguments.pop(name) for name in list(arguments) if name.startswith(_PREFIX)}
             overrides = {name.removeprefix(_PREFIX): text for name, text in given.items()}
             return function(settings=Settings.load(overrides=overrides), **arguments)

@@ -70,6 +70,7 @@ class Output:
         cells = [[plain(cell) for cell in row] for row in rows]
         widths = [max(map(cell_len, column)) for column in zip(headings, *cells, strict=True)]
         for style, row in (("bold", headings), *(("", row) for row in cells)):
+            # Wide characters take two cells, so str.ljust would misalign columns.
             padded = (set_cell_size(cell, width) for cell, width in zip(row, widths, strict=True))
             self.line(("  ".join(padded).rstrip(), style))
 
@@ -93,6 +94,7 @@ class Output:
     @contextmanager
     def progress(self, title: str, total: int) -> Iterator[Callable[[], None]]:
         """Show a progress bar if there is a terminal; yields the function that advances it by one."""
+        # The bar is drawn on the console of the lines, if that is a terminal, so that both do not overlap.
         console = self._lines if self._lines.is_terminal and not self.as_json else self._asides
         if not console.is_terminal or total < 2:
             yield lambda: None

@@ -84,6 +84,7 @@ class Verbs(click.Group):
         """The verb's command, ``None`` if there is none."""
         if cmd_name not in VERBS:
             return None
+        # Imported by name: a completion or a single verb must not load all others.
         module = importlib.import_module(f"crossbar_appstore.cli.{VERBS[cmd_name]}")
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command

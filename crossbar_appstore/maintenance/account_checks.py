@@ -89,6 +89,7 @@ def _permission(account: CheckedAccount, app_id: str, entry: Json) -> Iterator[F
         message = f"{called} is not an object, on which KAZOO crashes"
         yield account.found(Severity.ERROR, "permission", message, entry)
         return
+    # Permissions of removed apps are harmless, and apply again if the app returns.
     if app_id not in account.app_names:
         yield account.found(Severity.INFO, "permission", f"{called} is for an app that the catalogue does not have")
     yield from _billing(account, app_id, entry, called)
@@ -106,6 +107,7 @@ def _billing(account: CheckedAccount, app_id: str, entry: JsonObject, called: st
     elif allowed not in ALLOWED_USERS:
         message = f"{called} has allowed_users {allowed!r}, which stops KAZOO's billing; install the app again"
         yield account.found(Severity.ERROR, "billing", message, allowed)
+    # Only permissions for specific users need the list.
     if not isinstance(entry.get("users", [] if allowed != LISTED_USERS else None), list):
         message = f"{called} has no list of users, which stops KAZOO's billing"
         users = entry.get("users")

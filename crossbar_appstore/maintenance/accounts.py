@@ -88,11 +88,11 @@ async def create_account(couch: Couch, new: NewAccount, *, dry_run: bool = False
     Raises:
         AccountRefused: the name, realm, user name or password is not allowed.
         BesideKazoo: KAZOO creates its accounts itself.
-        DatastoreError: CouchDB is away or refuses.
     """
     for refusal in _refusals(new):
         raise refusal
     await require_alone(couch, "sup crossbar_maintenance create_account NAME REALM USERNAME PASSWORD")
+    # Without the database there are no views to check for a taken name.
     if dry_run and not await couch.database_exists(ACCOUNTS):
         return CreatedAccount(new_id(), new_id(), is_master=True)
     if not dry_run:
@@ -116,7 +116,6 @@ async def demonstrate(couch: Couch, wanted: NewAccount, apps: Path | None) -> De
 
     Raises:
         AccountRefused: the account is not allowed.
-        DatastoreError: CouchDB is away or refuses.
     """
     master = (await prepare_system(couch)).master_account_id
     is_new = master is None
@@ -171,6 +170,7 @@ async def _save(couch: Couch, new: NewAccount, place: Place, created: CreatedAcc
     names = {"first_name": "Account", "last_name": "Admin", "priv_level": "admin"}
     user = user_document(created.user_id, account_id, names, username=new.username, password=new.password)
 
+    # Called when the account can be found; if it fails, the account is removed again.
     async def add_administrator() -> None:
         await couch.save_doc(account_db(account_id), user)
 

@@ -185,6 +185,7 @@ def _pictures(app: CheckedApp) -> Iterator[Finding]:
         elif name not in stubs:
             message = f"the {check} {name} is stored outside of CouchDB by a storage plan, which we cannot read"
             yield app.found(Severity.WARNING, check, message, _REFRESH, name)
+    # An empty name is not in named_pictures, but the web client requests it.
     screenshots = document.get("screenshots")
     if isinstance(screenshots, list) and "" in screenshots:
         message = "screenshots contains empty names, which the web client shows as broken pictures"

@@ -95,6 +95,7 @@ def read_inside(folder: Path, path: Path, limit: int) -> bytes:
         FileRefused: a link leads out of the folder, it is not a regular file, is too large, or cannot be read.
     """
     try:
+        # Links are resolved before the check, so that none leads out of the folder.
         real = path.resolve(strict=True)
         if not real.is_relative_to(folder.resolve()):
             raise FileRefused("inside", "a symbolic link leads out of the app's folder")
@@ -137,10 +138,12 @@ def inspect_file(folder: Path, path: Path, field: str, name: str, rules: Picture
         return _without(Weight.MISSING, path, field, "exists", "the file is missing", name)
     except FileRefused as refused:
         return _without(Weight.LEFT_OUT, path, field, refused.rule, refused.message, name)
+    # The bytes decide, since a browser may ignore the stored type.
     detected, named = type_by_bytes(content), type_by_name(name)
     if detected is None or detected not in PICTURE_TYPES:
         message = f"is not a picture that the web client shows: its bytes are {detected or 'of an unknown type'}"
         return _without(Weight.LEFT_OUT, path, field, "type", message, name)
+    # A name that ends in .svg is refused too: KAZOO derives the type from the name.
     if SVG in (detected, named) and not rules.allow_svg:
         message = "is an SVG, which can contain scripts; --allow-svg loads it"
         return _without(Weight.LEFT_OUT, path, field, "svg", message, name)
@@ -178,6 +181,7 @@ def is_stored(picture: PictureFile, stubs: JsonObject, same: Collection[str] = (
         same: names of pictures that were compared byte by byte and are equal, whatever their digests.
     """
     stub = object_at(stubs, picture.name)
+    # The same bytes under another type are served wrongly, so they are stored again.
     if stub.get("content_type") != picture.content_type:
         return False
     return picture.name in same or stub.get("digest") == picture.digest
@@ -200,6 +204,7 @@ def kept_stubs(
     """The attachments to keep, including those that ``inline`` replaces: all, or the named ones if ``remove_old``."""
     if not remove_old:
         return stubs
+    # Stubs of pictures that are replaced inline stay in the result, so that they are not reported as removed.
     named = {*named_pictures(document), *(picture.name for picture in inline)}
     return {name: stub for name, stub in stubs.items() if name in named}
 

@@ -156,12 +156,15 @@ def plan_app(
     """
     if source.refused:
         return AppPlan(source, Action.REFUSED, remarks=source.remarks)
+    # To update one of them would be a guess.
     if len(stored) > 1:
         ids = [document["_id"] for document in stored]
         return _refused(source, "name", f"the folder matches {len(ids)} apps of the catalogue: {', '.join(ids)}")
+    # The addresses are settled first: everything below treats them like other fields.
     metadata = _metadata(source, options)
     if not stored:
         return _creation(source, metadata, account_id, options)
+    # Only an exported folder can match by id an app of another name.
     if stored[0].get("name") != source.name and options.mode is Mode.INIT:
         return _refused(source, "_id", f"the app {stored[0].get('name')!r} has this id; refresh-app renames it")
     return _update(source, metadata, stored[0], options, same)
@@ -171,6 +174,7 @@ def _metadata(source: AppSource, options: LoadOptions) -> JsonObject:
     """The metadata with the addresses that the app is to have."""
     metadata = source.metadata
     if options.keep_addresses or is_exported(metadata):
+        # export-apps writes an empty api_url for an app without one.
         kept = {key: value for key, value in metadata.items() if not (key in ADDRESSES and value == "")}
         return kept if options.api_url is None else with_api_url(kept, options.api_url)
     return with_api_url(metadata, options.api_url)
@@ -186,6 +190,7 @@ def _creation(source: AppSource, metadata: JsonObject, account_id: str, options:
         else:
             message = "is left out, as KAZOO does; --keep-addresses keeps it"
             remarks += (Remark(Weight.NOTE, str(source.file), "source_url", "address", message, value),)
+    # An exported folder brings its own _id, which replaces the new one.
     document = stamp_maintenance({"_id": new_id(), **document}, account_id=account_id, doc_type=APP_TYPE)
     # A made-up id is no change to show: a dry run would show another one each time.
     shown = {key: value for key, value in document.items() if key != "_id" or key in metadata}
@@ -206,6 +211,7 @@ def _update(
 ) -> AppPlan:
     refreshed = refresh(stored, metadata, options.keys)
     stubs = object_at(stored, "_attachments")
+    # Pictures that are stored already are kept as stubs and not sent again.
     inline = tuple(each for each in source.pictures if not app_files.is_stored(each, stubs, same))
     kept = app_files.kept_stubs(stubs, refreshed.document, inline, remove_old=options.remove_old_pictures)
     if not refreshed.changed and not inline and len(kept) == len(stubs):

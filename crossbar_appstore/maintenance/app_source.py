@@ -74,6 +74,7 @@ def find_app_folders(path: Path) -> Found:
         for link in (here / name for name in subfolders if (here / name).is_symlink()):
             message = f"is a symbolic link, which is not followed; load {link.name} by its own path"
             remarks.append(Remark(Weight.NOTE, str(link), WHOLE_FILE, "symlink", message))
+        # Changed in place, which makes os.walk skip the other folders.
         subfolders[:] = [name for name in subfolders if name not in _SKIPPED]
     for error in unreadable:
         message = f"cannot be read: {error.strerror or error}"
@@ -106,6 +107,7 @@ def read_app(folder: Path, rules: app_files.PictureRules, *, lenient: bool = Fal
     if lenient:
         metadata, repairs = repaired(str(file), metadata, _icon_names(folder))
         remarks += repairs
+    # Validated after the repair, so that only what is left is refused.
     remarks += schema_remarks(str(file), validate_app(metadata))
     remarks += markup_remarks(str(file), metadata)
     # The pictures of a refused app are inspected too, so that one run reports everything.
@@ -123,6 +125,7 @@ def _pictures(
         inspected = app_files.inspect_picture(folder, kind, field_name, name, rules)
         remarks += inspected.remarks
         picture = inspected.picture
+        # Attachments of a document share one namespace: the icon and a screenshot can be one picture, or clash.
         if picture is not None and found.setdefault(name, picture).digest != picture.digest:
             message = "the icon is another picture of the same name"
             remarks.append(Remark(Weight.LEFT_OUT, str(picture.path), field_name, "unique", message, name))

@@ -67,11 +67,11 @@ async def examine(couch: Couch, accounts: Sequence[str] = (), *, all_accounts: b
 
     Raises:
         UnknownAccount: one of the accounts does not exist.
-        DatastoreError: CouchDB is away.
     """
     master = await lookup.master_account_id(couch)
     findings = await _system_findings(couch, master)
     if master is not None and await couch.database_exists(account_db(master)):
+        # Without the database there is nothing more to check; its absence was reported above.
         apps = await _apps(lookup.MasterCatalogue(couch, master, account_db(master)))
         findings += catalogue_findings(apps)
         names = {app.id: string_at(app.document, "name") or app.id for app in apps}
@@ -92,11 +92,13 @@ async def repair(couch: Couch, diagnosis: Diagnosis) -> tuple[str, ...]:
     by_document: defaultdict[tuple[str, str], list[Repair]] = defaultdict(list)
     for finding in diagnosis.findings:
         if finding.repair is not None:
+            # Several findings may repair one document, which is saved once.
             by_document[finding.repair.database, finding.repair.doc_id].append(finding.repair)
     done = []
     for (database, doc_id), repairs in by_document.items():
         if await lookup.retry_conflicts(partial(_apply, couch, database, doc_id, repairs)):
             done += [f"{doc_id} in {database}: {one.words}" for one in repairs]
+    # The key is no change to a document of a finding: it is created with its attachment.
     if any(finding.check == "system_key" for finding in diagnosis.findings) and await standing_alone(couch):
         done.append(f"system_auth: the key that signs tokens is {await ensure_system_auth(couch)}")
     return tuple(done)

@@ -80,12 +80,12 @@ async def edit_app(
         UnknownApp, AmbiguousName: there is no such app.
         EditRefused: the change is not allowed.
         Conflict: other writers keep changing the app.
-        DatastoreError: CouchDB is away.
     """
 
     async def attempt() -> Edit:
         stored = await catalogue.open(name_or_id)
         changed = change(stored)
+        # Old faults do not block an edit: they may need several edits, or not matter to the operator.
         faults = _new_faults(stored, changed)
         if faults:
             raise EditRefused(faults)
@@ -99,6 +99,7 @@ async def edit_app(
             pictures=app_files.picture_changes(stubs, kept, inline),
             dry_run=dry_run,
         )
+        # A save without changes would only create a revision and wake the change feeds.
         if dry_run or not edit.changed:
             return edit
         document = await asyncio.to_thread(app_files.with_pictures, app_files.with_stubs(changed, kept), inline)
@@ -114,7 +115,6 @@ async def remove_app(catalogue: MasterCatalogue, name_or_id: str, *, dry_run: bo
     Raises:
         UnknownApp, AmbiguousName: there is no such app.
         Conflict: another writer changed it at this moment.
-        DatastoreError: CouchDB is away.
     """
     stored = await catalogue.open(name_or_id)
     if not dry_run:
@@ -156,6 +156,7 @@ def set_text_or_json(path: Sequence[str], text: str) -> DocumentChange:
         return as_json
 
     def change(document: JsonObject) -> JsonObject:
+        # The schema decides: JSON unless that is refused and the text is not.
         changed, texted = as_json(document), as_text(document)
         return texted if _new_faults(document, changed) and not _new_faults(document, texted) else changed
 
@@ -180,6 +181,7 @@ def read_pictures(
     Raises:
         EditRefused: one of them is missing or must not be stored.
     """
+    # The operator may name a link; the check against links out of the folder is for app folders.
     real = [path.resolve() for path in paths]
     inspected = [app_files.inspect_file(path.parent, path, field, path.name, rules) for path in real]
     refused = [remark for one in inspected if one.picture is None for remark in one.remarks]

@@ -103,7 +103,6 @@ async def explain(couch: Couch, account: str, app: str | None = None, user: str 
 
     Raises:
         UnknownAccount, UnknownUser, UnknownApp: it does not exist.
-        DatastoreError: CouchDB is away.
     """
     catalogue = await lookup.MasterCatalogue.of(couch)
     document = await lookup.find_account(couch, account)
@@ -134,6 +133,7 @@ async def _inputs(couch: Couch, account_id: str, master_account_id: str) -> _Inp
     fallback = service_plans.fallback_account(plans.apps, own_services)
     if fallback is not None and fallback != account_id:
         reseller = await lookup.stored(couch, account_db(fallback), fallback)
+        # The reseller decides on plans, but whether the account is a reseller follows from its own services.
         plans = await _plans(couch, fallback, reseller, master_account_id)
     vendors = {
         (vendor_id, app_id): await lookup.stored(couch, account_db(vendor_id), app_id)
@@ -189,6 +189,7 @@ def _explained(app: rules.AllowedApp, inputs: _Inputs) -> ExplainedApp:
 
 def _reasons(app: rules.AllowedApp, inputs: _Inputs) -> Iterator[Reason]:
     """One reason per decision; each plan that names the app comes before the decision of the plans together."""
+    # An iterator, so that the plans are listed once, before the first decision about plans.
     named_by = iter(service_plans.mentions(app.id or "", inputs.plans.references, inputs.plans.documents))
     for decision in app.trail:
         if RULES[decision.rule] == RULES[rules.SERVICE_PLAN]:

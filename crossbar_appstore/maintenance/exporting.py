@@ -67,8 +67,8 @@ async def export_app(
 
     Raises:
         OSError: the folder cannot be written.
-        DatastoreError: CouchDB is away.
     """
+    # Everything is read before the first file is written.
     files: dict[Path, bytes] = {
         folder / app_files.METADATA / app_files.APP_JSON: dumps_pretty(metadata_of(document)) + b"\n"
     }
@@ -147,6 +147,7 @@ def _write(path: Path, content: bytes, *, dry_run: bool) -> bool:
         return False
     if not dry_run:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # Renamed when complete: a reader never sees a part of the file.
         beside = path.with_name(f".{path.name}.new")
         beside.write_bytes(content)
         beside.replace(path)
@@ -154,6 +155,7 @@ def _write(path: Path, content: bytes, *, dry_run: bool) -> bool:
 
 
 def _counterpart(source: AppSource, documents: Sequence[JsonObject]) -> JsonObject | None:
+    # By id first: an exported folder may have another name than the app.
     same_id = (document for document in documents if document["_id"] == source.metadata.get("_id"))
     same_name = (document for document in documents if source.name is not None and document.get("name") == source.name)
     return next(same_id, None) or next(same_name, None)
@@ -174,6 +176,7 @@ def _compared(source: AppSource, document: JsonObject | None) -> ComparedApp:
 def _comparable(metadata: JsonObject, document: JsonObject) -> tuple[JsonObject, JsonObject]:
     """The fields of the document and of the folder that are compared."""
     stored = metadata_of(document)
+    # Exported metadata describe the whole document, other metadata only what their author wrote.
     if is_exported(metadata):
         return stored, {**metadata, "api_url": metadata.get("api_url", "")}
     wanted = [key for key in metadata if key not in ADDRESSES]
@@ -184,6 +187,7 @@ def _picture_changes(source: AppSource, document: JsonObject) -> tuple[PictureCh
     """Pictures that differ, and stored ones that the document names but the folder lacks."""
     stubs = object_at(document, "_attachments")
     differing = [picture for picture in source.pictures if not app_files.is_stored(picture, stubs)]
+    # Attachments that the document does not name are not part of a folder.
     missing = set(app_files.named_pictures(document)) - {picture.name for picture in source.pictures}
     kept = {name: stub for name, stub in stubs.items() if name not in missing}
     return app_files.picture_changes(stubs, kept, differing)

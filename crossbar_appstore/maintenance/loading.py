@@ -87,6 +87,7 @@ async def load_apps(
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="app-folder") as threads:
         for start in range(0, len(folders), _FOLDERS):
             plans = await load.plans(await load.read(threads, folders[start : start + _FOLDERS]))
+            # Each group is saved before the next is read, which bounds memory and makes progress visible.
             done = plans if options.dry_run else await save_plans(catalogue, plans, load.plan)
             for app in done:
                 apps.append(app)
@@ -110,12 +111,14 @@ async def save_plans(catalogue: MasterCatalogue, plans: Sequence[AppPlan], repla
     waiting = [index for index, plan in enumerate(done) if plan.document is not None]
     for _ in range(_ATTEMPTS):
         conflicts: list[int] = []
+        # Plans stay at their index, since the report has the order of the folders.
         for batch in _batches(waiting, done):
             for index, saved in zip(batch, await _save(catalogue, [done[index] for index in batch]), strict=True):
                 if saved is None:
                     conflicts.append(index)
                 else:
                     done[index] = saved
+        # The folder is applied to the revision of the other writer; that may leave nothing to save.
         for index in conflicts:
             done[index] = await replan(done[index].source)
         waiting = [index for index in conflicts if done[index].document is not None]
@@ -155,6 +158,7 @@ class _Load:
 
     async def plans(self, sources: Sequence[AppSource]) -> list[AppPlan]:
         names = [source.name for source in sources if source.name is not None and not source.refused]
+        # One query for all names of the group.
         by_name = await self.catalogue.named(names)
         return [await self._plan(source, by_name.get(source.name or "", [])) for source in sources]
 
@@ -171,6 +175,7 @@ class _Load:
         """The apps that a folder may stand for: those of its name, and the one with the id of an exported folder."""
         if not isinstance(exported_id, str):
             return named
+        # An exported folder means the app of its id, even if other apps have its name.
         same_id = next((document for document in named if document["_id"] == exported_id), None)
         if same_id is not None:
             return [same_id]
@@ -198,6 +203,7 @@ def _batches(indexes: Iterable[int], plans: Sequence[AppPlan]) -> Iterator[list[
     size = 0
     for index in indexes:
         length = sum(picture.length for picture in plans[index].inline)
+        # An app whose pictures exceed the limit forms a batch of its own.
         if batch and (size + length > BULK_BYTES or len(batch) == BULK_APPS):
             yield batch
             batch, size = [], 0
@@ -209,6 +215,7 @@ def _batches(indexes: Iterable[int], plans: Sequence[AppPlan]) -> Iterator[list[
 
 async def _save(catalogue: MasterCatalogue, batch: Sequence[AppPlan]) -> list[AppPlan | None]:
     """Save plans in one bulk request; what became of each, ``None`` after a conflict."""
+    # The files are read only now, so that only one batch of pictures is in memory.
     ready = await asyncio.to_thread(lambda: [_with_pictures(plan) for plan in batch])
     documents = [plan.document for plan in ready if plan.document is not None]
     results = iter(await catalogue.couch.save_docs(catalogue.database, documents))

@@ -84,6 +84,7 @@ class MasterCatalogue:
     async def named(self, names: Iterable[str]) -> dict[str, list[JsonObject]]:
         """The app documents by name; several apps may have one name, a name without an app has no entry."""
         found: defaultdict[str, list[JsonObject]] = defaultdict(list)
+        # With keys, a view returns the rows of a repeated key twice.
         wanted = list(dict.fromkeys(names))
         if not wanted:
             return {}
@@ -91,6 +92,7 @@ class MasterCatalogue:
             rows = await self.couch.view(self.database, VIEW, keys=wanted, include_docs=True)
             documents = [row.doc for row in rows if row.doc is not None]
         except ViewMissing:
+            # Without the view, all documents are scanned.
             documents = [doc for doc in await self._scanned() if doc.get("name") in wanted]
         for document in documents:
             found[document["name"]].append(document)
@@ -103,6 +105,7 @@ class MasterCatalogue:
             UnknownApp: there is none.
             AmbiguousName: there are several of that name.
         """
+        # An id wins over a name, so that an app with an ambiguous name can be chosen.
         document = await self.by_id(name_or_id)
         if document is not None:
             return document

@@ -67,9 +67,6 @@ async def prepare_system(couch: Couch) -> Serialized:
     """Create what a system needs and lacks, unless the CouchDB belongs to a KAZOO cluster.
 
     Safe to repeat, and to run several times at once.
-
-    Raises:
-        DatastoreError: CouchDB is away or refuses.
     """
     alone = await standing_alone(couch)
     if alone:
@@ -143,6 +140,7 @@ async def _deploy(couch: Couch, database: str, name: str, *, dry_run: bool) -> D
     ours = design_document(name)
     doc_id = ours["_id"]
     there = await lookup.stored(couch, database, doc_id)
+    # Only our views count: others may have been added.
     old, new = _code(there or {}), _code(ours)
     views = tuple(view for view in new if there is None or old.get(view) != new[view])
     if not views:
@@ -156,8 +154,10 @@ async def _install(couch: Couch, database: str, ours: JsonObject, wanted: JsonOb
     bare = {key: value for key, value in wanted.items() if key != "_rev"}
     scratch = await _replace(couch, database, {**bare, "_id": f"{ours['_id']}{SCRATCH}"}, merge=False)
     design = scratch["_id"].removeprefix("_design/")
+    # All views of a design document share one index, so those of others are built too.
     for view in wanted["views"]:
         await _build(couch, database, f"{design}/{view}")
+    # Merged with the newest revision: another writer may have added views during the build.
     await _replace(couch, database, ours, merge=True)
     await couch.delete_doc(database, scratch["_id"], scratch["_rev"])
 

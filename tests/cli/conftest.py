@@ -2,19 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import pytest
 
-from crossbar_appstore.auth import keys
 from crossbar_appstore.cli import main
-from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.json_codec import Json
-from crossbar_appstore.maintenance.accounts import create_account
-from crossbar_appstore.maintenance.lookup import MasterCatalogue
-from tests.maintenance.conftest import MASTER
-from tests.maintenance.systems import one_key, open_couch, refuse_a_system_in_use, wipe
+from tests.maintenance.conftest import couch, empty_system, system
+
+__all__ = ["couch", "empty_system", "system"]
 
 VARIABLES = ("COUCHDB_URL", "KAZOO_CONFIG", "KAZOO_ZONE", "AMQP_URL", "CROSSBAR_HOST", "CROSSBAR_PORT")
 
@@ -31,22 +28,6 @@ class Result:
 
 
 Run = Callable[..., Awaitable[Result]]
-
-
-@pytest.fixture
-async def couch(couchdb_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Couch]:
-    monkeypatch.setattr(keys, "generate", one_key)
-    async with open_couch(couchdb_url) as opened:
-        await refuse_a_system_in_use(opened)
-        await wipe(opened)
-        yield opened
-        await wipe(opened)
-
-
-@pytest.fixture
-async def system(couch: Couch) -> MasterCatalogue:
-    await create_account(couch, MASTER)
-    return await MasterCatalogue.of(couch)
 
 
 @pytest.fixture

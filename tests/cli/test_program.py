@@ -101,7 +101,7 @@ async def test_unreachable_couchdb_exits_with_three(run_alone: Run) -> None:
     assert "secret" not in result.err
 
 
-async def test_apps_without_accounts_names_create_account(run: Run, couch: object) -> None:
+async def test_apps_without_accounts_names_create_account(run: Run, empty_system: object) -> None:
     result = await run("apps")
     assert result.code == 1
     assert "create-account" in result.err

@@ -84,30 +84,30 @@ async def listening(process: asyncio.subprocess.Process) -> str:
     return address
 
 
-async def test_serve_prepares_own_system_and_answers(couch: Couch) -> None:
-    async with running("serve", "--couchdb-url", couch.address, "--crossbar-port", "0") as process:
+async def test_serve_prepares_own_system_and_answers(empty_system: Couch) -> None:
+    async with running("serve", "--couchdb-url", empty_system.address, "--crossbar-port", "0") as process:
         status, body = await get(f"{await listening(process)}/v2/accounts/{'0' * 32}/apps_store")
         assert status == 404
         assert body["status"] == "error"
-        assert await couch.database_exists("system_auth")
+        assert await empty_system.database_exists("system_auth")
         assert await stop(process, signal.SIGTERM) == 0
 
 
-async def test_serve_beside_kazoo_writes_nothing(couch: Couch) -> None:
-    await couch.create_database("system_data")
-    async with running("serve", "--couchdb-url", couch.address, "--crossbar-port", "0") as process:
+async def test_serve_beside_kazoo_writes_nothing(empty_system: Couch) -> None:
+    await empty_system.create_database("system_data")
+    async with running("serve", "--couchdb-url", empty_system.address, "--crossbar-port", "0") as process:
         await listening(process)
         assert await stop(process, signal.SIGINT) == 0
     for database in ("accounts", "services", "system_auth", "system_config"):
-        assert not await couch.database_exists(database)
+        assert not await empty_system.database_exists(database)
 
 
-async def test_serve_names_address_in_use(run: Run, couch: Couch) -> None:
+async def test_serve_names_address_in_use(run: Run, empty_system: Couch) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        async with running("serve", "--couchdb-url", couch.address, "--crossbar-port", port) as process:
+        async with running("serve", "--couchdb-url", empty_system.address, "--crossbar-port", port) as process:
             assert await process.wait() == 1
             assert process.stderr is not None
             assert f"cannot listen on 127.0.0.1:{port}" in (await process.stderr.read()).decode()
@@ -256,8 +256,8 @@ async def test_demo_makes_random_password_if_others_can_connect(tmp_path: Path, 
         assert await stop(process, signal.SIGINT) == 0
 
 
-async def test_demo_ignores_couchdb_of_environment(couch: Couch, tmp_path: Path, embedded_cache: Path) -> None:
-    environment = {**os.environ, "COUCHDB_URL": couch.address}
+async def test_demo_ignores_couchdb_of_environment(empty_system: Couch, tmp_path: Path, embedded_cache: Path) -> None:
+    environment = {**os.environ, "COUCHDB_URL": empty_system.address}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "crossbar_appstore", "demo", "--crossbar-port", "0", "--crossbar-data-dir", str(tmp_path)),
@@ -266,7 +266,7 @@ async def test_demo_ignores_couchdb_of_environment(couch: Couch, tmp_path: Path,
     )
     await read_until(process.stdout, "Stop with Ctrl-C.")
     assert await stop(process, signal.SIGTERM) == 0
-    assert await master_account_id(couch) is None
+    assert await master_account_id(empty_system) is None
 
 
 def test_curl_lines_use_placeholder_for_unknown_password() -> None:

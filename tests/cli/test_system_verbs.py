@@ -20,13 +20,13 @@ from tests.maintenance.test_editing import save_app
 SUB = ("Sub Ltd", "sub.example.com", "Admin", "sub-password")
 
 
-async def test_create_account_creates_master_account_first(run: Run, couch: Couch) -> None:
+async def test_create_account_creates_master_account_first(run: Run, empty_system: Couch) -> None:
     dry = await run("create-account", *SUB, "--dry-run")
     assert (dry.code, dry.out) == (0, "would create master account Sub Ltd with administrator Admin\n")
-    assert await accounts_of(couch) == []
+    assert await accounts_of(empty_system) == []
     result = await run("create-account", *SUB)
     assert (result.code, result.err) == (0, "")
-    master = await master_account_id(couch)
+    master = await master_account_id(empty_system)
     assert f"created  master account Sub Ltd  {master}" in result.out
     assert "sub-password" not in result.out
 
@@ -53,8 +53,8 @@ async def test_create_account_refuses_invalid_account(run: Run, system: MasterCa
     assert "12345" not in short.out + short.err
 
 
-async def test_create_account_and_views_deploy_beside_kazoo_name_command(run: Run, couch: Couch) -> None:
-    await couch.create_database("system_data")
+async def test_create_account_and_views_deploy_beside_kazoo_name_command(run: Run, empty_system: Couch) -> None:
+    await empty_system.create_database("system_data")
     for words in (["create-account", *SUB], ["views", "deploy"]):
         result = await run(*words, "--json")
         assert result.code == 1
@@ -199,7 +199,7 @@ async def test_views_deploy_installs_missing_design_document(run: Run, system: M
     assert unknown.code == 1
 
 
-async def test_sup_runs_command_lines_of_kazoo(run: Run, couch: Couch, tmp_path: Path) -> None:
+async def test_sup_runs_command_lines_of_kazoo(run: Run, empty_system: Couch, tmp_path: Path) -> None:
     icon = make_app(tmp_path / "apps") / "metadata" / "icon" / "icon.png"
     shots = icon.parent.parent / "screenshots"
     lines: dict[str, list[str]] = {
@@ -222,7 +222,7 @@ async def test_sup_runs_command_lines_of_kazoo(run: Run, couch: Couch, tmp_path:
     for function, arguments in lines.items():
         result = await run("sup", "crossbar_maintenance", function, *arguments)
         assert (result.code, result.err) == (0, ""), function
-    catalogue = await MasterCatalogue.of(couch)
+    catalogue = await MasterCatalogue.of(empty_system)
     document = await catalogue.open("wallboard")
     assert document["api_url"] == "http://your.api.server:8000/v2"
     assert document["version"] == "1.1"
