@@ -3,10 +3,10 @@
 import contextlib
 from collections.abc import Callable, Iterator
 
-from crossbar_appstore.serving.worker import DRAIN, KEEPALIVE, bound_socket, run, work
+from crossbar_appstore.serving.worker import DRAIN, bound_socket, run, work
 from crossbar_appstore.settings import Settings
 
-__all__ = ["DRAIN", "KEEPALIVE", "run", "serve"]
+__all__ = ["DRAIN", "run", "serve"]
 
 Announce = Callable[[str], None]
 
