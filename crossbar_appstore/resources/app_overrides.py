@@ -64,22 +64,10 @@ class _Overrides(Resource):
         self, context: Context, app_id: str, edit: Callable[[JsonObject], JsonObject], *, deleted: bool = False
     ) -> None:
         """Apply an edit to the newest override, save it and reply with it; repeated after a conflict."""
-
-        def apply(document: JsonObject | None) -> JsonObject:
-            documents.check_expected(context, document)
-            return edit(documents.of_type(document, document_id(app_id), TYPE))
-
-        documents.show(context, await self._save(context, app_id, apply), deleted=deleted)
-
-    async def _save(
-        self, context: Context, app_id: str, change: Callable[[JsonObject | None], JsonObject]
-    ) -> JsonObject:
-        account_id = documents.account_of(context)
-
-        def apply(document: JsonObject | None) -> JsonObject:
-            return documents.stamped(context, change(document), account_id)
-
-        return await self._store.update(account_db(account_id), document_id(app_id), apply)
+        account_id, doc_id = documents.account_of(context), document_id(app_id)
+        change = documents.checked_change(context, account_id, doc_id, TYPE, edit)
+        saved = await self._store.update(account_db(account_id), doc_id, change)
+        documents.show(context, saved, deleted=deleted)
 
 
 class AppOverride(_Overrides):
@@ -115,14 +103,14 @@ class AppOverride(_Overrides):
 
     async def put(self, context: Context, *params: str) -> None:
         """Create; a deleted override may be stored under the same id, and nothing of it is kept."""
-        data = documents.request_data(context)
+        account_id, data = documents.account_of(context), documents.request_data(context)
 
         def create(document: JsonObject | None) -> JsonObject:
             if live(document) is not None:
                 raise DatastoreConflict
-            return override_editing.new_override(params[0], data, document)
+            return documents.stamped(context, override_editing.new_override(params[0], data, document), account_id)
 
-        documents.show(context, await self._save(context, params[0], create))
+        documents.show(context, await self._store.update(account_db(account_id), document_id(params[0]), create))
 
     async def post(self, context: Context, *params: str) -> None:
         """Replace the public fields; pictures stay attached."""
