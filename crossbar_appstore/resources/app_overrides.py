@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -192,14 +192,9 @@ class OverridePictures(_Overrides):
 
     async def post(self, context: Context, *params: str) -> None:
         """Store the icon, or a screenshot, in one save with the document."""
-        upload: Upload = context.stored[_UPLOAD]
-        edit = partial(
-            override_editing.with_picture,
-            kind=params[2],
-            language=_language(context),
-            name=upload.name,
-            inline=upload.inline(),
-        )
+        name, inline = context.stored[_UPLOAD]
+        kind, language = params[2], _language(context)
+        edit = partial(override_editing.with_picture, kind=kind, language=language, name=name, inline=inline)
         await self._change(context, params[0], edit)
 
     async def delete(self, context: Context, *params: str) -> None:
@@ -212,21 +207,8 @@ class OverridePictures(_Overrides):
         await self._change(context, params[0], remove)
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """An uploaded picture that may be stored; ``name`` is that of its attachment."""
-
-    name: str
-    content_type: str
-    content: bytes
-
-    def inline(self) -> JsonObject:
-        """The attachment as CouchDB takes it within a document."""
-        return {"content_type": self.content_type, "data": base64.b64encode(self.content).decode()}
-
-
-def uploaded_picture(files: Sequence[File], kind: str, language: str) -> Upload:
-    """The picture of a request; its type is told from its bytes.
+def uploaded_picture(files: Sequence[File], kind: str, language: str) -> tuple[str, JsonObject]:
+    """The picture of a request: the name of its attachment, and the attachment as CouchDB takes it in a document.
 
     Args:
         files: of the request.
@@ -234,7 +216,7 @@ def uploaded_picture(files: Sequence[File], kind: str, language: str) -> Upload:
         language: that it is for.
 
     Raises:
-        ValidationError: there is no file, more than one, or one of a type that is not allowed (`cb_apps_store`).
+        ValidationError: there is no file, more than one, or its bytes are of no allowed type (`cb_apps_store`).
     """
     if not files:
         raise _refused("required", "Please provide an image file")
@@ -251,7 +233,8 @@ def uploaded_picture(files: Sequence[File], kind: str, language: str) -> Upload:
     declared = _ALIASES.get(file.content_type, file.content_type)
     if declared in PICTURE_TYPES and declared != found:
         raise _refused("type", f"The file was sent as {declared}, its bytes are {found}", found)
-    return Upload(override_editing.attachment_name(kind, language, file.name, found), found, file.body)
+    inline: JsonObject = {"content_type": found, "data": base64.b64encode(file.body).decode()}
+    return override_editing.attachment_name(kind, language, file.name, found), inline
 
 
 def _refused(rule: str, message: str, target: Json = None) -> ValidationError:
