@@ -1,6 +1,6 @@
 """Creating a sub-account (`cb_accounts:put/2`, `kzdb_account:create/2`), and names and realms that must be unique."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from crossbar_appstore.auth.credentials import Directory
@@ -42,14 +42,16 @@ async def taken_names(
         account: the account; a saved one is found by its ``_id``, too, and does not count.
         current: the stored account; a value that is the same there is not checked.
     """
+    finders: dict[str, Callable[[str], Awaitable[Sequence[str]]]] = {"realm": directory.accounts_by_realm}
+    if is_true(await config.get(CATEGORY, "ensure_unique_name", True)):
+        finders = {"name": directory.accounts_by_name, **finders}
     errors: SchemaErrors = {}
-    name, realm = _changed_text(account, current, "name"), _changed_text(account, current, "realm")
-    if name is not None and is_true(await config.get(CATEGORY, "ensure_unique_name", True)):
-        found = await directory.accounts_by_name(name)
-        errors |= account_rules.taken("name", name) if _has_other(found, account) else {}
-    if realm is not None:
-        found = await directory.accounts_by_realm(realm)
-        errors |= account_rules.taken("realm", realm) if _has_other(found, account) else {}
+    for field, find in finders.items():
+        value = nonempty_text_at(account, field)
+        if value is None or value == nonempty_text_at(current, field):
+            continue
+        if any(account_id != account.get("_id") for account_id in await find(value)):
+            errors[field] = {"unique": {"message": f"Account {field} already in use", "cause": value}}
     return errors
 
 
@@ -86,10 +88,8 @@ class AccountCreation:
             realm_strength=as_integer(await config.get(CATEGORY, "random_realm_strength")) or _REALM_STRENGTH,
             timezone=as_text(await config.get("accounts", "default_timezone", DEFAULT_TIMEZONE)) or DEFAULT_TIMEZONE,
         )
-        caller = caller_of(context)
-        direct = await self._is_refused_direct_account(caller)
-        refused = account_rules.direct_account(caller.account_id) if direct else {}
-        raise_errors(checked.errors, await taken_names(self._directory, config, checked.document), refused)
+        taken = await taken_names(self._directory, config, checked.document)
+        raise_errors(checked.errors, taken, await self._check_direct_account(caller_of(context)))
         context.stored[_CHECKED] = checked
         context.stored[_PARENT] = parent
 
@@ -128,20 +128,14 @@ class AccountCreation:
         account = account_document(account_id, fields, place, enabled=enabled)
         return {**account, **private}, services_document(account_id, place)
 
-    async def _is_refused_direct_account(self, identity: Identity) -> bool:
-        """Whether the caller is a customer of the master account, and those may have no sub-accounts."""
+    async def _check_direct_account(self, identity: Identity) -> SchemaErrors:
+        """The error for callers who are customers of the master account, where those may have no sub-accounts."""
+        account_id = identity.account_id
         if is_true(await self._store.config.get("accounts", "allow_subaccounts_for_direct", True)):
-            return False
-        if await self._documents.is_reseller(identity.account_id):
-            return False
-        master_id = await self._documents.master_account_id()
-        return await self._documents.reseller_id(identity.account_id) == master_id
-
-
-def _changed_text(account: JsonObject, current: Mapping[str, Json] | None, field: str) -> str | None:
-    value = nonempty_text_at(account, field)
-    return None if value == nonempty_text_at(current, field) else value
-
-
-def _has_other(found: Sequence[str], account: JsonObject) -> bool:
-    return any(account_id != account.get("_id") for account_id in found)
+            return {}
+        if await self._documents.is_reseller(account_id):
+            return {}
+        if await self._documents.reseller_id(account_id) != await self._documents.master_account_id():
+            return {}
+        message = "Direct account is not allowed to create sub-accounts"
+        return {"account": {"forbidden": {"message": message, "cause": account_id}}}

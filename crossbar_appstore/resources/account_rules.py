@@ -20,10 +20,6 @@ from crossbar_appstore.validation.validator import schema, validate_coercing
 ACCOUNT: Final = "account"
 ACCOUNTS: Final = "accounts"
 
-LIMITS_ONLY: Final = "limits_only"
-NORMAL: Final = "normal"
-MANUAL: Final = "manual"
-
 _LEAKED: Final = frozenset(
     {
         "api_key",
@@ -83,17 +79,6 @@ def changed_account(current: JsonObject, data: JsonObject, *, patch: bool, may_e
     return checked
 
 
-def taken(field: str, value: Json) -> SchemaErrors:
-    """The error for a name or realm that another account has."""
-    return {field: {"unique": {"message": f"Account {field} already in use", "cause": value}}}
-
-
-def direct_account(account_id: str) -> SchemaErrors:
-    """The error for a sub-account where customers of the master account may have none."""
-    message = "Direct account is not allowed to create sub-accounts"
-    return {"account": {"forbidden": {"message": message, "cause": account_id}}}
-
-
 def trial_fields(fields: JsonObject, now: int, trial_time: int) -> JsonObject:
     """The private fields of a trial; ``is_trial_account`` is removed from ``fields`` (`set_trial_expires/1`).
 
@@ -114,13 +99,6 @@ def notification_preference(account: Mapping[str, Json] | None) -> str | None:
     return None
 
 
-def billing_mode(reseller_id: str | None, caller_id: str | None, master_id: str | None) -> str:
-    """The billing mode that a caller is shown (`cb_accounts:leak_billing_mode/2`)."""
-    if reseller_id is not None and reseller_id == caller_id:
-        return LIMITS_ONLY
-    return NORMAL if reseller_id == master_id else MANUAL
-
-
 def metadata(
     account: Mapping[str, Json],
     *,
@@ -138,13 +116,20 @@ def metadata(
         "enabled": is_enabled(account),
         "reseller_id": reseller_id,
         "is_reseller": is_reseller,
-        "billing_mode": billing_mode(reseller_id, caller_id, master_id),
+        "billing_mode": _billing_mode(reseller_id, caller_id, master_id),
         "notification_preference": notification_preference(account),
     }
     expires = as_integer(account.get("pvt_trial_expires"))
     if expires is not None:
         found["trial_time_left"] = expires - now
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _billing_mode(reseller_id: str | None, caller_id: str | None, master_id: str | None) -> str:
+    """The billing mode that a caller is shown (`cb_accounts:leak_billing_mode/2`)."""
+    if reseller_id is not None and reseller_id == caller_id:
+        return "limits_only"
+    return "normal" if reseller_id == master_id else "manual"
 
 
 def _checked(fields: JsonObject, private: JsonObject) -> Checked:

@@ -132,13 +132,13 @@ class Accounts(Resource):
     async def _change(self, context: Context, account_id: str) -> None:
         """Apply the change to the newest document and save it in both databases; repeated after a conflict."""
 
-        def apply(document: JsonObject | None) -> JsonObject:
-            documents.check_expected(context, document)
-            checked = _changed(context, documents.of_type(document, account_id, ACCOUNT))
+        def edit(account: JsonObject) -> JsonObject:
+            checked = _changed(context, account)
             documents.raise_errors(checked.errors)
-            return documents.stamped(context, checked.document, account_id)
+            return checked.document
 
-        await self._show(context, await self._storage.change(account_id, apply))
+        change = documents.checked_change(context, account_id, account_id, ACCOUNT, edit)
+        await self._show(context, await self._storage.change(account_id, change))
 
     async def _validate_promotion(self, context: Context, account_id: str) -> None:
         account, _ = await documents.load(self._store, account_db(account_id), account_id, ACCOUNT)

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -64,22 +64,10 @@ class _Overrides(Resource):
         self, context: Context, app_id: str, edit: Callable[[JsonObject], JsonObject], *, deleted: bool = False
     ) -> None:
         """Apply an edit to the newest override, save it and reply with it; repeated after a conflict."""
-
-        def apply(document: JsonObject | None) -> JsonObject:
-            documents.check_expected(context, document)
-            return edit(documents.of_type(document, override_id(app_id), OVERRIDE_TYPE))
-
-        documents.show(context, await self._save(context, app_id, apply), deleted=deleted)
-
-    async def _save(
-        self, context: Context, app_id: str, change: Callable[[JsonObject | None], JsonObject]
-    ) -> JsonObject:
-        account_id = documents.account_of(context)
-
-        def apply(document: JsonObject | None) -> JsonObject:
-            return documents.stamped(context, change(document), account_id)
-
-        return await self._store.update(account_db(account_id), override_id(app_id), apply)
+        account_id, doc_id = documents.account_of(context), override_id(app_id)
+        change = documents.checked_change(context, account_id, doc_id, OVERRIDE_TYPE, edit)
+        saved = await self._store.update(account_db(account_id), doc_id, change)
+        documents.show(context, saved, deleted=deleted)
 
 
 class AppOverride(_Overrides):
@@ -115,14 +103,14 @@ class AppOverride(_Overrides):
 
     async def put(self, context: Context, *params: str) -> None:
         """Create; a deleted override may be stored under the same id, and nothing of it is kept."""
-        data = documents.request_data(context)
+        account_id, data = documents.account_of(context), documents.request_data(context)
 
         def create(document: JsonObject | None) -> JsonObject:
             if live(document) is not None:
                 raise DatastoreConflict
-            return app_overrides.new_override(params[0], data, document)
+            return documents.stamped(context, app_overrides.new_override(params[0], data, document), account_id)
 
-        documents.show(context, await self._save(context, params[0], create))
+        documents.show(context, await self._store.update(account_db(account_id), override_id(params[0]), create))
 
     async def post(self, context: Context, *params: str) -> None:
         """Replace the public fields; pictures stay attached."""
@@ -204,14 +192,9 @@ class OverridePictures(_Overrides):
 
     async def post(self, context: Context, *params: str) -> None:
         """Store the icon, or a screenshot, in one save with the document."""
-        upload: Upload = context.stored[_UPLOAD]
-        edit = partial(
-            app_overrides.with_picture,
-            kind=params[2],
-            language=_language(context),
-            name=upload.name,
-            inline=upload.inline(),
-        )
+        name, inline = context.stored[_UPLOAD]
+        kind, language = params[2], _language(context)
+        edit = partial(app_overrides.with_picture, kind=kind, language=language, name=name, inline=inline)
         await self._change(context, params[0], edit)
 
     async def delete(self, context: Context, *params: str) -> None:
@@ -224,21 +207,8 @@ class OverridePictures(_Overrides):
         await self._change(context, params[0], remove)
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """An uploaded picture that may be stored; ``name`` is that of its attachment."""
-
-    name: str
-    content_type: str
-    content: bytes
-
-    def inline(self) -> JsonObject:
-        """The attachment as CouchDB takes it within a document."""
-        return {"content_type": self.content_type, "data": base64.b64encode(self.content).decode()}
-
-
-def uploaded_picture(files: Sequence[File], kind: str, language: str) -> Upload:
-    """The picture of a request; its type is told from its bytes.
+def uploaded_picture(files: Sequence[File], kind: str, language: str) -> tuple[str, JsonObject]:
+    """The picture of a request: the name of its attachment, and the attachment as CouchDB takes it in a document.
 
     Args:
         files: of the request.
@@ -246,7 +216,7 @@ def uploaded_picture(files: Sequence[File], kind: str, language: str) -> Upload:
         language: that it is for.
 
     Raises:
-        ValidationError: there is no file, more than one, or one of a type that is not allowed (`cb_apps_store`).
+        ValidationError: there is no file, more than one, or its bytes are of no allowed type (`cb_apps_store`).
     """
     if not files:
         raise _refused("required", "Please provide an image file")
@@ -263,7 +233,8 @@ def uploaded_picture(files: Sequence[File], kind: str, language: str) -> Upload:
     declared = _ALIASES.get(file.content_type, file.content_type)
     if declared in PICTURE_TYPES and declared != found:
         raise _refused("type", f"The file was sent as {declared}, its bytes are {found}", found)
-    return Upload(app_overrides.attachment_name(kind, language, file.name, found), found, file.body)
+    inline: JsonObject = {"content_type": found, "data": base64.b64encode(file.body).decode()}
+    return app_overrides.attachment_name(kind, language, file.name, found), inline
 
 
 def _refused(rule: str, message: str, target: Json = None) -> ValidationError:

@@ -6,7 +6,7 @@ where ``If-Match`` names revisions, validation reads the newest document. ``If-M
 document that exists, and the change is re-applied after a conflict as it is without the header.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
@@ -144,6 +144,21 @@ def check_expected(context: Context, document: JsonObject | None) -> None:
     # An older one comes from the cache: saving over it conflicts, and the change is applied to the newest one next.
     if current != expected and _generation(current) >= _generation(expected):
         raise Refusal(412, "precondition failed")
+
+
+def checked_change(
+    context: Context, account_id: str, doc_id: str, doc_type: str, edit: Callable[[JsonObject], JsonObject]
+) -> Callable[[JsonObject | None], JsonObject]:
+    """The change for ``Datastore.update`` that applies an edit to a document of an account.
+
+    It raises Refusal as ``check_expected``, BadIdentifier as ``of_type``, and what ``edit`` raises.
+    """
+
+    def change(document: JsonObject | None) -> JsonObject:
+        check_expected(context, document)
+        return stamped(context, edit(of_type(document, doc_id, doc_type)), account_id)
+
+    return change
 
 
 def _names_revisions(context: Context) -> bool:

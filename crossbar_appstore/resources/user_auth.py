@@ -87,7 +87,8 @@ class UserAuth(Resource):
         elif action == IMPERSONATE:
             claimant = await self._impersonation(context)
         else:
-            raise ValidationError(_unknown_action(action))
+            message = "Value not found in enumerated list of values"
+            raise ValidationError({"action": {"enum": {"message": message, "target": [IMPERSONATE], "value": action}}})
         context.stored[_CLAIMANT] = claimant
 
     async def _by_credentials(self, context: Context) -> Claimant:
@@ -152,8 +153,3 @@ def _impersonated(context: Context) -> tuple[str, str] | None:
         return None
     accounts, users, _ = context.nouns
     return accounts.params[0], users.params[0]
-
-
-def _unknown_action(action: object) -> dict[str, dict[str, object]]:
-    message = "Value not found in enumerated list of values"
-    return {"action": {"enum": {"message": message, "target": [IMPERSONATE], "value": action}}}

@@ -78,16 +78,6 @@ def reserved_change(current: JsonObject, changed: JsonObject) -> str | None:
     return None
 
 
-def username_taken(username: Json) -> SchemaErrors:
-    """The error for a user name that another user of the account has."""
-    return {"username": {"unique": {"message": "Username must be unique within account", "cause": username}}}
-
-
-def hotdesk_id_taken(hotdesk_id: Json) -> SchemaErrors:
-    """The error for a hotdesk id that another user of the account has."""
-    return {"hotdesk.id": {"unique": {"message": "Hotdesk ID must be unique within account", "cause": hotdesk_id}}}
-
-
 def without_secrets(data: JsonObject) -> JsonObject:
     """A reply's data without passwords, which old documents may hold in plain text."""
     return {key: value for key, value in data.items() if key not in _SECRETS}

@@ -1,6 +1,7 @@
 """The endpoints ``users`` (`cb_users_v2`): list, read, create, change, delete; and ``devices``, in front of others."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import ClassVar, Final
 
 from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
@@ -22,10 +23,10 @@ from crossbar_appstore.validation.errors import SchemaErrors
 
 _LISTING: Final = "users/crossbar_listing"
 _UNIQUE: Final = (
-    (("username",), "users/list_by_username", user_rules.username_taken),
-    (("hotdesk", "id"), "users/list_by_hotdesk_id", user_rules.hotdesk_id_taken),
+    (("username",), "users/list_by_username", "Username must be unique within account"),
+    (("hotdesk", "id"), "users/list_by_hotdesk_id", "Hotdesk ID must be unique within account"),
 )
-"""Fields that must be unique in an account: path, view by which other users are found, and error."""
+"""Fields that must be unique in an account: path, view by which other users are found, and error message."""
 _CHECKED: Final = "user"
 _RESTRICTED: Final = "restricted"
 
@@ -99,23 +100,15 @@ class Users(Resource):
 
     async def post(self, context: Context, *params: str) -> None:
         """Replace the public fields."""
-        await self._change(context, params[0])
+        await self._update(context, params[0], partial(_edited, context))
 
     async def patch(self, context: Context, *params: str) -> None:
         """Change some public fields."""
-        await self._change(context, params[0])
+        await self._update(context, params[0], partial(_edited, context))
 
     async def delete(self, context: Context, *params: str) -> None:
         """Mark as deleted; the document stays in CouchDB."""
-        account_id = documents.account_of(context)
-
-        def mark(document: JsonObject | None) -> JsonObject:
-            documents.check_expected(context, document)
-            current = documents.of_type(document, params[0], USER)
-            return documents.stamped(context, {**current, "pvt_deleted": True}, account_id)
-
-        saved = await self._store.update(account_db(account_id), params[0], mark)
-        _show_user(context, saved, deleted=True)
+        await self._update(context, params[0], lambda user: {**user, "pvt_deleted": True}, deleted=True)
 
     async def _validate_new(self, context: Context, account_id: str) -> None:
         checked = user_rules.checked_user(None, documents.request_data(context))
@@ -128,29 +121,25 @@ class Users(Resource):
             checked = _changed(context, current)
             documents.raise_errors(checked.errors, await self._taken(account_id, user_id, checked.document, current))
 
-    async def _change(self, context: Context, user_id: str) -> None:
-        """Apply the change to the newest document and save it; repeated after a conflict."""
+    async def _update(
+        self, context: Context, user_id: str, edit: Callable[[JsonObject], JsonObject], *, deleted: bool = False
+    ) -> None:
+        """Apply an edit to the newest document, save it and reply with it; repeated after a conflict."""
         account_id = documents.account_of(context)
-
-        def apply(document: JsonObject | None) -> JsonObject:
-            documents.check_expected(context, document)
-            checked = _changed(context, documents.of_type(document, user_id, USER))
-            documents.raise_errors(checked.errors)
-            return documents.stamped(context, checked.document, account_id)
-
-        _show_user(context, await self._store.update(account_db(account_id), user_id, apply))
+        change = documents.checked_change(context, account_id, user_id, USER, edit)
+        _show_user(context, await self._store.update(account_db(account_id), user_id, change), deleted=deleted)
 
     async def _taken(
         self, account_id: str, user_id: str | None, document: JsonObject, current: JsonObject | None
     ) -> SchemaErrors:
         """The errors of a user who shares a unique field with another one; values as in ``current`` are not checked."""
         errors: SchemaErrors = {}
-        for path, view, refusal in _UNIQUE:
-            value = nonempty_text_at(document, *path)
+        for path, view, message in _UNIQUE:
+            value, field = nonempty_text_at(document, *path), ".".join(path)
             if value is None or value == nonempty_text_at(current, *path):
                 continue
-            if await self._others(account_id, user_id, view, ".".join(path), value):
-                errors |= refusal(value)
+            if await self._others(account_id, user_id, view, field, value):
+                errors[field] = {"unique": {"message": message, "cause": value}}
         return errors
 
     async def _others(self, account_id: str, user_id: str | None, view: str, field: str, value: str) -> bool:
@@ -231,6 +220,12 @@ def _changed(context: Context, current: JsonObject) -> Checked:
         if field is not None:
             raise Forbidden(cause=field)
     return checked
+
+
+def _edited(context: Context, user: JsonObject) -> JsonObject:
+    checked = _changed(context, user)
+    documents.raise_errors(checked.errors)
+    return checked.document
 
 
 def _show_user(context: Context, user: JsonObject, *, deleted: bool = False, stale: bool = False) -> None:
