@@ -7,7 +7,7 @@ from crossbar_appstore.addresses import CouchAddress
 from crossbar_appstore.settings import SETTINGS, Settings, SettingsError
 
 
-def test_without_anything_given_the_documented_defaults_hold() -> None:
+def test_settings_load_uses_documented_defaults() -> None:
     settings = Settings.load({})
     assert settings.couchdb is None
     assert (settings.host, settings.port, settings.workers) == ("127.0.0.1", 8000, 1)
@@ -16,7 +16,7 @@ def test_without_anything_given_the_documented_defaults_hold() -> None:
     assert settings.kazoo_config is None
 
 
-def test_the_default_of_each_setting_is_what_its_text_means() -> None:
+def test_settings_default_equals_its_parsed_text() -> None:
     made, loaded = Settings(), Settings.load({})
     assert made == loaded
     for setting in SETTINGS:
@@ -24,7 +24,7 @@ def test_the_default_of_each_setting_is_what_its_text_means() -> None:
         assert getattr(made, setting.name) == expected
 
 
-def test_each_setting_has_a_variable_an_option_and_a_sentence() -> None:
+def test_settings_have_variable_option_and_documentation() -> None:
     assert [field.name for field in dataclasses.fields(Settings)] == [setting.name for setting in SETTINGS]
     assert len({setting.variable for setting in SETTINGS}) == len(SETTINGS)
     for setting in SETTINGS:
@@ -33,7 +33,7 @@ def test_each_setting_has_a_variable_an_option_and_a_sentence() -> None:
         assert setting.doc.endswith(".")
 
 
-def test_an_option_wins_over_the_environment_and_none_counts_as_not_given() -> None:
+def test_settings_load_option_overrides_environment_and_none_is_ignored() -> None:
     settings = Settings.load(
         {"CROSSBAR_PORT": "8001", "CROSSBAR_HOST": "0.0.0.0"}, {"CROSSBAR_PORT": "8002", "CROSSBAR_HOST": None}
     )
@@ -41,11 +41,11 @@ def test_an_option_wins_over_the_environment_and_none_counts_as_not_given() -> N
     assert settings.host == "0.0.0.0"
 
 
-def test_an_empty_variable_counts_as_unset() -> None:
+def test_settings_load_ignores_an_empty_variable() -> None:
     assert Settings.load({"CROSSBAR_PORT": "", "COUCHDB_URL": ""}) == Settings()
 
 
-def test_the_process_environment_is_read_where_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_load_reads_the_process_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CROSSBAR_WORKERS", "7")
     assert Settings.load().workers == 7
 
@@ -61,13 +61,13 @@ def test_the_process_environment_is_read_where_none_is_given(monkeypatch: pytest
         ("http://a:b@[::1]:5984", CouchAddress("http://[::1]:5984", "a", "b")),
     ],
 )
-def test_credentials_of_couchdb_are_split_from_its_address(text: str, address: CouchAddress) -> None:
+def test_settings_load_splits_couchdb_credentials(text: str, address: CouchAddress) -> None:
     settings = Settings.load({"COUCHDB_URL": text})
     assert settings.couchdb == address
     assert settings.require_couchdb() == address
 
 
-def test_a_service_without_a_couchdb_is_told_how_to_name_one() -> None:
+def test_require_couchdb_explains_how_to_set_it() -> None:
     with pytest.raises(SettingsError, match=r"COUCHDB_URL.*KAZOO_CONFIG.*demo"):
         Settings().require_couchdb()
 
@@ -95,7 +95,7 @@ def test_a_service_without_a_couchdb_is_told_how_to_name_one() -> None:
         ("KAZOO_CONFIG", "/no/such/config.ini"),
     ],
 )
-def test_a_bad_value_is_refused_by_its_variable_and_shows_no_password(variable: str, text: str) -> None:
+def test_settings_load_rejects_invalid_value_without_showing_password(variable: str, text: str) -> None:
     with pytest.raises(SettingsError) as caught:
         Settings.load({variable: text})
     assert caught.value.variable == variable
@@ -106,11 +106,11 @@ def test_a_bad_value_is_refused_by_its_variable_and_shows_no_password(variable: 
 
 
 @pytest.mark.parametrize(("text", "value"), [("TRUE", True), ("yes", True), ("0", False), ("Off", False)])
-def test_a_flag_is_read_in_the_usual_words(text: str, value: bool) -> None:
+def test_settings_load_parses_flags(text: str, value: bool) -> None:
     assert Settings.load({"CROSSBAR_WRITES_NEED_ADMIN": text}).writes_need_admin is value
 
 
-def test_no_secret_is_in_the_representation() -> None:
+def test_settings_repr_contains_no_secret() -> None:
     shown = repr(
         Settings.load({"COUCHDB_URL": "http://u:secret@db:5984", "AMQP_URL": "amqps://u:secret@broker:5671/kazoo"})
     )
@@ -121,19 +121,19 @@ def test_no_secret_is_in_the_representation() -> None:
     assert "amqp_url='amqp://broker'" in repr(dataclasses.replace(Settings(), amqp_url="amqp://broker"))
 
 
-def test_settings_cannot_be_changed() -> None:
+def test_settings_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings().port = 1  # type: ignore[misc]  # that it is refused is what is tested
 
 
-def test_directories_follow_the_xdg_variables_when_these_are_absolute() -> None:
+def test_settings_load_directories_follow_absolute_xdg_variables() -> None:
     settings = Settings.load({"XDG_DATA_HOME": "/data", "XDG_CACHE_HOME": "relative"})
     assert settings.data_dir == Path("/data/crossbar-appstore")
     assert settings.cache_dir == Settings().cache_dir
     assert Settings.load({"XDG_CACHE_HOME": "/cache", "CROSSBAR_CACHE_DIR": "/mine"}).cache_dir == Path("/mine")
 
 
-def test_a_user_without_a_home_still_has_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_load_without_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     def homeless(path: Path) -> Path:
         raise RuntimeError("Could not determine home directory.")
 
@@ -160,14 +160,14 @@ def config_ini(tmp_path: Path) -> Path:
     return path
 
 
-def test_kazoos_config_gives_couchdb_and_broker(config_ini: Path) -> None:
+def test_settings_load_reads_couchdb_and_broker_from_kazoo_config(config_ini: Path) -> None:
     settings = Settings.load({"KAZOO_CONFIG": str(config_ini)})
     assert settings.couchdb == CouchAddress("http://10.0.0.5:15984", "kazoo", "p@ss;word")
     assert settings.amqp_url == "amqp://guest:guest@rabbit:5672"
     assert "p@ss" not in repr(settings)
 
 
-def test_couchdb_url_and_amqp_url_win_over_kazoos_config(config_ini: Path) -> None:
+def test_settings_load_urls_override_kazoo_config(config_ini: Path) -> None:
     settings = Settings.load(
         {"KAZOO_CONFIG": str(config_ini), "COUCHDB_URL": "http://db:5984", "AMQP_URL": "amqp://broker"}
     )
@@ -183,7 +183,7 @@ def test_couchdb_url_and_amqp_url_win_over_kazoos_config(config_ini: Path) -> No
         ("[bigcouch]\nnonsense\n", "line 2"),
     ],
 )
-def test_a_bad_kazoo_config_is_refused_with_its_reason(tmp_path: Path, text: str, reason: str) -> None:
+def test_settings_load_rejects_invalid_kazoo_config_with_reason(tmp_path: Path, text: str, reason: str) -> None:
     path = tmp_path / "config.ini"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(SettingsError, match=reason) as caught:
@@ -192,7 +192,7 @@ def test_a_bad_kazoo_config_is_refused_with_its_reason(tmp_path: Path, text: str
     assert "secret" not in str(caught.value)
 
 
-def test_an_ipv6_address_of_couchdb_is_bracketed(tmp_path: Path) -> None:
+def test_settings_load_brackets_ipv6_address_of_kazoo_config(tmp_path: Path) -> None:
     path = tmp_path / "config.ini"
     path.write_text("[bigcouch]\nip = ::1\n", encoding="utf-8")
     assert Settings.load({"KAZOO_CONFIG": str(path)}).couchdb == CouchAddress("http://[::1]:5984")

@@ -30,7 +30,7 @@ def member(**fields: Any) -> AccountUser:
     return AccountUser(MEMBER, {"_id": MEMBER, "priv_level": "user", **fields})
 
 
-def test_the_apps_of_the_master_account_are_there_for_everyone() -> None:
+def test_allowed_apps_returns_the_master_accounts_apps() -> None:
     apps = allowed_apps(CATALOGUE, state())
     assert [(one.id, one.published, one.authority) for one in apps] == [
         (PORT, True, "master_account"),
@@ -38,7 +38,7 @@ def test_the_apps_of_the_master_account_are_there_for_everyone() -> None:
     ]
 
 
-def test_app_documents_count_as_the_master_accounts_whatever_they_say() -> None:
+def test_allowed_apps_sets_the_master_account_as_owner() -> None:
     document = app(VOIP, "voip", owner=VENDOR, authority="stored")
     (one,) = allowed_apps([document], state())
     assert one.document["pvt_account_id"] == MASTER
@@ -50,12 +50,12 @@ def test_app_documents_count_as_the_master_accounts_whatever_they_say() -> None:
 
 
 @pytest.mark.parametrize("hidden", [False, "false"])
-def test_an_unpublished_app_is_hidden(hidden: Json) -> None:
+def test_allowed_apps_hides_an_unpublished_app(hidden: Json) -> None:
     assert not voip({"published": hidden}).published
 
 
 @pytest.mark.parametrize("shown", [True, "true", None, 0, "no", {}])
-def test_anything_but_false_is_published(shown: Json) -> None:
+def test_allowed_apps_publishes_unless_published_is_false(shown: Json) -> None:
     assert voip({"published": shown}).published
 
 
@@ -74,26 +74,26 @@ class TestServicePlan:
             (None, True, "master_account"),
         ],
     )
-    def test_a_plan_publishes_and_hides_what_it_names(self, entry: Json, published: bool, authority: str) -> None:
+    def test_allowed_apps_applies_enabled_of_a_plan_entry(self, entry: Json, published: bool, authority: str) -> None:
         found = voip(plan_apps={VOIP: entry})
         assert (found.published, found.authority) == (published, authority)
 
-    def test_a_plan_publishes_what_the_catalogue_hides(self) -> None:
+    def test_allowed_apps_plan_publishes_an_unpublished_app(self) -> None:
         assert voip({"published": False}, plan_apps={VOIP: {"enabled": True}}).published
 
-    def test_a_plan_hides_nothing_that_it_does_not_name(self) -> None:
+    def test_allowed_apps_plan_ignores_other_apps(self) -> None:
         assert voip(plan_apps={PORT: {"enabled": True}}).published
 
 
 class TestVendorApps:
-    def test_the_caller_learns_which_documents_are_needed(self) -> None:
+    def test_needed_vendor_apps_in_plan_order(self) -> None:
         assert needed_vendor_apps(PLAN, MASTER) == ((VENDOR, EXTRA), (VENDOR, VOIP))
 
     @pytest.mark.parametrize("entry", [{"vendor_id": MASTER}, {"vendor_id": ""}, {"vendor_id": "x"}, {}, [], None, "x"])
-    def test_nothing_is_needed_for_the_masters_apps_and_for_nonsense(self, entry: Json) -> None:
+    def test_needed_vendor_apps_ignores_master_and_malformed_entries(self, entry: Json) -> None:
         assert needed_vendor_apps({EXTRA: entry}, MASTER) == ()
 
-    def test_they_come_first_in_reverse_plan_order_and_win_over_the_masters_copy(self) -> None:
+    def test_allowed_apps_vendor_apps_first_in_reverse_plan_order(self) -> None:
         documents = {
             (VENDOR, EXTRA): app(EXTRA, "extra", owner=VENDOR),
             (VENDOR, VOIP): app(VOIP, "voip", owner=VENDOR, version="2.0"),
@@ -107,11 +107,11 @@ class TestVendorApps:
         assert find_app(apps, MEMBER) is None
 
     @pytest.mark.parametrize("document", [None, app(EXTRA, "extra", pvt_deleted=True)])
-    def test_an_unreadable_one_is_skipped(self, document: JsonObject | None) -> None:
+    def test_allowed_apps_skips_missing_or_deleted_vendor_app(self, document: JsonObject | None) -> None:
         apps = allowed_apps(CATALOGUE, state(plan_apps=PLAN, vendor_apps={(VENDOR, EXTRA): document}))
         assert [one.id for one in apps] == [PORT, VOIP]
 
-    def test_a_copy_takes_the_catalogues_name_with_a_permission_of_that_name(self) -> None:
+    def test_allowed_apps_vendor_copy_takes_permission_name_of_catalogue(self) -> None:
         copy = app(VOIP, "voip-custom", owner=VENDOR)
         given = state(
             plan_apps={VOIP: {"vendor_id": VENDOR}},
@@ -120,7 +120,7 @@ class TestVendorApps:
         )
         assert [one.document["name"] for one in allowed_apps([app(VOIP, "voip")], given)] == ["voip", "voip"]
 
-    def test_a_document_without_an_id_is_still_an_app(self) -> None:
+    def test_allowed_apps_returns_a_document_without_id(self) -> None:
         document = app(EXTRA, "extra")
         del document["_id"]
         (one,) = allowed_apps(
@@ -130,7 +130,7 @@ class TestVendorApps:
 
 
 class TestPermission:
-    def test_without_a_user_a_permission_is_shown_and_hides_nothing(self) -> None:
+    def test_allowed_apps_without_user_merges_permission_and_hides_nothing(self) -> None:
         entry = {"allowed_users": "specific", "users": [], "name": "voip", "ui_metadata": {"ui": "x"}}
         found = voip(apps_store=store({VOIP: entry}))
         assert (found.published, found.authority) == (True, "app_store")
@@ -161,23 +161,23 @@ class TestPermission:
             ({"allowed_users": [None], "users": [MEMBER]}, member(), True),
         ],
     )
-    def test_a_user_sees_what_the_permission_allows(
+    def test_allowed_apps_with_user_applies_allowed_users(
         self, entry: JsonObject, user: AccountUser, authorized: bool
     ) -> None:
         found = voip(apps_store=store({VOIP: entry}), user=user)
         assert (found.published, found.authority) == (authorized, "app_store")
 
-    def test_without_a_permission_a_user_sees_the_app(self) -> None:
+    def test_allowed_apps_with_user_without_permission_is_published(self) -> None:
         assert voip(user=member()).published
 
-    def test_a_permission_publishes_nothing(self) -> None:
+    def test_allowed_apps_permission_does_not_publish_a_hidden_app(self) -> None:
         entry = {"allowed_users": "all", "published": True}
         found = voip({"published": False}, apps_store=store({VOIP: entry}), user=member())
         assert (found.published, found.authority) == (False, "master_account")
         assert found.document["allowed_users"] == "all"
         assert not voip(plan_apps={VOIP: {"enabled": False}}, apps_store=store({VOIP: entry})).published
 
-    def test_private_and_catalogue_keys_of_a_permission_do_not_count(self) -> None:
+    def test_allowed_apps_ignores_private_and_catalogue_keys_of_a_permission(self) -> None:
         spoof = {
             **dict.fromkeys(("_id", "pvt_account_id", "id", "api_url", "source_url", "i18n", "icon"), "spoofed"),
             "name": "renamed",
@@ -187,16 +187,16 @@ class TestPermission:
         assert "spoofed" not in found.document.values()
         assert found.document["name"] == "voip"
 
-    def test_a_null_in_a_permission_removes_what_the_app_says(self) -> None:
+    def test_allowed_apps_null_in_a_permission_removes_the_apps_key(self) -> None:
         found = voip({"users": [ADMIN], "phase": None}, apps_store=store({VOIP: {"users": None}}))
         assert not found.document.keys() & {"users", "phase"}
 
     @pytest.mark.parametrize("entry", [None, "all", 5, [], {}, True])
-    def test_a_malformed_permission_is_none(self, entry: Json) -> None:
+    def test_allowed_apps_ignores_a_malformed_permission(self, entry: Json) -> None:
         found = voip(apps_store=store({VOIP: entry}), user=member())
         assert (found.published, found.authority) == (True, "master_account")
 
-    def test_a_permission_nested_without_end_still_decides(self) -> None:
+    def test_allowed_apps_applies_a_permission_nested_too_deeply_to_merge(self) -> None:
         endless: JsonObject = {}
         for _ in range(5000):
             endless = {"deeper": endless}
@@ -206,12 +206,12 @@ class TestPermission:
         assert "ui_metadata" not in found.document
 
     @pytest.mark.parametrize("odd", [None, "x", 5, True, [], [VOIP]])
-    def test_malformed_permissions_are_none(self, odd: Json) -> None:
+    def test_allowed_apps_ignores_malformed_apps_of_the_document(self, odd: Json) -> None:
         assert voip(apps_store={**store(), "apps": odd, "blacklist": [VOIP]}).authority == "app_store_blacklist"
         assert voip(apps_store={**store(), "apps": odd}).authority == "master_account"
 
     @pytest.mark.parametrize("deleted", [None, store({VOIP: {"allowed_users": "all"}}, [VOIP], pvt_deleted=True)])
-    def test_legacy_permissions_count_while_there_is_no_document(self, deleted: JsonObject | None) -> None:
+    def test_allowed_apps_uses_legacy_permissions_without_apps_store_document(self, deleted: JsonObject | None) -> None:
         account = {"_id": ACCOUNT, "_rev": "3-acc", "apps": {VOIP: {"allowed_users": "admins"}}}
         found = voip(apps_store=deleted, account=account, user=member())
         assert (found.published, found.authority) == (False, "app_store")
@@ -221,13 +221,13 @@ class TestPermission:
 
 
 class TestBlacklist:
-    def test_a_blacklisted_app_is_hidden_and_its_permission_is_not_shown(self) -> None:
+    def test_allowed_apps_hides_a_blacklisted_app_without_its_permission(self) -> None:
         found = voip(apps_store=store({VOIP: {"allowed_users": "all"}}, [VOIP]))
         assert (found.published, found.authority) == (False, "app_store_blacklist")
         assert "allowed_users" not in found.document
 
     @pytest.mark.parametrize("odd", [None, "", VOIP, 0, True, {VOIP: True}, [[VOIP]], [5]])
-    def test_a_malformed_blacklist_hides_nothing(self, odd: Json) -> None:
+    def test_allowed_apps_ignores_a_malformed_blacklist(self, odd: Json) -> None:
         assert voip(apps_store={**store(), "blacklist": odd}).published
 
 
@@ -236,21 +236,21 @@ class TestWhitelabel:
         (found,) = allowed_apps([app(PORT, "port") | {"name": name}], state(**{"whitelabel": HIDES, **fields}))
         return found
 
-    def test_it_may_hide_the_port_app(self) -> None:
+    def test_allowed_apps_whitelabel_hides_the_port_app(self) -> None:
         assert (self.port().published, self.port().authority) == (False, "whitelabel_hide_port")
         assert not self.port(name=["po", "rt"]).published
         assert self.port(name="ports").published
 
-    def test_resellers_keep_it(self) -> None:
+    def test_allowed_apps_whitelabel_does_not_hide_from_resellers(self) -> None:
         assert self.port(is_reseller=True).published
 
     @pytest.mark.parametrize("hide", [False, None, 1, "yes", {}])
-    def test_only_true_hides(self, hide: Json) -> None:
+    def test_allowed_apps_whitelabel_hides_only_if_true(self, hide: Json) -> None:
         assert self.port(whitelabel={"hide_port": hide}).published
         assert self.port(whitelabel={**HIDES, "pvt_deleted": True}).published
         assert self.port(whitelabel=None).published
 
-    def test_no_permission_renames_the_app_out_of_it(self) -> None:
+    def test_allowed_apps_whitelabel_hides_the_port_app_despite_a_renaming_permission(self) -> None:
         copy = app(PORT, "port", owner=VENDOR)
         apps = allowed_apps(
             [app(PORT, "porting")],
@@ -264,7 +264,7 @@ class TestWhitelabel:
         assert [(one.document["name"], one.published) for one in apps] == [("porting", False), ("porting", True)]
 
 
-def test_the_master_account_sees_everything() -> None:
+def test_allowed_apps_master_account_sees_everything() -> None:
     found = voip(
         {"published": False},
         account_id=MASTER,
@@ -275,7 +275,7 @@ def test_the_master_account_sees_everything() -> None:
     assert (found.published, found.authority, found.document["published"]) == (True, "super_admin", True)
 
 
-def test_the_trail_tells_every_decision_and_where_it_was_found() -> None:
+def test_allowed_apps_trail_lists_decisions_with_documents() -> None:
     found = voip(plan_apps={VOIP: {"enabled": True}}, apps_store=store(blacklist=[VOIP]))
     assert [(one.rule, one.published, one.document, one.revision) for one in found.trail] == [
         ("master_account", True, VOIP, "1-voip"),

@@ -10,7 +10,7 @@ from tests.appstore.policy_checks import Comparison
 
 
 @pytest.mark.parametrize("case", cases("chain"))
-def test_plans_and_rules_together_give_what_kazoo_gave(case: Case) -> None:
+def test_applications_and_allowed_apps_match_kazoo(case: Case) -> None:
     given, recorded = case["input"], case["output"]["services_apps"]
     ours = outcome(given, "account")["effective"]
 

@@ -9,7 +9,7 @@ from tests.appstore.corpus import Case, canonical, cases
 
 
 @pytest.mark.parametrize("case", cases("maintenance"))
-def test_a_refresh_changes_what_kazoo_changed(case: Case) -> None:
+def test_refresh_matches_kazoo(case: Case) -> None:
     given, recorded = case["input"], case["output"]
     before = json.dumps(given)
 

@@ -16,17 +16,17 @@ CASES = cases("policy")
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_rules_give_what_kazoo_gave(case: Case) -> None:
+def test_allowed_apps_match_kazoo(case: Case) -> None:
     Comparison.of(case, _answer(case["input"])).check()
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_permissions_cannot_say_what_only_the_catalogue_says(case: Case) -> None:
+def test_allowed_apps_ignores_rejected_parts_of_permissions(case: Case) -> None:
     assert_refused_parts_do_not_count(case, _answer(case["input"]), _answer)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_hidden_app_stays_hidden_and_no_document_is_changed(case: Case) -> None:
+def test_allowed_apps_keeps_hidden_apps_hidden_and_documents_unchanged(case: Case) -> None:
     given = case["input"]
     before = json.dumps(given)
     apps, reseller = _plan(given)

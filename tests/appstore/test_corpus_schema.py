@@ -11,7 +11,7 @@ from tests.appstore.corpus import Case, canonical, cases
 
 
 @pytest.mark.parametrize("case", cases("schema"))
-def test_metadata_is_accepted_or_refused_with_the_errors_that_kazoo_gave(case: Case) -> None:
+def test_validate_app_matches_kazoo(case: Case) -> None:
     app, recorded = case["input"]["app"], case["output"]
     expected: dict[str, dict[str, Any]] = {}
     for error in recorded["errors"]:

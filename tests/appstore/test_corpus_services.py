@@ -9,7 +9,7 @@ from tests.appstore.plan_cases import effective_references, outcome, possible_ap
 
 
 @pytest.mark.parametrize("case", cases("services"))
-def test_service_plans_give_the_apps_that_kazoo_computed(case: Case) -> None:
+def test_applications_match_kazoo(case: Case) -> None:
     given, recorded = case["input"], case["output"]
     ours = outcome(given)
 

@@ -38,7 +38,7 @@ def label_at_login(document: JsonObject, *languages: str) -> Json:
     return entry["label"]
 
 
-def test_the_list_shows_published_apps_the_last_first() -> None:
+def test_list_entries_returns_published_apps_last_first() -> None:
     hidden = app("9" * 32, "hidden", published=False)
     assert [entry["id"] for entry in list_entries(allowed(app(PORT, "port"), hidden, app(VOIP, "voip"))).entries] == [
         VOIP,
@@ -46,7 +46,7 @@ def test_the_list_shows_published_apps_the_last_first() -> None:
     ]
 
 
-def test_an_entry_has_kazoos_fields_and_all_other_public_ones() -> None:
+def test_list_entries_returns_all_public_fields() -> None:
     entry = listed(app(VOIP, "voip", phase="beta", extends=["x"], pvt_secret=1, _attachments={}))
     assert entry == {
         "id": VOIP,
@@ -69,11 +69,11 @@ def test_an_entry_has_kazoos_fields_and_all_other_public_ones() -> None:
     }
 
 
-def test_an_app_that_is_not_installed_has_no_allowed_users() -> None:
+def test_list_entries_without_permission_has_no_allowed_users() -> None:
     assert "allowed_users" not in listed(app(PORT, "port"))
 
 
-def test_a_single_app_has_its_public_fields_published_or_not() -> None:
+def test_app_body_returns_public_fields_of_an_unpublished_app() -> None:
     document = app(PORT, "port", published=False, screenshots=["1.png"], masqueradable="odd")
     assert body(document) == {
         **{key: value for key, value in document.items() if not key.startswith(("_", "pvt_"))},
@@ -103,14 +103,14 @@ def test_a_single_app_has_its_public_fields_published_or_not() -> None:
         ("allowed_users", "admins", None),
     ],
 )
-def test_odd_values_are_listed_as_kazoo_lists_them_or_left_out(key: str, value: Json, expected: Json) -> None:
+def test_list_entries_converts_or_omits_odd_values(key: str, value: Json, expected: Json) -> None:
     assert listed(app(PORT, "port") | {key: value}).get(key) == expected
 
 
 @pytest.mark.parametrize(
     ("key", "value"), [("api_url", ""), ("allowed_users", "x"), ("allowed_users", None), ("allowed_users", ["all"])]
 )
-def test_a_single_app_has_no_field_that_misleads_the_client(key: str, value: Json) -> None:
+def test_app_body_omits_empty_api_url_and_invalid_allowed_users(key: str, value: Json) -> None:
     assert key not in body(app(PORT, "port") | {key: value})
 
 
@@ -125,7 +125,7 @@ def test_a_single_app_has_no_field_that_misleads_the_client(key: str, value: Jso
         (5, None, None),
     ],
 )
-def test_who_may_use_an_installed_app_is_shown_as_stored_if_it_is_a_text(
+def test_list_entries_and_app_body_return_stored_allowed_users(
     stored: Json, in_list: str | None, alone: str | None
 ) -> None:
     state = replace(STATE, apps_store=store({PORT: {"allowed_users": stored, "name": "port"}}))
@@ -152,14 +152,14 @@ def test_who_may_use_an_installed_app_is_shown_as_stored_if_it_is_a_text(
         ({"de-DE": {"label": "A"}, "en-US": []}, {"de-DE": {"label": "A"}, "en-US": {"label": "port"}}),
     ],
 )
-def test_a_missing_label_is_made_from_the_name(i18n: Json, shown: JsonObject) -> None:
+def test_list_entries_and_app_body_replace_a_missing_label_by_the_name(i18n: Json, shown: JsonObject) -> None:
     document = app(PORT, "port") | {"i18n": i18n}
     assert listed(document)["i18n"] == shown
     assert body(document)["i18n"] == shown
 
 
 @pytest.mark.parametrize("name", [None, "", True, [], ["a"], {}])
-def test_an_app_without_a_name_is_skipped_and_reported(name: Json) -> None:
+def test_list_entries_and_login_apps_skip_an_app_without_name(name: Json) -> None:
     apps = allowed(app(PORT, "port") | {"name": name}, app(VOIP, "voip"))
     for shown in (list_entries(apps), login_apps(apps, ("en-US",))):
         assert [entry["id"] for entry in shown.entries] == [VOIP]
@@ -167,14 +167,14 @@ def test_an_app_without_a_name_is_skipped_and_reported(name: Json) -> None:
     assert app_body(apps[0]) is None
 
 
-def test_an_app_without_an_id_is_skipped_and_reported() -> None:
+def test_list_entries_skips_an_app_without_id() -> None:
     document = app(PORT, "port")
     del document["_id"]
     shown = list_entries(allowed(document))
     assert (shown.entries, shown.skipped) == ([], (Skipped(None, "the app has no id"),))
 
 
-def test_an_account_id_of_its_own_shows_where_nobody_owns_the_app() -> None:
+def test_list_entries_returns_public_account_id_without_private_one() -> None:
     document = app(PORT, "port", account_id="public")
     assert body(document)["account_id"] == MASTER
     del document["pvt_account_id"]
@@ -182,7 +182,7 @@ def test_an_account_id_of_its_own_shows_where_nobody_owns_the_app() -> None:
     assert [entry["account_id"] for entry in list_entries(allowed_apps([], given)).entries] == ["public"]
 
 
-def test_a_login_lists_published_apps_in_order() -> None:
+def test_login_apps_returns_published_apps_in_order() -> None:
     shown = login_apps(allowed(app(PORT, "port"), app("9" * 32, "x", published=False), app(VOIP, "voip")), ("en-US",))
     assert shown.entries == [
         {
@@ -196,7 +196,7 @@ def test_a_login_lists_published_apps_in_order() -> None:
     ]
 
 
-def test_a_login_leaves_out_empty_addresses_of_the_api() -> None:
+def test_login_apps_omits_empty_api_url() -> None:
     (entry,) = login_apps(allowed(app(PORT, "port", api_url="", source_url="")), ("en-US",)).entries
     assert "api_url" not in entry
     assert entry["source_url"] == ""
@@ -204,7 +204,7 @@ def test_a_login_leaves_out_empty_addresses_of_the_api() -> None:
     assert "api_url" not in entry
 
 
-def test_labels_are_looked_for_language_by_language() -> None:
+def test_login_apps_label_in_the_first_language_that_has_one() -> None:
     i18n = {"de-DE": {"label": "Rufnummern"}, "fr-FR": "odd", "es-ES": {}, "en-US": {"label": "Numbers"}}
     document = app(PORT, "port") | {"i18n": i18n}
     assert label_at_login(document, "de-DE", "en-US") == "Rufnummern"
@@ -228,10 +228,10 @@ def test_labels_are_looked_for_language_by_language() -> None:
         ({"language": "en-US"}, None, ("en-US", "en-GB")),
     ],
 )
-def test_the_users_language_counts_before_the_accounts(user: Any, account: Any, languages: tuple[str, ...]) -> None:
+def test_label_languages_prefers_the_users_language(user: Any, account: Any, languages: tuple[str, ...]) -> None:
     assert label_languages(user, account, "en-GB") == languages
 
 
-def test_only_texts_and_numbers_can_be_names() -> None:
+def test_shown_text_of_texts_and_numbers_only() -> None:
     values: list[Json] = ["a", "", 5, 1.5, None, True, [], {}]
     assert [shown_text(value) for value in values] == ["a", "", "5", "1.5", None, None, None, None]

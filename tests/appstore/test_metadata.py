@@ -22,17 +22,17 @@ def rules(app: Json) -> dict[str, list[str]]:
     return {path: sorted(found) for path, found in validate_app(app).items()}
 
 
-def test_a_complete_description_is_valid_and_masqueradable() -> None:
+def test_validate_app_accepts_complete_metadata() -> None:
     assert validate_app(APP) == {}
     assert schema("app").with_defaults(APP) == {**APP, "masqueradable": True}
 
 
-def test_private_fields_are_not_looked_at() -> None:
+def test_validate_app_ignores_private_fields() -> None:
     assert validate_app({**APP, "_id": 5, "pvt_type": 7, "unknown": object.__name__}) == {}
 
 
 @pytest.mark.parametrize("key", ["api_url", "author", "i18n", "icon", "license", "name", "price", "version"])
-def test_these_fields_are_required(key: str) -> None:
+def test_validate_app_requires_field(key: str) -> None:
     assert rules({other: value for other, value in APP.items() if other != key}) == {key: ["required"]}
 
 
@@ -52,11 +52,11 @@ def test_these_fields_are_required(key: str) -> None:
         ({"api_url": "no address at all"}, {}),
     ],
 )
-def test_the_schema_is_kazoos(fields: dict[str, Any], expected: dict[str, list[str]]) -> None:
+def test_validate_app_applies_kazoos_schema(fields: dict[str, Any], expected: dict[str, list[str]]) -> None:
     assert rules({**APP, **fields}) == expected
 
 
-def test_a_too_long_text_without_a_limit_is_told_as_kazoo_tells_it() -> None:
+def test_validate_app_reports_undefined_limit_as_kazoo() -> None:
     app = {**APP, "i18n": {"en-US": {"label": "Smart PBX", "description": "éé"}}}
     assert validate_app(app)["i18n.en-US.description"]["maxLength"] == {
         "message": "String must not be more than undefined characters",
@@ -66,16 +66,16 @@ def test_a_too_long_text_without_a_limit_is_told_as_kazoo_tells_it() -> None:
 
 
 @pytest.mark.parametrize("odd", [None, [], "x", 5])
-def test_a_description_is_an_object(odd: Json) -> None:
+def test_validate_app_requires_an_object(odd: Json) -> None:
     assert rules(odd) == {"": ["type"]}
 
 
-def test_the_address_of_the_api_is_the_operators() -> None:
+def test_with_api_url_replaces_or_removes_it() -> None:
     assert "api_url" not in with_api_url(APP, None)
     assert with_api_url(APP, "http://x/v2") == {**APP, "api_url": "http://x/v2"}
     assert with_api_url({}, "http://x/v2") == {"api_url": "http://x/v2"}
 
 
-def test_a_new_document_takes_no_source_address_and_nothing_private_but_its_id() -> None:
+def test_new_app_document_drops_source_url_and_private_fields_but_id() -> None:
     file = {**APP, "_id": "a", "id": "b", "source_url": "https://x", "_rev": "1-a", "_attachments": {}, "pvt_type": "x"}
     assert new_app_document(file) == {**APP, "_id": "a"}

@@ -16,7 +16,7 @@ from crossbar_appstore.package_data import (
 CHECKOUT = Path(__file__).parents[2]
 
 
-def test_the_files_of_the_checkout_are_found() -> None:
+def test_schema_names_and_load_schema_find_the_files_of_the_checkout() -> None:
     assert schema_names() == tuple(sorted(file.stem for file in (CHECKOUT / "schemas").glob("*.json")))
     assert couchdb_view_names() == tuple(sorted(file.stem for file in (CHECKOUT / "couchdb_views").glob("*.json")))
     assert load_schema("app") == json.loads((CHECKOUT / "schemas" / "app.json").read_bytes())
@@ -24,19 +24,19 @@ def test_the_files_of_the_checkout_are_found() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "nothing", "app.json", "../schemas/app", "../setup.cfg", "/etc/passwd"])
-def test_only_known_names_become_paths(name: str) -> None:
+def test_load_schema_and_load_couchdb_view_reject_unknown_names(name: str) -> None:
     with pytest.raises(UnknownFile):
         load_schema(name)
     with pytest.raises(UnknownFile):
         load_couchdb_view(name)
 
 
-def test_a_broken_installation_says_what_is_missing() -> None:
+def test_data_directory_names_a_missing_directory() -> None:
     with pytest.raises(UnknownFile, match="nowhere/ is missing"):
         data_directory("nowhere")
 
 
-def test_an_installed_package_holds_its_files_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_directory_prefers_the_installed_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "schemas").mkdir()
     (tmp_path / "schemas" / "listed.json").write_text("[]")
     monkeypatch.setattr("crossbar_appstore.package_data.resources.files", lambda package: tmp_path)

@@ -58,23 +58,23 @@ class TestValidation:
             {"name": "ignored", "ui_metadata": {"ui": "x"}, "verb": "PUT", "x_": 1, "identity": 1, "tagsy": 1},
         ],
     )
-    def test_what_the_web_client_sends_is_valid(self, data: JsonObject) -> None:
+    def test_validate_permission_accepts_the_web_clients_data(self, data: JsonObject) -> None:
         assert validate_permission(data) == {}
 
     @pytest.mark.parametrize("key", [*sorted(CATALOGUE_KEYS), "_id", "_x", "pvt_x", "pvt_"])
-    def test_private_and_catalogue_keys_are_refused_by_name(self, key: str) -> None:
+    def test_validate_permission_rejects_private_and_catalogue_keys(self, key: str) -> None:
         data = {"allowed_users": "all", key: "x"}
         assert validate_permission(data) == {
             key: {"additionalProperties": {"message": STRICT_PROPERTIES, "value": data}}
         }
 
     @pytest.mark.parametrize("odd", ["nobody", "", "ALL"])
-    def test_allowed_users_is_one_of_three(self, odd: str) -> None:
+    def test_validate_permission_rejects_unknown_allowed_users(self, odd: str) -> None:
         details = validate_permission({"allowed_users": odd})["allowed_users"]["enum"]
         assert (details["target"], details["value"]) == (["all", "admins", "specific"], odd)
 
     @pytest.mark.parametrize("odd", [None, True, 5, [], {}])
-    def test_allowed_users_is_a_text(self, odd: Json) -> None:
+    def test_validate_permission_rejects_allowed_users_of_another_type(self, odd: Json) -> None:
         assert validate_permission({"allowed_users": odd}).keys() == {"allowed_users"}
 
     @pytest.mark.parametrize(
@@ -90,11 +90,11 @@ class TestValidation:
             ([{"id": 5}], "users.0.id"),
         ],
     )
-    def test_users_are_ids_plain_or_in_objects(self, users: Json, path: str) -> None:
+    def test_validate_permission_rejects_malformed_users(self, users: Json, path: str) -> None:
         assert validate_permission({"users": users}).keys() == {path}
 
     @pytest.mark.parametrize("data", [[], [1], [{"a": 1}], None, "x"])
-    def test_the_data_is_an_object(self, data: Json) -> None:
+    def test_validate_permission_and_blacklist_require_an_object(self, data: Json) -> None:
         for errors in (validate_permission(data), validate_blacklist(data)):
             assert errors == {
                 "data": {"type": {"message": "Value did not match type(s): object", "target": "object", "value": data}}
@@ -112,29 +112,29 @@ class TestValidation:
             ({"blacklist": [5]}, {"blacklist.0": "type"}),
         ],
     )
-    def test_a_blacklist_is_a_list_of_different_texts(self, data: Json, errors: dict[str, str]) -> None:
+    def test_validate_blacklist_requires_unique_texts(self, data: Json, errors: dict[str, str]) -> None:
         assert {path: next(iter(rules)) for path, rules in validate_blacklist(data).items()} == errors
 
 
 class TestEntry:
-    def test_it_is_complete_for_billing(self) -> None:
+    def test_permission_entry_adds_defaults(self) -> None:
         assert permission_entry({}, catalogue_app()) == {"allowed_users": "specific", "users": [], "name": "voip"}
         assert permission_entry({"allowed_users": "all"}, catalogue_app()) == ENTRY
 
-    def test_it_keeps_what_the_client_sent_under_the_catalogues_name(self) -> None:
+    def test_permission_entry_keeps_data_but_the_name(self) -> None:
         data = {"allowed_users": "specific", "users": [{"id": MEMBER}], "ui_metadata": {"ui": "x"}, "name": "zzz"}
         assert permission_entry(data, catalogue_app()) == {**data, "name": "voip"}
 
     @pytest.mark.parametrize(("name", "stored"), [(5, "5"), (None, VOIP), ("", VOIP)])
-    def test_it_always_has_a_name(self, name: Json, stored: str) -> None:
+    def test_permission_entry_always_has_a_name(self, name: Json, stored: str) -> None:
         assert permission_entry({"name": "mine"}, catalogue_app(name))["name"] == stored
 
 
 class TestChange:
-    def test_the_first_install_makes_a_document(self) -> None:
+    def test_install_creates_a_document(self) -> None:
         assert install(None, VOIP, ENTRY, account_id=ACCOUNT) == {**NEW_DOCUMENT, "apps": {VOIP: ENTRY}}
 
-    def test_an_install_adds_one_entry_and_touches_nothing_else(self) -> None:
+    def test_install_adds_one_entry_and_keeps_the_rest(self) -> None:
         before = store({PORT: {"odd": 1}}, [MEMBER], pvt_secret=1, unknown={"a": 1}, _attachments={"x": {"stub": True}})
         kept = copy.deepcopy(before)
         after = install(before, VOIP, ENTRY, account_id=ACCOUNT)
@@ -142,50 +142,50 @@ class TestChange:
         assert before == kept
 
     @pytest.mark.parametrize("entry", [ENTRY, {}, None, "odd"])
-    def test_what_is_installed_cannot_be_installed_again(self, entry: Json) -> None:
+    def test_install_of_an_installed_app_raises(self, entry: Json) -> None:
         with pytest.raises(AlreadyInstalled, match="Application already installed") as caught:
             install(store({VOIP: entry}), VOIP, ENTRY, account_id=ACCOUNT)
         assert caught.value.app_id == VOIP
 
-    def test_a_reconfiguration_replaces_the_entry_whole(self) -> None:
+    def test_reconfigure_replaces_the_entry(self) -> None:
         before = store({VOIP: {"allowed_users": "bogus", "extra": 1}, PORT: None})
         assert reconfigure(before, VOIP, ENTRY, account_id=ACCOUNT)["apps"] == {VOIP: ENTRY, PORT: None}
 
-    def test_an_uninstall_removes_the_entry(self) -> None:
+    def test_uninstall_removes_the_entry(self) -> None:
         assert uninstall(store({VOIP: ENTRY, PORT: ENTRY}), VOIP, account_id=ACCOUNT)["apps"] == {PORT: ENTRY}
         assert uninstall(store({VOIP: ENTRY}), VOIP, account_id=ACCOUNT)["apps"] == {}
 
     @pytest.mark.parametrize("document", [None, store(), store({PORT: ENTRY}), store({VOIP: ENTRY}, pvt_deleted=True)])
-    def test_what_is_not_installed_can_neither_be_changed_nor_removed(self, document: JsonObject | None) -> None:
+    def test_reconfigure_and_uninstall_raise_if_not_installed(self, document: JsonObject | None) -> None:
         assert not is_installed(document, VOIP)
         for change in ("reconfigure", "uninstall"):
             with pytest.raises(NotInstalled, match="Application is not installed"):
                 CHANGES[change](document)
 
-    def test_a_blacklist_replaces_the_old_one(self) -> None:
+    def test_set_blacklist_replaces_the_stored_one(self) -> None:
         after = set_blacklist(store({VOIP: ENTRY}, [MEMBER]), [VOIP, PORT], account_id=ACCOUNT)
         assert after == store({VOIP: ENTRY}, [VOIP, PORT])
         assert blacklist(after) == [VOIP, PORT]
         assert set_blacklist(None, [], account_id=ACCOUNT) == {**NEW_DOCUMENT, "blacklist": []}
 
     @pytest.mark.parametrize("odd", [None, "x", {}, 5])
-    def test_a_malformed_blacklist_reads_as_none(self, odd: Json) -> None:
+    def test_blacklist_of_malformed_value_is_empty(self, odd: Json) -> None:
         assert blacklist({**store(), "blacklist": odd}) == []
         assert blacklist(None) == []
 
-    def test_a_deleted_document_is_revived_over_its_revision_without_its_content(self) -> None:
+    def test_install_revives_a_deleted_document_without_its_content(self) -> None:
         deleted = store({VOIP: ENTRY}, [PORT], pvt_deleted=True, pvt_created=5)
         assert blacklist(deleted) == []
         after = install(deleted, VOIP, ENTRY, account_id=ACCOUNT)
         assert after == store({VOIP: ENTRY}, pvt_created=5)
 
     @pytest.mark.parametrize("odd", [None, "x", 5, True, [], [1]])
-    def test_malformed_apps_are_replaced(self, odd: Json) -> None:
+    def test_install_and_set_blacklist_replace_malformed_apps(self, odd: Json) -> None:
         document = {**store(), "apps": odd, "blacklist": None}
         assert install(document, VOIP, ENTRY, account_id=ACCOUNT) == store({VOIP: ENTRY})
         assert set_blacklist(document, [PORT], account_id=ACCOUNT) == store(blacklist=[PORT])
 
-    def test_legacy_permissions_move_along_with_the_first_write(self) -> None:
+    def test_install_uninstall_and_set_blacklist_copy_legacy_permissions(self) -> None:
         account: JsonObject = {"_id": ACCOUNT, "apps": {PORT: {"allowed_users": "admins"}}}
         assert is_installed(None, PORT, account=account)
         assert not is_installed(store(), PORT, account=account)
@@ -205,7 +205,7 @@ documents = st.one_of(
 
 
 @given(documents, st.sampled_from(sorted(CHANGES)))
-def test_any_document_can_be_written_and_is_safe_afterwards(document: JsonObject | None, name: str) -> None:
+def test_changes_accept_any_document_and_store_valid_types(document: JsonObject | None, name: str) -> None:
     before = copy.deepcopy(document)
     try:
         after = CHANGES[name](document)
@@ -222,7 +222,7 @@ def test_any_document_can_be_written_and_is_safe_afterwards(document: JsonObject
 
 
 @given(st.dictionaries(st.one_of(st.sampled_from(["allowed_users", "users", "name", "id"]), st.text()), json_values))
-def test_what_is_valid_is_stored_so_that_billing_can_count_it(data: dict[str, Any]) -> None:
+def test_permission_entry_of_valid_data_can_be_counted_by_billing(data: dict[str, Any]) -> None:
     if validate_permission(data):
         return
     entry = permission_entry(data, catalogue_app())

@@ -71,20 +71,22 @@ UNLIKE = {
 
 
 @pytest.mark.parametrize("states", ALIKE.values(), ids=ALIKE)
-def test_what_does_not_count_makes_no_difference(states: tuple[AccountState, AccountState]) -> None:
+def test_policy_fingerprint_equal_for_states_with_equal_replies(states: tuple[AccountState, AccountState]) -> None:
     one, two = states
     assert policy_fingerprint(one) == policy_fingerprint(two) is not None
     assert replies(one) == replies(two)
 
 
 @pytest.mark.parametrize("states", UNLIKE.values(), ids=UNLIKE)
-def test_what_counts_makes_a_difference(states: tuple[AccountState, AccountState]) -> None:
+def test_policy_fingerprint_differs_for_states_with_different_replies(
+    states: tuple[AccountState, AccountState],
+) -> None:
     one, two = states
     assert policy_fingerprint(one) != policy_fingerprint(two)
     assert replies(one) != replies(two)
 
 
-def test_what_is_nested_without_end_is_like_nothing() -> None:
+def test_policy_fingerprint_is_none_if_nested_too_deeply() -> None:
     nested: Json = {}
     for _ in range(100_000):
         nested = {"x": nested}

@@ -158,15 +158,13 @@ plain_users = st.one_of(
 
 @settings(max_examples=500)
 @given(plain_apps, plain_states, plain_users)
-def test_a_hidden_app_stays_hidden_whatever_else_would_show_it(
-    app: JsonObject, state: AccountState, user: AccountUser | None
-) -> None:
+def test_allowed_apps_keeps_a_hidden_app_hidden(app: JsonObject, state: AccountState, user: AccountUser | None) -> None:
     apps = allowed_apps([app], state, user)
     assert_hidden_stays_hidden(apps, [app], state, user)
 
 
 @given(catalogues, states(), users)
-def test_a_hidden_app_stays_hidden_in_any_documents(
+def test_allowed_apps_keeps_a_hidden_app_hidden_for_any_documents(
     catalogue: list[JsonObject], state: AccountState, user: AccountUser | None
 ) -> None:
     before = copy.deepcopy((catalogue, state.apps_store, state.plan_apps, state.vendor_apps, state.account))
@@ -176,7 +174,7 @@ def test_a_hidden_app_stays_hidden_in_any_documents(
 
 
 @given(catalogues, states(), users)
-def test_a_user_sees_nothing_that_the_account_does_not_see(
+def test_allowed_apps_for_a_user_are_a_subset_of_the_accounts(
     catalogue: list[JsonObject], state: AccountState, user: AccountUser | None
 ) -> None:
     for_account, for_user = allowed_apps(catalogue, state), allowed_apps(catalogue, state, user)
@@ -189,7 +187,7 @@ def test_a_user_sees_nothing_that_the_account_does_not_see(
 
 @given(catalogues, states(), user_documents)
 @example([{"_id": "1" * 32, "name": 0}], AccountState("c" * 32, "a" * 32), {})
-def test_nothing_that_is_shown_breaks_the_web_client(
+def test_listing_returns_nothing_that_breaks_the_web_client(
     catalogue: list[JsonObject], state: AccountState, user: JsonObject
 ) -> None:
     apps = allowed_apps(catalogue, state)
@@ -212,7 +210,7 @@ def test_nothing_that_is_shown_breaks_the_web_client(
 
 
 @given(catalogues, states(), APP_IDS, st.one_of(permission_entries, json_values))
-def test_a_permission_is_nothing_to_other_apps(
+def test_allowed_apps_permission_does_not_affect_other_apps(
     catalogue: list[JsonObject], state: AccountState, app_id: str, entry: Any
 ) -> None:
     def others(permissions: JsonObject) -> list[Any]:
@@ -233,7 +231,7 @@ def test_a_permission_is_nothing_to_other_apps(
     st.lists(st.one_of(st.none(), plans), min_size=1, max_size=3),
     st.one_of(st.none(), json_values.map(lambda weights: {"default": {"merge_strategy_priority": weights}})),
 )
-def test_any_plans_give_apps_that_the_rules_can_read(
+def test_applications_of_any_plans_are_accepted_by_allowed_apps(
     services: JsonObject | None,
     account: JsonObject,
     object_plans: list[tuple[str, Any]],
@@ -252,7 +250,7 @@ def test_any_plans_give_apps_that_the_rules_can_read(
 
 
 @given(app_documents, app_documents)
-def test_any_metadata_is_judged_and_compared(current: JsonObject, metadata: JsonObject) -> None:
+def test_validate_app_and_refresh_accept_any_metadata(current: JsonObject, metadata: JsonObject) -> None:
     assert validate_app({**metadata, "masqueradable": True}).keys() <= {*validate_app(metadata), "masqueradable"}
     assert schema("app").with_defaults(metadata).keys() >= {
         key for key in metadata if not key.startswith(("_", "pvt_"))

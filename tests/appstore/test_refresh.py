@@ -10,24 +10,24 @@ from tests.json_values import json_values
 CURRENT = {"_id": "a", "_rev": "3-a", "name": "voip", "price": 5, "tags": ["a"], "published": False}
 
 
-def test_only_what_differs_of_the_keys_asked_for_is_changed() -> None:
+def test_refresh_changes_only_differing_keys() -> None:
     metadata = {"name": "voip", "price": 6, "tags": ["b"], "published": True, "author": "Example"}
     outcome = refresh(CURRENT, metadata, ("tags", "author", "name", "icon"))
     assert (outcome.keys, outcome.changed) == (("tags", "author"), True)
     assert outcome.document == {**CURRENT, "tags": ["b"], "author": "Example"}
 
 
-def test_equal_metadata_changes_nothing() -> None:
+def test_refresh_with_equal_metadata_changes_nothing() -> None:
     outcome = refresh(CURRENT, CURRENT, REFRESH_KEYS)
     assert (outcome.keys, outcome.changed, outcome.document) == ((), False, CURRENT)
 
 
-def test_an_install_over_an_app_looks_at_its_api_only() -> None:
+def test_refresh_with_init_keys_changes_api_url_only() -> None:
     assert refresh(CURRENT, {"name": "x", "api_url": "y"}, INIT_KEYS).document == {**CURRENT, "api_url": "y"}
 
 
 @pytest.mark.parametrize("empty", [MISSING, None, "", "0", "NULL", "undefined", 0, 0.0, [], {}])
-def test_an_empty_value_never_replaces_and_always_is_replaced(empty: Any) -> None:
+def test_differs_empty_value_never_replaces_and_is_always_replaced(empty: Any) -> None:
     assert not differs("x", empty)
     assert differs(empty, "x")
     assert not differs(empty, empty)
@@ -51,10 +51,10 @@ def test_an_empty_value_never_replaces_and_always_is_replaced(empty: Any) -> Non
         ({"a": 1}, [1], True),
     ],
 )
-def test_order_counts_in_arrays_and_not_in_objects(current: Any, new: Any, expected: bool) -> None:
+def test_differs_compares_order_in_arrays_but_not_in_objects(current: Any, new: Any, expected: bool) -> None:
     assert differs(current, new) is expected
 
 
 @given(json_values)
-def test_nothing_differs_from_itself(value: Any) -> None:
+def test_differs_is_false_for_the_same_value(value: Any) -> None:
     assert not differs(value, value)

@@ -8,29 +8,29 @@ CHILD: JsonObject = {"_id": ACCOUNT, "pvt_tree": [MASTER, RESELLER]}
 
 
 @pytest.mark.parametrize("mark", [True, "true"])
-def test_a_reseller_is_marked_in_its_services_document(mark: Json) -> None:
+def test_is_reseller_by_mark_in_services_document(mark: Json) -> None:
     assert is_reseller({"pvt_reseller": mark})
     assert not is_reseller({"pvt_reseller": mark, "pvt_deleted": True})
 
 
 @pytest.mark.parametrize("document", [None, {}, *({"pvt_reseller": mark} for mark in (False, None, 1, "yes"))])
-def test_everyone_else_is_no_reseller(document: JsonObject | None) -> None:
+def test_is_reseller_is_false_without_mark(document: JsonObject | None) -> None:
     assert not is_reseller(document)
 
 
-def test_the_reseller_is_named_by_the_services_document() -> None:
+def test_reseller_id_from_services_document() -> None:
     assert reseller_id(services()) == RESELLER
     assert reseller_id({"pvt_reseller_id": ""}) is None
     assert reseller_id(None) is None
 
 
-def test_ancestors_are_walked_from_the_nearest() -> None:
+def test_ancestors_nearest_first() -> None:
     assert ancestors(CHILD) == (RESELLER, MASTER)
     assert ancestors({"pvt_tree": [MASTER, 5, None, "short"]}) == (MASTER,)
     assert ancestors(None) == ancestors({"pvt_tree": "x"}) == ()
 
 
-def test_a_missing_services_document_is_made_up_from_the_tree() -> None:
+def test_invented_services_from_the_tree() -> None:
     marked = {RESELLER: {"pvt_reseller": True}, MASTER: {"pvt_reseller": True}}
     invented = invented_services(CHILD, marked, MASTER)
     assert reseller_id(invented) == RESELLER

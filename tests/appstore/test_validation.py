@@ -69,7 +69,7 @@ _VALUE: st.SearchStrategy[Json] = st.recursive(
 
 
 @given(content=_SCHEMA, value=_VALUE)
-def test_not_descending_to_what_is_valid_changes_nothing(content: JsonObject, value: Json) -> None:
+def test_errors_are_those_of_jsonschemas_own_descent(content: JsonObject, value: Json) -> None:
     content = {**content, "definitions": {"text": {"type": "string"}}}
     content.pop("id", None)
     content.pop("$ref", None)
@@ -143,7 +143,7 @@ def errors(property_schema: JsonObject, value: Json, **top: Any) -> dict[str, di
         ({"oneOf": [{"type": "string"}]}, 3, "not_one_schema_valid", {"message": "failed to validate"}),
     ],
 )
-def test_each_rule_has_its_message_and_members(
+def test_errors_have_crossbars_message_and_members(
     property_schema: JsonObject, value: Json, rule: str, details: JsonObject
 ) -> None:
     assert errors(property_schema, value) == {"f": {rule: {**details, "value": value}}}
@@ -164,7 +164,7 @@ def test_each_rule_has_its_message_and_members(
         ("hostname", ["anything at all"], []),
     ],
 )
-def test_formats_are_judged_as_kazoo_judges_them(name: str, right: list[str], wrong: list[str]) -> None:
+def test_errors_of_formats_match_kazoo(name: str, right: list[str], wrong: list[str]) -> None:
     for value in (*right, 5, None):
         assert errors({"format": name}, value) == {}
     for value in wrong:
@@ -172,13 +172,13 @@ def test_formats_are_judged_as_kazoo_judges_them(name: str, right: list[str], wr
         assert errors({"format": name}, value) == {"f": {"wrong_format": details}}
 
 
-def test_a_missing_property_shows_its_name_in_draft_4_and_the_whole_object_in_draft_3() -> None:
+def test_errors_of_a_missing_property_contain_its_name() -> None:
     required = {"message": "Field is required but missing"}
     nested = compile_schema({"properties": {"a": {"required": ["x.y"]}}})
     assert nested.errors({"a": {"z": 1}}) == {"a.x%2Ey": {"required": {**required, "value": "x.y"}}}
 
 
-def test_each_extra_property_is_named() -> None:
+def test_errors_name_each_extra_property() -> None:
     strict = compile_schema({"properties": {"a": {}}, "patternProperties": {"^x": {}}, "additionalProperties": False})
     value = {"a": 1, "xyz": 1, "b": 1, "c": 1}
     refused = {"additionalProperties": {"message": STRICT_PROPERTIES, "value": value}}
@@ -202,28 +202,28 @@ def test_each_extra_property_is_named() -> None:
         ("xx", True),
     ],
 )
-def test_items_are_compared_by_value_and_type(items: Json, unique: bool) -> None:
+def test_errors_of_unique_items_compare_value_and_type(items: Json, unique: bool) -> None:
     assert (errors({"uniqueItems": True}, items) == {}) is unique
     assert errors({"uniqueItems": False}, items) == {}
 
 
-def test_paths_are_joined_by_dots_with_indexes_from_zero() -> None:
+def test_joined_path_uses_dots_and_indexes_from_zero() -> None:
     assert joined_path("a", 0, "b.c") == "a.0.b%2Ec"
     nested = compile_schema({"properties": {"a": {"items": {"properties": {"b.c": {"type": "string"}}}}}})
     assert nested.errors({"a": [{}, {"b.c": 5}]}).keys() == {"a.1.b%2Ec"}
 
 
-def test_several_rules_of_one_value_stand_side_by_side() -> None:
+def test_errors_contain_several_rules_for_one_value() -> None:
     assert errors({"type": "string", "enum": ["a"]}, 5)["f"].keys() == {"type", "enum"}
 
 
-def test_a_body_made_to_fail_everywhere_gets_a_short_answer() -> None:
+def test_errors_are_limited_in_number_and_size() -> None:
     strict = compile_schema({"items": {"type": "string"}, "additionalProperties": False})
     assert len(strict.errors([1] * (MAX_ERRORS + 5))) == MAX_ERRORS
     assert len(strict.errors({str(key): "x" * (MAX_ERROR_BYTES // 10) for key in range(20)})) == 1
 
 
-def test_defaults_are_filled_in_deep_without_changing_what_is_given() -> None:
+def test_with_defaults_fills_nested_defaults_in_a_copy() -> None:
     with_default = compile_schema(
         {
             "properties": {
@@ -242,7 +242,7 @@ def test_defaults_are_filled_in_deep_without_changing_what_is_given() -> None:
     assert with_default.with_defaults([1]) == [1]
 
 
-def test_texts_become_the_numbers_and_booleans_that_are_asked_for() -> None:
+def test_coerced_converts_texts_to_numbers_and_booleans() -> None:
     typed = compile_schema(
         {
             "properties": {
@@ -262,7 +262,7 @@ def test_texts_become_the_numbers_and_booleans_that_are_asked_for() -> None:
     assert compile_schema({"type": "integer"}).coerced("5") == "5"
 
 
-def test_coercion_is_tried_before_a_value_is_refused() -> None:
+def test_validate_coercing_coerces_invalid_values() -> None:
     app = {"price": "5", "masqueradable": "false"}
     value, found = validate_coercing("app", app)
     assert (value["price"], value["masqueradable"]) == (5, False)
@@ -271,12 +271,12 @@ def test_coercion_is_tried_before_a_value_is_refused() -> None:
     assert validate_coercing("apps_store", {"blacklist": 5})[1].keys() == {"blacklist"}
 
 
-def test_a_schema_may_refer_to_one_of_the_program() -> None:
+def test_compile_schema_resolves_installed_schemas() -> None:
     assert errors({"$ref": "app_permission"}, {"id": 5}).keys() == {"f.id"}
     assert errors({"$ref": "app_permission"}, {"allowed_users": "all"}) == {}
 
 
-def test_every_schema_of_the_program_is_a_schema() -> None:
+def test_schema_of_every_installed_name_is_valid() -> None:
     assert {"app", "app_permission", "apps_store"} <= set(schema_names())
     for name in schema_names():
         found = schema(name)
@@ -284,13 +284,13 @@ def test_every_schema_of_the_program_is_a_schema() -> None:
         assert schema(name) is found
 
 
-def test_an_unknown_schema_is_refused() -> None:
+def test_validate_unknown_schema_raises() -> None:
     with pytest.raises(UnknownFile):
         validate("nothing", {})
 
 
 @given(st.sampled_from(["app", "app_permission", "apps_store"]), json_values)
-def test_any_value_is_judged(name: str, value: Json) -> None:
+def test_validate_accepts_any_value(name: str, value: Json) -> None:
     found = validate(name, value)
     assert all(details["message"] for rules in found.values() for details in rules.values())
     assert validate(name, schema(name).with_defaults(value)).keys() <= found.keys()

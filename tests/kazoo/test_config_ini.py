@@ -7,16 +7,16 @@ def read(text: str, *, host: str = "apps001.example.com", zone: str = "local") -
     return read_config_ini(text, host=host, zone=zone)
 
 
-def test_what_the_file_does_not_say_has_kazoos_default() -> None:
+def test_read_config_ini_uses_kazoos_defaults() -> None:
     assert read("") == KazooConfig("localhost", "5984", None, None, None)
 
 
-def test_the_data_section_names_the_section_of_couchdb() -> None:
+def test_read_config_ini_follows_config_of_the_data_section() -> None:
     config = read("[data]\nconfig = couchdb3\n[bigcouch]\nip = one\n[couchdb3]\nip = two\nusername = admin\n")
     assert (config.ip, config.username) == ("two", "admin")
 
 
-def test_an_empty_value_counts_as_missing() -> None:
+def test_read_config_ini_ignores_empty_values() -> None:
     config = read('[bigcouch]\nip = ""\nusername =\n')
     assert (config.ip, config.username) == ("localhost", None)
 
@@ -36,14 +36,14 @@ def test_an_empty_value_counts_as_missing() -> None:
         ("key = plain ; it's a comment", "plain"),
     ],
 )
-def test_values_comments_and_quotes(line: str, value: str) -> None:
+def test_parse_ini_values_comments_and_quotes(line: str, value: str) -> None:
     [section] = parse_ini(f"\ufeff; first\n\n[s] ; comment\n# second\n{line}\n")
     assert section.name == "s"
     assert section.values == {"key": [value]}
 
 
 @pytest.mark.parametrize("text", ["key = value\n", "[s]\nno equals sign\n", "[s\n"])
-def test_a_line_of_no_known_form_is_refused(text: str) -> None:
+def test_parse_ini_rejects_a_malformed_line(text: str) -> None:
     with pytest.raises(ValueError, match=r"line \d"):
         parse_ini(text)
 
@@ -71,11 +71,11 @@ ip = another
         ("apps003.example.com", "west", "generic"),
     ],
 )
-def test_a_section_of_the_host_wins_over_one_of_the_zone_over_one_for_all(host: str, zone: str, ip: str) -> None:
+def test_read_config_ini_prefers_host_over_zone_over_generic_section(host: str, zone: str, ip: str) -> None:
     assert read(HOSTS_AND_ZONES, host=host, zone=zone).ip == ip
 
 
-def test_only_sections_of_other_hosts_leave_the_defaults() -> None:
+def test_read_config_ini_ignores_sections_of_other_hosts() -> None:
     assert read("[bigcouch]\nhost = elsewhere\nip = elsewhere\n").ip == "localhost"
 
 
@@ -91,17 +91,17 @@ amqp_uri = amqp://west
 
 
 @pytest.mark.parametrize(("zone", "uri"), [("east", "amqp://first.east"), ("west", "amqp://west"), ("south", None)])
-def test_a_zone_section_names_the_broker_of_its_zone(zone: str, uri: str | None) -> None:
+def test_read_config_ini_broker_from_the_zone_section(zone: str, uri: str | None) -> None:
     assert read(ZONES, zone=zone).amqp_uri == uri
 
 
-def test_the_amqp_section_wins_and_its_first_uri_is_the_primary() -> None:
+def test_read_config_ini_prefers_first_uri_of_amqp_section() -> None:
     assert read("[amqp]\nuri = amqp://one\nuri = amqp://two\n" + ZONES, zone="east").amqp_uri == "amqp://one"
 
 
-def test_an_amqp_section_without_uri_leaves_it_to_the_zone() -> None:
+def test_read_config_ini_amqp_section_without_uri_uses_the_zone() -> None:
     assert read("[amqp]\nuse_federation = false\n" + ZONES, zone="west").amqp_uri == "amqp://west"
 
 
-def test_no_password_is_in_the_representation() -> None:
+def test_kazoo_config_repr_contains_no_password() -> None:
     assert "secret" not in repr(read("[bigcouch]\npassword = secret\n[amqp]\nuri = amqp://u:secret@broker\n"))

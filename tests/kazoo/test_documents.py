@@ -23,7 +23,7 @@ ACCOUNT = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 ENCODED = "account%2F0f%2F1e%2F2d3c4b5a69788796a5b4c3d2e1f0"
 
 
-def test_public_and_private_fields_divide_a_document() -> None:
+def test_public_fields_and_private_fields_divide_a_document() -> None:
     doc = {"_id": "a", "_rev": "1-x", "pvt_type": "app", "name": "voip", "nested": {"pvt_x": 1}, "id": "old", "n": None}
     assert public_fields(doc) == {"name": "voip", "nested": {"pvt_x": 1}, "id": "a", "n": None}
     assert private_fields(doc) == {"_id": "a", "_rev": "1-x", "pvt_type": "app"}
@@ -43,12 +43,12 @@ def test_public_and_private_fields_divide_a_document() -> None:
         ({}, None),
     ],
 )
-def test_an_id_is_looked_for_in_several_places(doc: dict[str, Any], found: str | None) -> None:
+def test_document_id_is_searched_in_several_places(doc: dict[str, Any], found: str | None) -> None:
     assert document_id(doc) == found
     assert public_fields(doc).get("id") == (found or doc.get("id"))
 
 
-def test_a_soft_deleted_document_counts_as_missing() -> None:
+def test_live_and_is_soft_deleted_by_mark() -> None:
     assert live(None) is None
     marks: list[object] = [True, "true"]
     for mark in marks:
@@ -59,7 +59,7 @@ def test_a_soft_deleted_document_counts_as_missing() -> None:
         assert live({"pvt_deleted": mark}) == {"pvt_deleted": mark}
 
 
-def test_a_crossbar_save_says_who_and_when() -> None:
+def test_stamp_crossbar_sets_user_and_time() -> None:
     doc = {"_id": "apps_store", "apps": {}}
     auth = Authenticated("auth-account", "auth-user", "first-account", "first-user")
     assert stamp_crossbar(doc, account_id=ACCOUNT, request_id="r1", auth=auth, now=100) == {
@@ -80,7 +80,7 @@ def test_a_crossbar_save_says_who_and_when() -> None:
     assert doc == {"_id": "apps_store", "apps": {}}
 
 
-def test_a_crossbar_save_keeps_what_was_stamped_before() -> None:
+def test_stamp_crossbar_keeps_earlier_fields() -> None:
     doc = {
         "_rev": "2-a",
         "pvt_vsn": "7",
@@ -97,18 +97,18 @@ def test_a_crossbar_save_keeps_what_was_stamped_before() -> None:
     assert "pvt_type" not in stamped
 
 
-def test_a_save_by_nobody_outside_of_accounts_says_so() -> None:
+def test_stamp_crossbar_without_user_and_account() -> None:
     stamped = stamp_crossbar({"name": "Sub Account 5!"}, account_id=None, request_id="r", auth=None)
     assert stamped["pvt_is_authenticated"] is False
     assert stamped["pvt_alphanum_name"] == "subaccount5"
     assert not stamped.keys() & {"pvt_account_id", "pvt_account_db", "pvt_auth_account_id"}
 
 
-def test_names_are_compared_by_their_ascii_letters_and_digits() -> None:
+def test_alphanumeric_name_keeps_ascii_letters_and_digits() -> None:
     assert alphanumeric_name("Ärger & Söhne 24/7") == "rgershne247"
 
 
-def test_a_save_from_a_command_names_the_type() -> None:
+def test_stamp_maintenance_sets_account_time_and_type() -> None:
     created = stamp_maintenance({"name": "voip"}, account_id=ACCOUNT, doc_type="app", now=100)
     assert created == {
         "name": "voip",
@@ -123,7 +123,7 @@ def test_a_save_from_a_command_names_the_type() -> None:
     assert stamp_maintenance({"_rev": "1-a"}, account_id=None)["pvt_created"] > 63_000_000_000
 
 
-def test_only_a_text_is_a_revision() -> None:
+def test_revision_of_a_text_only() -> None:
     assert revision({"_rev": "1-a"}) == "1-a"
     assert revision({"_rev": 1}) is None
     assert revision({}) is None

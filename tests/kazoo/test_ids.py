@@ -7,7 +7,7 @@ from crossbar_appstore.kazoo.ids import account_db, encoded_account_db, format_a
 RAW = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 
 
-def test_a_database_is_named_by_the_split_id() -> None:
+def test_account_db_and_encoded_account_db_split_the_id() -> None:
     assert account_db(RAW) == "account/0f/1e/2d3c4b5a69788796a5b4c3d2e1f0"
     assert encoded_account_db(RAW) == "account%2F0f%2F1e%2F2d3c4b5a69788796a5b4c3d2e1f0"
 
@@ -21,25 +21,25 @@ def test_a_database_is_named_by_the_split_id() -> None:
         "account%2f0f%2f1e%2f2d3c4b5a69788796a5b4c3d2e1f0",
     ],
 )
-def test_every_spelling_leads_to_the_raw_id(spelling: str) -> None:
+def test_format_account_id_accepts_every_spelling(spelling: str) -> None:
     assert format_account_id(spelling) == RAW
     assert account_db(spelling) == account_db(RAW)
 
 
 @pytest.mark.parametrize("other", ["", "abc", "accounts", RAW + "0", "account/0f/1e/short", None, 5, ["0" * 32], {}])
-def test_anything_else_is_no_account_id(other: object) -> None:
+def test_format_account_id_rejects_anything_else(other: object) -> None:
     assert not is_account_id(other)
     with pytest.raises(ValueError, match="not an account id"):
         format_account_id(other)
 
 
-def test_only_the_length_in_bytes_makes_an_account_id() -> None:
+def test_is_account_id_checks_the_length_in_bytes() -> None:
     assert is_account_id("the account of anybody, 32 bytes")
     assert is_account_id("é" * 16)
     assert not is_account_id("é" * 32)
 
 
-def test_new_ids_are_hexadecimal_and_differ() -> None:
+def test_new_id_is_hexadecimal_and_unique() -> None:
     ids = {new_id() for _ in range(50)}
     assert len(ids) == 50
     assert all(re.fullmatch("[0-9a-f]{32}", one) for one in ids)

@@ -26,7 +26,7 @@ objects = st.dictionaries(st.sampled_from("abc"), json_values, max_size=3)
         ({"a": [1]}, {"a": {"x": 1, "y": None}}, {"a": {"x": 1}}),
     ],
 )
-def test_a_merge_is_deep_and_the_right_wins(left: Any, right: Any, merged: Any) -> None:
+def test_merge_is_deep_and_right_wins(left: Any, right: Any, merged: Any) -> None:
     assert merge(left, right) == merged
 
 
@@ -45,17 +45,17 @@ def test_a_merge_is_deep_and_the_right_wins(left: Any, right: Any, merged: Any) 
         ({"a": None}, {"b": 1}, {"a": None, "b": 1}),
     ],
 )
-def test_a_recursive_merge_sets_leaf_by_leaf(left: Any, right: Any, merged: Any) -> None:
+def test_merge_recursive_sets_leaf_by_leaf(left: Any, right: Any, merged: Any) -> None:
     assert merge_recursive(left, right) == merged
 
 
 @pytest.mark.parametrize("below", ["text", 0, True, [1]])
-def test_where_kazoo_crashes_the_object_replaces(below: Any) -> None:
+def test_merge_recursive_object_replaces_scalar(below: Any) -> None:
     assert merge_recursive({"a": below}, {"a": {"x": 1}}) == {"a": {"x": 1}}
 
 
 @given(objects, objects)
-def test_merging_changes_nothing_that_it_is_given(left: Any, right: Any) -> None:
+def test_merge_and_merge_recursive_do_not_change_arguments(left: Any, right: Any) -> None:
     before = copy.deepcopy((left, right))
     for merged in (merge(left, right), merge_recursive(left, right)):
         assert merged.keys() <= left.keys() | right.keys()
@@ -68,7 +68,7 @@ def _holds_no_null(value: Any) -> bool:
 
 
 @given(objects)
-def test_merging_with_nothing_only_drops_nulls(value: Any) -> None:
+def test_merge_with_an_empty_object_drops_nulls(value: Any) -> None:
     without_nulls = merge(value, {})
     assert without_nulls == merge({}, value)
     assert _holds_no_null(without_nulls)

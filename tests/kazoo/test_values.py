@@ -51,7 +51,7 @@ NOT_A_NUMBER: list[Any] = [
         (MISSING, None),
     ],
 )
-def test_anything_is_read_as_the_text_that_kazoo_makes_of_it(value: Any, text: str | None) -> None:
+def test_as_text_matches_kazoo(value: Any, text: str | None) -> None:
     assert as_text(value) == text
 
 
@@ -65,7 +65,7 @@ def test_anything_is_read_as_the_text_that_kazoo_makes_of_it(value: Any, text: s
         *((other, None) for other in NOT_BOOLEAN),
     ],
 )
-def test_only_two_values_and_their_spellings_are_boolean(value: Any, boolean: bool | None) -> None:
+def test_as_boolean_and_is_true_accept_literals_and_spellings(value: Any, boolean: bool | None) -> None:
     assert as_boolean(value) is boolean
     assert is_true(value) is (boolean is True)
 
@@ -84,7 +84,7 @@ def test_only_two_values_and_their_spellings_are_boolean(value: Any, boolean: bo
         *((other, None, None) for other in NOT_A_NUMBER),
     ],
 )
-def test_numbers_may_be_spelled_as_texts_in_erlangs_notation(
+def test_as_number_and_as_integer_accept_erlangs_notation(
     value: Any, number: float | None, integer: int | None
 ) -> None:
     assert as_number(value) == number
@@ -92,16 +92,16 @@ def test_numbers_may_be_spelled_as_texts_in_erlangs_notation(
 
 
 @pytest.mark.parametrize("value", [MISSING, None, "", "0", "NULL", "undefined", 0, 0.0, [], {}])
-def test_these_values_are_empty(value: Any) -> None:
+def test_is_empty_is_true(value: Any) -> None:
     assert is_empty(value)
 
 
 @pytest.mark.parametrize("value", [False, True, "null", "00", 1, [0], {"a": None}])
-def test_these_values_are_not_empty(value: Any) -> None:
+def test_is_empty_is_false(value: Any) -> None:
     assert not is_empty(value)
 
 
-def test_a_path_that_leaves_the_objects_leads_nowhere() -> None:
+def test_get_and_typed_variants_of_missing_paths() -> None:
     doc = {"a": {"b": None, "c": [{"d": 1}], "t": "x", "n": 5, "e": ""}, "s": "text"}
     assert get(doc, "a", "b") is None
     assert get(doc) is doc
@@ -119,7 +119,7 @@ def test_a_path_that_leaves_the_objects_leads_nowhere() -> None:
 
 
 @given(json_values)
-def test_no_value_is_too_odd_to_be_read(value: Any) -> None:
+def test_conversions_accept_any_value(value: Any) -> None:
     text = as_text(value)
     assert text is None or isinstance(text, str)
     assert isinstance(is_empty(value), bool)
