@@ -39,6 +39,7 @@ from .replies import (
     ViewRow,
     is_attachment_name,
     is_database_name,
+    is_document,
     is_document_id,
     sequence,
     view_rows,
@@ -130,7 +131,7 @@ class Couch:
             else:
                 await document.fetch(discard_changes=True)
                 found = document.data
-            if not isinstance(found, dict) or found.get("_id") != doc_id or not isinstance(found.get("_rev"), str):
+            if not is_document(found) or found["_id"] != doc_id:
                 raise MalformedReply("the reply is not the document")
             return found
 
@@ -289,7 +290,10 @@ class Couch:
 
         async def read() -> list[ViewRow]:
             reply = await self._client.request(method, endpoint, params=params, json=query)
-            return view_rows(reply.object().get("rows"))
+            rows = view_rows(reply.object().get("rows"))
+            if any(row.doc is not None and row.doc["_id"] != row.key for row in rows):
+                raise MalformedReply("a row holds another document")
+            return rows
 
         return await self._client.read(Subject(database), read)
 
