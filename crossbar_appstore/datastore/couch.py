@@ -21,14 +21,12 @@ from crossbar_appstore.json_codec import Json, JsonObject, loads
 
 from .client import CouchClient, Statistics, Timeouts, json_params
 from .errors import (
-    TRANSLATED,
     AttachmentMissing,
     Conflict,
     DatabaseMissing,
     DocumentMissing,
     MalformedReply,
     Subject,
-    translate,
 )
 from .replies import (
     Attachment,
@@ -154,11 +152,9 @@ class Couch:
         document = self._document(database, doc_id, saved)
 
         async def put() -> None:
-            response = await document.save()
+            await document.save()
             if saved.get("_rev") == doc.get("_rev") or not isinstance(saved["_rev"], str):
                 raise MalformedReply("the reply names no revision")
-            if response is not None and response.status == 202:
-                self.statistics.unconfirmed_saves += 1
 
         await self._write(Written(database, doc_id, saved), put)
         return saved
@@ -417,22 +413,10 @@ class Couch:
                 named = [raw for raw in batch if "db_name" in raw]
                 yield [DatabaseUpdate(raw.get("seq"), raw["db_name"], str(raw.get("type", "updated"))) for raw in named]
 
-    async def _lines(self, subject: Subject, endpoint: str, since: Json) -> AsyncGenerator[list[JsonObject], None]:
-        """The lines of a continuous feed as objects, as many as came together."""
-        self._client.check_credentials_pause()
+    def _lines(self, subject: Subject, endpoint: str, since: Json) -> AsyncGenerator[list[JsonObject], None]:
+        """The lines of a continuous feed, as many as came together."""
         params = {"feed": "continuous", "heartbeat": str(int(HEARTBEAT * 1000)), "since": sequence(since)}
-        try:
-            async with aclosing(self._client.stream(endpoint, params, SILENCE)) as lines:
-                async for batch in lines:
-                    objects = [loads(line) for line in batch]
-                    if not all(isinstance(each, dict) for each in objects):
-                        raise MalformedReply("a line is no object")
-                    yield objects
-            return
-        except TRANSLATED as error:
-            trouble = translate(error, subject)
-        # Outside of the handler, as the original's text may hold a header.
-        raise trouble
+        return self._client.stream(subject, endpoint, params, SILENCE)
 
     def _database(self, database: str) -> Database:
         if not is_database_name(database):
