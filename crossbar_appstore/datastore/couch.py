@@ -311,7 +311,7 @@ class Couch:
         found: list[JsonObject] = []
         while True:
             page = await self._client.read(Subject(database), partial(self._find_page, endpoint, query))
-            docs = page.get("docs") or []
+            docs = page["docs"]
             found += docs
             if len(docs) < _FIND_PAGE:
                 return found
@@ -320,7 +320,10 @@ class Couch:
             query = query | ({"bookmark": bookmark} if bookmark else {"skip": len(found)})
 
     async def _find_page(self, endpoint: str, query: JsonObject) -> JsonObject:
-        return (await self._client.request("POST", endpoint, json=query)).object()
+        page = (await self._client.request("POST", endpoint, json=query)).object()
+        if not isinstance(page.get("docs"), list):
+            raise MalformedReply("no list of documents")
+        return page
 
     # Databases and the server
 
@@ -361,21 +364,34 @@ class Couch:
 
     async def update_seq(self, database: str) -> Json:
         """Where the database's ``_changes`` stand now, to be given as ``since``."""
-        info = await self._client.read(Subject(database), lambda: self._database(database).info())
-        return info["update_seq"]
+        remote = self._database(database)
+
+        async def read() -> Json:
+            return (await remote.info()).get("update_seq")
+
+        return await self._client.read(Subject(database), read)
 
     async def server(self) -> ServerInfo:
         """The server's vendor and version."""
-        info = await self._client.read(Subject(), self._client.server.info)
-        vendor = info.get("vendor")
-        name = vendor.get("name") if isinstance(vendor, dict) else None
-        vendor_name = "PouchDB" if "express-pouchdb" in info else str(name or "unknown")
-        return ServerInfo(vendor_name.lower(), str(info.get("version", "")))
+        server = self._client.server
+
+        async def read() -> ServerInfo:
+            info = await server.info()
+            vendor = info.get("vendor")
+            name = vendor.get("name") if isinstance(vendor, dict) else None
+            vendor_name = "PouchDB" if "express-pouchdb" in info else str(name or "unknown")
+            return ServerInfo(vendor_name.lower(), str(info.get("version", "")))
+
+        return await self._client.read(Subject(), read)
 
     async def security(self, database: str) -> JsonObject:
         """The database's security object; {} where none was set."""
-        document = await self._client.read(Subject(database), lambda: self._database(database).security())
-        return dict(document.items())
+        remote = self._database(database)
+
+        async def read() -> JsonObject:
+            return dict((await remote.security()).items())
+
+        return await self._client.read(Subject(database), read)
 
     # Feeds
 
