@@ -87,6 +87,7 @@ class Updates:
             current = (await self._cache.newest(key)).value
             if current is None:
                 return False
+            before = self._cache.stamp(key)
             try:
                 await self._couch.delete_doc(database, doc_id, current["_rev"])
             except Conflict:
@@ -95,6 +96,7 @@ class Updates:
             except DocumentMissing:
                 return False
             else:
+                self._cache.put(key, None, before)
                 return True
         raise Conflict(database, doc_id)
 
