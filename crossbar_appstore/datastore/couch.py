@@ -2,7 +2,8 @@
 
 Databases are named as they are (``account/aa/bb/…``, ``accounts``); quoting is done here. Works the same on Apache
 CouchDB 2 and 3 and on PouchDB Server 4.2. Every method raises ``DatastoreError`` and nothing else. Reads are repeated
-where the connection failed, writes never.
+where the connection failed. Writes are not, but aiohttp sends a PUT or DELETE once more where the connection closed
+before the reply, so that a conflict may be one with ourselves.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
