@@ -167,9 +167,9 @@ class Cache:
                 or outside.read(entry.database_row) != entry.outside
             ):
                 return False
-            if entry.read_at < aging:
+            if entry.read_at < aging and self._may_read(entry):
                 aged.append(entry.key)
-        if aged and not self._availability.away:
+        if aged:
             for batch in self._source.batches(aged):
                 self._join(batch)
         return True

@@ -198,22 +198,27 @@ class CouchClient:
 
     async def once(self, subject: Subject, operation: Callable[[], Awaitable[T]]) -> T:
         """Run an operation once, a write for instance; errors as ``read``."""
-        self.check_credentials_pause()
+        self._check()
         try:
             return await operation()
         except TRANSLATED as error:
-            trouble: DatastoreError = translate(error, subject)
+            trouble = self._translated(error, subject)
         # Raised outside of the handler: the text of the original may hold the Authorization header.
-        if self._is_closed and isinstance(trouble, Unreachable):
-            raise Closed
-        if isinstance(trouble, Misconfigured):
-            self._rejected_until = time.monotonic() + LOCKOUT_PAUSE
         raise trouble
 
-    def check_credentials_pause(self) -> None:
-        """Raise Misconfigured for ``LOCKOUT_PAUSE`` seconds after CouchDB rejected user and password."""
+    def _check(self) -> None:
+        """Raise Closed, or Misconfigured for ``LOCKOUT_PAUSE`` seconds after CouchDB rejected user and password."""
+        if self._is_closed:
+            raise Closed
         if time.monotonic() < self._rejected_until:
             raise Misconfigured("CouchDB rejected the user and password a moment ago")
+
+    def _translated(self, error: Exception, subject: Subject) -> DatastoreError:
+        """The datastore's error; a rejected password starts the pause."""
+        trouble = translate(error, subject)
+        if isinstance(trouble, Misconfigured):
+            self._rejected_until = time.monotonic() + LOCKOUT_PAUSE
+        return trouble
 
     async def request(
         self, method: str, endpoint: str, *, params: dict[str, str] | None = None, json: Json = None
@@ -236,21 +241,35 @@ class CouchClient:
                 raise Refused(response.status, body)
             return Reply(response.status, response.headers, body)
 
-    async def stream(self, endpoint: str, params: dict[str, str], silence: float) -> AsyncGenerator[list[bytes], None]:
-        """The lines of an endless reply, as many as came together; an empty list is a heartbeat.
+    async def stream(
+        self, subject: Subject, endpoint: str, params: dict[str, str], silence: float
+    ) -> AsyncGenerator[list[JsonObject], None]:
+        """The lines of an endless reply as objects, as many as came together; an empty list is a heartbeat.
 
-        Lines are split here since aiohttp's reader refuses long ones. TimeoutError after ``silence`` seconds without
-        a byte.
+        Raises:
+            TimedOut: after ``silence`` seconds without a byte.
+            DatastoreError: as ``read``.
         """
+        self._check()
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.timeouts.connect, sock_read=silence)
         url = URL(f"{self.address}{endpoint}", encoded=True)
-        async with self._http().get(url, params=params, timeout=timeout) as response:
-            if response.status >= 400:
-                raise Refused(response.status, await response.read())
-            rest = b""
-            async for piece in response.content.iter_any():
-                *lines, rest = (rest + piece).split(b"\n")
-                yield [line for line in lines if line.strip()]
+        try:
+            async with self._http().get(url, params=params, timeout=timeout) as response:
+                if response.status >= 400:
+                    raise Refused(response.status, await response.read())
+                rest = b""
+                # Lines are split here since aiohttp's reader refuses long ones.
+                async for piece in response.content.iter_any():
+                    *lines, rest = (rest + piece).split(b"\n")
+                    objects = [loads(line) for line in lines if line.strip()]
+                    if not all(isinstance(each, dict) for each in objects):
+                        raise MalformedReply("a line is no object")
+                    yield objects
+            return
+        except TRANSLATED as error:
+            trouble = self._translated(error, subject)
+        # Outside of the handler, as in ``once``.
+        raise trouble
 
     def _http(self) -> aiohttp.ClientSession:
         if self._is_closed:
@@ -268,6 +287,8 @@ class CouchClient:
         if 300 <= response.status < 400:
             response.release()
             raise Refused(response.status)
+        if response.status == 202:
+            self.statistics.unconfirmed_saves += 1
         return response
 
 

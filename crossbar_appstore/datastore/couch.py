@@ -2,7 +2,8 @@
 
 Databases are named as they are (``account/aa/bb/…``, ``accounts``); quoting is done here. Works the same on Apache
 CouchDB 2 and 3 and on PouchDB Server 4.2. Every method raises ``DatastoreError`` and nothing else. Reads are repeated
-where the connection failed, writes never.
+where the connection failed. Writes are not, but aiohttp sends a PUT or DELETE once more where the connection closed
+before the reply, so that a conflict may be one with ourselves.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -21,14 +22,12 @@ from crossbar_appstore.json_codec import Json, JsonObject, loads
 
 from .client import CouchClient, Statistics, Timeouts, json_params
 from .errors import (
-    TRANSLATED,
     AttachmentMissing,
     Conflict,
     DatabaseMissing,
     DocumentMissing,
     MalformedReply,
     Subject,
-    translate,
 )
 from .replies import (
     Attachment,
@@ -39,6 +38,7 @@ from .replies import (
     ViewRow,
     is_attachment_name,
     is_database_name,
+    is_document,
     is_document_id,
     sequence,
     view_rows,
@@ -130,7 +130,7 @@ class Couch:
             else:
                 await document.fetch(discard_changes=True)
                 found = document.data
-            if not isinstance(found, dict) or found.get("_id") != doc_id or not isinstance(found.get("_rev"), str):
+            if not is_document(found) or found["_id"] != doc_id:
                 raise MalformedReply("the reply is not the document")
             return found
 
@@ -153,11 +153,9 @@ class Couch:
         document = self._document(database, doc_id, saved)
 
         async def put() -> None:
-            response = await document.save()
+            await document.save()
             if saved.get("_rev") == doc.get("_rev") or not isinstance(saved["_rev"], str):
                 raise MalformedReply("the reply names no revision")
-            if response is not None and response.status == 202:
-                self.statistics.unconfirmed_saves += 1
 
         await self._write(Written(database, doc_id, saved), put)
         return saved
@@ -289,7 +287,10 @@ class Couch:
 
         async def read() -> list[ViewRow]:
             reply = await self._client.request(method, endpoint, params=params, json=query)
-            return view_rows(reply.object().get("rows"))
+            rows = view_rows(reply.object().get("rows"))
+            if any(row.doc is not None and row.doc["_id"] != row.key for row in rows):
+                raise MalformedReply("a row holds another document")
+            return rows
 
         return await self._client.read(Subject(database), read)
 
@@ -311,7 +312,7 @@ class Couch:
         found: list[JsonObject] = []
         while True:
             page = await self._client.read(Subject(database), partial(self._find_page, endpoint, query))
-            docs = page.get("docs") or []
+            docs = page["docs"]
             found += docs
             if len(docs) < _FIND_PAGE:
                 return found
@@ -320,7 +321,10 @@ class Couch:
             query = query | ({"bookmark": bookmark} if bookmark else {"skip": len(found)})
 
     async def _find_page(self, endpoint: str, query: JsonObject) -> JsonObject:
-        return (await self._client.request("POST", endpoint, json=query)).object()
+        page = (await self._client.request("POST", endpoint, json=query)).object()
+        if not isinstance(page.get("docs"), list):
+            raise MalformedReply("no list of documents")
+        return page
 
     # Databases and the server
 
@@ -361,21 +365,34 @@ class Couch:
 
     async def update_seq(self, database: str) -> Json:
         """Where the database's ``_changes`` stand now, to be given as ``since``."""
-        info = await self._client.read(Subject(database), lambda: self._database(database).info())
-        return info["update_seq"]
+        remote = self._database(database)
+
+        async def read() -> Json:
+            return (await remote.info()).get("update_seq")
+
+        return await self._client.read(Subject(database), read)
 
     async def server(self) -> ServerInfo:
         """The server's vendor and version."""
-        info = await self._client.read(Subject(), self._client.server.info)
-        vendor = info.get("vendor")
-        name = vendor.get("name") if isinstance(vendor, dict) else None
-        vendor_name = "PouchDB" if "express-pouchdb" in info else str(name or "unknown")
-        return ServerInfo(vendor_name.lower(), str(info.get("version", "")))
+        server = self._client.server
+
+        async def read() -> ServerInfo:
+            info = await server.info()
+            vendor = info.get("vendor")
+            name = vendor.get("name") if isinstance(vendor, dict) else None
+            vendor_name = "PouchDB" if "express-pouchdb" in info else str(name or "unknown")
+            return ServerInfo(vendor_name.lower(), str(info.get("version", "")))
+
+        return await self._client.read(Subject(), read)
 
     async def security(self, database: str) -> JsonObject:
         """The database's security object; {} where none was set."""
-        document = await self._client.read(Subject(database), lambda: self._database(database).security())
-        return dict(document.items())
+        remote = self._database(database)
+
+        async def read() -> JsonObject:
+            return dict((await remote.security()).items())
+
+        return await self._client.read(Subject(database), read)
 
     # Feeds
 
@@ -413,22 +430,10 @@ class Couch:
                 named = [raw for raw in batch if "db_name" in raw]
                 yield [DatabaseUpdate(raw.get("seq"), raw["db_name"], str(raw.get("type", "updated"))) for raw in named]
 
-    async def _lines(self, subject: Subject, endpoint: str, since: Json) -> AsyncGenerator[list[JsonObject], None]:
-        """The lines of a continuous feed as objects, as many as came together."""
-        self._client.check_credentials_pause()
+    def _lines(self, subject: Subject, endpoint: str, since: Json) -> AsyncGenerator[list[JsonObject], None]:
+        """The lines of a continuous feed, as many as came together."""
         params = {"feed": "continuous", "heartbeat": str(int(HEARTBEAT * 1000)), "since": sequence(since)}
-        try:
-            async with aclosing(self._client.stream(endpoint, params, SILENCE)) as lines:
-                async for batch in lines:
-                    objects = [loads(line) for line in batch]
-                    if not all(isinstance(each, dict) for each in objects):
-                        raise MalformedReply("a line is no object")
-                    yield objects
-            return
-        except TRANSLATED as error:
-            trouble = translate(error, subject)
-        # Outside of the handler, as the original's text may hold a header.
-        raise trouble
+        return self._client.stream(subject, endpoint, params, SILENCE)
 
     def _database(self, database: str) -> Database:
         if not is_database_name(database):

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from crossbar_appstore.json_codec import Json, JsonObject, dumps
 
@@ -107,19 +108,25 @@ def view_rows(rows: Json) -> list[ViewRow]:
     """The ``rows`` member of a view's reply as rows, without those that say that their key was not found.
 
     Raises:
-        MalformedReply: it is no list of rows, or a row could not be read.
+        MalformedReply: it is no list of rows, a row could not be read, or its ``doc`` is no document.
     """
     if not isinstance(rows, list):
         raise MalformedReply("no list of rows")
     found = []
     for raw in rows:
-        error = raw.get("error")
+        error, doc = raw.get("error"), raw.get("doc")
         if error not in (None, "not_found"):
             raise MalformedReply(f"a row could not be read: {error}")
+        if doc is not None and not is_document(doc):
+            raise MalformedReply("a row holds something else than a document")
         if error is None:
-            doc = raw.get("doc") if isinstance(raw.get("doc"), dict) else None
             found.append(ViewRow(raw.get("id"), raw.get("key"), raw.get("value"), doc))
     return found
+
+
+def is_document(value: Json) -> TypeGuard[JsonObject]:
+    """Whether this is a stored document: an object with ``_id`` and ``_rev``."""
+    return isinstance(value, dict) and isinstance(value.get("_id"), str) and isinstance(value.get("_rev"), str)
 
 
 def sequence(since: Json) -> str:

@@ -1,7 +1,7 @@
 """The facade that resources and auth use: cached documents, the catalogue, and updates that lose nothing."""
 
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from types import TracebackType
 from typing import Self
 
@@ -12,6 +12,7 @@ from .catalogue import Catalogue
 from .client import Availability
 from .couch import Couch, Written
 from .documents import DOCUMENT, CachedDocument, CachedRows, CouchSource, Reading, count_write, view_key
+from .errors import Troubled
 from .freshness import ChangeFeed, Freshness, WriteCounters, row_of
 from .master_account import Configuration, MasterAccount
 from .replies import DatabaseUpdate
@@ -95,7 +96,9 @@ class Datastore:
         if entry is not None:
             return CachedDocument(entry.value)
         if prefetch:
-            await self._cache.prefetch([key, *((DOCUMENT, database, each) for each in prefetch)])
+            # Whether this document can be had is told below.
+            with suppress(Troubled):
+                await self._cache.prefetch([key, *((DOCUMENT, database, each) for each in prefetch)])
         entry, stale = await self._cache.get(key)
         return CachedDocument(entry.value, stale)
 

@@ -52,26 +52,30 @@ class Updates:
         # The local name keeps the lock in the dictionary for as long as anybody waits for it.
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
-            current = (self._cache.peek(key) or await self._cache.newest(key)).value
             for attempt in range(ATTEMPTS):
-                document = _changed(doc_id, current, change)
+                current = (self._cache.peek(key) or await self._cache.newest(key)).value
                 try:
-                    return await self.save(database, document)
+                    return await self.save(database, _changed(doc_id, current, change))
                 except Conflict:
                     self._couch.statistics.conflicts += 1
                 await backoff(_PAUSE * 2**attempt)
-                current = (await self._cache.newest(key)).value
-                if _is_same_content(current, document):
-                    # A conflict with ourselves: a PUT is sent again where its connection closed before the reply.
-                    saved: JsonObject = current
-                    return saved
             raise Conflict(database, doc_id)
 
     async def save(self, database: str, document: JsonObject) -> JsonObject:
-        """Save a document over the revision that it names, and cache it; errors as ``Couch.save_doc``."""
+        """Save a document over the revision that it names, and cache it; errors as ``Couch.save_doc``.
+
+        After a conflict the newest document is cached.
+        """
         key: Key = (DOCUMENT, database, document["_id"])
         before = self._cache.stamp(key)
-        saved = await self._couch.save_doc(database, document)
+        try:
+            saved = await self._couch.save_doc(database, document)
+        except Conflict:
+            newest: JsonObject | None = (await self._cache.newest(key)).value
+            # aiohttp sends a PUT again where its connection closed before the reply: a conflict with ourselves.
+            if newest is not None and _is_same_content(newest, document):
+                return newest
+            raise
         if not _has_inline_attachments(saved):
             self._cache.put(key, saved, before)
         return saved
@@ -87,6 +91,7 @@ class Updates:
             current = (await self._cache.newest(key)).value
             if current is None:
                 return False
+            before = self._cache.stamp(key)
             try:
                 await self._couch.delete_doc(database, doc_id, current["_rev"])
             except Conflict:
@@ -95,6 +100,7 @@ class Updates:
             except DocumentMissing:
                 return False
             else:
+                self._cache.put(key, None, before)
                 return True
         raise Conflict(database, doc_id)
 
@@ -111,12 +117,10 @@ def _changed(doc_id: str, base: JsonObject | None, change: Change) -> JsonObject
     return document
 
 
-def _is_same_content(newest: JsonObject | None, attempted: JsonObject) -> bool:
+def _is_same_content(newest: JsonObject, attempted: JsonObject) -> bool:
     """Whether a stored document is the one that was to be saved."""
-    apart = ("_rev", "_attachments")
-    return newest is not None and {key: value for key, value in newest.items() if key not in apart} == {
-        key: value for key, value in attempted.items() if key not in apart
-    }
+    apart = dict.fromkeys(("_rev", "_attachments"))
+    return {**newest, **apart} == {**attempted, **apart}
 
 
 def _has_inline_attachments(document: JsonObject) -> bool:

@@ -1,20 +1,22 @@
-"""A client, a database and a broken network for the tests of the datastore."""
+"""Clients, databases and a fault-injecting proxy for the tests of the datastore."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
 from crossbar_appstore.datastore.client import Timeouts
 from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.datastore.master_account import MasterAccount
 from crossbar_appstore.datastore.views import ensure
 from crossbar_appstore.kazoo.ids import account_db, format_account_id, new_id
 from tests.datastore.fault_proxy import FaultProxy
 
 PROMISE = 2.0
-"""Seconds within which a change from outside must be seen (design.md, promise 2)."""
+"""Seconds within which a write of another program must be seen (design.md, promise 2)."""
 
 NewDatabase = Callable[[], Awaitable[str]]
 QUICK = Timeouts(connect=0.5, read=1.0, total=2.0)
@@ -28,7 +30,7 @@ async def couch(couchdb_url: str) -> AsyncIterator[Couch]:
 
 @pytest.fixture
 async def new_database(couch: Couch) -> AsyncIterator[NewDatabase]:
-    """Makes databases with slashes in their names, as accounts have them."""
+    """Creates databases with slashes in their names, as accounts have them."""
     made: list[str] = []
 
     async def make() -> str:
@@ -55,9 +57,20 @@ async def proxy(couchdb_url: str) -> AsyncIterator[FaultProxy]:
 
 @pytest.fixture
 async def behind(proxy: FaultProxy) -> AsyncIterator[Couch]:
-    """A client that reaches CouchDB through the proxy, and does not wait long."""
+    """A client that reaches CouchDB through the proxy, with short timeouts."""
     async with Couch(proxy.url, timeouts=QUICK) as client:
         yield client
+
+
+@pytest.fixture
+def no_retry_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crossbar_appstore.datastore.client._RETRY_PAUSE", 0.0)
+
+
+@pytest.fixture
+def counters(tmp_path: Path) -> WriteCounters:
+    """Write counters of two workers."""
+    return WriteCounters.in_file(tmp_path / "counters", 2)
 
 
 @pytest.fixture
@@ -76,7 +89,7 @@ def become_master(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def within_the_promise(is_so: Callable[[], Awaitable[bool]]) -> None:
-    """Ask again until it is so; fail once the promised time is over."""
+    """Repeat a check until it holds; fail after the promised time."""
     deadline = time.monotonic() + PROMISE
     while not await is_so():
         assert time.monotonic() < deadline, "not seen within the promised time"
@@ -84,6 +97,6 @@ async def within_the_promise(is_so: Callable[[], Awaitable[bool]]) -> None:
 
 
 async def eventually(is_so: Callable[[], Awaitable[bool]]) -> None:
-    """Ask again until it is so; the test's own time limit is the only one."""
+    """Repeat a check until it holds; only the test's own time limit ends it."""
     while not await is_so():
         await asyncio.sleep(0.02)

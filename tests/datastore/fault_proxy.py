@@ -1,4 +1,4 @@
-"""A proxy before CouchDB that breaks things on demand.
+"""A proxy before CouchDB that injects faults.
 
     async with FaultProxy(couchdb_url) as proxy:
         couch = Couch(proxy.url)
@@ -6,7 +6,7 @@
         proxy.fail(Status(503, "not now"), method="PUT", times=2)
         proxy.heal()
 
-Every request has a connection of its own, so that a fault hits one request and no other.
+Every request has its own connection, so that a fault affects one request only.
 """
 
 import asyncio
@@ -28,20 +28,20 @@ class Fault(Enum):
     RESET = auto()
     """The connection is reset within the reply's body."""
     STALL = auto()
-    """The request is swallowed, the connection stays open."""
+    """The request gets no reply, the connection stays open."""
     TRUNCATE = auto()
     """A whole HTTP reply with the first half of its JSON."""
     LOSE_REPLY = auto()
     """The server does what it was asked; the connection is reset before its reply."""
     HALF_OPEN = auto()
-    """Replies under way, and new ones, stop in the middle without a word: what a lost network looks like."""
+    """Replies that are running, and new ones, stop in the middle, the connection stays open: a lost network."""
     ACCEPTED = auto()
-    """201 becomes 202: fewer copies than the quorum."""
+    """201 becomes 202: acknowledged by fewer copies than the quorum."""
 
 
 @dataclass(frozen=True)
 class Status:
-    """A reply that the server never made."""
+    """A status in place of the server's reply."""
 
     code: int
     reason: str = "made up"
@@ -70,11 +70,11 @@ class FaultProxy:
 
     target: str
     requests: list[tuple[str, str]] = field(default_factory=list)
-    """Method and path of every request, as it came."""
+    """Method and path of every request, in order."""
     before: Callable[[str, str], None] | None = None
     """Called with method and path before a request is passed on."""
     scripts: dict[str, Callable[[asyncio.StreamWriter], Awaitable[None]]] = field(default_factory=dict)
-    """Who answers instead of the server, by the beginning of the path: it writes the whole reply, head and all."""
+    """What replies instead of the server, by the beginning of the path: it writes the whole reply, with its head."""
     _rules: list[_Rule] = field(default_factory=list)
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
     _server: asyncio.Server | None = None
@@ -96,17 +96,17 @@ class FaultProxy:
         await self.refuse()
 
     def fail(self, fault: Fault | Status, *, method: str = "", path: str = "", times: float = float("inf")) -> None:
-        """Break the next ``times`` requests of this method whose path holds this text."""
+        """Inject a fault into the next ``times`` requests of this method whose path contains this text."""
         self._rules.append(_Rule(fault, method, path, times))
 
     def heal(self) -> None:
-        """Break nothing more; what hangs is ended."""
+        """Inject no more faults, and close the connections that are open."""
         self._rules.clear()
         for task in self._tasks:
             task.cancel()
 
     async def refuse(self) -> None:
-        """Refuse connections, and end those that there are."""
+        """Refuse connections, and close those that are open."""
         server, self._server = self._server, None
         if server is not None:
             server.close()
@@ -122,7 +122,7 @@ class FaultProxy:
             self._port = self._server.sockets[0].getsockname()[1]
 
     def count(self, method: str = "", path: str = "") -> int:
-        """How many requests of this method had this text in their path."""
+        """The number of requests of this method whose path contained this text."""
         return sum(1 for made, where in self.requests if method in ("", made) and path in where)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -208,6 +208,18 @@ class FaultProxy:
                 yield piece
         finally:
             writer.close()
+
+
+def answering(value: object) -> Callable[[asyncio.StreamWriter], Awaitable[None]]:
+    """A script (``FaultProxy.scripts``) that replies with this value as JSON."""
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        body = json.dumps(value).encode()
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        writer.write(head.encode() + b"Connection: close\r\n\r\n" + body)
+        await writer.drain()
+
+    return answer
 
 
 async def _read_request(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 import pytest
 
 from crossbar_appstore.datastore import catalogue as catalogue_module
-from crossbar_appstore.datastore import catalogue_loading
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import DatabaseMissing, Unreachable
 from crossbar_appstore.datastore.freshness import WriteCounters
@@ -36,7 +35,7 @@ async def store(couchdb_url: str, master: str) -> AsyncIterator[Datastore]:
         yield datastore
 
 
-async def test_the_apps_are_those_of_the_view_in_its_order(couch: Couch, master: str, store: Datastore) -> None:
+async def test_catalogue_snapshot_has_the_views_apps_in_its_order(couch: Couch, master: str, store: Datastore) -> None:
     others: list[JsonObject] = [{"_id": "u", "pvt_type": "user"}, app("d", "deleted", pvt_deleted=True)]
     await couch.save_docs(master, [app("1", "voip"), app("2", "accounts"), app("3", None), app("4", 7), *others])
     snapshot = await store.catalogue.snapshot()
@@ -48,7 +47,7 @@ async def test_the_apps_are_those_of_the_view_in_its_order(couch: Couch, master:
     assert store.catalogue.peek() is snapshot
 
 
-async def test_apps_belong_to_the_master_account_and_nothing_is_written(
+async def test_catalogue_snapshot_corrects_the_owner_and_writes_nothing(
     couch: Couch, master: str, store: Datastore
 ) -> None:
     saved = await couch.save_doc(master, app("1", "voip", pvt_account_id="wrong"))
@@ -60,14 +59,16 @@ async def test_apps_belong_to_the_master_account_and_nothing_is_written(
     assert await couch.open_doc(master, "1") == saved
 
 
-async def test_a_thousand_askers_load_it_once(couch: Couch, master: str, store: Datastore) -> None:
+async def test_catalogue_snapshot_is_loaded_once_for_a_thousand_requests(
+    couch: Couch, master: str, store: Datastore
+) -> None:
     await couch.save_doc(master, app("1", "voip"))
     snapshots = await asyncio.gather(*(store.catalogue.snapshot() for _ in range(1000)))
     assert store.statistics.catalogue_loads == 1
     assert all(snapshot is snapshots[0] for snapshot in snapshots)
 
 
-async def test_own_writes_are_seen_at_once(master: str, store: Datastore) -> None:
+async def test_catalogue_snapshot_shows_own_writes_at_once(master: str, store: Datastore) -> None:
     catalogue = store.catalogue
     assert names(await catalogue.snapshot()) == []
     first = await store.create(master, app("1", "b"))
@@ -85,11 +86,12 @@ async def test_own_writes_are_seen_at_once(master: str, store: Datastore) -> Non
     assert store.statistics.catalogue_loads == 1
 
 
-async def test_own_writes_are_seen_by_every_worker_at_once(couchdb_url: str, master: str) -> None:
-    board = WriteCounters.shared(2)
+async def test_catalogue_snapshot_shows_own_writes_at_once_in_every_worker(
+    couchdb_url: str, master: str, counters: WriteCounters
+) -> None:
     async with (
-        Datastore(Couch(couchdb_url), board=board.for_worker(0), feeds=False) as one,
-        Datastore(Couch(couchdb_url), board=board.for_worker(1), feeds=False) as two,
+        Datastore(Couch(couchdb_url), counters=counters.for_worker(0), feeds=False) as one,
+        Datastore(Couch(couchdb_url), counters=counters.for_worker(1), feeds=False) as two,
     ):
         assert names(await one.catalogue.snapshot()) == names(await two.catalogue.snapshot()) == []
         for number in range(5):
@@ -98,7 +100,7 @@ async def test_own_writes_are_seen_by_every_worker_at_once(couchdb_url: str, mas
             assert len((await one.catalogue.snapshot()).apps) == number + 1
 
 
-async def test_a_change_reads_what_changed_and_nothing_else(
+async def test_catalogue_snapshot_after_a_change_reads_only_what_changed(
     couch: Couch, couchdb_url: str, proxy: FaultProxy, master: str
 ) -> None:
     await couch.save_docs(master, [app(f"{n:03}", f"app {n:03}") for n in range(300)])
@@ -113,7 +115,9 @@ async def test_a_change_reads_what_changed_and_nothing_else(
         assert proxy.count("POST", "_all_docs") == 1
 
 
-async def test_what_is_no_app_leaves_the_snapshot_as_it_is(couch: Couch, master: str, store: Datastore) -> None:
+async def test_catalogue_snapshot_stays_the_same_after_a_write_of_something_else(
+    couch: Couch, master: str, store: Datastore
+) -> None:
     await couch.save_doc(master, app("1", "voip"))
     before = await store.catalogue.snapshot()
     await store.create(master, {"_id": "u", "pvt_type": "user"})
@@ -123,7 +127,7 @@ async def test_what_is_no_app_leaves_the_snapshot_as_it_is(couch: Couch, master:
     assert await store.catalogue.snapshot() is before
 
 
-async def test_a_write_in_another_database_does_not_concern_it(
+async def test_catalogue_peek_ignores_writes_in_other_databases(
     couch: Couch, master: str, store: Datastore, new_database: NewDatabase
 ) -> None:
     await store.catalogue.snapshot()
@@ -132,7 +136,7 @@ async def test_a_write_in_another_database_does_not_concern_it(
     assert store.catalogue.peek() is not None
 
 
-async def test_a_malformed_app_is_skipped_logged_and_counted(
+async def test_catalogue_snapshot_skips_logs_and_counts_malformed_apps(
     couch: Couch, couchdb_url: str, master: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     def check(document: JsonObject) -> str | None:
@@ -153,7 +157,7 @@ async def test_a_malformed_app_is_skipped_logged_and_counted(
     }
 
 
-async def test_without_the_view_the_apps_are_searched_for(
+async def test_catalogue_snapshot_without_the_view_searches_for_apps(
     couch: Couch, couchdb_url: str, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     become_master(database, monkeypatch)
@@ -169,28 +173,28 @@ async def test_without_the_view_the_apps_are_searched_for(
         assert store.statistics.catalogue_loads == loads + 1
 
 
-async def test_very_many_changes_are_one_load(
+async def test_catalogue_snapshot_after_very_many_changes_is_loaded_whole(
     couch: Couch, master: str, store: Datastore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalogue_loading, "_MOST_CHANGES", 3)
+    monkeypatch.setattr(catalogue_module, "_MAX_CHANGES", 3)
     await store.catalogue.snapshot()
     await store.couch.save_docs(master, [app(str(n), f"{n}") for n in range(5)])
     assert len((await store.catalogue.snapshot()).apps) == 5
     assert store.statistics.catalogue_loads == 2
 
 
-async def test_the_whole_is_read_anew_now_and_then(
+async def test_catalogue_snapshot_is_loaded_whole_after_its_maximum_age(
     couch: Couch, master: str, store: Datastore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await couch.save_doc(master, app("1", "voip"))
     before = await store.catalogue.snapshot()
-    monkeypatch.setattr(catalogue_loading, "RELOAD_SECONDS", -1.0)
-    monkeypatch.setattr(catalogue_module, "UNWATCHED_SECONDS", -1.0)
+    monkeypatch.setattr(catalogue_module, "RELOAD_SECONDS", -1.0)
+    monkeypatch.setattr(store.catalogue._freshness, "_unwatched", -1.0)
     assert await store.catalogue.snapshot() is before
     assert store.statistics.catalogue_loads == 2
 
 
-async def test_another_master_account_has_other_apps(
+async def test_catalogue_snapshot_follows_another_master_account(
     couch: Couch, couchdb_url: str, master: str, new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await couch.save_doc(master, app("1", "old"))
@@ -214,7 +218,9 @@ async def test_another_master_account_has_other_apps(
 
 
 @pytest.mark.parametrize("feeds", [True, False])
-async def test_a_change_from_outside_is_seen_in_time(couch: Couch, couchdb_url: str, master: str, feeds: bool) -> None:
+async def test_catalogue_snapshot_shows_writes_of_others_in_time(
+    couch: Couch, couchdb_url: str, master: str, feeds: bool
+) -> None:
     async with Datastore(Couch(couchdb_url), feeds=feeds) as store:
         await store.catalogue.snapshot()
         for number in range(3):
@@ -226,7 +232,7 @@ async def test_a_change_from_outside_is_seen_in_time(couch: Couch, couchdb_url: 
             await within_the_promise(is_seen)
 
 
-async def test_a_change_from_outside_is_seen_though_the_feed_is_half_open(
+async def test_catalogue_snapshot_shows_writes_of_others_in_time_though_the_feed_is_half_open(
     couch: Couch, proxy: FaultProxy, master: str
 ) -> None:
     async with Datastore(Couch(proxy.url)) as store:
@@ -245,7 +251,7 @@ async def test_a_change_from_outside_is_seen_though_the_feed_is_half_open(
         await within_the_promise(is_seen)
 
 
-async def test_while_couchdb_is_away_the_known_apps_are_given_marked_stale(
+async def test_catalogue_snapshot_is_stale_while_couchdb_is_unavailable(
     couch: Couch, proxy: FaultProxy, master: str
 ) -> None:
     await couch.save_doc(master, app("1", "voip"))
@@ -259,7 +265,7 @@ async def test_while_couchdb_is_away_the_known_apps_are_given_marked_stale(
         await eventually(is_stale)
         stale = await store.catalogue.snapshot()
         assert (stale.apps, stale.generation) == (before.apps, before.generation)
-        assert await store.catalogue.snapshot() is stale
+        assert stale.stale
         await couch.save_doc(master, app("2", "x"))
         await proxy.accept()
 
@@ -270,11 +276,12 @@ async def test_while_couchdb_is_away_the_known_apps_are_given_marked_stale(
         await eventually(is_back)
 
 
-async def test_a_write_before_the_first_load_is_told_to_the_other_workers(couchdb_url: str, master: str) -> None:
-    board = WriteCounters.shared(2)
+async def test_catalogue_count_write_before_the_first_load_tells_other_workers(
+    couchdb_url: str, master: str, counters: WriteCounters
+) -> None:
     async with (
-        Datastore(Couch(couchdb_url), board=board.for_worker(0), feeds=False) as one,
-        Datastore(Couch(couchdb_url), board=board.for_worker(1), feeds=False) as two,
+        Datastore(Couch(couchdb_url), counters=counters.for_worker(0), feeds=False) as one,
+        Datastore(Couch(couchdb_url), counters=counters.for_worker(1), feeds=False) as two,
     ):
         await two.catalogue.snapshot()
         await one.create(master, {"_id": "u", "pvt_type": "user"})
@@ -284,14 +291,14 @@ async def test_a_write_before_the_first_load_is_told_to_the_other_workers(couchd
         assert names(await two.catalogue.snapshot()) == ["voip"]
 
 
-async def test_an_app_that_becomes_something_else_leaves(couch: Couch, master: str, store: Datastore) -> None:
+async def test_catalogue_snapshot_drops_an_app_of_another_type(couch: Couch, master: str, store: Datastore) -> None:
     await couch.save_doc(master, app("1", "voip"))
     await store.catalogue.snapshot()
     await store.update(master, "1", lambda doc: {"pvt_type": "former app"})
     assert names(await store.catalogue.snapshot()) == []
 
 
-async def test_a_catalogue_that_was_never_loaded_is_an_error_and_not_empty(proxy: FaultProxy, master: str) -> None:
+async def test_catalogue_snapshot_that_was_never_loaded_is_an_error(proxy: FaultProxy, master: str) -> None:
     await proxy.refuse()
     async with Datastore(Couch(proxy.url, timeouts=QUICK), feeds=False) as store:
         with pytest.raises(Unreachable):
@@ -300,7 +307,7 @@ async def test_a_catalogue_that_was_never_loaded_is_an_error_and_not_empty(proxy
         assert names(await store.catalogue.snapshot()) == []
 
 
-async def test_a_master_account_without_a_database_is_an_error(
+async def test_catalogue_snapshot_of_a_missing_database_is_an_error(
     couchdb_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     become_master("account/no/no/nononononononononononononono", monkeypatch)
@@ -309,7 +316,9 @@ async def test_a_master_account_without_a_database_is_an_error(
             await store.catalogue.snapshot()
 
 
-async def test_one_broken_load_does_not_lose_what_was_known(couch: Couch, proxy: FaultProxy, master: str) -> None:
+async def test_catalogue_snapshot_after_a_failed_catch_up_is_stale_and_complete(
+    couch: Couch, proxy: FaultProxy, master: str
+) -> None:
     await couch.save_doc(master, app("1", "voip"))
     async with Datastore(Couch(proxy.url, timeouts=QUICK), feeds=False) as store:
         await store.catalogue.snapshot()
@@ -318,12 +327,9 @@ async def test_one_broken_load_does_not_lose_what_was_known(couch: Couch, proxy:
         stale = await store.catalogue.snapshot()
         assert (names(stale), stale.stale) == (["voip"], True)
         proxy.heal()
-        assert names(await store.catalogue.snapshot()) == ["voip", "x"]
 
+        async def is_complete() -> bool:
+            snapshot = await store.catalogue.snapshot()
+            return names(snapshot) == ["voip", "x"] and not snapshot.stale
 
-async def test_the_only_snapshot_is_kept_as_it_is(store: Datastore) -> None:
-    kind = store.catalogue._loader
-    with pytest.raises(LookupError):
-        kind.unpack(b"")
-    snapshot = await store.catalogue.snapshot()
-    assert kind.unpack(kind.pack(snapshot)) is snapshot
+        await within_the_promise(is_complete)

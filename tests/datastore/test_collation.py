@@ -11,18 +11,18 @@ VALUES = st.recursive(
 )
 
 
-def test_kinds_come_in_couchdbs_order() -> None:
+def test_collation_key_orders_types_as_couchdb() -> None:
     ordered: list[Json] = [None, False, True, -1, 2.5, 10, "", "1", "a", "A", "b", [], ["a"], ["b"], {}, {"a": 1}]
     mixed = ordered[::-1]
     assert sorted(mixed, key=collation_key) == ordered
 
 
-def test_letters_before_case_and_accents() -> None:
+def test_collation_key_compares_letters_before_case_and_accents() -> None:
     ordered = ["_x", "9", "accounts", "Accounts", "Äccounts", "accountsb", "voip", "Webhooks"]
     mixed = ordered[::-1]
     assert sorted(mixed, key=collation_key) == ordered
 
 
 @given(st.lists(VALUES, max_size=6))
-def test_any_values_can_be_ordered(values: list[Json]) -> None:
+def test_collation_key_orders_any_values(values: list[Json]) -> None:
     assert len(sorted(values, key=collation_key)) == len(values)

@@ -1,4 +1,4 @@
-"""Two workers write one document through a broken network: afterwards, nothing that was acknowledged is missing."""
+"""Two workers update one document through a broken network: nothing that was acknowledged is missing afterwards."""
 
 import asyncio
 import random
@@ -41,13 +41,14 @@ async def _add(worker: Datastore, database: str, number: int) -> bool:
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_no_acknowledged_write_is_lost(proxy: FaultProxy, couch: Couch, database: str, seed: int) -> None:
+async def test_datastore_update_loses_no_acknowledged_write(
+    proxy: FaultProxy, couch: Couch, database: str, counters: WriteCounters, seed: int
+) -> None:
     chance = random.Random(seed)
-    board = WriteCounters.shared(2)
     acknowledged: set[int] = set()
     async with (
-        Datastore(Couch(proxy.url, timeouts=IMPATIENT), board=board.for_worker(0), feeds=False) as one,
-        Datastore(Couch(proxy.url, timeouts=IMPATIENT), board=board.for_worker(1), feeds=False) as two,
+        Datastore(Couch(proxy.url, timeouts=IMPATIENT), counters=counters.for_worker(0), feeds=False) as one,
+        Datastore(Couch(proxy.url, timeouts=IMPATIENT), counters=counters.for_worker(1), feeds=False) as two,
     ):
 
         async def work(worker: Datastore, numbers: range) -> None:

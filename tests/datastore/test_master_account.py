@@ -1,4 +1,4 @@
-"""Who is the master account, as ``kapps_util:get_master_account_id/0`` finds it."""
+"""The configuration, and the master account as ``kapps_util:get_master_account_id/0`` finds it."""
 
 from collections.abc import AsyncIterator
 
@@ -6,6 +6,7 @@ import pytest
 
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import NoMasterAccount
+from crossbar_appstore.datastore.master_account import Configuration
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.datastore.views import ensure
 from crossbar_appstore.embedded import EmbeddedCouchDB
@@ -25,7 +26,7 @@ async def alone(embedded_couchdb: EmbeddedCouchDB) -> AsyncIterator[Couch]:
         yield couch
 
 
-async def test_the_master_account_is_configured_or_else_the_oldest(alone: Couch) -> None:
+async def test_master_account_id_is_configured_or_else_the_oldest(alone: Couch) -> None:
     async with Datastore(Couch(alone.address), feeds=False) as store:
         with pytest.raises(NoMasterAccount):
             await store.master.id()
@@ -59,14 +60,38 @@ async def test_the_master_account_is_configured_or_else_the_oldest(alone: Couch)
         assert await store.master.id() == "b" * 32
 
 
-async def test_no_other_account_is_the_master_account_while_the_configuration_is_news(alone: Couch) -> None:
+async def test_master_account_id_reads_the_newest_configuration_before_it_takes_the_oldest(alone: Couch) -> None:
     async with Datastore(Couch(alone.address), feeds=False) as store:
         with pytest.raises(NoMasterAccount):
             await store.master.id()
-        # Somebody else makes two accounts in the same second, and says which is which.
+        # Another program creates two accounts in the same second, and configures the second.
         await alone.create_database("accounts")
         await ensure(alone, "accounts", ["accounts"])
         await alone.save_docs("accounts", [account("a", pvt_created=20), account("b", pvt_created=20)])
         await alone.create_database("system_config")
         await alone.save_doc("system_config", {"_id": "accounts", "default": {"master_account_id": "b" * 32}})
         assert await store.master.id() == "b" * 32
+
+
+def configured(document: JsonObject | None) -> Configuration:
+    async def read(database: str, category: str) -> JsonObject | None:
+        return document if (database, category) == ("system_config", "crossbar") else None
+
+    return Configuration(read)
+
+
+@pytest.mark.parametrize("value", [False, 0, [], {}, "x", 7])
+async def test_configuration_get_reads_the_default_section(value: Json) -> None:
+    assert await configured({"default": {"key": value}, "node@host": {"key": "other"}}).get("crossbar", "key") == value
+
+
+@pytest.mark.parametrize("document", [None, {}, {"default": None}, {"default": {}}, {"default": {"key": None}}])
+async def test_configuration_get_gives_the_default_for_a_missing_value(document: JsonObject | None) -> None:
+    config = configured(document)
+    assert await config.get("crossbar", "key", "fallback") == "fallback"
+    assert await config.get("crossbar", "key") is None
+    assert await config.get("other", "key", 1) == 1
+
+
+async def test_configuration_get_takes_an_empty_text_for_missing() -> None:
+    assert await configured({"default": {"key": ""}}).get("crossbar", "key", "fallback") == "fallback"

@@ -1,7 +1,6 @@
 """The promises of the datastore, against a real server: own writes at once, others in time, nothing lost."""
 
 import asyncio
-import base64
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,10 +8,8 @@ import pytest
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.documents import CachedDocument
 from crossbar_appstore.datastore.errors import (
-    Conflict,
-    DatabaseMissing,
+    Closed,
     Misconfigured,
-    TimedOut,
     Unreachable,
     ViewMissing,
 )
@@ -23,8 +20,6 @@ from crossbar_appstore.json_codec import JsonObject
 from . import fault_proxy as broken
 from .conftest import QUICK, eventually, within_the_promise
 from .fault_proxy import FaultProxy, Status
-
-ICON = {"icon.png": {"content_type": "image/png", "data": base64.b64encode(b"icon").decode()}}
 
 
 def counting(doc: JsonObject | None) -> JsonObject:
@@ -38,11 +33,10 @@ async def store(couchdb_url: str) -> AsyncIterator[Datastore]:
 
 
 @pytest.fixture
-async def workers(couchdb_url: str) -> AsyncIterator[tuple[Datastore, Datastore]]:
-    board = WriteCounters.shared(2)
+async def workers(couchdb_url: str, counters: WriteCounters) -> AsyncIterator[tuple[Datastore, Datastore]]:
     async with (
-        Datastore(Couch(couchdb_url), board=board.for_worker(0)) as one,
-        Datastore(Couch(couchdb_url), board=board.for_worker(1)) as two,
+        Datastore(Couch(couchdb_url), counters=counters.for_worker(0)) as one,
+        Datastore(Couch(couchdb_url), counters=counters.for_worker(1)) as two,
     ):
         yield one, two
 
@@ -57,24 +51,22 @@ async def fragile(proxy: FaultProxy) -> AsyncIterator[Datastore]:
 # Reading
 
 
-async def test_a_document_is_read_once_and_shared(couch: Couch, database: str, store: Datastore) -> None:
+async def test_datastore_open_reads_a_document_once(couch: Couch, database: str, store: Datastore) -> None:
     saved = await couch.save_doc(database, {"_id": "x", "apps": {}})
     known = await store.open(database, "x")
     assert known == CachedDocument(saved)
-    assert await store.open(database, "x") is known
-    assert store.peek(database, "x") is known
-    assert store.statistics.reads == 1
+    assert (await store.open(database, "x")).document is known.document
+    assert (store.statistics.reads, store.statistics.hits) == (1, 1)
 
 
-async def test_missing_documents_and_databases_are_known_to_be_missing(database: str, store: Datastore) -> None:
+async def test_datastore_open_caches_that_documents_and_databases_are_missing(database: str, store: Datastore) -> None:
     for where in (database, "account/no/ne/0", "Not a name"):
-        assert store.peek(where, "x") is None
-        assert await store.open(where, "x") == CachedDocument(None)
-        assert store.peek(where, "x") == CachedDocument(None)
-    assert store.statistics.reads == 3
+        for _ in range(2):
+            assert await store.open(where, "x") == CachedDocument(None)
+    assert (store.statistics.reads, store.statistics.hits) == (3, 3)
 
 
-async def test_several_documents_are_asked_for_in_parallel(couch: Couch, database: str, store: Datastore) -> None:
+async def test_datastore_open_many_reads_only_what_is_not_cached(couch: Couch, database: str, store: Datastore) -> None:
     await couch.save_docs(database, [{"_id": str(n)} for n in range(4)])
     await store.open(database, "2")
     known = await store.open_many([(database, doc_id) for doc_id in ("0", "none", "2", "3")])
@@ -83,7 +75,7 @@ async def test_several_documents_are_asked_for_in_parallel(couch: Couch, databas
     assert await store.open_many([]) == []
 
 
-async def test_the_rows_of_a_view_are_cached_until_the_database_is_written(
+async def test_datastore_rows_are_cached_until_the_database_is_written(
     couch: Couch, database: str, store: Datastore
 ) -> None:
     assert (await store.rows(database, "names/all")).rows is None
@@ -93,7 +85,7 @@ async def test_the_rows_of_a_view_are_cached_until_the_database_is_written(
     await store.create(database, {"_id": "x", "name": "b"})
     known = await store.rows(database, "names/all", startkey="a")
     assert [(row.id, row.value) for row in known.rows or ()] == [("x", "b")]
-    assert await store.rows(database, "names/all", startkey="a") is known
+    assert (await store.rows(database, "names/all", startkey="a")).rows is known.rows
     await store.create(database, {"_id": "y", "name": "a"})
     rows = (await store.rows(database, "names/all", startkey="a")).rows
     assert [row.id for row in rows or ()] == ["y", "x"]
@@ -101,17 +93,10 @@ async def test_the_rows_of_a_view_are_cached_until_the_database_is_written(
         await couch.view(database, "names/none")
 
 
-async def test_ping_asks_couchdb(fragile: Datastore, proxy: FaultProxy) -> None:
-    await fragile.ping()
-    await proxy.refuse()
-    with pytest.raises(Unreachable):
-        await fragile.ping()
-
-
 # Own writes
 
 
-async def test_own_writes_are_read_at_once(database: str, store: Datastore) -> None:
+async def test_datastore_open_gives_own_writes_at_once(database: str, store: Datastore) -> None:
     for number in range(1, 4):
         saved = await store.update(database, "x", counting)
         assert saved["n"] == number
@@ -122,7 +107,9 @@ async def test_own_writes_are_read_at_once(database: str, store: Datastore) -> N
     assert not await store.remove(database, "x")
 
 
-async def test_own_writes_are_read_at_once_by_every_worker(workers: tuple[Datastore, Datastore], database: str) -> None:
+async def test_datastore_open_gives_own_writes_at_once_in_every_worker(
+    workers: tuple[Datastore, Datastore], database: str
+) -> None:
     one, two = workers
     for number in range(1, 9):
         writer, reader = (one, two) if number % 2 else (two, one)
@@ -133,38 +120,19 @@ async def test_own_writes_are_read_at_once_by_every_worker(workers: tuple[Datast
             assert document["n"] == number
 
 
-async def test_what_was_saved_is_known_without_a_read(database: str, store: Datastore) -> None:
-    await store.create(database, {"_id": "x", "n": 1})
-    requests = store.statistics.requests
-    assert (await store.open(database, "x")).document is not None
-    await store.update(database, "x", counting)
-    assert (await store.open(database, "x")).document is not None
-    assert store.statistics.requests == requests + 1
-
-
-async def test_a_write_past_the_store_is_told_of_too(database: str, store: Datastore) -> None:
+async def test_datastore_open_gives_writes_of_its_couch_at_once(database: str, store: Datastore) -> None:
     assert (await store.open(database, "x")).document is None
     await store.couch.save_doc(database, {"_id": "x"})
     assert (await store.open(database, "x")).document is not None
-
-
-async def test_a_document_is_created_once(database: str, store: Datastore) -> None:
-    created = await store.create(database, {"_id": "x", "_rev": "7-old", "n": 1})
-    assert created["_rev"].startswith("1-")
-    with pytest.raises(Conflict):
-        await store.create(database, {"_id": "x"})
-
-
-async def test_a_write_into_a_missing_database_is_an_error(store: Datastore) -> None:
-    with pytest.raises(DatabaseMissing):
-        await store.update("account/no/ne/0", "x", counting)
 
 
 # Writes of others
 
 
 @pytest.mark.parametrize("feeds", [True, False])
-async def test_a_write_from_outside_is_seen_in_time(couch: Couch, couchdb_url: str, database: str, feeds: bool) -> None:
+async def test_datastore_open_gives_writes_of_others_in_time(
+    couch: Couch, couchdb_url: str, database: str, feeds: bool
+) -> None:
     async with Datastore(Couch(couchdb_url), feeds=feeds) as store:
         for doc_id in ("known", "missing"):
             saved = await couch.save_doc(database, {"_id": doc_id}) if doc_id == "known" else {"_id": doc_id}
@@ -177,119 +145,17 @@ async def test_a_write_from_outside_is_seen_in_time(couch: Couch, couchdb_url: s
             await within_the_promise(is_seen)
 
 
-async def test_an_unchanged_document_stays_the_same_object(
+async def test_datastore_open_gives_the_same_object_while_it_is_unchanged(
     couch: Couch, database: str, store: Datastore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await couch.save_doc(database, {"_id": "x"})
     known = await store.open(database, "x")
-    monkeypatch.setattr("crossbar_appstore.datastore.ages.UNWATCHED_SECONDS", -1.0)
-    assert await store.open(database, "x") is known
-    assert store.statistics.unchanged == 1
-    assert await store.open(database, "none") is await store.open(database, "none")
+    monkeypatch.setattr(store._freshness, "_unwatched", -1.0)
+    assert (await store.open(database, "x")).document is known.document
+    assert (store.statistics.reads, store.statistics.refetches, store.statistics.unchanged) == (1, 1, 1)
 
 
-# Nothing is lost
-
-
-async def test_concurrent_changes_are_all_kept(workers: tuple[Datastore, Datastore], database: str) -> None:
-    async def add(worker: Datastore, number: int) -> None:
-        await worker.update(database, "x", lambda doc: {**(doc or {}), "seen": [*(doc or {}).get("seen", []), number]})
-
-    await asyncio.gather(*(add(workers[number % 2], number) for number in range(16)))
-    document = (await workers[0].open(database, "x")).document
-    assert document is not None
-    assert sorted(document["seen"]) == list(range(16))
-    assert (await workers[1].open(database, "x")).document == document
-
-
-async def test_a_change_is_applied_again_to_what_another_writer_stored(
-    couch: Couch, database: str, store: Datastore
-) -> None:
-    saved = await store.update(database, "x", counting)
-    await couch.save_doc(database, {**saved, "n": 10, "theirs": True})
-    newest = await store.update(database, "x", counting)
-    assert (newest["n"], newest["theirs"]) == (11, True)
-    assert store.statistics.conflicts == 1
-
-
-async def test_after_many_conflicts_it_is_a_conflict(fragile: Datastore, proxy: FaultProxy, database: str) -> None:
-    conflict = Status(409, "Document update conflict.", "conflict")
-    proxy.fail(conflict, method="PUT", times=4)
-    assert (await fragile.update(database, "x", counting))["n"] == 1
-    proxy.fail(conflict, method="PUT")
-    with pytest.raises(Conflict):
-        await fragile.update(database, "x", counting)
-    assert proxy.count("PUT") == 10
-    assert (await fragile.couch.open_doc(database, "x"))["n"] == 1
-
-
-async def test_a_conflict_with_our_own_repeated_request_is_a_success(
-    couch: Couch, database: str, store: Datastore
-) -> None:
-    # aiohttp repeats a PUT whose connection closed before the reply: the second one then meets the first.
-    await store.open(database, "x")
-    first = await couch.save_doc(database, {"_id": "x", "n": 1})
-    assert await store.update(database, "x", counting) == first
-    assert await couch.open_doc(database, "x") == first
-
-
-async def test_attachments_survive_unless_the_change_gives_its_own(
-    couch: Couch, database: str, store: Datastore
-) -> None:
-    await store.create(database, {"_id": "app", "_attachments": ICON})
-    # What was sent inline comes back as a stub, so it is read, not remembered.
-    known = (await store.open(database, "app")).document
-    assert known is not None
-    assert known["_attachments"]["icon.png"]["stub"] is True
-    await store.update(database, "app", lambda doc: {"name": "VoIP"})
-    assert (await couch.open_attachment(database, "app", "icon.png")).body == b"icon"
-    await store.update(database, "app", lambda doc: {"name": "VoIP", "_attachments": {}})
-    assert not (await couch.open_doc(database, "app")).get("_attachments")
-
-
-async def test_a_change_gets_a_copy_that_it_may_spoil(database: str, store: Datastore) -> None:
-    await store.create(database, {"_id": "x", "apps": {"1": [{"a": 1}]}})
-    known = (await store.open(database, "x")).document
-    assert known is not None
-
-    def spoil(doc: JsonObject | None) -> JsonObject:
-        assert doc is not None
-        doc["apps"]["1"][0]["a"] = 2
-        raise LookupError("refused")
-
-    with pytest.raises(LookupError):
-        await store.update(database, "x", spoil)
-    assert known["apps"] == {"1": [{"a": 1}]}
-
-
-async def test_a_removal_meets_other_writers(fragile: Datastore, proxy: FaultProxy, database: str) -> None:
-    await fragile.create(database, {"_id": "x"})
-    proxy.fail(Status(409, "Document update conflict."), method="DELETE", times=2)
-    assert await fragile.remove(database, "x")
-    await fragile.create(database, {"_id": "x"})
-    proxy.fail(Status(409, "Document update conflict."), method="DELETE")
-    with pytest.raises(Conflict):
-        await fragile.remove(database, "x")
-    assert fragile.counters.conflicts == 7
-
-
-async def test_what_somebody_else_removed_is_removed(
-    couch: Couch, fragile: Datastore, proxy: FaultProxy, database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    saved = await fragile.create(database, {"_id": "x"})
-    delete = fragile.couch.delete_doc
-
-    async def too_late(database: str, doc_id: str, rev: str) -> None:
-        await couch.delete_doc(database, doc_id, rev)
-        await delete(database, doc_id, rev)
-
-    monkeypatch.setattr(fragile.couch, "delete_doc", too_late)
-    assert not await fragile.remove(database, "x")
-    assert (await fragile.open(database, "x")).document is None
-    assert saved["_rev"]
-
-
-async def test_what_is_told_of_a_whole_database_concerns_its_views(
+async def test_datastore_rows_are_read_again_after_the_database_was_deleted(
     couch: Couch, store: Datastore, database: str
 ) -> None:
     assert (await store.rows(database, "names/all")).rows is None
@@ -300,10 +166,10 @@ async def test_what_is_told_of_a_whole_database_concerns_its_views(
     await couch.create_database(database)
 
 
-# CouchDB is away
+# CouchDB does not answer
 
 
-async def test_while_couchdb_is_away_reads_are_stale_and_writes_fail(
+async def test_datastore_reads_are_stale_and_writes_fail_while_couchdb_is_unavailable(
     couch: Couch, fragile: Datastore, proxy: FaultProxy, database: str
 ) -> None:
     saved = await couch.save_doc(database, {"_id": "x", "n": 1})
@@ -315,11 +181,14 @@ async def test_while_couchdb_is_away_reads_are_stale_and_writes_fail(
         known = await fragile.open_many([(database, "x"), (database, "none")])
         return all(answer.stale for answer in known)
 
+    async def is_away() -> bool:
+        return fragile.away
+
     await eventually(are_stale)
-    assert [fragile.away] == [True]
+    await eventually(is_away)
     assert await fragile.open(database, "x") == CachedDocument(saved, stale=True)
     assert await fragile.open(database, "none") == CachedDocument(None, stale=True)
-    assert fragile.counters.stale_answers >= 3
+    assert fragile.statistics.stale_answers >= 3
     with pytest.raises(Unreachable):
         await fragile.open(database, "never read")
     with pytest.raises(Unreachable):
@@ -332,15 +201,15 @@ async def test_while_couchdb_is_away_reads_are_stale_and_writes_fail(
         return not (await fragile.open(database, "x")).stale
 
     await eventually(is_back)
-    assert [fragile.away] == [False]
+    assert not await is_away()
     assert (await fragile.update(database, "x", counting))["n"] == 2
 
 
 @pytest.mark.parametrize("fault", [broken.Fault.STALL, broken.Fault.RESET, broken.Fault.TRUNCATE, Status(503)])
-async def test_whatever_is_wrong_with_couchdb_what_is_known_is_given(
+async def test_datastore_open_gives_the_cached_document_after_any_fault(
     fragile: Datastore, proxy: FaultProxy, database: str, fault: broken.Fault | Status, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crossbar_appstore.datastore.ages.UNWATCHED_SECONDS", -1.0)
+    monkeypatch.setattr(fragile._freshness, "_unwatched", -1.0)
     await fragile.create(database, {"_id": "x", "n": 1})
     proxy.fail(fault)
     for _ in range(3):
@@ -356,29 +225,11 @@ async def test_whatever_is_wrong_with_couchdb_what_is_known_is_given(
     await eventually(is_back)
 
 
-async def test_a_save_that_times_out_says_so_and_is_looked_up_afterwards(
-    couch: Couch, fragile: Datastore, proxy: FaultProxy, database: str
-) -> None:
-    await fragile.create(database, {"_id": "x", "n": 1})
-    proxy.fail(broken.Fault.STALL, method="PUT")
-    with pytest.raises(TimedOut):
-        await fragile.update(database, "x", counting)
-    proxy.heal()
-    proxy.fail(broken.Fault.LOSE_REPLY, method="PUT")
-    with pytest.raises(Unreachable):
-        await fragile.update(database, "x", counting)
-    # The second one was saved, though nobody was told.
-    known = (await fragile.open(database, "x")).document
-    assert known is not None
-    assert known["n"] == 2
-    assert known == await couch.open_doc(database, "x")
-
-
-async def test_a_changed_password_leaves_what_is_known_and_asks_once(
+async def test_datastore_after_a_rejected_password_serves_cached_documents_and_makes_one_request(
     fragile: Datastore, proxy: FaultProxy, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await fragile.create(database, {"_id": "x"})
-    monkeypatch.setattr("crossbar_appstore.datastore.ages.UNWATCHED_SECONDS", -1.0)
+    monkeypatch.setattr(fragile._freshness, "_unwatched", -1.0)
     proxy.fail(Status(401, "Name or password is incorrect."))
     proxy.requests.clear()
     for _ in range(20):
@@ -386,3 +237,83 @@ async def test_a_changed_password_leaves_what_is_known_and_asks_once(
     with pytest.raises(Misconfigured):
         await fragile.update(database, "y", counting)
     assert proxy.count(path=database.replace("/", "%2F")) == 1
+
+
+async def test_datastore_open_of_a_slow_document_does_not_make_couchdb_unavailable(
+    fragile: Datastore, couch: Couch, proxy: FaultProxy, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crossbar_appstore.datastore.cache.PATIENCE", 0.2)
+    slow, quick = await couch.save_doc(database, {"_id": "slow"}), await couch.save_doc(database, {"_id": "quick"})
+    await fragile.open(database, "slow")
+    await fragile.open(database, "quick")
+    monkeypatch.setattr(fragile._freshness, "_unwatched", -1.0)
+    proxy.fail(broken.Fault.STALL, path="/slow")
+    await couch.save_doc(database, {**slow, "n": 1})
+    newest = quick
+    for number in range(5):
+        assert await fragile.open(database, "slow") == CachedDocument(slow, stale=True)
+        newest = await couch.save_doc(database, {**newest, "n": number})
+        assert await fragile.open(database, "quick") == CachedDocument(newest)
+        assert (await fragile.update(database, "other", counting))["n"] == number + 1
+        assert not fragile.away
+
+
+async def test_datastore_open_with_an_unreadable_prefetch_gives_the_cached_document(
+    fragile: Datastore, couch: Couch, proxy: FaultProxy, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = await couch.save_doc(database, {"_id": "x"})
+    await fragile.open(database, "x")
+    monkeypatch.setattr(fragile._freshness, "_unwatched", -1.0)
+    await proxy.refuse()
+    assert await fragile.open(database, "x", prefetch=["never read"]) == CachedDocument(saved, stale=True)
+    with pytest.raises(Unreachable):
+        await fragile.open(database, "never read", prefetch=["x"])
+
+
+async def test_datastore_open_reads_prefetched_documents_with_the_same_request(
+    fragile: Datastore, couch: Couch, proxy: FaultProxy, database: str
+) -> None:
+    saved = [await couch.save_doc(database, {"_id": doc_id}) for doc_id in ("x", "y")]
+    assert (await fragile.open(database, "x", prefetch=["y", "none", "x"])).document == saved[0]
+    assert (await fragile.open(database, "y", prefetch=["z"])).document == saved[1]
+    assert (await fragile.open(database, "none")).document is None
+    assert proxy.count(path=database.replace("/", "%2F")) == 1
+
+
+async def test_datastore_open_newest_reads_whatever_is_cached(couch: Couch, database: str, store: Datastore) -> None:
+    saved = await couch.save_doc(database, {"_id": "x"})
+    await store.open(database, "x")
+    newest = await couch.save_doc(database, {**saved, "n": 1})
+    assert await store.open_newest(database, "x") == CachedDocument(newest)
+    assert await store.open(database, "x") == CachedDocument(newest)
+
+
+async def test_datastore_writes_changes_with_the_writes_of_every_worker(
+    workers: tuple[Datastore, Datastore], database: str
+) -> None:
+    one, two = workers
+    before = one.writes
+    assert before == one.writes == two.writes
+    await two.update(database, "x", counting)
+    assert one.writes == two.writes > before
+
+
+async def test_datastore_left_leaves_no_task_and_no_connection(proxy: FaultProxy, database: str) -> None:
+    proxy.fail(broken.Fault.STALL, path="/slow")
+    before = asyncio.all_tasks()
+    async with Datastore(Couch(proxy.url, timeouts=QUICK)) as store:
+        await store.open(database, "x")
+        reading = asyncio.ensure_future(store.open(database, "slow"))
+        await proxy_got(proxy, "/slow")
+        store._availability.suspect()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    left = asyncio.all_tasks() - before
+    assert {task.get_coro().__qualname__ for task in left} <= {"FaultProxy._accept"}  # type: ignore[union-attr]
+    with pytest.raises(Closed):
+        await store.open(database, "other")
+
+
+async def proxy_got(proxy: FaultProxy, path: str) -> None:
+    while not proxy.count(path=path):
+        await asyncio.sleep(0.01)

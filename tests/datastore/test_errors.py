@@ -1,35 +1,53 @@
+import inspect
+
 import aiohttp
 import pytest
-from aiocouch.exception import BadRequestError, ConflictError, ForbiddenError, NotFoundError, UnauthorizedError
-from crossbar_appstore.datastore.translation import Refused, Subject, from_status, translate
+from aiocouch.exception import (
+    BadRequestError,
+    ConflictError,
+    ForbiddenError,
+    NotFoundError,
+    RemoteResponseError,
+    UnauthorizedError,
+)
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from crossbar_appstore.datastore.errors import (
+    TRANSLATED,
+    AccessDenied,
     AttachmentMissing,
     Conflict,
     DatabaseMissing,
     DatastoreError,
     DocumentMissing,
     Fault,
+    MalformedReply,
     Misconfigured,
+    Refused,
+    Subject,
     TimedOut,
     Unreachable,
     ViewMissing,
+    from_status,
+    translate,
 )
 
 DOCUMENT = Subject("accounts", doc_id="x")
 VIEW = Subject("accounts", view="accounts/listing_by_id")
+REQUEST = aiohttp.RequestInfo(
+    URL("http://admin:secret@couch/db"), "GET", CIMultiDictProxy(CIMultiDict({"Authorization": "Basic c2VjcmV0"}))
+)
 
 
 @pytest.mark.parametrize("reason", ["Database does not exist.", "no_db_file", "Database not found"])
 @pytest.mark.parametrize("subject", [DOCUMENT, VIEW, Subject("accounts")])
-def test_a_missing_database_is_told_by_the_reason_whatever_was_asked(reason: str, subject: Subject) -> None:
+def test_from_status_404_with_a_databases_reason_is_database_missing(reason: str, subject: Subject) -> None:
     assert isinstance(from_status(404, reason, subject), DatabaseMissing)
 
 
 @pytest.mark.parametrize("reason", ["missing", "deleted", "missing_named_view", ""])
-def test_any_other_404_is_about_what_was_asked(reason: str) -> None:
+def test_from_status_404_with_another_reason_is_about_the_subject(reason: str) -> None:
     assert type(from_status(404, reason, DOCUMENT)) is DocumentMissing
     assert type(from_status(404, reason, VIEW)) is ViewMissing
     assert type(from_status(404, reason, Subject("accounts", doc_id="x", attachment="i.png"))) is AttachmentMissing
@@ -41,8 +59,10 @@ def test_any_other_404_is_about_what_was_asked(reason: str) -> None:
     [
         (409, "Document update conflict.", Conflict),
         (401, "Name or password is incorrect.", Misconfigured),
+        (401, "", Misconfigured),
         (403, "Account is temporarily locked due to multiple authentication failures", Misconfigured),
-        (403, "", Misconfigured),
+        (403, "You are not allowed to access this db.", AccessDenied),
+        (403, "", AccessDenied),
         (400, "Illegal database name: _x", DatabaseMissing),
         (400, "invalid_json", Fault),
         (408, "", TimedOut),
@@ -57,8 +77,10 @@ def test_any_other_404_is_about_what_was_asked(reason: str) -> None:
         (418, "teapot", Fault),
     ],
 )
-def test_every_status_has_its_error(status: int, reason: str, kind: type[DatastoreError]) -> None:
-    assert type(from_status(status, reason, DOCUMENT)) is kind
+def test_from_status_maps_every_status(status: int, reason: str, kind: type[DatastoreError]) -> None:
+    error = from_status(status, reason, DOCUMENT)
+    assert type(error) is kind
+    assert str(error)
 
 
 @pytest.mark.parametrize(
@@ -67,34 +89,56 @@ def test_every_status_has_its_error(status: int, reason: str, kind: type[Datasto
         (TimeoutError(), TimedOut),
         (ConnectionResetError("peer"), Unreachable),
         (aiohttp.ServerDisconnectedError(), Unreachable),
-        (ValueError("Expecting value"), Unreachable),
-        (RuntimeError("Query execution failed"), Fault),
+        (aiohttp.ContentTypeError(REQUEST, ()), MalformedReply),
+        (ValueError("Expecting value"), MalformedReply),
+        (TypeError("'NoneType' object is not subscriptable"), MalformedReply),
+        (AttributeError("'list' object has no attribute 'get'"), MalformedReply),
+        (AssertionError(), MalformedReply),
+        (RuntimeError("Session is closed"), Fault),
         (NotFoundError("x"), DocumentMissing),
         (ConflictError("x"), Conflict),
         (UnauthorizedError("x"), Misconfigured),
-        (ForbiddenError("x"), Misconfigured),
+        (ForbiddenError("x"), AccessDenied),
         (BadRequestError("x"), Fault),
         (Refused(503, b"<html>"), Unreachable),
         (Refused(404, b'{"reason":"no_db_file"}'), DatabaseMissing),
         (Refused(500, b'["?"]'), Fault),
         (Refused(500, b'{"error":"timeout"}'), TimedOut),
         (Refused(500, b'{"reason":{"caused_by":1}}'), Fault),
+        (RemoteResponseError("timeout", REQUEST, (), status=500), TimedOut),
+        (RemoteResponseError(None, REQUEST, (), status=500), Fault),
     ],
 )
-def test_every_exception_has_its_error(error: Exception, kind: type[DatastoreError]) -> None:
+def test_translate_maps_every_exception(error: Exception, kind: type[DatastoreError]) -> None:
+    assert isinstance(error, TRANSLATED)
     assert type(translate(error, DOCUMENT)) is kind
 
 
-def test_no_error_tells_an_address_or_a_header() -> None:
-    request = aiohttp.RequestInfo(
-        URL("http://admin:secret@couch/db"), "GET", CIMultiDictProxy(CIMultiDict({"Authorization": "Basic c2VjcmV0"}))
-    )
+def test_translate_uses_couchdbs_reason_from_the_cause_of_aiocouchs_error() -> None:
+    locked = RemoteResponseError("Account is temporarily locked due to …", REQUEST, (), status=403)
+    error = ForbiddenError("Access forbidden")
+    error.__cause__ = locked
+    assert type(translate(error, DOCUMENT)) is Misconfigured
+    gone = NotFoundError("Document x was not found")
+    gone.__cause__ = RemoteResponseError("Database does not exist.", REQUEST, (), status=404)
+    assert type(translate(gone, DOCUMENT)) is DatabaseMissing
+
+
+def test_translate_never_shows_an_address_or_a_header() -> None:
     troubles = [
-        aiohttp.ClientResponseError(request, (), status=0, message="secret"),
+        aiohttp.ClientResponseError(REQUEST, (), status=0, message="secret"),
+        aiohttp.ContentTypeError(REQUEST, (), message="secret"),
         aiohttp.InvalidURL("http://admin:secret@couch"),
         OSError("cannot connect to admin:secret@couch"),
+        ValueError("secret"),
+        RuntimeError("secret"),
     ]
     for trouble in troubles:
         translated = translate(trouble, DOCUMENT)
         assert "secret" not in f"{translated} {translated!r}"
         assert "c2VjcmV0" not in f"{translated!r}"
+
+
+def test_aiocouch_keeps_status_and_reason_in_its_errors() -> None:
+    assert issubclass(RemoteResponseError, aiohttp.ClientResponseError)
+    assert "reason" in inspect.signature(RemoteResponseError.__init__).parameters

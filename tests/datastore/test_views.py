@@ -76,7 +76,7 @@ async def accounts(couch: Couch, database: str) -> str:
     return database
 
 
-async def test_accounts_are_found_by_what_people_type(couch: Couch, accounts: str) -> None:
+async def test_accounts_views_find_accounts_by_name_realm_domain_and_key(couch: Couch, accounts: str) -> None:
     shown = {"account_id": "cc" * 16, "account_db": "account%2Fcc"}
     assert await _rows(couch, accounts, "accounts/listing_by_name", key="subshne24") == [("subshne24", shown)]
     assert await _rows(couch, accounts, "accounts/listing_by_realm", key="sub.example.com") == [
@@ -86,7 +86,7 @@ async def test_accounts_are_found_by_what_people_type(couch: Couch, accounts: st
     assert await _rows(couch, accounts, "accounts/listing_by_api", key="key") == [("key", {"account_id": "cc" * 16})]
 
 
-async def test_accounts_are_listed_by_id_with_their_ancestors(couch: Couch, accounts: str) -> None:
+async def test_accounts_listing_by_id_has_the_ancestors(couch: Couch, accounts: str) -> None:
     assert await _rows(couch, accounts, "accounts/listing_by_id") == [
         (["aa" * 16, ["aa" * 16]], {"id": "aa" * 16, "name": "Master", "realm": "master", "flags": []}),
         (
@@ -98,7 +98,7 @@ async def test_accounts_are_listed_by_id_with_their_ancestors(couch: Couch, acco
     assert simple[1] == {"id": "cc" * 16, "name": "Sub & Söhne 24", "realm": "Sub.Example.COM"}
 
 
-async def test_accounts_are_listed_by_family(couch: Couch, accounts: str) -> None:
+async def test_accounts_views_list_children_descendants_and_parents(couch: Couch, accounts: str) -> None:
     child = {
         "id": "cc" * 16,
         "name": "Sub & Söhne 24",
@@ -123,7 +123,7 @@ async def account(couch: Couch, database: str) -> str:
     return database
 
 
-async def test_users_are_found_by_their_credentials(couch: Couch, account: str) -> None:
+async def test_users_views_find_users_by_credentials(couch: Couch, account: str) -> None:
     others = [{**USER, "_id": "off", "enabled": False}, {**USER, "_id": "gone", "pvt_deleted": True}, SHORT_USER]
     await couch.save_docs(account, [USER, *others])
     shown = {"owner_id": "u1", "account_id": "cc" * 16}
@@ -131,7 +131,7 @@ async def test_users_are_found_by_their_credentials(couch: Couch, account: str) 
     assert await _rows(couch, account, "users/creds_by_sha") == [("sha", shown)]
 
 
-async def test_users_are_listed_with_their_features(couch: Couch, account: str) -> None:
+async def test_users_views_list_users_with_features(couch: Couch, account: str) -> None:
     await couch.save_docs(account, [USER, SHORT_USER])
     features = ["conferencing", "hotdesk", "call_forward_failover", "caller_id", "vm_to_email", "music_on_hold"]
     ada = {
@@ -153,7 +153,7 @@ async def test_users_are_listed_with_their_features(couch: Couch, account: str) 
     assert await _rows(couch, account, "users/list_by_email") == [("ada@example.com", None)]
 
 
-async def test_apps_are_listed_by_name(couch: Couch, account: str) -> None:
+async def test_apps_store_view_lists_apps_by_name(couch: Couch, account: str) -> None:
     app: JsonObject = {
         "_id": "1",
         "pvt_type": "app",
@@ -174,7 +174,7 @@ async def test_apps_are_listed_by_name(couch: Couch, account: str) -> None:
     assert row.value == {"id": "1", **{name: app[name] for name in emitted}}
 
 
-async def test_plans_of_objects_and_accounts_are_listed(couch: Couch, account: str) -> None:
+async def test_services_views_list_plans_of_objects_and_accounts(couch: Couch, account: str) -> None:
     plans = {"p1": {"vendor_id": "bb"}}
     await couch.save_docs(
         account,
@@ -189,7 +189,7 @@ async def test_plans_of_objects_and_accounts_are_listed(couch: Couch, account: s
     assert await _rows(couch, account, "services/plans") == [("p1", {"id": "p1", "name": "Gold"})]
 
 
-async def test_only_missing_design_documents_are_installed(couch: Couch, database: str) -> None:
+async def test_ensure_installs_only_missing_design_documents(couch: Couch, database: str) -> None:
     theirs = await couch.save_doc(database, {"_id": "_design/users", "views": {"theirs": {"map": "function(doc) {}"}}})
     names = names_for(DatabaseClass.ACCOUNT)
     assert set(await ensure(couch, database, names)) == set(names) - {"users"}
@@ -201,12 +201,12 @@ async def test_only_missing_design_documents_are_installed(couch: Couch, databas
         await ensure(couch, "account/no/ne/0", names)
 
 
-async def test_two_may_install_at_the_same_time(couch: Couch, database: str) -> None:
+async def test_ensure_may_run_several_times_at_once(couch: Couch, database: str) -> None:
     installed = await asyncio.gather(*(ensure(couch, database, ["users", "apps_store"]) for _ in range(3)))
     assert sorted(name for names in installed for name in names) == ["apps_store", "users"]
 
 
-async def test_somebody_else_who_was_faster_is_no_error(
+async def test_ensure_takes_a_conflict_for_installed(
     couch: Couch, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def too_late(database: str, doc: JsonObject) -> JsonObject:
@@ -216,12 +216,12 @@ async def test_somebody_else_who_was_faster_is_no_error(
     assert await ensure(couch, database, ["users"]) == []
 
 
-def test_each_design_document_belongs_to_one_class_of_databases() -> None:
+def test_names_for_gives_each_design_document_once() -> None:
     assert names_for(DatabaseClass.ACCOUNTS) == ("accounts",)
     assert names_for(DatabaseClass.ACCOUNT) == ("apps_store", "services", "users")
 
 
-def test_a_design_document_is_saved_without_what_is_ours_alone() -> None:
+def test_design_document_has_only_what_couchdb_needs() -> None:
     document = design_document("apps_store")
     assert set(document) == {"_id", "language", "views"}
     code = document["views"]["crossbar_listing"]["map"]
@@ -231,7 +231,7 @@ def test_a_design_document_is_saved_without_what_is_ours_alone() -> None:
         design_document("none")
 
 
-async def test_a_system_with_kazoos_views_does_not_stand_alone(couch: Couch, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_standing_alone_is_false_if_kazoo_keeps_views(couch: Couch, monkeypatch: pytest.MonkeyPatch) -> None:
     there: list[str] = []
 
     async def exists(database: str) -> bool:
