@@ -17,9 +17,6 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.errors import Unreachable
-
 WELCOME = b'{"couchdb":"Welcome","version":"3.3.3","vendor":{"name":"Test"}}'
 CLIENT = """
 import asyncio, sys
@@ -29,6 +26,18 @@ import aiohttp
 async def main():
     async with aiohttp.ClientSession() as session, session.get(sys.argv[1]) as reply:
         print(reply.status)
+
+asyncio.run(main())
+"""
+
+COUCH = """
+import asyncio, sys
+from crossbar_appstore.datastore.couch import Couch
+
+async def main():
+    async with Couch(sys.argv[1]) as couch:
+        assert (await couch.server()).version == "3.3.3"
+        print(200)
 
 asyncio.run(main())
 """
@@ -69,26 +78,18 @@ async def couchdb_over_tls(certificate: Path) -> AsyncIterator[str]:
         yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
-async def test_a_couchdb_that_the_machine_trusts_is_asked(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    async with couchdb_over_tls(certificate) as url, Couch(url) as couch:
-        assert (await couch.server()).version == "3.3.3"
-
-
-async def test_a_couchdb_that_nobody_vouches_for_is_not_asked(certificate: Path) -> None:
-    async with couchdb_over_tls(certificate) as url, Couch(url) as couch:
-        with pytest.raises(Unreachable):
-            await couch.server()
-
-
-async def test_importing_the_package_leaves_the_trusted_certificates_of_other_aiohttp_clients(
-    certificate: Path,
+@pytest.mark.parametrize("program", [CLIENT, COUCH], ids=["any aiohttp client", "Couch"])
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_couch_asks_a_server_over_tls_only_if_its_certificate_is_trusted(
+    certificate: Path, program: str, trusted: bool
 ) -> None:
     async with couchdb_over_tls(certificate) as url:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", CLIENT, url),
-            env={**os.environ, "SSL_CERT_FILE": str(certificate)},
+            *(sys.executable, "-c", program, url),
+            env={**os.environ, "SSL_CERT_FILE": str(certificate if trusted else os.devnull)},
             stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
         )
         output, _ = await process.communicate()
-    assert output.split() == [b"200"]
+    # aiohttp reads the trusted certificates when it is imported, so each case is a process of its own.
+    assert (output.split(), process.returncode) == (([b"200"], 0) if trusted else ([], 1))

@@ -9,7 +9,8 @@ import pytest
 from crossbar_appstore import serving
 from crossbar_appstore.auth import tokens
 from crossbar_appstore.cli import serving as cli_serving
-from crossbar_appstore.datastore import ages, cache, catalogue_loading, wire
+from crossbar_appstore.datastore import cache, catalogue, client, freshness
+from crossbar_appstore.resources import account_apps, pictures
 from tests.docs.pages import CHECKOUT, DOCS, README, fences, rows, text
 
 PAGE = DOCS / "operations.md"
@@ -48,7 +49,7 @@ def _entry(call: ast.Call) -> Entry:
     return str(message.value), LEVELS[call.func.attr], members
 
 
-def test_what_is_logged_is_in_the_table_as_it_is() -> None:
+def test_operations_page_lists_every_log_message() -> None:
     told = {
         (cells[0].strip("`"), cells[1], frozenset(re.findall(r"`(\w+)`", cells[2])))
         for cells in rows(PAGE)
@@ -58,7 +59,7 @@ def test_what_is_logged_is_in_the_table_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("page", [README, PAGE], ids=lambda page: page.name)
-def test_the_proxy_sends_the_paths_of_the_app_store(page: object) -> None:
+def test_proxy_examples_match_the_paths_of_the_app_store(page: object) -> None:
     patterns = [
         pattern
         for fence in fences(README if page == README else PAGE)
@@ -88,18 +89,20 @@ def test_the_proxy_sends_the_paths_of_the_app_store(page: object) -> None:
         assert not any(re.search(pattern, path) for path in kazoos)
 
 
-def test_numbers_are_those_of_the_code() -> None:
+def test_operations_page_has_the_numbers_of_the_code() -> None:
     page = " ".join(text(PAGE).split())
-    limits = cache.LIMITS
     for told in (
         f"have {serving.DRAIN:.0f} seconds to finish",
-        f"when they are {ages.UNWATCHED_SECONDS} seconds old",
-        f"for up to {ages.WATCHED_SECONDS:.0f} seconds",
-        f"{limits.entries:,} documents in {limits.packed_bytes // 1_000_000} MB",
+        f"when they are {freshness.UNWATCHED_SECONDS} seconds old",
+        f"for up to {freshness.WATCHED_SECONDS:.0f} seconds",
+        f"{cache.MAX_ENTRIES:,} documents and views",
+        f"the decisions for {account_apps.MAX_ACCOUNTS:,} accounts",
         f"{tokens.CACHED_TOKENS:,} tokens",
-        f"counts as away after {cache.PATIENCE} seconds",
+        f"{account_apps.MAX_BYTES // 1_000_000} MB of serialized lists",
+        f"{pictures.MAX_BYTES // 1_000_000} MB of pictures",
+        f"after {cache.PATIENCE} seconds",
     ):
         assert told in page
     assert cli_serving.PATIENCE == 5
-    assert wire.LOCKOUT_PAUSE == 10
-    assert catalogue_loading.RELOAD_SECONDS == 300
+    assert client.LOCKOUT_PAUSE == 10
+    assert catalogue.RELOAD_SECONDS == 300
