@@ -141,8 +141,7 @@ def check_expected(context: Context, document: JsonObject | None) -> None:
     if not _names_revisions(context):
         return
     current, expected = None if document is None else revision(document), context.stored[_REVISION]
-    # An older one comes from the cache: saving over it conflicts, and the change is applied to the newest one next.
-    if current != expected and _generation(current) >= _generation(expected):
+    if current != expected:
         raise Refusal(412, "precondition failed")
 
 
@@ -163,11 +162,6 @@ def checked_change(
 
 def _names_revisions(context: Context) -> bool:
     return context.headers.get("If-Match", "*").strip() != "*"
-
-
-def _generation(rev: str | None) -> int:
-    """The number that a revision begins with; each save increments it."""
-    return 0 if rev is None else int(rev.partition("-")[0])
 
 
 # Saving and showing

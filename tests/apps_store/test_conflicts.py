@@ -135,8 +135,9 @@ async def test_apps_store_post_if_match_accepts_the_newest_revision_after_an_out
     """The client may know the revision before the cache does."""
     path = f"{sub.path}/{system.apps['voip']}"
     old = (await service.put(path, sub, {})).envelope["revision"]
-    new = (await system.put(sub.database, (await system.couch.open_doc(sub.database, DOCUMENT)) | {"other": 1}))["_rev"]
     etag = (await service.get(path, sub)).etag
+    change = {"apps": {system.apps["voip"]: permission("admins")}, "other": 1}
+    new = (await system.put(sub.database, (await system.couch.open_doc(sub.database, DOCUMENT)) | change))["_rev"]
     for tag in (f'"{old}"', etag):
         assert (await service.post(path, sub, {}, headers={"If-Match": tag})).status == 412
     answer = await service.post(path, sub, {"allowed_users": "all"}, headers={"If-Match": f'"{new}"'})
