@@ -106,44 +106,44 @@ class Settings:
         "COUCHDB_URL",
         couch_address,
         None,
-        f"The CouchDB server, as {COUCHDB_FORM}. It wins over KAZOO_CONFIG.",
+        f"The CouchDB server, as {COUCHDB_FORM}. It overrides KAZOO_CONFIG.",
     )
     host: str = _setting("CROSSBAR_HOST", str, "127.0.0.1", "The address to listen on.")
-    port: int = _setting("CROSSBAR_PORT", _whole(0, 65535), "8000", "The port to listen on; 0 takes a free one.")
-    workers: int = _setting("CROSSBAR_WORKERS", _whole(1, 1024), "1", "How many processes answer requests.")
+    port: int = _setting("CROSSBAR_PORT", _whole(0, 65535), "8000", "The port to listen on; 0 selects a free one.")
+    workers: int = _setting("CROSSBAR_WORKERS", _whole(1, 1024), "1", "The number of worker processes.")
     writes_need_admin: bool = _setting(
         "CROSSBAR_WRITES_NEED_ADMIN",
         _flag,
         "true",
-        "Whether only an account's admins may install, update and uninstall apps; false is what Crossbar does.",
+        "Whether only an account's admins may install, update and uninstall apps; false is Crossbar's behaviour.",
     )
     access_log: float = _setting(
         "CROSSBAR_ACCESS_LOG",
         _share,
         "0.01",
-        "The share of requests that are logged, from 0 (none) to 1 (each); failures of the service always are.",
+        "The share of requests that are logged, from 0 (none) to 1 (all); server errors always are.",
     )
     amqp_url: str | None = _setting(
         "AMQP_URL",
         amqp_url,
         None,
-        f"KAZOO's message broker, as {AMQP_FORM}. It wins over KAZOO_CONFIG.",
+        f"KAZOO's message broker, as {AMQP_FORM}. It overrides KAZOO_CONFIG.",
         secret=True,
     )
     kazoo_config: Path | None = _setting(
-        "KAZOO_CONFIG", _path, None, "A KAZOO config.ini, to take the addresses of CouchDB and the message broker from."
+        "KAZOO_CONFIG", _path, None, "A KAZOO config.ini with the addresses of CouchDB and the message broker."
     )
     kazoo_zone: str = _setting(
-        "KAZOO_ZONE", str, "local", "The KAZOO zone whose sections of KAZOO_CONFIG count, where it has several."
+        "KAZOO_ZONE", str, "local", "The KAZOO zone whose sections of KAZOO_CONFIG apply, if it has several."
     )
     data_dir: Path = _setting(
         "CROSSBAR_DATA_DIR",
         _path,
         "~/.local/share/crossbar-appstore",
-        "Where the embedded CouchDB keeps its databases.",
+        "The directory of the embedded CouchDB's databases.",
     )
     cache_dir: Path = _setting(
-        "CROSSBAR_CACHE_DIR", _path, "~/.cache/crossbar-appstore", "Where the embedded CouchDB is installed."
+        "CROSSBAR_CACHE_DIR", _path, "~/.cache/crossbar-appstore", "The installation directory of the embedded CouchDB."
     )
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Assertions of the helper modules explain themselves as those of tests do; no property is judged by its speed."""
+"""Rewrites assertions of the helper modules, and disables Hypothesis' deadlines: no test depends on timing."""
 
 import pytest
 from hypothesis import HealthCheck, settings

@@ -1,4 +1,4 @@
-"""What must stay hidden, whatever else the documents hold: the rules, told in another way than the code tells them."""
+"""Defines which apps must be hidden: an implementation of the rules that is independent of the code."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from crossbar_appstore.json_codec import Json, JsonObject
 def must_be_hidden(
     app_id: str, documents: list[JsonObject], state: AccountState, user: AccountUser | None
 ) -> str | None:
-    """Why no app of this id may show, ``None`` if one may.
+    """Returns why no app of this id may be published, ``None`` if one may.
 
     Args:
         app_id: of the app.
         documents: every app document of that id, of the master account and of vendors.
         state: of the account.
-        user: who asks.
+        user: whose permissions apply, ``None`` for the account.
     """
     if state.account_id == state.master_account_id:
         return None
@@ -60,7 +60,7 @@ def _admits(entry: JsonObject, user: AccountUser) -> bool:
         case str():
             return False
         case odd:
-            # Not a text: it may mean anything in KAZOO, but never more than what it says or than the users listed.
+            # KAZOO converts other types to text; here they never admit more than the listed users.
             return odd is not None and _admits({**entry, "allowed_users": "specific"}, user)
 
 

@@ -1,4 +1,4 @@
-"""Service plans of a corpus case, computed the way a caller does it: references, documents, applications."""
+"""Service plans of a corpus case, computed as a caller does: references, documents, applications."""
 
 from itertools import permutations
 from typing import Any
@@ -21,7 +21,7 @@ Plans = dict[tuple[str, str], JsonObject | None]
 
 
 def outcome(given: Input, account_key: str = "account_doc") -> dict[str, Any]:
-    """What the corpus records for a case: applications, effective, is_reseller, reseller_id."""
+    """Returns the recorded values of a case: applications, effective, is_reseller, reseller_id."""
     services = services_of(given, given["services_doc"], given[account_key])
     own = apps_of(given, services)
     fallback = fallback_account(own, services)
@@ -34,14 +34,14 @@ def outcome(given: Input, account_key: str = "account_doc") -> dict[str, Any]:
 
 
 def effective_references(given: Input, account_key: str = "account_doc") -> tuple[tuple[PlanReference, ...], Plans]:
-    """The plans that decide in the end, the account's or its reseller's."""
+    """Returns the plans that apply, the account's or its reseller's."""
     services = services_of(given, given["services_doc"], given[account_key])
     fallback = fallback_account(apps_of(given, services), services)
     return references_of(given, services if fallback is None else _fallback_services(given, fallback))
 
 
 def possible_apps(given: Input, references: tuple[PlanReference, ...], plans: Plans) -> list[JsonObject]:
-    """Every outcome that the rules allow where KAZOO's depends on the order of a hash."""
+    """Returns every valid result where KAZOO's depends on the order of a hash."""
     groups: dict[tuple[str, ...], list[PlanReference]] = {}
     for reference in references:
         document = live(plans.get(reference.key))

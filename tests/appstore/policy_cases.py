@@ -1,6 +1,6 @@
-"""The policy of a corpus case: what ours answers, and what to expect of it under the corpus's table of tags.
+"""The policy of a corpus case: the results of this service, and the expected ones by the table of tags.
 
-``docs/policy.md`` states the rules that this module applies.
+``docs/policy.md`` defines the rules that this module applies.
 """
 
 import copy
@@ -22,7 +22,7 @@ REFUSED_KEYS = {
     *("i18n", "tags", "api_url", "source_url", "icon", "screenshots", "author", "version", "license", "price"),
     *("published", "phase", "masqueradable", "extends", "urls", "account_id", "authority", "id"),
 }
-"""The keys that D1 refuses, besides the private ones."""
+"""The keys that D1 rejects, besides the private ones."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Answers:
 
 
 def state_of(given: Input, plan_apps: JsonObject, *, is_reseller: bool) -> AccountState:
-    """The account as a caller would hand it over; a document that cannot be read is left out."""
+    """Returns the account's state as a caller would; a document that cannot be read is missing."""
     errors = given.get("errors") or {}
     unread = "apps_store" in errors
     vendors = given["vendor_apps"]
@@ -74,7 +74,7 @@ def answers(given: Input, plan_apps: JsonObject, *, is_reseller: bool) -> Answer
 
 
 def entries_of(given: Input) -> JsonObject:
-    """The permission entries that count, as raw as they are."""
+    """Returns the applicable permissions as stored."""
     store = given["apps_store"]
     if store is None or store.get("pvt_deleted") in (True, "true"):
         store = given["account"] or {}
@@ -84,16 +84,16 @@ def entries_of(given: Input) -> JsonObject:
 
 @dataclass(frozen=True)
 class Reading:
-    """Where ours may differ because it reads a permission entry in another way: D1, D22, users as objects."""
+    """How a result may differ because a permission is read differently: P1, P2 and P3 of ``docs/policy.md``."""
 
     decision: bool = False
-    """Whether the app shows, and who says so."""
+    """Whether ``published`` and ``authority`` may differ."""
     keys: frozenset[str] = frozenset()
-    """What is shown of it."""
+    """The keys of the result that may differ."""
 
 
 def readings(given: Input) -> dict[str | None, Reading]:
-    """By app id, for the apps whose permission entry is read in another way; also by the ids that KAZOO gives them."""
+    """Returns the allowed differences by app id, and by the ids that KAZOO uses for the app."""
     names = {app.get("_id"): app.get("name") for app in given["default_apps"]}
     found: dict[str | None, Reading] = {}
     for app_id, entry in entries_of(given).items():
@@ -106,7 +106,7 @@ def readings(given: Input) -> dict[str | None, Reading]:
 
 
 def tidied(given: Input) -> Input:
-    """The same input without what ours does not read: refused keys and foreign names; users by their plain ids."""
+    """Returns the input without ignored parts: rejected keys and other names; users as plain ids."""
     names = {app.get("_id"): app.get("name") for app in given["default_apps"]}
     tidy = copy.deepcopy(given)
     for app_id, entry in entries_of(tidy).items():
@@ -116,7 +116,7 @@ def tidied(given: Input) -> Input:
                 kept.pop("name", None)
             if isinstance(kept.get("users"), list):
                 kept["users"] = [_plain_id(member) for member in kept["users"]]
-            # An entry that held nothing else is still an entry.
+            # An entry without other keys must remain an entry.
             kept.setdefault("ui_metadata", {"kept": True})
             entry.clear()
             entry.update(kept)
@@ -128,7 +128,7 @@ def is_refused(key: str) -> bool:
 
 
 def stored_permission(given: Input, app_id: str | None) -> JsonObject:
-    """What the account has stored of an app, as far as it counts: nothing of a blacklisted one."""
+    """Returns the applicable permission of an app, ``{}`` for a blacklisted one."""
     store = given["apps_store"] or {}
     blacklist = store.get("blacklist")
     if isinstance(blacklist, list) and app_id in blacklist and store.get("pvt_deleted") not in (True, "true"):
@@ -138,9 +138,9 @@ def stored_permission(given: Input, app_id: str | None) -> JsonObject:
 
 
 def expected_entry(recorded: JsonObject, stored: JsonObject) -> JsonObject | None:
-    """A recorded list entry or body under D23; ``None`` if it must not be shown.
+    """Returns a recorded list entry or body repaired by D23; ``None`` if it must be omitted.
 
-    ``allowed_users`` says that an app is installed: a text that is ``stored`` is shown, of all else what has a meaning.
+    ``allowed_users`` is returned for an installed app only: a ``stored`` text unchanged, other values if valid.
     """
     name = recorded.get("name")
     if not recorded.get("id") or name in (None, "") or isinstance(name, bool | list | dict):
@@ -156,7 +156,7 @@ def expected_entry(recorded: JsonObject, stored: JsonObject) -> JsonObject | Non
 
 
 def expected_login(recorded: JsonObject) -> JsonObject | None:
-    """A recorded entry of a login reply under D23; ``None`` if it must not be shown."""
+    """Returns a recorded entry of a login reply repaired by D23; ``None`` if it must be omitted."""
     if not recorded.get("id") or not recorded.get("name"):
         return None
     entry = dict(recorded)
@@ -168,7 +168,7 @@ def expected_login(recorded: JsonObject) -> JsonObject | None:
 
 
 def difference(ours: JsonObject, expected: JsonObject, *, free: frozenset[str]) -> list[str]:
-    """The keys of what is expected, the free ones aside, that ours has otherwise."""
+    """Returns the keys whose values differ, except for the free ones."""
     return [key for key, value in expected.items() if key not in free and canonical(ours.get(key)) != canonical(value)]
 
 
@@ -213,6 +213,6 @@ def _with_label(texts: Json, name: str) -> JsonObject:
 
 
 def recorded_published(recorded: dict[str, Any]) -> list[bool] | None:
-    """Which of the recorded apps show for the user, in order; ``None`` if the original crashed."""
+    """Returns whether each recorded app is published for the user; ``None`` if the original crashed."""
     allowed = recorded["allowed"]
     return None if allowed == CRASH else [app["published"] for app in allowed]

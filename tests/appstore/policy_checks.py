@@ -1,4 +1,4 @@
-"""Comparing ours with a recorded policy, answer by answer, under the table of tags."""
+"""Compares the results with a recorded policy, reply by reply, by the table of tags in ``docs/policy.md``."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,9 +75,9 @@ class Comparison:
         self,
         ours: list[JsonObject],
         recorded: list[JsonObject],
-        mended: Callable[[JsonObject], JsonObject | None],
+        repaired: Callable[[JsonObject], JsonObject | None],
     ) -> None:
-        expected = [entry for entry in map(mended, recorded) if entry is not None and self._is_certain(entry)]
+        expected = [entry for entry in map(repaired, recorded) if entry is not None and self._is_certain(entry)]
         shown = [entry for entry in ours if self._is_certain(entry)]
         if self.coercion:
             known = {entry["id"] for entry in shown}
@@ -99,7 +99,7 @@ class Comparison:
 def assert_refused_parts_do_not_count(
     case: Case, ours: Answers, answer: Callable[[dict[str, object]], Answers]
 ) -> None:
-    """What ours does not read of a permission might as well not be there."""
+    """The ignored parts of permissions have no effect: without them the results are the same."""
     tidy = answer(tidied(case["input"]))
     for mine, other in zip(ours.allowed, tidy.allowed, strict=True):
         assert (mine.id, mine.published, mine.authority) == (other.id, other.published, other.authority)

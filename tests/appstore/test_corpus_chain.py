@@ -1,4 +1,4 @@
-"""Service plans and policy in one go, as KAZOO computed them together."""
+"""Service plans and policy together, compared with KAZOO's recorded results."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def test_applications_and_allowed_apps_match_kazoo(case: Case) -> None:
         apps = recorded
     else:
         assert canonical(ours) == canonical(recorded)
-        # The order of vendor apps is the order of a hash: taken over.
+        # The order of vendor apps is that of a hash in KAZOO; use the recorded order.
         apps = {app_id: ours[app_id] for app_id in recorded}
 
     policy = answers(given, apps, is_reseller=is_reseller(given["services_doc"]))

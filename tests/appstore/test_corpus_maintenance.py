@@ -1,4 +1,4 @@
-"""What a refresh changes, as ``crossbar_maintenance:update_app_updates/3`` decided it."""
+"""Refreshes, compared with recorded results of ``crossbar_maintenance:update_app_updates/3``."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The app list, the single app and the login reply as ``cb_apps_store`` and ``cb_apps_util`` answered."""
+"""List, single app and login reply, compared with recorded results of ``cb_apps_store`` and ``cb_apps_util``."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The schema ``app`` as ``kz_json_schema:validate/2`` applied it."""
+"""The schema ``app``, compared with recorded results of ``kz_json_schema:validate/2``."""
 
 from typing import Any
 

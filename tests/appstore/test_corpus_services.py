@@ -1,4 +1,4 @@
-"""Service plans as ``kz_services_applications`` and ``cb_apps_util:get_services_apps/1`` computed them."""
+"""Service plans, compared with ``kz_services_applications`` and ``cb_apps_util:get_services_apps/1``."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def test_applications_match_kazoo(case: Case) -> None:
 
 
 def _assert_allowed(given: dict[str, Any], ours: dict[str, Any], recorded: dict[str, Any]) -> None:
-    """Ours and KAZOO's are both among the outcomes that the rules allow."""
+    """Both results are among those that the rules allow."""
     services = services_of(given, given["services_doc"], given["account_doc"])
     for key, plans in (
         ("applications", references_of(given, services)),

@@ -1,4 +1,4 @@
-"""Accounts that the rules treat alike are told apart from those that they do not."""
+"""``policy_fingerprint`` is equal exactly for accounts with equal replies."""
 
 from typing import Any
 

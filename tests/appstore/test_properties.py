@@ -1,4 +1,4 @@
-"""Whatever the documents hold: nothing raises, nothing hidden shows, nothing shown breaks the web client."""
+"""Properties for any documents: nothing raises, hidden apps stay hidden, replies do not break the web client."""
 
 import copy
 from typing import Any
@@ -195,7 +195,7 @@ def test_listing_returns_nothing_that_breaks_the_web_client(
     listed = list_entries(apps)
     for entry in (*listed.entries, *bodies):
         assert entry["id"]
-        # KAZOO gives a name that is a number as it is stored where one app is asked for: 0 is a name there.
+        # For a single app KAZOO returns a number as it is stored: 0 is a valid name.
         assert shown_text(entry["name"])
         assert entry["i18n"]
         assert all(isinstance(texts["label"], str) for texts in entry["i18n"].values())

@@ -31,7 +31,7 @@ _EVERYWHERE = {
 }
 _extend: Callable[[type[Validator], Mapping[str, Keyword]], type[Validator]] = validators.extend
 _DESCENDING = _extend(Draft4Validator, _EVERYWHERE)
-"""Descends to every value, as jsonschema does by itself."""
+"""Descends to every value, as jsonschema does by default."""
 _TYPE = st.sampled_from(["object", "array", "string", "boolean", "null", "integer", "number"])
 _SCHEMA: st.SearchStrategy[JsonObject] = st.recursive(
     st.fixed_dictionaries(

@@ -1,4 +1,4 @@
-"""No property is judged by its speed."""
+"""Disables Hypothesis' deadlines: no property test depends on timing."""
 
 from hypothesis import HealthCheck, settings
 

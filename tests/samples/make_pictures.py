@@ -1,6 +1,6 @@
-"""Draws the pictures of our sample apps and of the tests' apps, byte for byte the same each time.
+"""Draws the pictures of the sample apps and of the tests' apps; the bytes are the same on every run.
 
-``python tests/samples/make_pictures.py`` writes them anew; a test compares. No picture library is needed: a PNG is a
+``python tests/samples/make_pictures.py`` writes them; a test compares them. No picture library is needed: a PNG is a
 zlib stream with a palette, and a JPEG of flat 8×8 blocks needs no more than its DC coefficients.
 """
 
@@ -22,7 +22,7 @@ WHITE, DARK, LIGHT, SEA, LEAF, SUN, ROSE = range(7)
 
 
 def png(width: int, height: int, paint: Paint) -> bytes:
-    """A PNG whose pixels are what ``paint`` gives for x and y: a place in ``PALETTE``."""
+    """Returns a PNG; ``paint`` returns the colour of a pixel at x and y as an index of ``PALETTE``."""
     rows = b"".join(b"\0" + bytes(paint(x, y) for x in range(width)) for y in range(height))
     header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
     palette = b"".join(bytes(colour) for colour in PALETTE)
@@ -35,7 +35,7 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def jpeg(columns: int, rows: int, paint: Callable[[int, int], int]) -> bytes:
-    """A grey JPEG of 8×8 blocks, each as bright (0 to 255) as ``paint`` says for its column and row."""
+    """Returns a grey JPEG of 8×8 blocks; ``paint`` returns the brightness (0 to 255) of a block by column and row."""
     quantisation = b"\xff\xdb" + struct.pack(">HB", 67, 0) + b"\x08" + b"\x01" * 63
     frame = b"\xff\xc0" + struct.pack(">HBHHB", 11, 8, rows * 8, columns * 8, 1) + b"\x01\x11\x00"
     # DC: the sizes 0 to 8 as codes of four bits. AC: only "end of block", one bit.
@@ -61,32 +61,32 @@ def _with_previous(columns: int, rows: int, paint: Paint) -> Iterator[tuple[tupl
 
 
 def _block_bits(difference: int) -> str:
-    """The difference of two blocks' brightness, then the end of the block."""
+    """Encodes the difference of two blocks' brightness and the end of the block."""
     size = abs(difference).bit_length()
     value = difference if difference > 0 else difference + (1 << size) - 1
     return f"{size:04b}" + (f"{value:0{size}b}" if size else "") + "0"
 
 
 def gif() -> bytes:
-    """The smallest GIF: one dot."""
+    """Returns a GIF of one pixel."""
     screen = b"\x01\x00\x01\x00\x80\x00\x00" + b"\x00\x00\x00\xff\xff\xff"
     return b"GIF89a" + screen + b",\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02L\x01\x00;"
 
 
 def webp() -> bytes:
-    """A WebP by its container: a lossless picture of one dot."""
+    """Returns a lossless WebP of one pixel."""
     chunk = b"VP8L" + struct.pack("<I", 13) + b"/\x00\x00\x00\x10\x07\x10\x11\x11\x88\x88\xfe\x07\x00"
     return b"RIFF" + struct.pack("<I", 4 + len(chunk)) + b"WEBP" + chunk
 
 
 def svg(colour: str = "#1e88e5") -> bytes:
-    """A disc."""
+    """Returns an SVG of a disc."""
     disc = f'<circle cx="32" cy="32" r="28" fill="{colour}"/>'
     return f'<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64">{disc}</svg>\n'.encode()
 
 
 def icon(symbol: Callable[[int, int], bool], colour: int) -> bytes:
-    """An icon of 96×96: a white symbol on a disc."""
+    """Returns an icon of 96×96 pixels: a white symbol on a disc."""
 
     def paint(x: int, y: int) -> int:
         if (x - 47.5) ** 2 + (y - 47.5) ** 2 > 46**2:
@@ -97,7 +97,7 @@ def icon(symbol: Callable[[int, int], bool], colour: int) -> bytes:
 
 
 def page(colour: int, boxes: Iterable[tuple[int, int, int, int, int]]) -> bytes:
-    """A screenshot of 480×300: a coloured bar and boxes (left, top, right, bottom, colour) on paper."""
+    """Returns a screenshot of 480×300 pixels: a coloured bar and boxes (left, top, right, bottom, colour)."""
     drawn = tuple(boxes)
 
     def paint(x: int, y: int) -> int:
@@ -109,7 +109,7 @@ def page(colour: int, boxes: Iterable[tuple[int, int, int, int, int]]) -> bytes:
 
 
 def packaged() -> dict[str, bytes]:
-    """Path below the package's samples → picture."""
+    """Returns the pictures by path below the package's samples."""
     bars = [
         (40 + 60 * at, 250 - height, 80 + 60 * at, 250, SEA)
         for at, height in enumerate((60, 120, 90, 170, 140, 80, 30))
@@ -145,7 +145,7 @@ def packaged() -> dict[str, bytes]:
 
 
 def write(directory: Path, pictures: dict[str, bytes]) -> None:
-    """Put pictures below a directory."""
+    """Writes pictures below a directory."""
     for name, content in pictures.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
