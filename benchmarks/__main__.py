@@ -52,7 +52,8 @@ async def measure(scale: Scale, wanted: Collection[str], profiles: Path | None =
 
 async def report(scale: Scale, wanted: Collection[str], file: Path | None, profiles: Path | None) -> int:
     """Print the table and write the figures; 1 if a row is outside its target or cannot be measured, else 0."""
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
+    if (task := asyncio.current_task()) is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     versions = ", ".join(f"{name} {version(name)}" for name in ("crossbar-appstore", "aiohttp", "uvloop"))
     python = f"Python {platform.python_version()}"
     machine = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {platform.platform()}, {python}, {versions}"
@@ -91,7 +92,7 @@ def main() -> int:
         parser.error(f"not installed: {', '.join(missing)}")
     try:
         return uvloop.run(report(QUICK if options.quick else Scale(), options.only, options.json, options.profile))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
 
 

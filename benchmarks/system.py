@@ -81,10 +81,10 @@ class Client:
     account_id: str
     app: str
 
-    def get(self, path: str = "", etag: str | None = None) -> Request:
-        """GET of a path below ``…/apps_store``, conditional if an entity tag is given."""
-        headers = {"X-Auth-Token": self.token} | ({} if etag is None else {"If-None-Match": etag})
-        return Request(f"/v2/accounts/{self.account_id}/apps_store{path}?n={COUNTER}", headers)
+    def get(self, path: str = "") -> Request:
+        """GET of a path below ``…/apps_store``."""
+        path = f"/v2/accounts/{self.account_id}/apps_store{path}?n={COUNTER}"
+        return Request(path, {"X-Auth-Token": self.token})
 
     def post_permission(self) -> Request:
         """POST that lets one user use the app, another one each time."""

@@ -1,6 +1,10 @@
 """Real measurements of very little: that they measure what they say, not what they find."""
 
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -33,6 +37,21 @@ async def test_measure_yields_the_wanted_rows_and_ends_what_it_started(embedded_
     # One client and many at once cause the same reads.
     assert 1 <= rows["cold"].value == rows["cold-clients"].value
     assert set(psutil.Process().children(recursive=True)) <= set(before)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_main_ends_what_it_started_if_it_is_stopped(number: signal.Signals, embedded_cache: Path, need: Need) -> None:
+    need("wrk", shutil.which("wrk"))
+    command = [sys.executable, "-m", "benchmarks", "--only", "list"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as bench:
+        # Node, the service, the bare handler and wrk.
+        while len(started := psutil.Process(bench.pid).children(recursive=True)) < 4:
+            assert bench.poll() is None
+            time.sleep(0.05)
+        bench.send_signal(number)
+        assert bench.wait() == 130
+    assert [process for process in started if process.is_running()] == []
 
 
 @pytest.fixture
