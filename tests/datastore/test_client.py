@@ -76,12 +76,32 @@ async def test_client_read_is_retried_where_the_connection_failed(
 
 
 async def test_client_read_shares_one_deadline_among_its_tries(proxy: FaultProxy, database: str) -> None:
-    limited = Timeouts(connect=0.5, read=5, total=0.3)
-    proxy.fail(Status(503), times=1)
-    proxy.fail(broken.Fault.STALL)
-    async with Couch(proxy.url, timeouts=limited) as client:
+    async def answer_late(writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.2)
+        writer.write(Status(503).reply())
+        await writer.drain()
+
+    proxy.scripts["/"] = answer_late
+    # Each try is answered within its own time limit, all three together are not.
+    async with Couch(proxy.url, timeouts=Timeouts(connect=0.5, read=5, total=0.4)) as client:
         with pytest.raises(TimedOut):
             await client.open_doc(database, "x")
+    assert len(proxy.requests) == 2
+
+
+async def test_client_read_pauses_longer_before_each_retry(
+    behind: Couch, proxy: FaultProxy, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr("crossbar_appstore.datastore.client.backoff", pause)
+    proxy.fail(Status(503))
+    with pytest.raises(Unreachable):
+        await behind.open_doc(database, "x")
+    assert pauses == [0.05, 0.1]
 
 
 async def test_client_read_of_rows_that_break_off_is_no_short_list(
