@@ -1,22 +1,11 @@
 """What the client does when CouchDB, or the network, misbehaves: errors, retries, deadlines, credentials, redirects."""
 
 import asyncio
-import datetime as dt
 import logging
-import os
-import ssl
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
-from ipaddress import ip_address
-from pathlib import Path
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from crossbar_appstore.datastore.client import Timeouts
 from crossbar_appstore.datastore.couch import Couch
@@ -460,69 +449,3 @@ async def test_client_feed_that_breaks_off_is_unreachable(behind: Couch, proxy: 
 async def test_client_feed_of_a_missing_database_says_so(couch: Couch) -> None:
     with pytest.raises(DatabaseMissing):
         await changes_of(couch, "account/no/ne/0")
-
-
-# TLS
-
-
-WELCOME = b'{"couchdb":"Welcome","version":"3.3.3","vendor":{"name":"Test"}}'
-ASK = """
-import asyncio, sys
-from crossbar_appstore.datastore.couch import Couch
-
-async def ask():
-    async with Couch(sys.argv[1]) as couch:
-        return await couch.server()
-
-print(asyncio.run(ask()).version)
-"""
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    """A key and its certificate for 127.0.0.1 in one file, signed by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "couchdb")])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, SHA256())
-    )
-    path = tmp_path / "couchdb.pem"
-    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    path.write_bytes(secret + made.public_bytes(Encoding.PEM))
-    return path
-
-
-@asynccontextmanager
-async def couchdb_over_tls(certificate: Path) -> AsyncIterator[str]:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
-        writer.write(head % len(WELCOME) + WELCOME)
-        await writer.drain()
-        writer.close()
-
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(certificate)
-    async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=tls) as server:
-        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-
-
-async def test_client_over_tls_accepts_a_certificate_that_the_machine_trusts(certificate: Path) -> None:
-    async with couchdb_over_tls(certificate) as url:
-        environment = {**os.environ, "SSL_CERT_FILE": str(certificate)}
-        command = (sys.executable, "-c", ASK, url)
-        child = await asyncio.create_subprocess_exec(*command, env=environment, stdout=asyncio.subprocess.PIPE)
-        output, _ = await child.communicate()
-        assert output == b"3.3.3\n"
-
-
-async def test_client_over_tls_rejects_any_other_certificate(certificate: Path) -> None:
-    async with couchdb_over_tls(certificate) as url, Couch(url) as couch:
-        with pytest.raises(Unreachable):
-            await couch.server()
