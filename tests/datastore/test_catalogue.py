@@ -216,6 +216,13 @@ async def test_catalogue_snapshot_follows_another_master_account(
 
         await within_the_promise(is_followed)
 
+        async def is_connected() -> bool:
+            catalogue = store.catalogue
+            return catalogue._followed == other and catalogue._freshness.trusted and catalogue.feed.is_healthy()
+
+        # Its feed is followed, not only its age watched.
+        await eventually(is_connected)
+
 
 @pytest.mark.parametrize("feeds", [True, False])
 async def test_catalogue_snapshot_shows_writes_of_others_in_time(

@@ -1,22 +1,11 @@
 """What the client does when CouchDB, or the network, misbehaves: errors, retries, deadlines, credentials, redirects."""
 
 import asyncio
-import datetime as dt
 import logging
-import os
-import ssl
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
-from ipaddress import ip_address
-from pathlib import Path
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from crossbar_appstore.datastore.client import Timeouts
 from crossbar_appstore.datastore.couch import Couch
@@ -76,12 +65,32 @@ async def test_client_read_is_retried_where_the_connection_failed(
 
 
 async def test_client_read_shares_one_deadline_among_its_tries(proxy: FaultProxy, database: str) -> None:
-    limited = Timeouts(connect=0.5, read=5, total=0.3)
-    proxy.fail(Status(503), times=1)
-    proxy.fail(broken.Fault.STALL)
-    async with Couch(proxy.url, timeouts=limited) as client:
+    async def answer_late(writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.2)
+        writer.write(Status(503).reply())
+        await writer.drain()
+
+    proxy.scripts["/"] = answer_late
+    # Each try is answered within its own time limit, all three together are not.
+    async with Couch(proxy.url, timeouts=Timeouts(connect=0.5, read=5, total=0.4)) as client:
         with pytest.raises(TimedOut):
             await client.open_doc(database, "x")
+    assert len(proxy.requests) == 2
+
+
+async def test_client_read_pauses_longer_before_each_retry(
+    behind: Couch, proxy: FaultProxy, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr("crossbar_appstore.datastore.client.backoff", pause)
+    proxy.fail(Status(503))
+    with pytest.raises(Unreachable):
+        await behind.open_doc(database, "x")
+    assert pauses == [0.05, 0.1]
 
 
 async def test_client_read_of_rows_that_break_off_is_no_short_list(
@@ -440,69 +449,3 @@ async def test_client_feed_that_breaks_off_is_unreachable(behind: Couch, proxy: 
 async def test_client_feed_of_a_missing_database_says_so(couch: Couch) -> None:
     with pytest.raises(DatabaseMissing):
         await changes_of(couch, "account/no/ne/0")
-
-
-# TLS
-
-
-WELCOME = b'{"couchdb":"Welcome","version":"3.3.3","vendor":{"name":"Test"}}'
-ASK = """
-import asyncio, sys
-from crossbar_appstore.datastore.couch import Couch
-
-async def ask():
-    async with Couch(sys.argv[1]) as couch:
-        return await couch.server()
-
-print(asyncio.run(ask()).version)
-"""
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    """A key and its certificate for 127.0.0.1 in one file, signed by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "couchdb")])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, SHA256())
-    )
-    path = tmp_path / "couchdb.pem"
-    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    path.write_bytes(secret + made.public_bytes(Encoding.PEM))
-    return path
-
-
-@asynccontextmanager
-async def couchdb_over_tls(certificate: Path) -> AsyncIterator[str]:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
-        writer.write(head % len(WELCOME) + WELCOME)
-        await writer.drain()
-        writer.close()
-
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(certificate)
-    async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=tls) as server:
-        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-
-
-async def test_client_over_tls_accepts_a_certificate_that_the_machine_trusts(certificate: Path) -> None:
-    async with couchdb_over_tls(certificate) as url:
-        environment = {**os.environ, "SSL_CERT_FILE": str(certificate)}
-        command = (sys.executable, "-c", ASK, url)
-        child = await asyncio.create_subprocess_exec(*command, env=environment, stdout=asyncio.subprocess.PIPE)
-        output, _ = await child.communicate()
-        assert output == b"3.3.3\n"
-
-
-async def test_client_over_tls_rejects_any_other_certificate(certificate: Path) -> None:
-    async with couchdb_over_tls(certificate) as url, Couch(url) as couch:
-        with pytest.raises(Unreachable):
-            await couch.server()

@@ -475,6 +475,16 @@ async def test_reading_of_what_was_replaced_between_two_reads_is_not_current(
     assert reading.sources() != newest.sources()
 
 
+async def test_reading_of_the_catalogue_is_not_current_after_a_change(store: Datastore, master: str) -> None:
+    reading = store.read()
+    before = await reading.catalogue()
+    assert reading.is_current()
+    await store.create(master, {"_id": "x", "pvt_type": "app", "name": "x"})
+    assert not reading.is_current()
+    assert await store.read().catalogue() is not before
+    assert not reading.is_current()
+
+
 async def test_reading_of_two_catalogues_is_not_current(store: Datastore, master: str) -> None:
     reading = store.read()
     await reading.catalogue()

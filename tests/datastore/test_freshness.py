@@ -37,6 +37,9 @@ def test_write_counters_increment_shows_in_its_row_for_every_worker(tmp_path: Pa
         worker.increment(7)
     assert all(worker.read(7) == before[0] + 3 for worker in workers)
     assert all(worker.read(8) == before[1] for worker in workers)
+    # Each in a cell of its own: two that increment at the same time lose nothing.
+    assert list(counters._cells[7 * 3 : 8 * 3]) == [1, 1, 1]
+    assert list(counters._cells[counters.TOTAL * 3 :]) == [1, 1, 1]
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=30))
