@@ -140,7 +140,7 @@ def _coerce(value: Json, path: list[str | int], wanted: str) -> None:
 def _registry() -> "Registry[Any]":
     """Returns the installed schemas by name."""
     contents = {name: load_schema(name) for name in schema_names()}
-    # jsonschema would choose a validator class by ``$schema``, one without our keywords.
+    # By ``$schema`` jsonschema would choose its own validator class, without DRAFT4_KEYWORDS.
     bare = {name: {key: content[key] for key in content if key != "$schema"} for name, content in contents.items()}
     empty: Registry[Any] = Registry()
     return empty.with_resources((name, DRAFT4.create_resource(content)) for name, content in bare.items())
