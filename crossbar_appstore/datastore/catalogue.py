@@ -21,7 +21,6 @@ from .couch import Couch, Written
 from .errors import ViewMissing
 from .freshness import ChangeFeed, Freshness, WriteCounters
 from .master_account import MasterAccount
-from .replies import Change
 from .snapshot import Check, Snapshot, fault_of, in_view_order, is_app, make_snapshot, owned
 
 logger = logging.getLogger(__name__)
@@ -101,8 +100,7 @@ class CatalogueSource:
 
     async def _catch_up(self, old: State) -> State | None:
         """Apply what changed since; None if the whole should be read."""
-        changes, since = await self._couch.changes_since(old.database, old.since)
-        ids = list(dict.fromkeys(change.id for change in changes))
+        ids, since = await self._couch.changes_since(old.database, old.since)
         if DESIGN in ids or len(ids) > _MAX_CHANGES:
             return None
         if not ids:
@@ -160,7 +158,7 @@ class Catalogue:
         self._couch = couch
         self._counters = counters
         self._source = CatalogueSource(couch, master, check)
-        self.feed: ChangeFeed[Change] = ChangeFeed(
+        self.feed: ChangeFeed[str] = ChangeFeed(
             "the catalogue", self._connect, self._handle, couch.statistics, refused_pause=5.0
         )
         self._freshness = Freshness(counters, WriteCounters.alone(), self.feed, watched=RELOAD_SECONDS)
@@ -207,7 +205,7 @@ class Catalogue:
             return True
         return any(app["_id"] == written.doc_id for app in state.apps)
 
-    async def _connect(self) -> AsyncGenerator[list[Change], None]:
+    async def _connect(self) -> AsyncGenerator[list[str], None]:
         await self.snapshot()
         state = self._source.state
         self._followed = state.database
@@ -219,7 +217,7 @@ class Catalogue:
                     return
                 yield batch
 
-    async def _handle(self, changes: list[Change]) -> None:
+    async def _handle(self, changes: list[str]) -> None:
         # The feed only says that something changed: what to read is asked from where the snapshot stands.
         if changes:
             await backoff(self._read_at + GATHERED_SECONDS - time.monotonic())

@@ -31,8 +31,6 @@ from .errors import (
 )
 from .replies import (
     Attachment,
-    Change,
-    DatabaseUpdate,
     SaveResult,
     ServerInfo,
     ViewRow,
@@ -359,10 +357,6 @@ class Couch:
 
         return await self._client.read(Subject(database), look)
 
-    async def databases(self) -> list[str]:
-        """The databases' names as the server lists them; PouchDB Server drops slashes from them."""
-        return await self._client.read(Subject(), self._client.server.keys)
-
     async def update_seq(self, database: str) -> Json:
         """Where the database's ``_changes`` stand now, to be given as ``since``."""
         remote = self._database(database)
@@ -385,50 +379,40 @@ class Couch:
 
         return await self._client.read(Subject(), read)
 
-    async def security(self, database: str) -> JsonObject:
-        """The database's security object; {} where none was set."""
-        remote = self._database(database)
-
-        async def read() -> JsonObject:
-            return dict((await remote.security()).items())
-
-        return await self._client.read(Subject(database), read)
-
     # Feeds
 
-    async def changes_since(self, database: str, since: Json) -> tuple[list[Change], Json]:
-        """What changed after ``since``, each document once, and the sequence that the next call starts from."""
+    async def changes_since(self, database: str, since: Json) -> tuple[list[str], Json]:
+        """The ids of documents changed after ``since``, each once, and the sequence that the next call starts from."""
         # aiocouch does not tell the last sequence.
         endpoint = f"{self._database(database).endpoint}/_changes"
 
-        async def read() -> tuple[list[Change], Json]:
+        async def read() -> tuple[list[str], Json]:
             reply = (await self._client.request("GET", endpoint, params={"since": sequence(since)})).object()
             if not isinstance(reply.get("results"), list):
                 raise MalformedReply("no list of changes")
-            return [_change(raw) for raw in reply["results"]], reply.get("last_seq")
+            return [raw["id"] for raw in reply["results"]], reply.get("last_seq")
 
         return await self._client.read(Subject(database), read)
 
-    async def changes(self, database: str, *, since: Json) -> AsyncGenerator[list[Change], None]:
-        """One connection to the continuous feed, ids only; an empty list is a heartbeat.
+    async def changes(self, database: str, *, since: Json) -> AsyncGenerator[list[str], None]:
+        """The ids of documents from one connection to the continuous feed; an empty list is a heartbeat.
 
         Ends when the server ends it; raises when it breaks or falls silent. ``freshness.ChangeFeed`` reconnects.
         """
         endpoint = f"{self._database(database).endpoint}/_changes"
         async with aclosing(self._lines(Subject(database), endpoint, since)) as lines:
             async for batch in lines:
-                yield [_change(raw) for raw in batch if "id" in raw]
+                yield [raw["id"] for raw in batch if "id" in raw]
 
-    async def db_updates(self, *, since: Json) -> AsyncGenerator[list[DatabaseUpdate], None]:
-        """The continuous feed of databases that changed, as ``changes``; CouchDB 2 and newer.
+    async def db_updates(self, *, since: Json) -> AsyncGenerator[list[str], None]:
+        """The names of databases from the continuous feed of those that changed, as ``changes``; CouchDB 2 and newer.
 
         Raises:
             DatabaseMissing: the server has no such feed (PouchDB).
         """
         async with aclosing(self._lines(Subject("_db_updates"), "/_db_updates", since)) as lines:
             async for batch in lines:
-                named = [raw for raw in batch if "db_name" in raw]
-                yield [DatabaseUpdate(raw.get("seq"), raw["db_name"], str(raw.get("type", "updated"))) for raw in named]
+                yield [raw["db_name"] for raw in batch if "db_name" in raw]
 
     def _lines(self, subject: Subject, endpoint: str, since: Json) -> AsyncGenerator[list[JsonObject], None]:
         """The lines of a continuous feed, as many as came together."""
@@ -462,7 +446,3 @@ class Couch:
 
 def _ignore(written: Written) -> None:
     """Nothing has to be told of writes."""
-
-
-def _change(raw: JsonObject) -> Change:
-    return Change(raw.get("seq"), raw["id"], raw.get("deleted") is True)

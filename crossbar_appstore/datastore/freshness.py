@@ -28,7 +28,7 @@ UNWATCHED_SECONDS: Final = 1.5
 """Maximum age without a feed; below the 2 s after which a write of others must be seen."""
 WATCHED_SECONDS: Final = 60.0
 """Maximum age while the feed is connected, in case that it loses something."""
-REFRESH_AT: Final = 0.5
+REFRESH_AT: Final = 0.7
 """The part of its maximum age after which a value in use is read again in the background."""
 FIRST_PAUSE: Final = 0.05
 MAX_PAUSE: Final = 1.0

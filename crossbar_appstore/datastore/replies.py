@@ -86,24 +86,6 @@ class ServerInfo:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One line of a ``_changes`` feed. ``seq`` is opaque: a number on PouchDB, text on CouchDB 2 and newer."""
-
-    seq: Json
-    id: str
-    deleted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseUpdate:
-    """One line of ``_db_updates``: ``kind`` is created, updated or deleted."""
-
-    seq: Json
-    database: str
-    kind: str
-
-
 def view_rows(rows: Json) -> list[ViewRow]:
     """The ``rows`` member of a view's reply as rows, without those that say that their key was not found.
 

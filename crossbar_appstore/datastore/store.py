@@ -15,7 +15,6 @@ from .documents import DOCUMENT, CachedDocument, CachedRows, CouchSource, Readin
 from .errors import Troubled
 from .freshness import ChangeFeed, Freshness, WriteCounters, row_of
 from .master_account import Configuration, MasterAccount
-from .replies import DatabaseUpdate
 from .snapshot import Check, fault_of
 from .updates import Change, Updates
 
@@ -38,7 +37,7 @@ class Datastore:
         self._feeds = feeds
         self._counters = counters if counters is not None else WriteCounters.alone()
         self._outside = WriteCounters.alone()
-        self._updates_feed: ChangeFeed[DatabaseUpdate] = ChangeFeed(
+        self._updates_feed: ChangeFeed[str] = ChangeFeed(
             "database updates", self._connect, self._handle, couch.statistics
         )
         # A feed that never named anything is not trusted.
@@ -151,13 +150,13 @@ class Datastore:
 
     # The feed of databases
 
-    async def _connect(self) -> AsyncGenerator[list[DatabaseUpdate], None]:
+    async def _connect(self) -> AsyncGenerator[list[str], None]:
         # What changed before is covered by maximum ages, so it begins now, each time.
         async with aclosing(self.couch.db_updates(since="now")) as batches:
             async for batch in batches:
                 yield batch
 
-    async def _handle(self, updates: list[DatabaseUpdate]) -> None:
-        self._freshness.trusted = self._freshness.trusted or bool(updates)
-        for update in updates:
-            self._outside.increment(row_of(update.database, ""))
+    async def _handle(self, databases: list[str]) -> None:
+        self._freshness.trusted = self._freshness.trusted or bool(databases)
+        for database in databases:
+            self._outside.increment(row_of(database, ""))

@@ -1,7 +1,6 @@
 """Changes of documents: read, apply, save; on a conflict once more with the newest document."""
 
 import asyncio
-import copy
 from collections.abc import Callable
 from typing import Final
 from weakref import WeakValueDictionary
@@ -19,7 +18,10 @@ _PAUSE: Final = 0.01
 """Seconds before the first repetition; doubled for each further one."""
 
 Change = Callable[[JsonObject | None], JsonObject]
-"""From a copy of the newest document (None: there is none) to what is to be saved. It may be called again."""
+"""From the newest document (None: there is none) to what is to be saved; never changes what it is given.
+
+It is called again after a conflict.
+"""
 
 
 class Updates:
@@ -107,7 +109,7 @@ class Updates:
 
 def _changed(doc_id: str, base: JsonObject | None, change: Change) -> JsonObject:
     """The changed document, over the revision it was made from, with the attachments of that."""
-    document = dict(change(copy.deepcopy(base)))
+    document = dict(change(base))
     document["_id"] = doc_id
     document.pop("_rev", None)
     if base is not None:

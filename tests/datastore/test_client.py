@@ -265,7 +265,6 @@ async def test_client_server_and_database_info_of_another_form_is_malformed(
     requests: list[Callable[[], Awaitable[object]]] = [
         behind.server,
         lambda: behind.update_seq("accounts"),
-        lambda: behind.security("accounts"),
     ]
     for request in requests:
         with pytest.raises(MalformedReply):
@@ -319,7 +318,6 @@ async def test_client_403_of_a_database_pauses_nothing(
         lambda: behind.all_docs(denied),
         lambda: behind.view(denied, "a/b"),
         lambda: behind.open_attachment(denied, "x", "icon.png"),
-        lambda: behind.security(denied),
         lambda: behind.database_exists(denied),
         lambda: changes_of(behind, denied),
     ]

@@ -23,7 +23,6 @@ from crossbar_appstore.datastore.errors import (
     Unreachable,
     ViewMissing,
 )
-from crossbar_appstore.datastore.replies import Change, DatabaseUpdate
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import account_db, new_id
 
@@ -190,8 +189,6 @@ async def test_couch_create_database_is_false_if_it_exists(couch: Couch, new_dat
     assert not await couch.create_database(database, q=1)
     assert await couch.database_exists(database)
     assert not await couch.database_exists("account/no/ne/0")
-    # PouchDB Server drops the slashes.
-    assert database.replace("/", "") in {name.replace("/", "") for name in await couch.databases()}
     with pytest.raises(DatabaseMissing):
         await couch.create_database("Not A Name")
 
@@ -202,10 +199,6 @@ async def test_couch_server_gives_vendor_and_version(couch: Couch) -> None:
     assert server.vendor == server.vendor.lower() != "unknown"
 
 
-async def test_couch_security_is_an_object(couch: Couch, database: str) -> None:
-    assert isinstance(await couch.security(database), dict)
-
-
 async def test_couch_changes_since_names_each_document_once(couch: Couch, database: str) -> None:
     since = await couch.update_seq(database)
     first = await couch.save_doc(database, {"_id": "x"})
@@ -213,13 +206,13 @@ async def test_couch_changes_since_names_each_document_once(couch: Couch, databa
     gone = await couch.save_doc(database, {"_id": "y"})
     await couch.delete_doc(database, "y", gone["_rev"])
     changes, last = await couch.changes_since(database, since)
-    assert sorted((change.id, change.deleted) for change in changes) == [("x", False), ("y", True)]
+    assert sorted(changes) == ["x", "y"]
     assert (await couch.changes_since(database, last))[0] == []
 
 
 async def test_couch_changes_gives_changes_and_heartbeats(couch: Couch, database: str) -> None:
     await couch.save_doc(database, {"_id": "x"})
-    seen: list[Change] = []
+    seen: list[str] = []
     heartbeats = 0
     async with aclosing(couch.changes(database, since=0)) as batches:
         async for batch in batches:
@@ -229,7 +222,7 @@ async def test_couch_changes_gives_changes_and_heartbeats(couch: Couch, database
                 await couch.save_doc(database, {"_id": "y"})
             if len(seen) == 2 and heartbeats >= 2:
                 break
-    assert [change.id for change in seen] == ["x", "y"]
+    assert seen == ["x", "y"]
 
 
 async def test_couch_on_write_is_called_for_each_write(couch: Couch, database: str) -> None:
@@ -351,16 +344,16 @@ def sending(proxy: FaultProxy, pieces: list[bytes]) -> None:
 
 async def test_couch_db_updates_reads_lines_however_they_are_cut(behind: Couch, proxy: FaultProxy) -> None:
     sending(proxy, DB_UPDATES)
-    seen: list[DatabaseUpdate] = []
+    seen: list[str] = []
     async with aclosing(behind.db_updates(since="now")) as batches:
         async for batch in batches:
             seen += batch
             if len(seen) == 3:
                 break
     assert seen == [
-        DatabaseUpdate(1, "a", "created"),
-        DatabaseUpdate(None, "b", "deleted"),
-        DatabaseUpdate(None, "x" * 600_000, "updated"),
+        "a",
+        "b",
+        "x" * 600_000,
     ]
 
 

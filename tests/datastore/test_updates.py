@@ -156,20 +156,6 @@ async def test_updates_update_that_is_cancelled_lets_the_next_one_go(
     assert (await couch.open_doc(database, "x"))["seen"] == [1, 2]
 
 
-async def test_updates_update_gives_the_change_a_copy(database: str, store: Datastore) -> None:
-    await store.create(database, {"_id": "x", "apps": {"1": [{"a": 1}]}})
-    document = await cached(store, database)
-
-    def change_in_place(doc: JsonObject | None) -> JsonObject:
-        assert doc is not None
-        doc["apps"]["1"][0]["a"] = 2
-        raise LookupError("refused")
-
-    with pytest.raises(LookupError):
-        await store.update(database, "x", change_in_place)
-    assert document["apps"] == {"1": [{"a": 1}]}
-
-
 async def test_updates_update_keeps_no_lock_that_nobody_waits_for(store: Datastore, database: str) -> None:
     await update_all(store, database, *map(adding, range(5)))
     assert len(store._updates._locks) == 0

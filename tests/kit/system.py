@@ -100,7 +100,7 @@ class System:
     async def restore(self) -> None:
         """Undo what the test changed of what others find, through us or through a service."""
         changes, self._sequence = await self.couch.changes_since(self.master.database, self._sequence)
-        touched = self._touched | {(self.master.database, change.id) for change in changes}
+        touched = self._touched | {(self.master.database, doc_id) for doc_id in changes}
         if touched:
             await asyncio.gather(*(self._restore(*where) for where in touched))
             self._sequence = await self.couch.update_seq(self.master.database)
