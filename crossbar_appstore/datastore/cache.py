@@ -155,7 +155,7 @@ class Cache:
     def are_current(self, entries: Iterable[Entry]) -> bool:
         """Whether all these entries may be used without asking CouchDB.
 
-        Those that are past half of their maximum age are read again in the background, so that no request waits.
+        Those that will soon be too old are read again in the background, so that no request waits for it.
         """
         counters, outside = self._freshness.counters, self._freshness.outside
         oldest, aging = self._freshness.limits()
@@ -211,9 +211,12 @@ class Cache:
         Raises:
             DatastoreError: CouchDB does not answer, and some of them are not cached.
         """
-        missing = [key for key in dict.fromkeys(keys) if self.peek(key) is None]
-        wanted = [key for key in missing if (entry := self._entries.get(key)) is None or self._may_read(entry)]
+        found = {key: self._entries.get(key) for key in keys}
         # Nearly always everything is cached.
+        if self.are_current([entry for entry in found.values() if entry is not None]) and None not in found.values():
+            return
+        missing = {key: entry for key, entry in found.items() if entry is None or not self.are_current((entry,))}
+        wanted = [key for key, entry in missing.items() if entry is None or self._may_read(entry)]
         if not wanted:
             return
         tasks = {task for batch in self._source.batches(wanted) for task in self._join(batch)}

@@ -299,12 +299,12 @@ def fresh(feed: FixedFeed, *, trusted: bool = True) -> Freshness:
 @pytest.mark.parametrize(
     ("feed", "trusted", "expected"),
     [
-        (FixedFeed(), True, (-60.0, -30.0)),
-        (FixedFeed(), False, (-1.5, -0.75)),
-        (FixedFeed(healthy=False), True, (-1.5, -0.75)),
+        (FixedFeed(), True, (-60.0, -42.0)),
+        (FixedFeed(), False, (-1.5, pytest.approx(-1.05))),
+        (FixedFeed(healthy=False), True, (-1.5, pytest.approx(-1.05))),
         # Values read before the feed was connected may have changed unnoticed, and are not for long.
         (FixedFeed(connected_at=-20.0), True, (-20.0, -20.0)),
-        (FixedFeed(connected_at=-0.1), True, (-1.5, -0.75)),
+        (FixedFeed(connected_at=-0.1), True, (-1.5, pytest.approx(-1.05))),
     ],
 )
 def test_freshness_limits_depend_on_the_feed(
