@@ -6,11 +6,14 @@ through CouchDB's ``_db_updates`` feed where it has one, and through a short max
 """
 
 import asyncio
+import fcntl
 import logging
 import mmap
+import os
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Generic, NamedTuple, Self, TypeVar
 from zlib import crc32
@@ -33,69 +36,62 @@ REFRESH_AT: Final = 0.7
 FIRST_PAUSE: Final = 0.05
 MAX_PAUSE: Final = 1.0
 """Seconds between two tries to connect a feed: short, as without it each document is read again every 1.5 s."""
-_CELL: Final = 8
+_SIZE: Final = (ROWS + 2) * 8
 
 
 class WriteCounters:
     """Counts writes, in memory that all workers share.
 
-    A fixed array of 64-bit counters. A document has a row (by hash; two may share one, which at worst costs a needless
-    read), a worker has a column. Only its own worker ever increments a cell, so there are no races. A writer increments
-    after CouchDB acknowledged and before its client gets the response; a reader remembers the row's sum from *before*
-    its read began, and uses what it read only while the sum is the same: cells only grow, so equal sums are equal rows.
+    A fixed array of 64-bit counters, one for each document by hash; two may share one, which at worst costs a needless
+    read. A writer increments after CouchDB acknowledged and before its client gets the response; a reader remembers the
+    counter from *before* its read began, and uses what it read only while the counter is the same. Increments are rare,
+    and made under a lock of the file, which ends with the process that holds it.
     """
 
     CATALOGUE = ROWS
-    """The row of the catalogue, shared with no document."""
+    """The counter of the catalogue, shared with no document."""
     TOTAL = ROWS + 1
-    """The row that counts the writes of all rows."""
+    """The counter of all writes."""
 
-    __slots__ = ("_cells", "_column", "_memory", "workers")
+    __slots__ = ("_cells", "_file")
 
-    def __init__(self, memory: mmap.mmap, workers: int, column: int) -> None:
-        if not 0 <= column < workers:
-            raise ValueError(f"no column {column} among {workers}")
-        self.workers = workers
-        self._column = column
-        self._memory = memory
-        # Native 64-bit cells: a store is one instruction, so no other worker sees half of it.
+    def __init__(self, memory: mmap.mmap, file: int | None = None) -> None:
+        # Native 64-bit cells: a store is one instruction, so no reader sees half of it.
         self._cells = memoryview(memory).cast("Q")
+        self._file = file
 
     @classmethod
     def alone(cls) -> Self:
         """Counters of this process alone."""
         # Unlike those of a bytearray, pages that are never written take no memory.
-        return cls(mmap.mmap(-1, _size(1)), 1, 0)
+        return cls(mmap.mmap(-1, _SIZE))
 
     @classmethod
-    def in_file(cls, path: Path, workers: int) -> Self:
-        """Counters in a file, for processes that open the same path. Made where missing; half a megabyte a worker."""
-        with path.open("a+b") as file:
-            if file.seek(0, 2) < _size(workers):
-                file.truncate(_size(workers))
-            return cls(mmap.mmap(file.fileno(), _size(workers)), workers, 0)
-
-    def for_worker(self, column: int) -> Self:
-        """The same counters for the worker of that number; a worker that replaces a dead one takes its number."""
-        return type(self)(self._memory, self.workers, column)
+    def in_file(cls, path: Path) -> Self:
+        """Counters in a file, for processes that open the same path; made where missing, half a megabyte."""
+        # Open until the process ends, as its workers write until then.
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        if os.fstat(file).st_size < _SIZE:
+            os.truncate(file, _SIZE)
+        return cls(mmap.mmap(file, _SIZE), file)
 
     def read(self, row: int) -> int:
         """The number of writes that were ever counted in the row; only good for comparing."""
-        if self.workers == 1:
-            return self._cells[row]
-        start = row * self.workers
-        return sum(self._cells[start : start + self.workers])
+        return self._cells[row]
 
-    def increment(self, row: int) -> None:
-        """Tell every worker that what it cached of this row is old."""
-        self._cells[row * self.workers + self._column] += 1
-        self._cells[self.TOTAL * self.workers + self._column] += 1
+    def increment(self, *rows: int) -> None:
+        """Tell every worker that what it cached of these rows is old."""
+        if self._file is not None:
+            fcntl.lockf(self._file, fcntl.LOCK_EX)
+        try:
+            for row in (*rows, self.TOTAL):
+                self._cells[row] += 1
+        finally:
+            if self._file is not None:
+                fcntl.lockf(self._file, fcntl.LOCK_UN)
 
 
-def _size(workers: int) -> int:
-    return (ROWS + 2) * workers * _CELL
-
-
+@lru_cache(maxsize=2_000)
 def row_of(database: str, name: str) -> int:
     """The row of a document, or of another part of a database by its name: the same in every process.
 

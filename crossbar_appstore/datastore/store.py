@@ -11,7 +11,7 @@ from .cache import Cache
 from .catalogue import Catalogue
 from .client import Availability
 from .couch import Couch, Written
-from .documents import DOCUMENT, CachedDocument, CachedRows, CouchSource, Reading, count_write, view_key
+from .documents import DOCUMENT, CachedDocument, CachedRows, CouchSource, Reading, Sources, count_write, view_key
 from .errors import Troubled
 from .freshness import ChangeFeed, Freshness, WriteCounters, row_of
 from .master_account import Configuration, MasterAccount
@@ -123,6 +123,12 @@ class Datastore:
     def read(self) -> Reading:
         """Begin to read what an answer is made of."""
         return Reading(self._cache, self.catalogue)
+
+    def are_current(self, sources: Sources | None) -> bool:
+        """Whether everything that an answer was made of is still the newest known, without asking CouchDB."""
+        if sources is None or (sources.snapshot is not None and self.catalogue.peek() is not sources.snapshot):
+            return False
+        return self._cache.are_current(sources.entries)
 
     async def _read(self, database: str, doc_id: str) -> JsonObject | None:
         return (await self.open(database, doc_id)).document

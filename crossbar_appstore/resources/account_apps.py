@@ -62,14 +62,14 @@ class AccountApps:
     and those that it overrides. ``stale``: all this may be outdated, since CouchDB did not answer.
     """
 
-    __slots__ = ("_fingerprint", "_serialized", "own", "reading", "snapshot", "stale", "state")
+    __slots__ = ("_fingerprint", "_serialized", "own", "snapshot", "sources", "stale", "state")
 
     def __init__(
         self, snapshot: Snapshot, state: AccountState, reading: Reading, serialized: LRUCache[Hashable, Serialized]
     ) -> None:
         self.snapshot = snapshot
         self.state = state
-        self.reading = reading
+        self.sources = reading.sources()
         self.stale = reading.stale
         self.own = frozenset([*state.overrides, *(app_id for _, app_id in state.vendor_apps)]) or _NO_APPS
         self._fingerprint = policy_fingerprint(state)
@@ -135,7 +135,7 @@ class AppStore:
             DatastoreError: CouchDB does not answer, and a document that decides is not cached.
         """
         decided = self._decided.get(account_id)
-        if decided is not None and decided.reading.is_current():
+        if decided is not None and self._store.are_current(decided.sources):
             return decided
         return await self._deciding.run((account_id, self._store.writes), partial(self._decide, account_id))
 
@@ -144,10 +144,10 @@ class AppStore:
         reading = self._store.read()
         snapshot, state = await account_state(reading, account_id)
         before = self._decided.get(account_id)
-        if before is not None and not reading.stale and before.reading.sources() == reading.sources():
+        if before is not None and before.sources == reading.sources():
             return before
         decided = AccountApps(snapshot, state, reading, self._serialized)
-        if not decided.stale:
+        if decided.sources is not None:
             self._decided[account_id] = decided
         return decided
 

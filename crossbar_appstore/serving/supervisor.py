@@ -23,7 +23,7 @@ _REPLACE_PAUSE: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class WorkerArguments:
-    """The arguments of a worker process: ``number`` is its column of the write counters in the file ``counters``."""
+    """The arguments of a worker process: ``number`` names it in logs, ``counters`` is the write counters' file."""
 
     settings: Settings
     port: int
@@ -43,7 +43,7 @@ async def supervise(settings: Settings, port: int, ready: Callable[[], None]) ->
     stop = stop_signal()
     with tempfile.TemporaryDirectory(prefix="crossbar-appstore-") as directory:
         counters, level = Path(directory) / "write-counters", logging.getLogger().getEffectiveLevel()
-        WriteCounters.in_file(counters, settings.workers)
+        WriteCounters.in_file(counters)
         up = [asyncio.Event() for _ in range(settings.workers)]
         announcing = asyncio.create_task(_announce(up, ready))
         try:
@@ -108,7 +108,7 @@ async def _note_listening(receiver: Connection, number: int, up: asyncio.Event) 
 def worker_main(arguments: WorkerArguments, sender: Connection) -> None:
     """The main function of a worker process; it sends its number once it listens."""
     set_up_logging(arguments.log_level)
-    counters = WriteCounters.in_file(arguments.counters, arguments.settings.workers).for_worker(arguments.number)
+    counters = WriteCounters.in_file(arguments.counters)
     parent = multiprocessing.parent_process()
     supervisor = None if parent is None else parent.sentinel
     run(work(arguments.settings, arguments.port, lambda: sender.send(arguments.number), counters, supervisor))

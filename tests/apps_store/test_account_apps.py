@@ -55,11 +55,11 @@ async def test_app_store_apps_keeps_the_decision_when_old_documents_are_read_aga
     before = store.statistics.refetches
     # Older than documents may become without a feed.
     await asyncio.sleep(1.6)
-    assert not first.reading.is_current()
+    assert not store.are_current(first.sources)
     assert await apps.apps(sub.id) is first
     assert store.statistics.refetches > before
     assert decided == [sub.id]
-    assert first.reading.is_current()
+    assert store.are_current(first.sources)
 
 
 async def test_app_store_apps_decides_again_after_a_document_changed(system: System, store: Datastore) -> None:

@@ -70,7 +70,7 @@ def no_retry_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def counters(tmp_path: Path) -> WriteCounters:
     """Write counters of two workers."""
-    return WriteCounters.in_file(tmp_path / "counters", 2)
+    return WriteCounters.in_file(tmp_path / "counters")
 
 
 @pytest.fixture

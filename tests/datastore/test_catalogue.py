@@ -90,8 +90,8 @@ async def test_catalogue_snapshot_shows_own_writes_at_once_in_every_worker(
     couchdb_url: str, master: str, counters: WriteCounters
 ) -> None:
     async with (
-        Datastore(Couch(couchdb_url), counters=counters.for_worker(0), feeds=False) as one,
-        Datastore(Couch(couchdb_url), counters=counters.for_worker(1), feeds=False) as two,
+        Datastore(Couch(couchdb_url), counters=counters, feeds=False) as one,
+        Datastore(Couch(couchdb_url), counters=counters, feeds=False) as two,
     ):
         assert names(await one.catalogue.snapshot()) == names(await two.catalogue.snapshot()) == []
         for number in range(5):
@@ -287,8 +287,8 @@ async def test_catalogue_count_write_before_the_first_load_tells_other_workers(
     couchdb_url: str, master: str, counters: WriteCounters
 ) -> None:
     async with (
-        Datastore(Couch(couchdb_url), counters=counters.for_worker(0), feeds=False) as one,
-        Datastore(Couch(couchdb_url), counters=counters.for_worker(1), feeds=False) as two,
+        Datastore(Couch(couchdb_url), counters=counters, feeds=False) as one,
+        Datastore(Couch(couchdb_url), counters=counters, feeds=False) as two,
     ):
         await two.catalogue.snapshot()
         await one.create(master, {"_id": "u", "pvt_type": "user"})

@@ -206,8 +206,8 @@ async def workers(
     """The second one reaches CouchDB through the proxy."""
     await ensure(couch, database, ["services"])
     async with (
-        Datastore(Couch(proxy.target), counters=counters.for_worker(0), feeds=False) as one,
-        Datastore(Couch(proxy.url, timeouts=QUICK), counters=counters.for_worker(1), feeds=False) as two,
+        Datastore(Couch(proxy.target), counters=counters, feeds=False) as one,
+        Datastore(Couch(proxy.url, timeouts=QUICK), counters=counters, feeds=False) as two,
     ):
         yield one, two
 
@@ -322,18 +322,18 @@ async def test_reading_gives_what_is_stored(store: Datastore, master: str) -> No
 async def test_reading_is_current_while_nothing_changes(store: Datastore, master: str) -> None:
     reading = await read_all(store, master)
     requests = store.statistics.requests
-    assert reading.is_current()
+    assert store.are_current(reading.sources())
     assert (await read_all(store, master)).sources() == reading.sources()
     assert store.statistics.requests == requests
     # What is too old is read again, and is the same: the reading is current again, and so are its sources.
     store.couch.on_write(Written(master, "one"))
     store.couch.on_write(Written(master, "a-1"))
-    assert not reading.is_current()
+    assert not store.are_current(reading.sources())
     assert store.statistics.requests == requests
     again = await read_all(store, master)
     assert again.sources() == reading.sources()
-    assert reading.is_current()
-    assert again.is_current()
+    assert store.are_current(reading.sources())
+    assert store.are_current(again.sources())
 
 
 async def test_reading_prefetch_reads_together_what_is_not_cached(store: Datastore, master: str) -> None:
@@ -395,12 +395,12 @@ async def test_reading_is_not_current_after_a_change(
     reading = await read_all(store, master)
     sources = reading.sources()
     await change(store, master)
-    assert not reading.is_current()
+    assert not store.are_current(reading.sources())
     newer = await read_all(store, master)
     assert newer.sources() != sources
-    assert newer.is_current()
+    assert store.are_current(newer.sources())
     # Reading the new values does not make the old ones current.
-    assert not reading.is_current()
+    assert not store.are_current(reading.sources())
 
 
 async def test_reading_is_not_current_in_time_after_a_write_of_another_program(
@@ -411,7 +411,9 @@ async def test_reading_is_not_current_in_time_after_a_write_of_another_program(
     await couch.save_doc(master, {**document, "n": 2})
 
     async def is_noticed() -> bool:
-        return not reading.is_current() and (await read_all(store, master)).sources() != reading.sources()
+        return (
+            not store.are_current(reading.sources()) and (await read_all(store, master)).sources() != reading.sources()
+        )
 
     await within_the_promise(is_noticed)
 
@@ -421,7 +423,7 @@ async def test_reading_is_current_after_a_write_of_something_else(store: Datasto
     await reading.document(master, "one")
     await reading.catalogue()
     await store.create(master, {"_id": "other"})
-    assert reading.is_current()
+    assert store.are_current(reading.sources())
 
 
 async def test_reading_with_stale_values_is_never_current(
@@ -432,10 +434,10 @@ async def test_reading_with_stale_values_is_never_current(
     monkeypatch.setattr(store._freshness, "_unwatched", -1.0)
     reading = await read_all(store, master)
     assert reading.stale
-    assert not before.is_current()
+    assert not store.are_current(before.sources())
     monkeypatch.undo()
     # Even though the same values may be used again.
-    assert not reading.is_current()
+    assert not store.are_current(reading.sources())
     with pytest.raises(DatastoreError):
         await reading.document(master, "unknown")
 
@@ -450,15 +452,15 @@ async def test_reading_with_a_stale_catalogue_is_never_current(
     snapshot = await reading.catalogue()
     assert snapshot.stale
     assert reading.stale
-    assert not reading.is_current()
+    assert not store.are_current(reading.sources())
 
 
 async def test_reading_without_the_catalogue_can_be_current(store: Datastore, master: str) -> None:
     reading = store.read()
     await reading.document(master, "one")
-    assert reading.is_current()
+    assert store.are_current(reading.sources())
     await store.create(master, {"_id": "x", "pvt_type": "app", "name": "x"})
-    assert reading.is_current()
+    assert store.are_current(reading.sources())
 
 
 @pytest.mark.parametrize("again", [True, False])
@@ -469,20 +471,20 @@ async def test_reading_of_what_was_replaced_between_two_reads_is_not_current(
     await store.update(master, "one", lambda _: {"_id": "one", "n": 2})
     if again:
         assert (await reading.document(master, "one") or {})["n"] == 2
-    assert not reading.is_current()
+    assert not store.are_current(reading.sources())
     newest = await read_all(store, master)
-    assert newest.is_current()
+    assert store.are_current(newest.sources())
     assert reading.sources() != newest.sources()
 
 
 async def test_reading_of_the_catalogue_is_not_current_after_a_change(store: Datastore, master: str) -> None:
     reading = store.read()
     before = await reading.catalogue()
-    assert reading.is_current()
+    assert store.are_current(reading.sources())
     await store.create(master, {"_id": "x", "pvt_type": "app", "name": "x"})
-    assert not reading.is_current()
+    assert not store.are_current(reading.sources())
     assert await store.read().catalogue() is not before
-    assert not reading.is_current()
+    assert not store.are_current(reading.sources())
 
 
 async def test_reading_of_two_catalogues_is_not_current(store: Datastore, master: str) -> None:
@@ -490,14 +492,14 @@ async def test_reading_of_two_catalogues_is_not_current(store: Datastore, master
     await reading.catalogue()
     await store.create(master, {"_id": "x", "pvt_type": "app", "name": "x"})
     assert len((await reading.catalogue()).apps) == 1
-    assert not reading.is_current()
+    assert not store.are_current(reading.sources())
 
 
 async def test_reading_of_what_was_evicted_has_other_sources(store: Datastore, master: str) -> None:
     reading = await read_all(store, master)
     store._cache._entries.clear()
     again = await read_all(store, master)
-    assert again.is_current()
+    assert store.are_current(again.sources())
     assert again.sources() != reading.sources()
 
 

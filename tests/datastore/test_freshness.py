@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import mmap
 import multiprocessing
 import subprocess
 import sys
@@ -30,27 +29,22 @@ from .fault_proxy import FaultProxy
 
 
 def test_write_counters_increment_shows_in_its_row_for_every_worker(tmp_path: Path) -> None:
-    counters = WriteCounters.in_file(tmp_path / "counters", 3)
-    workers = [counters.for_worker(column) for column in range(3)]
-    before = [counters.read(row) for row in (7, 8)]
+    workers = [WriteCounters.in_file(tmp_path / "counters") for _ in range(3)]
+    before = [workers[0].read(row) for row in (7, 8)]
     for worker in workers:
         worker.increment(7)
     assert all(worker.read(7) == before[0] + 3 for worker in workers)
     assert all(worker.read(8) == before[1] for worker in workers)
-    # Each in a cell of its own: two that increment at the same time lose nothing.
-    assert list(counters._cells[7 * 3 : 8 * 3]) == [1, 1, 1]
-    assert list(counters._cells[counters.TOTAL * 3 :]) == [1, 1, 1]
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=30))
-def test_write_counters_read_never_gives_an_older_number_again(writes: list[tuple[int, int]]) -> None:
-    memory = mmap.mmap(-1, 4 * 8 * (ROWS + 2))
-    workers = [WriteCounters(memory, 4, column) for column in range(4)]
-    seen = {row: {workers[0].read(row)} for row in range(3)}
-    for column, row in writes:
-        workers[column].increment(row)
-        assert workers[0].read(row) not in seen[row]
-        seen[row].add(workers[0].read(row))
+@given(st.lists(st.integers(0, 2), max_size=30))
+def test_write_counters_read_never_gives_an_older_number_again(writes: list[int]) -> None:
+    counters = WriteCounters.alone()
+    seen = {row: {counters.read(row)} for row in range(3)}
+    for row in writes:
+        counters.increment(row)
+        assert counters.read(row) not in seen[row]
+        seen[row].add(counters.read(row))
 
 
 FORKING = """
@@ -59,10 +53,10 @@ import sys
 from pathlib import Path
 from crossbar_appstore.datastore.freshness import WriteCounters
 
-counters = WriteCounters.in_file(Path(sys.argv[1]), 2)
+counters = WriteCounters.in_file(Path(sys.argv[1]))
 child = os.fork()
 if child == 0:
-    counters.for_worker(1).increment(WriteCounters.CATALOGUE)
+    counters.increment(WriteCounters.CATALOGUE)
     os._exit(0)
 os.waitpid(child, 0)
 print(counters.read(WriteCounters.CATALOGUE))
@@ -76,38 +70,31 @@ def test_write_counters_are_shared_by_forked_processes(tmp_path: Path) -> None:
     assert done.stdout == "1\n"
 
 
-def _increment_in_file(path: Path, column: int) -> None:
-    WriteCounters.in_file(path, 2).for_worker(column).increment(row_of("accounts", "x"))
+def _increment_in_file(path: Path, times: int) -> None:
+    counters = WriteCounters.in_file(path)
+    for _ in range(times):
+        counters.increment(row_of("accounts", "x"))
 
 
-def test_write_counters_in_file_are_shared_by_spawned_processes(tmp_path: Path) -> None:
+def test_write_counters_in_file_lose_nothing_when_processes_increment_at_the_same_time(tmp_path: Path) -> None:
     path = tmp_path / "counters"
-    counters = WriteCounters.in_file(path, 2)
+    counters = WriteCounters.in_file(path)
     size = path.stat().st_size
-    process = multiprocessing.get_context("spawn").Process(target=_increment_in_file, args=(path, 1))
-    process.start()
-    process.join()
-    assert process.exitcode == 0
-    assert counters.read(row_of("accounts", "x")) == 1
-    assert path.stat().st_size == size == 2 * 8 * (ROWS + 2)
-
-
-def test_write_counters_of_a_replaced_worker_go_on(counters: WriteCounters) -> None:
-    counters.for_worker(1).increment(5)
-    counters.for_worker(1).increment(5)
-    assert counters.read(5) == 2
+    spawn = multiprocessing.get_context("spawn")
+    processes = [spawn.Process(target=_increment_in_file, args=(path, 5_000)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert counters.read(row_of("accounts", "x")) == counters.read(WriteCounters.TOTAL) == 15_000
+    assert path.stat().st_size == size == 8 * (ROWS + 2)
 
 
 def test_write_counters_in_file_keep_what_was_counted(tmp_path: Path) -> None:
-    first = WriteCounters.in_file(tmp_path / "counters", 1)
+    first = WriteCounters.in_file(tmp_path / "counters")
     first.increment(3)
-    assert WriteCounters.in_file(tmp_path / "counters", 1).read(3) == 1
-
-
-@pytest.mark.parametrize("column", [-1, 2])
-def test_write_counters_for_worker_needs_a_column(counters: WriteCounters, column: int) -> None:
-    with pytest.raises(ValueError, match="column"):
-        counters.for_worker(column)
+    assert WriteCounters.in_file(tmp_path / "counters").read(3) == 1
 
 
 @given(st.text(), st.text())
@@ -125,9 +112,10 @@ def test_row_of_is_the_same_in_every_process() -> None:
 
 
 def test_write_counters_total_counts_the_writes_of_all_rows(counters: WriteCounters) -> None:
-    counters.for_worker(0).increment(1)
-    counters.for_worker(1).increment(WriteCounters.CATALOGUE)
-    assert counters.for_worker(0).read(WriteCounters.TOTAL) == 2
+    counters.increment(1, 2)
+    counters.increment(WriteCounters.CATALOGUE)
+    assert counters.read(WriteCounters.TOTAL) == 2
+    assert (counters.read(1), counters.read(2)) == (1, 1)
 
 
 def test_write_counters_alone_have_all_rows() -> None:

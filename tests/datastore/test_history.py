@@ -47,8 +47,8 @@ async def test_datastore_update_loses_no_acknowledged_write(
     chance = random.Random(seed)
     acknowledged: set[int] = set()
     async with (
-        Datastore(Couch(proxy.url, timeouts=IMPATIENT), counters=counters.for_worker(0), feeds=False) as one,
-        Datastore(Couch(proxy.url, timeouts=IMPATIENT), counters=counters.for_worker(1), feeds=False) as two,
+        Datastore(Couch(proxy.url, timeouts=IMPATIENT), counters=counters, feeds=False) as one,
+        Datastore(Couch(proxy.url, timeouts=IMPATIENT), counters=counters, feeds=False) as two,
     ):
 
         async def work(worker: Datastore, numbers: range) -> None:

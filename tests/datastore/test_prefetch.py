@@ -57,10 +57,10 @@ async def test_reading_by_prefix_gives_the_same_object_until_one_of_them_changes
 async def test_reading_by_prefix_sees_writes_of_another_worker_at_once(
     couchdb_url: str, database: str, tmp_path: Path
 ) -> None:
-    counters = WriteCounters.in_file(tmp_path / "counters", 2)
+    counters = WriteCounters.in_file(tmp_path / "counters")
     async with (
-        Datastore(Couch(couchdb_url), counters=counters.for_worker(0), feeds=False) as one,
-        Datastore(Couch(couchdb_url), counters=counters.for_worker(1), feeds=False) as two,
+        Datastore(Couch(couchdb_url), counters=counters, feeds=False) as one,
+        Datastore(Couch(couchdb_url), counters=counters, feeds=False) as two,
     ):
         assert await by_prefix(two, database, "a-") == ()
         await save(one, database, "a-1")

@@ -35,8 +35,8 @@ async def store(couchdb_url: str) -> AsyncIterator[Datastore]:
 @pytest.fixture
 async def workers(couchdb_url: str, counters: WriteCounters) -> AsyncIterator[tuple[Datastore, Datastore]]:
     async with (
-        Datastore(Couch(couchdb_url), counters=counters.for_worker(0)) as one,
-        Datastore(Couch(couchdb_url), counters=counters.for_worker(1)) as two,
+        Datastore(Couch(couchdb_url), counters=counters) as one,
+        Datastore(Couch(couchdb_url), counters=counters) as two,
     ):
         yield one, two
 

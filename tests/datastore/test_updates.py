@@ -248,8 +248,8 @@ async def test_updates_update_of_two_workers_loses_nothing(
     proxy: FaultProxy, couchdb_url: str, database: str, counters: WriteCounters
 ) -> None:
     async with (
-        Datastore(Couch(couchdb_url), counters=counters.for_worker(0)) as one,
-        Datastore(Couch(proxy.url), counters=counters.for_worker(1)) as two,
+        Datastore(Couch(couchdb_url), counters=counters) as one,
+        Datastore(Couch(proxy.url), counters=counters) as two,
     ):
         workers = (one, two)
         updates = (workers[number % 2].update(database, "x", adding(number)) for number in range(16))

@@ -150,7 +150,7 @@ def test_worker_main_reports_ready_and_stops_at_signal(kit_couchdb_url: str, tmp
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    WriteCounters.in_file(tmp_path / "counters", 2)
+    WriteCounters.in_file(tmp_path / "counters")
     told, tell = multiprocessing.Pipe(duplex=False)
     seen: list[int] = []
 
