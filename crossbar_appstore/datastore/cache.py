@@ -205,20 +205,24 @@ class Cache:
         """CouchDB's value from now, whatever is cached or being read. Raises DatastoreError."""
         return await _result(self._start([key]), key)
 
-    async def prefetch(self, keys: Iterable[Key]) -> None:
+    async def prefetch(self, keys: Iterable[Key]) -> dict[Key, Entry]:
         """Read what will have to be read when these values are asked for, all at once and few requests.
+
+        Returns:
+            The entries of all keys if they could be used without asking CouchDB, else none.
 
         Raises:
             DatastoreError: CouchDB does not answer, and some of them are not cached.
         """
-        found = {key: self._entries.get(key) for key in keys}
+        cached = {key: self._entries.get(key) for key in keys}
+        found = {key: entry for key, entry in cached.items() if entry is not None}
         # Nearly always everything is cached.
-        if self.are_current([entry for entry in found.values() if entry is not None]) and None not in found.values():
-            return
-        missing = {key: entry for key, entry in found.items() if entry is None or not self.are_current((entry,))}
-        wanted = [key for key, entry in missing.items() if entry is None or self._may_read(entry)]
+        if len(found) == len(cached) and self.are_current(found.values()):
+            return found
+        old = [key for key, entry in found.items() if not self.are_current((entry,))]
+        wanted = [key for key, entry in cached.items() if entry is None or (key in old and self._may_read(entry))]
         if not wanted:
-            return
+            return {}
         tasks = {task for batch in self._source.batches(wanted) for task in self._join(batch)}
         _, slow = await asyncio.wait(tasks, timeout=PATIENCE)
         if slow:
@@ -227,6 +231,7 @@ class Cache:
             error = task.exception()
             if error is not None and not all(key in self._entries for key in wanted):
                 raise error
+        return {}
 
     def stamp(self, key: Key) -> Stamp:
         """The state of the key's rows now; take it before a write, for ``put``."""

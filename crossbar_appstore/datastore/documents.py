@@ -150,9 +150,8 @@ class Reading:
         self._catalogue = catalogue
         self._entries: dict[Key, Entry] = {}
         self._snapshot: Snapshot | None = None
-        self._consistent = True
-        # Whether anything that was read may be outdated, since CouchDB did not answer.
         self.stale = False
+        """Whether anything that was read may be outdated, since CouchDB did not answer."""
 
     async def prefetch(
         self,
@@ -165,7 +164,8 @@ class Reading:
         keys: list[Key] = [(DOCUMENT, *each) for each in documents]
         keys += [view_key(*each) for each in views]
         keys += [(PREFIX, *each) for each in prefixes]
-        await self._cache.prefetch(keys)
+        found = await self._cache.prefetch(key for key in keys if key not in self._entries)
+        self._entries.update(found)
 
     async def documents(self, wanted: Sequence[tuple[str, str]]) -> list[JsonObject | None]:
         """Documents, by database and id, in that order; None for those that do not exist."""
@@ -189,21 +189,20 @@ class Reading:
 
     async def catalogue(self) -> Snapshot:
         """The apps of the master account."""
-        snapshot = await self._catalogue.snapshot()
-        self.stale = self.stale or snapshot.stale
-        self._consistent = self._consistent and self._snapshot in (None, snapshot)
-        self._snapshot = snapshot
-        return snapshot
+        if self._snapshot is None:
+            self._snapshot = await self._catalogue.snapshot()
+            self.stale = self.stale or self._snapshot.stale
+        return self._snapshot
 
     async def _read(self, key: Key) -> Any:
-        entry, stale = await self._cache.get(key)
-        self.stale = self.stale or stale
-        # Read twice, it may have been replaced in between.
-        self._consistent = self._consistent and self._entries.setdefault(key, entry) is entry
+        """A value; the same one if it is read again."""
+        entry = self._entries.get(key)
+        if entry is None:
+            entry, stale = await self._cache.get(key)
+            self._entries[key] = entry
+            self.stale = self.stale or stale
         return entry.value
 
     def sources(self) -> Sources | None:
-        """What was read; None if it is outdated or changed meanwhile."""
-        if self.stale or not self._consistent:
-            return None
-        return Sources(self._snapshot, tuple(self._entries.values()))
+        """What was read; None if it is outdated."""
+        return None if self.stale else Sources(self._snapshot, tuple(self._entries.values()))
