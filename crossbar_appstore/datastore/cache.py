@@ -22,6 +22,7 @@ V = TypeVar("V")
 MAX_ENTRIES: Final = 20_000
 PATIENCE: Final = 2.5
 """Seconds that a request waits for a slow CouchDB where an older value is cached."""
+_GATHERED_SECONDS: Final = 0.05
 RETRY_SECONDS: Final = 0.5
 """Seconds after a failed read in which the cached value is used, marked stale, without another try."""
 
@@ -140,6 +141,9 @@ class Cache:
         self._entries: LRUCache[Key, Entry] = LRUCache(max_entries)
         # By key and the number of writes of its row: nobody joins a read that began before a write.
         self._reads: SingleFlight[tuple[Key, int], Found] = SingleFlight()
+        # Keys to read again in the background, in order.
+        self._aged: dict[Key, None] = {}
+        self._refresh: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -170,8 +174,10 @@ class Cache:
             if entry.read_at < aging and self._may_read(entry):
                 aged.append(entry.key)
         if aged:
-            for batch in self._source.batches(aged):
-                self._join(batch)
+            if not self._aged:
+                # Requests ask for one document after the other: those of one database are read again together.
+                self._refresh = asyncio.get_running_loop().call_later(_GATHERED_SECONDS, self._read_aged)
+            self._aged.update(dict.fromkeys(aged))
         return True
 
     async def get(self, key: Key) -> Answer:
@@ -248,7 +254,14 @@ class Cache:
 
     async def close(self) -> None:
         """Cancel the reads that are running."""
+        if self._refresh is not None:
+            self._refresh.cancel()
         await self._reads.close()
+
+    def _read_aged(self) -> None:
+        aged, self._aged = self._aged, {}
+        for batch in self._source.batches(aged):
+            self._join(batch)
 
     def _may_read(self, entry: Entry) -> bool:
         """Whether to ask CouchDB where an older value is cached: not while it is unavailable, or has just failed."""

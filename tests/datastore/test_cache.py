@@ -124,6 +124,7 @@ class Caching:
 @pytest.fixture
 async def caching(monkeypatch: pytest.MonkeyPatch) -> Caching:
     monkeypatch.setattr(client_module, "_PROBE_SECONDS", 0.0)
+    monkeypatch.setattr(cache_module, "_GATHERED_SECONDS", 0.0)
     return Caching()
 
 
