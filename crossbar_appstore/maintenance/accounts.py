@@ -26,7 +26,7 @@ from crossbar_appstore.kazoo.values import string_at
 from crossbar_appstore.maintenance.app_plan import LoadOptions
 from crossbar_appstore.maintenance.app_source import SAMPLES, find_app_folders
 from crossbar_appstore.maintenance.loading import LoadReport, load_apps
-from crossbar_appstore.maintenance.lookup import ACCOUNTS, SERVICES, MasterCatalogue, master_account_id, stored
+from crossbar_appstore.maintenance.lookup import MasterCatalogue, master_account_id, stored
 from crossbar_appstore.maintenance.system import prepare_system, require_alone
 from crossbar_appstore.resources.account_storage import AccountStorage
 
@@ -93,7 +93,7 @@ async def create_account(couch: Couch, new: NewAccount, *, dry_run: bool = False
         raise refusal
     await require_alone(couch, "sup crossbar_maintenance create_account NAME REALM USERNAME PASSWORD")
     # Without the database there are no views to check for a taken name.
-    if dry_run and not await couch.database_exists(ACCOUNTS):
+    if dry_run and not await couch.database_exists("accounts"):
         return CreatedAccount(new_id(), new_id(), is_master=True)
     if not dry_run:
         await prepare_system(couch)
@@ -155,13 +155,13 @@ def _refusals(new: NewAccount) -> Iterator[AccountRefused]:
 async def _refuse_taken(couch: Couch, new: NewAccount) -> None:
     keys = (("name", alphanumeric_name(new.name), new.name), ("realm", new.realm.lower(), new.realm))
     for field, key, value in keys:
-        if await couch.view(ACCOUNTS, f"accounts/listing_by_{field}", key=key, limit=1):
+        if await couch.view("accounts", f"accounts/listing_by_{field}", key=key, limit=1):
             raise AccountRefused(field, "unique", "another account has this already", value)
 
 
 async def _below(couch: Couch, parent_id: str) -> Place:
     parent = await couch.open_doc(account_db(parent_id), parent_id)
-    return child_place(parent_id, parent, await stored(couch, SERVICES, parent_id))
+    return child_place(parent_id, parent, await stored(couch, "services", parent_id))
 
 
 async def _save(couch: Couch, new: NewAccount, place: Place, created: CreatedAccount) -> None:

@@ -128,7 +128,7 @@ async def _system_findings(couch: Couch, master: str | None) -> list[Finding]:
         *await _server(couch, alone=alone),
         *await _master(couch, master, alone=alone),
         *await _keys(couch, alone=alone),
-        *await _design_documents(couch, lookup.ACCOUNTS, DatabaseClass.ACCOUNTS, alone=alone),
+        *await _design_documents(couch, "accounts", DatabaseClass.ACCOUNTS, alone=alone),
     ]
     if master is not None and await couch.database_exists(account_db(master)):
         findings += await _design_documents(couch, account_db(master), DatabaseClass.ACCOUNT, alone=alone)
@@ -208,7 +208,7 @@ async def _listing(couch: Couch, database: str) -> Iterator[Finding]:
         rows = await couch.view(database, VIEW)
     except ViewMissing:
         return iter(())
-    wanted = {doc["_id"]: doc for doc in await couch.find(database, {"pvt_type": lookup.APP_TYPE}) if is_app(doc)}
+    wanted = {doc["_id"]: doc for doc in await couch.find(database, {"pvt_type": "app"}) if is_app(doc)}
     emitted = {row.id: row for row in rows}
     subject = f"{database}/_design/{VIEW.partition('/')[0]}"
     differences = {
@@ -250,7 +250,7 @@ async def _accounts(
     couch: Couch, master: str, wanted: Sequence[str], app_names: dict[str, str], *, all_accounts: bool
 ) -> AsyncIterator[CheckedAccount]:
     if all_accounts:
-        rows = await couch.view(lookup.ACCOUNTS, "accounts/listing_by_simple_id")
+        rows = await couch.view("accounts", "accounts/listing_by_simple_id")
         ids = [row.id for row in rows if row.id is not None]
     else:
         ids = [master, *[(await lookup.find_account(couch, one))["_id"] for one in wanted]]
@@ -268,7 +268,7 @@ async def _account(couch: Couch, account_id: str, app_names: dict[str, str]) -> 
         account_id,
         string_at(account, "name") or "(no name)",
         apps_store,
-        await lookup.stored(couch, lookup.SERVICES, account_id),
+        await lookup.stored(couch, "services", account_id),
         tuple(row.doc for row in plans if row.doc is not None),
         app_names,
         tuple(row.id for row in users if row.id is not None),

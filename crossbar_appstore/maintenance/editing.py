@@ -66,15 +66,9 @@ async def edit_app(
     remove_old_pictures: bool = False,
     dry_run: bool = False,
 ) -> Edit:
-    """Apply a change to the newest revision of an app and save it, unless nothing differs.
+    """Apply a change to the newest revision of an app and save it with ``pictures``, unless nothing differs.
 
-    Args:
-        catalogue: where the app is.
-        name_or_id: of the app.
-        change: makes the document to save; raises ``EditRefused`` if that is not possible.
-        pictures: to attach.
-        remove_old_pictures: remove attachments that neither icon nor screenshots name.
-        dry_run: save nothing.
+    ``remove_old_pictures`` removes attachments that neither icon nor screenshots name.
 
     Raises:
         UnknownApp, AmbiguousName: there is no such app.
@@ -89,20 +83,15 @@ async def edit_app(
         faults = _new_faults(stored, changed)
         if faults:
             raise EditRefused(faults)
-        stubs = object_at(stored, "_attachments")
-        inline = tuple(each for each in pictures if not app_files.is_stored(each, stubs))
-        kept = app_files.kept_stubs(stubs, changed, inline, remove_old=remove_old_pictures)
-        edit = Edit(
-            stored["_id"],
-            changed.get("name"),
-            changes=field_changes(stored, changed),
-            pictures=app_files.picture_changes(stubs, kept, inline),
-            dry_run=dry_run,
+        document, inline, attached = app_files.update_pictures(
+            stored, changed, pictures, remove_old=remove_old_pictures
         )
+        changes = field_changes(stored, changed)
+        edit = Edit(stored["_id"], changed.get("name"), changes=changes, pictures=attached, dry_run=dry_run)
         # A save without changes would only create a revision and wake the change feeds.
         if dry_run or not edit.changed:
             return edit
-        document = await asyncio.to_thread(app_files.with_pictures, app_files.with_stubs(changed, kept), inline)
+        document = await asyncio.to_thread(app_files.with_pictures, document, inline)
         saved = await catalogue.couch.save_doc(catalogue.database, document)
         return replace(edit, revision=saved["_rev"])
 
@@ -112,9 +101,7 @@ async def edit_app(
 async def remove_app(catalogue: MasterCatalogue, name_or_id: str, *, dry_run: bool = False) -> Edit:
     """Delete an app with its pictures. Permissions of accounts for it are kept, without effect.
 
-    Raises:
-        UnknownApp, AmbiguousName: there is no such app.
-        Conflict: another writer changed it at this moment.
+    Raises UnknownApp, AmbiguousName, or Conflict if another writer changed it at this moment.
     """
     stored = await catalogue.open(name_or_id)
     if not dry_run:
@@ -138,13 +125,10 @@ def set_field(path: Sequence[str], value: Json) -> DocumentChange:
 
 
 def set_text_or_json(path: Sequence[str], text: str) -> DocumentChange:
-    """A change that sets a field to a typed value: parsed as JSON if it is JSON, else the text.
+    """A change as ``set_field`` to a typed value: parsed as JSON if it is JSON, else the text.
 
     Numbers and booleans remain texts where the schema requires a text: ``price 5`` is a number, ``version 1.0`` a
     text, ``tags '["reseller"]'`` a list.
-
-    Raises:
-        EditRefused: as ``set_field``.
     """
     as_text = set_field(path, text)
     try:
@@ -176,18 +160,14 @@ def pictures_in(folder: Path) -> list[Path]:
 def read_pictures(
     paths: Sequence[Path], field: str, rules: app_files.PictureRules
 ) -> tuple[app_files.PictureFile, ...]:
-    """Read pictures that the operator names, from any folder.
-
-    Raises:
-        EditRefused: one of them is missing or must not be stored.
-    """
+    """Read pictures that the operator names. Raises EditRefused if one is missing or must not be stored."""
     # The operator may name a link; the check against links out of the folder is for app folders.
     real = [path.resolve() for path in paths]
     inspected = [app_files.inspect_file(path.parent, path, field, path.name, rules) for path in real]
-    refused = [remark for one in inspected if one.picture is None for remark in one.remarks]
+    refused = [remark for picture, remark in inspected if picture is None and remark is not None]
     if refused:
         raise EditRefused(refused)
-    return tuple(one.picture for one in inspected if one.picture is not None)
+    return tuple(picture for picture, _ in inspected if picture is not None)
 
 
 def faults_of(document: JsonObject) -> tuple[Remark, ...]:

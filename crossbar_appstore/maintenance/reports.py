@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.kazoo.documents import is_private_key
 from crossbar_appstore.kazoo.values import MISSING, Missing
 from crossbar_appstore.validation.errors import SchemaErrors, joined_path
 
@@ -19,8 +20,8 @@ class Report:
 
     def as_json(self) -> JsonObject:
         """A JSON object with one member per field; fields that are ``MISSING`` are left out."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: _as_json(value) for name, value in values.items() if value is not MISSING}
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return {name: _as_json(value) for name, value in values if value is not MISSING}
 
 
 class Weight(StrEnum):
@@ -127,7 +128,11 @@ def field_changes(before: JsonObject, after: JsonObject) -> tuple[FieldChange, .
 
     Private fields other than ``_id`` are ignored.
     """
-    return tuple(_changes((), _shown(before), _shown(after)))
+    shown = (
+        {key: value for key, value in document.items() if key == "_id" or not is_private_key(key)}
+        for document in (before, after)
+    )
+    return tuple(_changes((), *shown))
 
 
 def setting(key: str, value: Json) -> DocumentChange:
@@ -150,10 +155,6 @@ def _as_json(value: Any) -> Json:
             return str(value)
         case _:
             return value
-
-
-def _shown(document: JsonObject) -> JsonObject:
-    return {key: value for key, value in document.items() if key == "_id" or not key.startswith(("_", "pvt_"))}
 
 
 def _changes(path: tuple[str, ...], before: JsonObject, after: JsonObject) -> Iterator[FieldChange]:

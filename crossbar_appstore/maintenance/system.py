@@ -28,7 +28,7 @@ from crossbar_appstore.maintenance.reports import Report
 
 SCRATCH: Final = "_scratch"
 """Suffix of the names of scratch documents."""
-_SYSTEM_DATABASES: Final = (lookup.ACCOUNTS, lookup.SERVICES, "system_config", "system_auth")
+_SYSTEM_DATABASES: Final = ("accounts", "services", "system_config", "system_auth")
 _PAUSE: Final = 1.0
 """Seconds between two queries of a view whose index is being built."""
 
@@ -72,7 +72,7 @@ async def prepare_system(couch: Couch) -> Serialized:
     if alone:
         for database in _SYSTEM_DATABASES:
             await couch.create_database(database)
-        await ensure(couch, lookup.ACCOUNTS, names_for(DatabaseClass.ACCOUNTS))
+        await ensure(couch, "accounts", names_for(DatabaseClass.ACCOUNTS))
         await ensure_system_auth(couch)
     master = await lookup.master_account_id(couch)
     # A database that is gone is not created again: it would lack its account document.
@@ -101,15 +101,15 @@ async def databases_to_deploy(
         UnknownAccount: one of the accounts does not exist.
     """
     await require_alone(couch, "sup kapps_maintenance refresh")
-    if not await couch.database_exists(lookup.ACCOUNTS):
+    if not await couch.database_exists("accounts"):
         return []
     master = await lookup.master_account_id(couch)
     ids = [] if master is None else [master]
     if all_accounts:
-        ids += [row.id for row in await couch.all_docs(lookup.ACCOUNTS) if row.id and not row.id.startswith("_")]
+        ids += [row.id for row in await couch.all_docs("accounts") if row.id and not row.id.startswith("_")]
     ids += [(await lookup.find_account(couch, one))["_id"] for one in accounts]
     databases = [(account_db(account_id), DatabaseClass.ACCOUNT) for account_id in dict.fromkeys(ids)]
-    return [(lookup.ACCOUNTS, DatabaseClass.ACCOUNTS), *databases]
+    return [("accounts", DatabaseClass.ACCOUNTS), *databases]
 
 
 async def deploy_views(
