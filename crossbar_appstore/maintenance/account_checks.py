@@ -8,9 +8,9 @@ from crossbar_appstore.appstore.apps_store_document import ALLOWED_USERS, DOCUME
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import is_soft_deleted
 from crossbar_appstore.kazoo.ids import account_db
-from crossbar_appstore.kazoo.values import object_at
+from crossbar_appstore.kazoo.values import MISSING, get, object_at
 from crossbar_appstore.maintenance.app_checks import conflict_findings
-from crossbar_appstore.maintenance.reports import DocumentChange, Finding, Repair, Severity, dropping, setting
+from crossbar_appstore.maintenance.reports import DocumentChange, Finding, Repair, Severity, setting
 
 _UI_APPS: Final = "ui_apps"
 
@@ -37,11 +37,6 @@ class CheckedAccount:
         """Its name and id."""
         return f"account {self.name} ({self.account_id})"
 
-    @property
-    def database(self) -> str:
-        """Its database."""
-        return account_db(self.account_id)
-
     def found(
         self, severity: Severity, check: str, message: str, value: Json = None, repair: Repair | None = None
     ) -> Finding:
@@ -51,25 +46,26 @@ class CheckedAccount:
 
     def repair(self, words: str, change: DocumentChange) -> Repair:
         """A safe change to the account's ``apps_store`` document."""
-        return Repair(self.database, DOCUMENT_ID, words, change)
+        return Repair(account_db(self.account_id), DOCUMENT_ID, words, change)
 
 
 def account_findings(account: CheckedAccount) -> Iterator[Finding]:
     """The findings about one account."""
     if account.apps_store is not None:
         yield from _document(account, account.apps_store)
-        yield from conflict_findings(account.subject, account.database, DOCUMENT_ID, account.conflicts)
+        database = account_db(account.account_id)
+        yield from conflict_findings(account.subject, database, DOCUMENT_ID, account.conflicts)
     yield from _plans(account)
 
 
 def _document(account: CheckedAccount, document: JsonObject) -> Iterator[Finding]:
     if is_soft_deleted(document):
         message = "apps_store is soft-deleted: KAZOO answers every install with a conflict"
-        repair = account.repair("removes pvt_deleted", dropping("pvt_deleted"))
+        repair = account.repair("removes pvt_deleted", setting(MISSING, "pvt_deleted"))
         yield account.found(Severity.ERROR, "apps_store", message, document.get("pvt_deleted"), repair)
     if "pvt_type" in document:
         message = "apps_store has a pvt_type, so KAZOO's billing does not count its apps"
-        repair = account.repair("removes pvt_type", dropping("pvt_type"))
+        repair = account.repair("removes pvt_type", setting(MISSING, "pvt_type"))
         yield account.found(Severity.ERROR, "apps_store", message, document["pvt_type"], repair)
     for key, kind, empty in (("apps", dict, {}), ("blacklist", list, [])):
         value = document.get(key, empty)
@@ -77,7 +73,7 @@ def _document(account: CheckedAccount, document: JsonObject) -> Iterator[Finding
             continue
         message = f"{key} is not {'an object' if kind is dict else 'a list'}, on which KAZOO crashes"
         # Replacing an empty value loses nothing; any other value needs a decision by the operator.
-        emptied = account.repair(f"makes {key} empty", setting(key, empty))
+        emptied = account.repair(f"makes {key} empty", setting(empty, key))
         yield account.found(Severity.ERROR, "apps_store", message, value, emptied if value in (None, "", []) else None)
     for app_id, entry in object_at(document, "apps").items():
         yield from _permission(account, app_id, entry)
@@ -158,12 +154,5 @@ def _plans(account: CheckedAccount) -> Iterator[Finding]:
 
 def _in_entry(app_id: str, key: str, value: Json) -> DocumentChange:
     """The change that sets a member of a permission, if that still exists."""
-
-    def change(document: JsonObject) -> JsonObject:
-        apps = object_at(document, "apps")
-        entry = apps.get(app_id)
-        if not isinstance(entry, dict):
-            return document
-        return {**document, "apps": {**apps, app_id: {**entry, key: value}}}
-
-    return change
+    change = setting(value, "apps", app_id, key)
+    return lambda document: change(document) if isinstance(get(document, "apps", app_id), dict) else document

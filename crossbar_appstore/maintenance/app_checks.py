@@ -12,10 +12,10 @@ from crossbar_appstore.appstore.picture_types import SVG, type_by_name
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE
 from crossbar_appstore.kazoo.ids import account_db, encoded_account_db
-from crossbar_appstore.kazoo.values import object_at, string_at
+from crossbar_appstore.kazoo.values import MISSING, object_at, string_at
 from crossbar_appstore.maintenance.app_files import named_pictures
-from crossbar_appstore.maintenance.metadata_rules import NOT_ROUTABLE, has_markup, is_routable, labels
-from crossbar_appstore.maintenance.reports import DocumentChange, Finding, Repair, Severity, dropping, setting
+from crossbar_appstore.maintenance.metadata_rules import NOT_ROUTABLE, has_markup, is_routable
+from crossbar_appstore.maintenance.reports import DocumentChange, Finding, Repair, Severity, setting
 
 SAMPLE_HOST: Final = "10.26.0.41"
 """The host in the metadata of KAZOO's own apps, one of 2600Hz's machines."""
@@ -118,41 +118,30 @@ def _texts(app: CheckedApp) -> Iterator[Finding]:
     if not isinstance(i18n, dict) or not i18n:
         message = "the app has no texts, which empties the page of KAZOO's web client"
         made = {DEFAULT_LANGUAGE: {"label": name, "description": name}}
-        repair = app.repair(f"makes the label from the name: {name}", setting("i18n", made)) if name else None
+        repair = app.repair(f"makes the label from the name: {name}", setting(made, "i18n")) if name else None
         yield app.found(Severity.ERROR, "label", message, f"set-app-label {app.id} LABEL", i18n, repair)
         return
     for locale, texts in i18n.items():
         if not isinstance(texts, dict):
             yield app.found(Severity.ERROR, "label", f"i18n.{locale} contains no texts", value=texts)
-    for locale, label in labels(app.document):
-        yield from _label(app, name, locale, label)
-
-
-def _label(app: CheckedApp, name: str | None, locale: str, label: Json) -> Iterator[Finding]:
-    command = f"set-app-label {app.id} LABEL --language {locale}"
-    if not isinstance(label, str) or not label:
-        message = f"the label is missing in {locale}, which empties the page of KAZOO's web client"
-        words = f"makes the label in {locale} from the name: {name}"
-        repair = app.repair(words, _setting_label(locale, name)) if name else None
-        yield app.found(Severity.ERROR, "label", message, command, label, repair)
-    elif has_markup(label):
-        message = f"the label in {locale} contains markup, which the web client runs as HTML"
-        yield app.found(Severity.ERROR, "markup", message, command, label)
-
-
-def _setting_label(locale: str, label: str) -> DocumentChange:
-    def change(document: JsonObject) -> JsonObject:
-        i18n = object_at(document, "i18n")
-        return {**document, "i18n": {**i18n, locale: {**object_at(i18n, locale), "label": label}}}
-
-    return change
+            continue
+        label = texts.get("label")
+        command = f"set-app-label {app.id} LABEL --language {locale}"
+        if not isinstance(label, str) or not label:
+            message = f"the label is missing in {locale}, which empties the page of KAZOO's web client"
+            words = f"makes the label in {locale} from the name: {name}"
+            repair = app.repair(words, setting(name, "i18n", locale, "label")) if name else None
+            yield app.found(Severity.ERROR, "label", message, command, label, repair)
+        elif has_markup(label):
+            message = f"the label in {locale} contains markup, which the web client runs as HTML"
+            yield app.found(Severity.ERROR, "markup", message, command, label)
 
 
 def _address(app: CheckedApp, key: str, value: Json) -> Iterator[Finding]:
     command = f"set-app-field {app.id} {key} https://HOST/{'v2/' if key == 'api_url' else 'apps/NAME'}"
     if value == "":
         message = f"{key} is empty, so the web client sends the app's requests to itself"
-        repair = app.repair(f"removes {key}", dropping(key))
+        repair = app.repair(f"removes {key}", setting(MISSING, key))
         yield app.found(Severity.ERROR, key, message, f"set-app-field {app.id} {key} null", value, repair)
         return
     parts = urlsplit(value) if isinstance(value, str) else None
@@ -180,31 +169,24 @@ def _pictures(app: CheckedApp) -> Iterator[Finding]:
         yield app.found(Severity.WARNING, "icon", message, f"set-app-icon {app.id} FILE", document.get("icon"))
     for name in named_pictures(document):
         check = "icon" if name == document.get("icon") else "screenshot"
-        if name not in stubs and name not in object_at(document, "pvt_attachments"):
-            yield app.found(Severity.WARNING, check, f"the {check} {name} is not attached", _REFRESH, name)
-        elif name not in stubs:
-            message = f"the {check} {name} is stored outside of CouchDB by a storage plan, which we cannot read"
-            yield app.found(Severity.WARNING, check, message, _REFRESH, name)
+        stored, named = object_at(stubs, name).get("content_type"), type_by_name(name)
+        if name not in stubs:
+            elsewhere = name in object_at(document, "pvt_attachments")
+            where = "stored outside of CouchDB by a storage plan, which we cannot read" if elsewhere else "not attached"
+            yield app.found(Severity.WARNING, check, f"the {check} {name} is {where}", _REFRESH, name)
+        elif stored is not None and SVG in (stored, named):
+            message = f"the picture {name} is an SVG, which can contain scripts"
+            yield app.found(Severity.WARNING, "picture_type", message, value=stored)
+        elif stored not in (None, named):
+            message = f"the picture {name} is stored as {stored}, which does not match its name"
+            yield app.found(Severity.WARNING, "picture_type", message, _REFRESH, stored)
     # An empty name is not in named_pictures, but the web client requests it.
     screenshots = document.get("screenshots")
     if isinstance(screenshots, list) and "" in screenshots:
         message = "screenshots contains empty names, which the web client shows as broken pictures"
         names = [name for name in screenshots if name != ""]
-        repair = app.repair("removes empty names", setting("screenshots", names))
+        repair = app.repair("removes empty names", setting(names, "screenshots"))
         yield app.found(Severity.WARNING, "screenshot", message, _REFRESH, screenshots, repair)
-    for name in named_pictures(document):
-        yield from _stored_type(app, name, object_at(stubs, name).get("content_type"))
-
-
-def _stored_type(app: CheckedApp, name: str, stored: Json) -> Iterator[Finding]:
-    if stored is None:
-        return
-    if SVG in (stored, type_by_name(name)):
-        message = f"the picture {name} is an SVG, which can contain scripts"
-        yield app.found(Severity.WARNING, "picture_type", message, value=stored)
-    elif stored != type_by_name(name):
-        message = f"the picture {name} is stored as {stored}, which does not match its name"
-        yield app.found(Severity.WARNING, "picture_type", message, _REFRESH, stored)
 
 
 def _other_fields(app: CheckedApp) -> Iterator[Finding]:

@@ -204,10 +204,11 @@ def update_pictures(
     # Pictures that are stored already are kept as stubs and not sent again.
     inline = tuple(each for each in pictures if not is_stored(each, stubs, same))
     # Stubs of pictures that are replaced stay as well, so that they are not reported as removed.
-    wanted = {*named_pictures(document), *(each.name for each in inline)} if remove_old else stubs
-    kept = {name: stub for name, stub in stubs.items() if name in wanted}
+    wanted = {*named_pictures(document), *(each.name for each in inline)}
+    removed = [name for name in stubs if remove_old and name not in wanted]
+    kept = {name: stub for name, stub in stubs.items() if name not in removed}
     bare = {key: value for key, value in document.items() if key != "_attachments"}
-    return {**bare, "_attachments": kept} if kept else bare, inline, picture_changes(stubs, kept, inline)
+    return {**bare, "_attachments": kept} if kept else bare, inline, picture_changes(stubs, inline, removed)
 
 
 def with_pictures(document: JsonObject, inline: Iterable[PictureFile]) -> JsonObject:
@@ -216,13 +217,14 @@ def with_pictures(document: JsonObject, inline: Iterable[PictureFile]) -> JsonOb
     return {**document, "_attachments": {**document.get("_attachments", {}), **added}} if added else document
 
 
-def picture_changes(before: JsonObject, after: JsonObject, inline: Iterable[PictureFile]) -> tuple[PictureChange, ...]:
-    """The attachments that are stored ``inline``, then those of ``before`` (stubs) that ``after`` does not keep."""
+def picture_changes(
+    stubs: JsonObject, inline: Iterable[PictureFile], removed: Iterable[str] = ()
+) -> tuple[PictureChange, ...]:
+    """The changes to the attachments ``stubs``: those that are stored ``inline``, then those that are removed."""
 
     def length(name: str) -> int | None:
-        found = object_at(before, name).get("length")
+        found = object_at(stubs, name).get("length")
         return found if isinstance(found, int) else None
 
-    brought = (PictureChange(each.name, length(each.name), each.length, each.content_type) for each in inline)
-    removed = (PictureChange(name, length(name), None) for name in before if name not in after)
-    return (*brought, *removed)
+    stored = (PictureChange(each.name, length(each.name), each.length, each.content_type) for each in inline)
+    return (*stored, *(PictureChange(name, length(name), None) for name in removed))

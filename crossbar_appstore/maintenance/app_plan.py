@@ -193,7 +193,7 @@ def _creation(source: AppSource, metadata: JsonObject, account_id: str, *, keep_
         document,
         source.pictures,
         field_changes({}, shown),
-        app_files.picture_changes({}, {}, source.pictures),
+        app_files.picture_changes({}, source.pictures),
         remarks,
     )
 

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from typing import Final
 
 from crossbar_appstore.appstore.apps_store_document import DOCUMENT_ID
@@ -20,7 +20,7 @@ from crossbar_appstore.datastore.views import DatabaseClass, design_document, na
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.accounts import ACCOUNTS_CONFIG, MASTER_ACCOUNT_ID
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
-from crossbar_appstore.kazoo.values import get, is_true, object_at, string_at
+from crossbar_appstore.kazoo.values import get, is_true, list_at, object_at, string_at
 from crossbar_appstore.maintenance import lookup
 from crossbar_appstore.maintenance.account_checks import CheckedAccount, account_findings
 from crossbar_appstore.maintenance.app_checks import CheckedApp, catalogue_findings
@@ -33,7 +33,6 @@ _OLDEST: Final = 2
 _LISTED: Final = ("name", "phase", "i18n", "tags", "api_url", "source_url", "published")
 """The fields that the view of apps emits, besides the id."""
 _CREATE_ACCOUNT: Final = "crossbar-appstore create-account NAME REALM USERNAME PASSWORD"
-_DEPLOY_VIEWS: Final = "crossbar-appstore views deploy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +57,9 @@ class Diagnosis:
 
 
 async def examine(couch: Couch, accounts: Sequence[str] = (), *, all_accounts: bool = False) -> Diagnosis:
-    """Check a system; nothing is written.
+    """Check a system and its master account; nothing is written.
 
-    Args:
-        couch: where it is.
-        accounts: ids, names or realms of accounts to check, besides the master account.
-        all_accounts: check every account.
-
-    Raises:
-        UnknownAccount: one of the accounts does not exist.
+    ``accounts`` are the ids, names or realms of others to check as well. Raises UnknownAccount if one does not exist.
     """
     master = await lookup.master_account_id(couch)
     findings = await _system_findings(couch, master)
@@ -81,14 +74,7 @@ async def examine(couch: Couch, accounts: Sequence[str] = (), *, all_accounts: b
 
 
 async def repair(couch: Couch, diagnosis: Diagnosis) -> tuple[str, ...]:
-    """Make every safe repair of a diagnosis, with one save per document.
-
-    Returns:
-        The repairs that were made, in words.
-
-    Raises:
-        DatastoreError: CouchDB is away; the repairs before that were made.
-    """
+    """Make every safe repair of a diagnosis, with one save per document; those that were made, in words."""
     by_document: defaultdict[tuple[str, str], list[Repair]] = defaultdict(list)
     for finding in diagnosis.findings:
         if finding.repair is not None:
@@ -106,17 +92,13 @@ async def repair(couch: Couch, diagnosis: Diagnosis) -> tuple[str, ...]:
 
 async def _apply(couch: Couch, database: str, doc_id: str, repairs: Sequence[Repair]) -> bool:
     """Apply repairs to the newest revision of a document; False if there is nothing left to change."""
-    try:
-        newest = await couch.open_doc(database, doc_id)
-    except DocumentMissing:
+    newest = await lookup.stored(couch, database, doc_id)
+    if newest is None:
         return False
-    changed = newest
-    for one in repairs:
-        changed = one.change(changed)
-    if changed == newest:
-        return False
-    await couch.save_doc(database, changed)
-    return True
+    changed = reduce(lambda document, one: one.change(document), repairs, newest)
+    if changed != newest:
+        await couch.save_doc(database, changed)
+    return changed != newest
 
 
 # The system as a whole
@@ -183,9 +165,7 @@ async def _keys(couch: Couch, *, alone: bool) -> list[Finding]:
 
 async def _design_documents(couch: Couch, database: str, kind: DatabaseClass, *, alone: bool) -> list[Finding]:
     findings = []
-    command = _DEPLOY_VIEWS if alone else None
-    for name in names_for(kind):
-        ours = design_document(name)
+    for ours in map(design_document, names_for(kind)):
         there = await lookup.stored(couch, database, ours["_id"])
         missing = sorted(set(ours["views"]) - set(object_at(there, "views")))
         # Beside KAZOO, a view that its release does not have is expected.
@@ -198,31 +178,30 @@ async def _design_documents(couch: Couch, database: str, kind: DatabaseClass, *,
             severity, message = Severity.WARNING, "its code is not that of this release"
         else:
             continue
+        # KAZOO deploys its design documents itself.
+        command = "crossbar-appstore views deploy" if alone else None
         findings.append(Finding(severity, "design_document", f"{database}/{ours['_id']}", message, command))
     return findings
 
 
-async def _listing(couch: Couch, database: str) -> Iterator[Finding]:
+async def _listing(couch: Couch, database: str) -> list[Finding]:
     """Compares the rows of the view of apps, ours or KAZOO's, with the app documents."""
     try:
-        rows = await couch.view(database, VIEW)
+        rows = {row.id: row for row in await couch.view(database, VIEW) if row.id is not None}
     except ViewMissing:
-        return iter(())
-    wanted = {doc["_id"]: doc for doc in await couch.find(database, {"pvt_type": "app"}) if is_app(doc)}
-    emitted = {row.id: row for row in rows}
-    subject = f"{database}/_design/{VIEW.partition('/')[0]}"
+        return []
+    apps = {doc["_id"]: doc for doc in await couch.find(database, {"pvt_type": "app"}) if is_app(doc)}
     differences = {
-        "does not emit": [app_id for app_id in wanted if app_id not in emitted],
-        "emits what is not an app:": [str(row_id) for row_id in emitted if row_id not in wanted],
-        "emits other values:": [
-            app_id for app_id, doc in wanted.items() if app_id in emitted and _differs(emitted[app_id], doc)
-        ],
+        "does not emit": apps.keys() - rows.keys(),
+        "emits what is not an app:": rows.keys() - apps.keys(),
+        "emits other values:": {each for each in apps.keys() & rows.keys() if _differs(rows[each], apps[each])},
     }
-    return (
+    subject = f"{database}/_design/{VIEW.partition('/')[0]}"
+    return [
         Finding(Severity.ERROR, "design_document", subject, f"{what} {', '.join(sorted(ids))}", value=sorted(ids))
         for what, ids in differences.items()
         if ids
-    )
+    ]
 
 
 def _differs(row: ViewRow, document: JsonObject) -> bool:
@@ -260,7 +239,7 @@ async def _accounts(
 
 async def _account(couch: Couch, account_id: str, app_names: dict[str, str]) -> CheckedAccount:
     database = account_db(account_id)
-    account = await lookup.stored(couch, database, account_id) or {}
+    account = await lookup.stored(couch, database, account_id)
     apps_store = await lookup.stored(couch, database, DOCUMENT_ID)
     plans = await lookup.view_rows(couch, database, "services/plans", include_docs=True)
     users = await lookup.view_rows(couch, database, "users/crossbar_listing")
@@ -281,5 +260,4 @@ async def _conflicts(couch: Couch, database: str, doc_id: str) -> tuple[str, ...
         document = await couch.open_doc(database, doc_id, conflicts=True)
     except DocumentMissing:
         return ()
-    lost = document.get("_conflicts")
-    return tuple(lost) if isinstance(lost, list) else ()
+    return tuple(list_at(document, "_conflicts"))

@@ -15,7 +15,7 @@ from crossbar_appstore.appstore.metadata import validate_app
 from crossbar_appstore.appstore.picture_types import type_by_name
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import is_private_key
-from crossbar_appstore.kazoo.values import object_at
+from crossbar_appstore.kazoo.values import MISSING, Missing, get
 from crossbar_appstore.maintenance import app_files
 from crossbar_appstore.maintenance.lookup import MasterCatalogue, retry_conflicts
 from crossbar_appstore.maintenance.metadata_rules import markup_remarks
@@ -28,6 +28,7 @@ from crossbar_appstore.maintenance.reports import (
     Weight,
     field_changes,
     schema_remarks,
+    setting,
 )
 
 
@@ -106,7 +107,8 @@ async def remove_app(catalogue: MasterCatalogue, name_or_id: str, *, dry_run: bo
     stored = await catalogue.open(name_or_id)
     if not dry_run:
         await catalogue.couch.delete_doc(catalogue.database, stored["_id"], stored["_rev"])
-    pictures = app_files.picture_changes(object_at(stored, "_attachments"), {}, ())
+    stubs = stored.get("_attachments", {})
+    pictures = app_files.picture_changes(stubs, (), stubs)
     return Edit(stored["_id"], stored.get("name"), pictures=pictures, removed=True, dry_run=dry_run)
 
 
@@ -121,7 +123,16 @@ def set_field(path: Sequence[str], value: Json) -> DocumentChange:
         raise _refusal(field, "field", "a field has a name", field)
     if is_private_key(path[0]) or path[0] == "id":
         raise _refusal(field, "private", "private fields are not edited", value)
-    return lambda document: _with(document, path, value, field)
+
+    def change(document: JsonObject) -> JsonObject:
+        for depth in range(1, len(path)):
+            inner = get(document, *path[:depth])
+            # Objects that are missing are created; what is something else must not be overwritten.
+            if not isinstance(inner, dict | Missing):
+                raise _refusal(field, "type", f"{path[depth - 1]} is not an object", inner)
+        return setting(MISSING if value is None else value, *path)(document)
+
+    return change
 
 
 def set_text_or_json(path: Sequence[str], text: str) -> DocumentChange:
@@ -176,21 +187,6 @@ def faults_of(document: JsonObject) -> tuple[Remark, ...]:
     The schema describes files, which need an ``api_url``; stored apps do not.
     """
     return (*schema_remarks("", validate_app({"api_url": "", **document})), *markup_remarks("", document))
-
-
-def _with(document: JsonObject, path: Sequence[str], value: Json, field: str) -> JsonObject:
-    key, *below = path
-    changed = dict(document)
-    if below:
-        inner = document.get(key, {})
-        if not isinstance(inner, dict):
-            raise _refusal(field, "type", f"{key} is not an object", inner)
-        changed[key] = _with(inner, below, value, field)
-    elif value is None:
-        changed.pop(key, None)
-    else:
-        changed[key] = value
-    return changed
 
 
 def _new_faults(before: JsonObject, after: JsonObject) -> list[Remark]:

@@ -7,23 +7,20 @@ from typing import Final
 
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE
-from crossbar_appstore.kazoo.values import as_number, object_at
+from crossbar_appstore.kazoo.values import Missing, as_number, get, object_at
 from crossbar_appstore.maintenance.reports import Remark, Weight
 
-NO_LICENSE: Final = "-"
-"""The licence in the metadata of KAZOO's own apps."""
 NOT_ROUTABLE: Final = "the web client opens only apps whose name consists of lower-case letters and single dashes"
 
-_MARKUP: Final = re.compile(r"[<>]")
 _TAG: Final = re.compile(r"<[^<>]*>|[<>]")
 _ROUTABLE: Final = re.compile(r"[a-z]+(?:-[a-z]+)*")
 _LOCALE: Final = re.compile(r"([A-Za-z]{2})[-_]([A-Za-z]{2})")
 _NO_LIST: Final = "a single value in place of a list"
 
 
-def has_markup(label: Json) -> bool:
+def has_markup(label: Json | Missing) -> bool:
     """Whether a label contains ``<`` or ``>``; the web client inserts labels into its pages without escaping."""
-    return isinstance(label, str) and _MARKUP.search(label) is not None
+    return isinstance(label, str) and ("<" in label or ">" in label)
 
 
 def is_routable(name: Json) -> bool:
@@ -31,19 +28,13 @@ def is_routable(name: Json) -> bool:
     return isinstance(name, str) and _ROUTABLE.fullmatch(name) is not None
 
 
-def labels(metadata: JsonObject) -> Iterator[tuple[str, Json]]:
-    """Each locale with its label, ``None`` where it has none."""
-    for locale, texts in object_at(metadata, "i18n").items():
-        if isinstance(texts, dict):
-            yield locale, texts.get("label")
-
-
 def markup_remarks(file: str, metadata: JsonObject) -> tuple[Remark, ...]:
     """A refusal for each label that contains markup."""
     message = "the web client would run it as HTML"
+    labels = ((locale, get(texts, "label")) for locale, texts in object_at(metadata, "i18n").items())
     return tuple(
         Remark(Weight.REFUSED, file, f"i18n.{locale}.label", "markup", message, label)
-        for locale, label in labels(metadata)
+        for locale, label in labels
         if has_markup(label)
     )
 
@@ -59,15 +50,10 @@ def notes(file: str, metadata: JsonObject) -> Iterator[Remark]:
 
 
 def repaired(file: str, metadata: JsonObject, icons: Iterable[str]) -> tuple[JsonObject, tuple[Remark, ...]]:
-    """Repair metadata where the intention is clear (``--lenient``).
-
-    Args:
-        file: for the remarks.
-        metadata: the content of ``app.json``; it is not changed.
-        icons: the names of the files in ``metadata/icon``.
+    """Repair metadata where the intention is clear (``--lenient``); ``icons`` are the files in ``metadata/icon``.
 
     Returns:
-        The repaired metadata, and a remark for each change.
+        The repaired metadata, as a new object, and a remark for each change.
     """
     repair = _Repair(file, dict(metadata))
     repair.numbers()
@@ -104,7 +90,8 @@ class _Repair:
         if not isinstance(self.metadata.get("api_url"), str):
             self._set("api_url", "", "required", "an app without an address uses the API of the web client")
         if "license" not in self.metadata:
-            self._set("license", NO_LICENSE, "required", "no licence is named")
+            # KAZOO's own apps name this one.
+            self._set("license", "-", "required", "no licence is named")
 
     def lists(self) -> None:
         for key in ("tags", "screenshots"):

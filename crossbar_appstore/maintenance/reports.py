@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import is_private_key
-from crossbar_appstore.kazoo.values import MISSING, Missing
+from crossbar_appstore.kazoo.values import MISSING, Missing, object_at
 from crossbar_appstore.validation.errors import SchemaErrors, joined_path
 
 WHOLE_FILE: Final = ""
@@ -135,14 +135,18 @@ def field_changes(before: JsonObject, after: JsonObject) -> tuple[FieldChange, .
     return tuple(_changes((), *shown))
 
 
-def setting(key: str, value: Json) -> DocumentChange:
-    """A change that sets a top-level field."""
-    return lambda document: {**document, key: value}
+def setting(value: Json | Missing, *path: str) -> DocumentChange:
+    """A change that sets the field at a path of keys, or removes it for ``MISSING``; missing objects are created."""
+    key, *below = path
 
+    def change(document: JsonObject) -> JsonObject:
+        if below:
+            return {**document, key: setting(value, *below)(object_at(document, key))}
+        if value is MISSING:
+            return {name: member for name, member in document.items() if name != key}
+        return {**document, key: value}
 
-def dropping(key: str) -> DocumentChange:
-    """A change that removes a top-level field."""
-    return lambda document: {name: value for name, value in document.items() if name != key}
+    return change
 
 
 def _as_json(value: Any) -> Json:
