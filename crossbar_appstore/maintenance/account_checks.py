@@ -20,7 +20,7 @@ class CheckedAccount:
     """An account's documents as stored, ``None`` if there are none.
 
     ``plans`` are the service plans that it offers to other accounts, ``app_names`` the names of the catalogue's apps
-    by id, ``users`` the ids of its users, ``conflicts`` the losing revisions of its ``apps_store`` document.
+    by id, ``users`` the ids of its users. ``apps_store`` has its losing revisions in ``_conflicts``.
     """
 
     account_id: str
@@ -30,7 +30,6 @@ class CheckedAccount:
     plans: tuple[JsonObject, ...] = ()
     app_names: Mapping[str, str] = field(default_factory=dict)
     users: Collection[str] = ()
-    conflicts: tuple[str, ...] = ()
 
     @property
     def subject(self) -> str:
@@ -53,8 +52,7 @@ def account_findings(account: CheckedAccount) -> Iterator[Finding]:
     """The findings about one account."""
     if account.apps_store is not None:
         yield from _document(account, account.apps_store)
-        database = account_db(account.account_id)
-        yield from conflict_findings(account.subject, database, DOCUMENT_ID, account.conflicts)
+        yield from conflict_findings(account.subject, account_db(account.account_id), account.apps_store)
     yield from _plans(account)
 
 

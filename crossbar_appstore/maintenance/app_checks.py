@@ -12,7 +12,7 @@ from crossbar_appstore.appstore.picture_types import SVG, type_by_name
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE
 from crossbar_appstore.kazoo.ids import account_db, encoded_account_db
-from crossbar_appstore.kazoo.values import MISSING, object_at, string_at
+from crossbar_appstore.kazoo.values import MISSING, list_at, object_at, string_at
 from crossbar_appstore.maintenance.app_files import named_pictures
 from crossbar_appstore.maintenance.metadata_rules import NOT_ROUTABLE, has_markup, is_routable
 from crossbar_appstore.maintenance.reports import DocumentChange, Finding, Repair, Severity, setting
@@ -27,11 +27,10 @@ _CHECKED_FIELDS: Final = ("api_url", "source_url", "i18n", "icon", "name")
 
 @dataclass(frozen=True, slots=True)
 class CheckedApp:
-    """An app document with its losing revisions, and the account whose catalogue contains it."""
+    """An app document, its losing revisions in ``_conflicts``, and the account whose catalogue contains it."""
 
     document: JsonObject
     account_id: str
-    conflicts: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -90,13 +89,13 @@ def app_findings(app: CheckedApp) -> Iterator[Finding]:
     yield from _pictures(app)
     yield from _other_fields(app)
     yield from _owner(app)
-    yield from conflict_findings(app.subject, account_db(app.account_id), app.id, app.conflicts)
+    yield from conflict_findings(app.subject, account_db(app.account_id), app.document)
 
 
-def conflict_findings(subject: str, database: str, doc_id: str, conflicts: Iterable[str]) -> Iterator[Finding]:
+def conflict_findings(subject: str, database: str, document: JsonObject) -> Iterator[Finding]:
     """A finding for each revision that lost a conflict and is still stored."""
-    for revision in conflicts:
-        url = f"$COUCHDB_URL/{database.replace('/', '%2F')}/{doc_id}?rev={revision}"
+    for revision in list_at(document, "_conflicts"):
+        url = f"$COUCHDB_URL/{database.replace('/', '%2F')}/{document['_id']}?rev={revision}"
         message = f"revision {revision} lost a conflict and is still stored; look at it before you delete it"
         yield Finding(Severity.WARNING, "conflict", subject, message, f'curl -X DELETE "{url}"', None, revision)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from typing import Final
@@ -13,14 +13,14 @@ from crossbar_appstore.auth.keys import ATTACHMENT
 from crossbar_appstore.auth.tokens import AUTH_CATEGORY, SYSTEM_KEY
 from crossbar_appstore.datastore.catalogue import VIEW
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.errors import DocumentMissing, ViewMissing
+from crossbar_appstore.datastore.errors import ViewMissing
 from crossbar_appstore.datastore.replies import ViewRow
 from crossbar_appstore.datastore.snapshot import is_app
 from crossbar_appstore.datastore.views import DatabaseClass, design_document, names_for, standing_alone
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.accounts import ACCOUNTS_CONFIG, MASTER_ACCOUNT_ID
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
-from crossbar_appstore.kazoo.values import get, is_true, list_at, object_at, string_at
+from crossbar_appstore.kazoo.values import get, is_true, object_at, string_at
 from crossbar_appstore.maintenance import lookup
 from crossbar_appstore.maintenance.account_checks import CheckedAccount, account_findings
 from crossbar_appstore.maintenance.app_checks import CheckedApp, catalogue_findings
@@ -61,15 +61,31 @@ async def examine(couch: Couch, accounts: Sequence[str] = (), *, all_accounts: b
 
     ``accounts`` are the ids, names or realms of others to check as well. Raises UnknownAccount if one does not exist.
     """
+    alone = await standing_alone(couch)
     master = await lookup.master_account_id(couch)
-    findings = await _system_findings(couch, master)
-    if master is not None and await couch.database_exists(account_db(master)):
-        # Without the database there is nothing more to check; its absence was reported above.
-        apps = await _apps(lookup.MasterCatalogue(couch, master, account_db(master)))
-        findings += catalogue_findings(apps)
-        names = {app.id: string_at(app.document, "name") or app.id for app in apps}
-        async for account in _accounts(couch, master, accounts, names, all_accounts=all_accounts):
-            findings += account_findings(account)
+    findings = [
+        *await _server(couch, alone=alone),
+        *await _master(couch, master, alone=alone),
+        *await _keys(couch, alone=alone),
+        *await _design_documents(couch, "accounts", DatabaseClass.ACCOUNTS, alone=alone),
+    ]
+    # Without the master account's database, which was reported, there is nothing more to check.
+    if master is None or not await couch.database_exists(account_db(master)):
+        return Diagnosis(tuple(findings))
+    catalogue = lookup.MasterCatalogue(couch, master, account_db(master))
+    findings += await _design_documents(couch, catalogue.database, DatabaseClass.ACCOUNT, alone=alone)
+    findings += await _listing(couch, catalogue.database)
+    apps = await _apps(catalogue)
+    findings += catalogue_findings(apps)
+    if all_accounts:
+        rows = await couch.view("accounts", "accounts/listing_by_simple_id")
+        ids = [row.id for row in rows if row.id is not None]
+    else:
+        ids = [master, *[(await lookup.find_account(couch, one))["_id"] for one in accounts]]
+    names = {app.id: string_at(app.document, "name") or app.id for app in apps}
+    # The same account may be named twice, by its name and by its realm.
+    for account_id in dict.fromkeys(ids):
+        findings += account_findings(await _account(couch, account_id, names))
     return Diagnosis(tuple(findings))
 
 
@@ -99,23 +115,6 @@ async def _apply(couch: Couch, database: str, doc_id: str, repairs: Sequence[Rep
     if changed != newest:
         await couch.save_doc(database, changed)
     return changed != newest
-
-
-# The system as a whole
-
-
-async def _system_findings(couch: Couch, master: str | None) -> list[Finding]:
-    alone = await standing_alone(couch)
-    findings = [
-        *await _server(couch, alone=alone),
-        *await _master(couch, master, alone=alone),
-        *await _keys(couch, alone=alone),
-        *await _design_documents(couch, "accounts", DatabaseClass.ACCOUNTS, alone=alone),
-    ]
-    if master is not None and await couch.database_exists(account_db(master)):
-        findings += await _design_documents(couch, account_db(master), DatabaseClass.ACCOUNT, alone=alone)
-        findings += await _listing(couch, account_db(master))
-    return findings
 
 
 async def _server(couch: Couch, *, alone: bool) -> list[Finding]:
@@ -210,54 +209,28 @@ def _differs(row: ViewRow, document: JsonObject) -> bool:
     return row.key != document.get("name") or emitted != shown
 
 
-# Reading what the other checks look at
-
-
 async def _apps(catalogue: lookup.MasterCatalogue) -> list[CheckedApp]:
     """The apps with their losing revisions, which only a read of each document shows."""
     limit = asyncio.Semaphore(_CONCURRENT_READS)
 
-    async def checked(document: JsonObject) -> CheckedApp:
+    async def read(app: JsonObject) -> JsonObject | None:
         async with limit:
-            lost = await _conflicts(catalogue.couch, catalogue.database, document["_id"])
-        return CheckedApp(document, catalogue.account_id, lost)
+            return await lookup.stored(catalogue.couch, catalogue.database, app["_id"], conflicts=True)
 
-    return await asyncio.gather(*(checked(document) for document in await catalogue.apps()))
-
-
-async def _accounts(
-    couch: Couch, master: str, wanted: Sequence[str], app_names: dict[str, str], *, all_accounts: bool
-) -> AsyncIterator[CheckedAccount]:
-    if all_accounts:
-        rows = await couch.view("accounts", "accounts/listing_by_simple_id")
-        ids = [row.id for row in rows if row.id is not None]
-    else:
-        ids = [master, *[(await lookup.find_account(couch, one))["_id"] for one in wanted]]
-    for account_id in dict.fromkeys(ids):
-        yield await _account(couch, account_id, app_names)
+    documents = await asyncio.gather(*map(read, await catalogue.apps()))
+    return [CheckedApp(document, catalogue.account_id) for document in documents if document is not None]
 
 
 async def _account(couch: Couch, account_id: str, app_names: dict[str, str]) -> CheckedAccount:
     database = account_db(account_id)
-    account = await lookup.stored(couch, database, account_id)
-    apps_store = await lookup.stored(couch, database, DOCUMENT_ID)
     plans = await lookup.view_rows(couch, database, "services/plans", include_docs=True)
     users = await lookup.view_rows(couch, database, "users/crossbar_listing")
     return CheckedAccount(
         account_id,
-        string_at(account, "name") or "(no name)",
-        apps_store,
+        string_at(await lookup.stored(couch, database, account_id), "name") or "(no name)",
+        await lookup.stored(couch, database, DOCUMENT_ID, conflicts=True),
         await lookup.stored(couch, "services", account_id),
         tuple(row.doc for row in plans if row.doc is not None),
         app_names,
         tuple(row.id for row in users if row.id is not None),
-        await _conflicts(couch, database, DOCUMENT_ID) if apps_store is not None else (),
     )
-
-
-async def _conflicts(couch: Couch, database: str, doc_id: str) -> tuple[str, ...]:
-    try:
-        document = await couch.open_doc(database, doc_id, conflicts=True)
-    except DocumentMissing:
-        return ()
-    return tuple(list_at(document, "_conflicts"))

@@ -105,10 +105,10 @@ class MasterCatalogue:
         return in_view_order(doc for doc in await self.couch.find(self.database, {"pvt_type": "app"}) if is_app(doc))
 
 
-async def stored(couch: Couch, database: str, doc_id: str) -> JsonObject | None:
+async def stored(couch: Couch, database: str, doc_id: str, *, conflicts: bool = False) -> JsonObject | None:
     """A document as stored, soft-deleted or not; ``None`` if it or its database does not exist."""
     try:
-        return await couch.open_doc(database, doc_id)
+        return await couch.open_doc(database, doc_id, conflicts=conflicts)
     except (DocumentMissing, DatabaseMissing):
         return None
 

@@ -124,7 +124,7 @@ def test_account_findings_repairs_forbidden_private_fields(key: str, value: Json
 
 
 def test_account_findings_reports_stored_conflicts() -> None:
-    (found,) = findings({"_id": "apps_store"}, conflicts=("3-c",))
+    (found,) = findings({"_id": "apps_store", "_conflicts": ["3-c"]})
     assert (found.check, found.value) == ("conflict", "3-c")
 
 
