@@ -67,9 +67,9 @@ class PictureFile:
 def is_plain_name(name: str) -> bool:
     """Whether a name is a file name, not a path, and one that CouchDB accepts for an attachment."""
     return (
-        name not in ("", ".", "..")
+        name not in ("", "..")
         and not name.startswith("_")
-        and not any(char in name for char in "/\\\0")
+        and not any(char in name for char in "\\\0")
         and PurePath(name).name == name
     )
 
@@ -188,14 +188,10 @@ def update_pictures(
     remove_old: bool,
     same: Collection[str] = (),
 ) -> tuple[JsonObject, tuple[PictureFile, ...], tuple[PictureChange, ...]]:
-    """Plan the attachments of a document.
+    """Attach pictures to a document that is to be saved over the one as ``stored``.
 
-    Args:
-        stored: the document as stored, with its attachment stubs.
-        document: the one to save.
-        pictures: to attach, unless they are stored already.
-        remove_old: remove attachments that neither icon nor screenshots name.
-        same: names of pictures that were compared byte by byte and are equal, whatever their digests.
+    ``remove_old`` removes attachments that neither icon nor screenshots name. ``same`` are the names of pictures that
+    were compared byte by byte and are equal, whatever their digests.
 
     Returns:
         The document with the stubs to keep, the pictures to add to it inline, and what changes.

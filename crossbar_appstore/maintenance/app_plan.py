@@ -12,7 +12,7 @@ from crossbar_appstore.kazoo.ids import new_id
 from crossbar_appstore.kazoo.values import string_at
 from crossbar_appstore.maintenance import app_files
 from crossbar_appstore.maintenance.app_source import AppSource
-from crossbar_appstore.maintenance.reports import FieldChange, PictureChange, Remark, Weight, field_changes
+from crossbar_appstore.maintenance.reports import FieldChange, PictureChange, Remark, Report, Weight, field_changes
 
 ADDRESSES: Final = ("api_url", "source_url")
 
@@ -68,8 +68,8 @@ class Action(StrEnum):
     """It could not be saved."""
 
 
-@dataclass(frozen=True, slots=True)
-class AppPlan:
+@dataclass(frozen=True)
+class AppPlan(Report):
     """What is to be done with one app's folder, and after saving, what was done.
 
     ``document`` is the one to save, ``None`` if there is nothing to save: with the attachment stubs to keep, and
@@ -109,16 +109,9 @@ class AppPlan:
 
     def as_json(self) -> JsonObject:
         """The member of ``apps`` in the output of ``--json``."""
-        return {
-            "folder": self.folder,
-            "name": self.name,
-            "id": self.id,
-            "action": str(self.action),
-            "revision": self.revision,
-            "changes": [change.as_json() for change in self.changes],
-            "pictures": [picture.as_json() for picture in self.pictures],
-            "remarks": [remark.as_json() for remark in self.remarks],
-        }
+        members = super().as_json()
+        shown = ("id", "action", "revision", "changes", "pictures", "remarks")
+        return {"folder": self.folder, "name": self.name, **{key: members[key] for key in shown}}
 
 
 def is_exported(metadata: JsonObject) -> bool:
@@ -134,14 +127,9 @@ def plan_app(
     *,
     same: Collection[str] = (),
 ) -> AppPlan:
-    """Plan what to do with one app's folder.
+    """Plan what to do with one app's folder; ``stored`` are the apps that have its name or its id.
 
-    Args:
-        source: the folder.
-        stored: the apps of the catalogue that have its name or its id.
-        account_id: of the master account.
-        options: how it is loaded.
-        same: as ``update_pictures``.
+    ``account_id`` is the master account's; ``same`` is as in ``update_pictures``.
     """
     if source.refused:
         return AppPlan(source, Action.REFUSED, remarks=source.remarks)

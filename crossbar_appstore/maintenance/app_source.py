@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from crossbar_appstore import json_codec
-from crossbar_appstore.appstore.metadata import validate_app
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.values import string_at
 from crossbar_appstore.maintenance import app_files
-from crossbar_appstore.maintenance.metadata_rules import markup_remarks, notes, repaired
-from crossbar_appstore.maintenance.reports import WHOLE_FILE, Remark, Weight, schema_remarks
+from crossbar_appstore.maintenance.metadata_rules import faults, notes, repaired
+from crossbar_appstore.maintenance.reports import WHOLE_FILE, Remark, Weight
 
 SAMPLES: Final = Path(__file__).with_name("samples")
 """The sample apps of the package."""
@@ -109,8 +108,7 @@ def read_app(folder: Path, rules: app_files.PictureRules, *, lenient: bool = Fal
         metadata, repairs = repaired(str(file), metadata, icons)
         remarks += repairs
     # Validated after the repair, so that only what is left is refused.
-    remarks += schema_remarks(str(file), validate_app(metadata))
-    remarks += markup_remarks(str(file), metadata)
+    remarks += faults(str(file), metadata)
     # The pictures of a refused app are inspected too, so that one run reports everything.
     pictures, about_pictures = _pictures(folder, metadata, rules)
     return AppSource(folder, metadata, pictures, (*remarks, *about_pictures, *notes(str(file), metadata)))

@@ -11,14 +11,13 @@ from pathlib import Path
 
 from crossbar_appstore import json_codec
 from crossbar_appstore.appstore.allowed_apps import is_published
-from crossbar_appstore.appstore.metadata import validate_app
 from crossbar_appstore.appstore.picture_types import type_by_name
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import is_private_key
 from crossbar_appstore.kazoo.values import MISSING, Missing, get
 from crossbar_appstore.maintenance import app_files
 from crossbar_appstore.maintenance.lookup import MasterCatalogue, retry_conflicts
-from crossbar_appstore.maintenance.metadata_rules import markup_remarks
+from crossbar_appstore.maintenance.metadata_rules import faults
 from crossbar_appstore.maintenance.reports import (
     DocumentChange,
     FieldChange,
@@ -27,7 +26,6 @@ from crossbar_appstore.maintenance.reports import (
     Report,
     Weight,
     field_changes,
-    schema_remarks,
     setting,
 )
 
@@ -181,14 +179,6 @@ def read_pictures(
     return tuple(picture for picture, _ in inspected if picture is not None)
 
 
-def faults_of(document: JsonObject) -> tuple[Remark, ...]:
-    """The schema errors of a document, and markup in its labels.
-
-    The schema describes files, which need an ``api_url``; stored apps do not.
-    """
-    return (*schema_remarks("", validate_app({"api_url": "", **document})), *markup_remarks("", document))
-
-
 def _new_faults(before: JsonObject, after: JsonObject) -> list[Remark]:
     """The faults of a changed document that the stored one does not have.
 
@@ -198,11 +188,13 @@ def _new_faults(before: JsonObject, after: JsonObject) -> list[Remark]:
     def key(fault: Remark) -> tuple[str, str, bytes]:
         return fault.field, fault.rule, json_codec.dumps(fault.value)
 
-    old = {key(fault) for fault in faults_of(before)}
+    # The schema describes files, which need an api_url; stored apps do not.
+    old, new = (faults("", {"api_url": "", **document}) for document in (before, after))
+    known = set(map(key, old))
     return [
         fault
-        for fault in faults_of(after)
-        if key(fault) not in old and not (fault.rule == "required" and fault.field.startswith("i18n."))
+        for fault in new
+        if key(fault) not in known and not (fault.rule == "required" and fault.field.startswith("i18n."))
     ]
 
 

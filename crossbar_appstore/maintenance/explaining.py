@@ -72,14 +72,8 @@ class Explanation(Report):
 async def explain(couch: Couch, account: str, app: str | None = None, user: str | None = None) -> Explanation:
     """Apply the rules to an account's apps and collect their reasons.
 
-    Args:
-        couch: where the documents are.
-        account: id, name or realm.
-        app: id or name; without one, all apps are explained.
-        user: id or user name, whose permissions apply; without one, permissions hide nothing.
-
-    Raises:
-        UnknownAccount, UnknownUser, UnknownApp: it does not exist.
+    ``account`` is an id, name or realm; ``app`` an id or name, without which all apps are explained; ``user`` an id or
+    user name, without which permissions hide nothing. Raises UnknownAccount, UnknownUser or UnknownApp.
     """
     reading = Datastore(couch, feeds=False).read()
     # Read first: a system without a master account has no accounts to look for.

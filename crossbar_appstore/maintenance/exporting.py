@@ -18,8 +18,8 @@ from crossbar_appstore.kazoo.values import object_at, string_at
 from crossbar_appstore.maintenance import app_files
 from crossbar_appstore.maintenance.app_plan import ADDRESSES, is_exported
 from crossbar_appstore.maintenance.app_source import AppSource, read_app
-from crossbar_appstore.maintenance.editing import faults_of
 from crossbar_appstore.maintenance.lookup import MasterCatalogue
+from crossbar_appstore.maintenance.metadata_rules import faults
 from crossbar_appstore.maintenance.reports import FieldChange, PictureChange, Remark, Report, Weight, field_changes
 
 _ANY_PICTURE: Final = app_files.PictureRules(allow_svg=True, lenient=True, max_bytes=1_000_000_000)
@@ -139,7 +139,7 @@ def _remarks(document: JsonObject, folder: Path) -> Iterable[Remark]:
     if unnamed:
         message = "neither icon nor screenshots name these attachments; they are not written"
         yield Remark(Weight.NOTE, str(folder), "_attachments", "named", message, unnamed)
-    for fault in faults_of(metadata_of(document)):
+    for fault in faults("", metadata_of(document)):
         message = f"will be refused when it is loaded again: {fault.message}"
         yield Remark(Weight.NOTE, str(folder), fault.field, fault.rule, message, fault.value)
 

@@ -22,7 +22,7 @@ from crossbar_appstore.maintenance.app_files import FileMissing, FileRefused, di
 from crossbar_appstore.maintenance.app_plan import Action, AppPlan, LoadOptions, plan_app
 from crossbar_appstore.maintenance.app_source import AppSource, read_app
 from crossbar_appstore.maintenance.lookup import MasterCatalogue
-from crossbar_appstore.maintenance.reports import Remark, Weight
+from crossbar_appstore.maintenance.reports import Remark, Report, Weight
 
 BULK_BYTES: Final = 6_000_000
 """Limit of the bytes of pictures in one bulk save; a single app may have more."""
@@ -33,8 +33,8 @@ _FOLDERS: Final = 64
 _THREADS: Final = 4
 
 
-@dataclass(frozen=True, slots=True)
-class LoadReport:
+@dataclass(frozen=True)
+class LoadReport(Report):
     """The result of a load. ``remarks`` are those of the search for folders."""
 
     apps: tuple[AppPlan, ...]
@@ -54,12 +54,7 @@ class LoadReport:
 
     def as_json(self) -> JsonObject:
         """The output of ``--json``."""
-        return {
-            "dry_run": self.dry_run,
-            "counts": {str(action): count for action, count in self.counts.items()},
-            "apps": [app.as_json() for app in self.apps],
-            "remarks": [remark.as_json() for remark in self.remarks],
-        }
+        return super().as_json() | {"counts": {str(action): count for action, count in self.counts.items()}}
 
 
 async def load_apps(
@@ -70,17 +65,10 @@ async def load_apps(
     progress: Callable[[AppPlan], None] | None = None,
     remarks: tuple[Remark, ...] = (),
 ) -> LoadReport:
-    """Load app folders in the given order.
+    """Load app folders, which contain ``metadata/app.json``, in the given order.
 
-    Args:
-        catalogue: where the apps are stored.
-        folders: those that contain ``metadata/app.json``.
-        options: how they are loaded.
-        progress: called with each app as soon as it is saved, or found to need no save.
-        remarks: those of the search for folders, for the report.
-
-    Raises:
-        DatastoreError: CouchDB is away; the apps reported by ``progress`` are saved, others may be.
+    ``progress`` is called with each app as soon as it is saved, or found to need no save; if CouchDB fails, these apps
+    are saved, and others may be. ``remarks`` are those of the search for folders, for the report.
     """
     load = _Load(catalogue, options)
     apps: list[AppPlan] = []

@@ -94,11 +94,8 @@ class MasterCatalogue:
 
     async def by_id(self, app_id: str) -> JsonObject | None:
         """The app of that id; ``None`` if the document is missing, soft-deleted or not an app."""
-        try:
-            document = await self.couch.open_doc(self.database, app_id)
-        except DocumentMissing:
-            return None
-        return document if is_app(document) else None
+        document = await stored(self.couch, self.database, app_id)
+        return document if document is not None and is_app(document) else None
 
     async def _scanned(self) -> list[JsonObject]:
         """Every app, found without the view."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from crossbar_appstore.appstore.metadata import validate_app
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE
 from crossbar_appstore.kazoo.values import Missing, as_number, get, object_at
@@ -28,15 +29,17 @@ def is_routable(name: Json) -> bool:
     return isinstance(name, str) and _ROUTABLE.fullmatch(name) is not None
 
 
-def markup_remarks(file: str, metadata: JsonObject) -> tuple[Remark, ...]:
-    """A refusal for each label that contains markup."""
-    message = "the web client would run it as HTML"
-    labels = ((locale, get(texts, "label")) for locale, texts in object_at(metadata, "i18n").items())
-    return tuple(
-        Remark(Weight.REFUSED, file, f"i18n.{locale}.label", "markup", message, label)
-        for locale, label in labels
-        if has_markup(label)
-    )
+def faults(file: str, metadata: JsonObject) -> Iterator[Remark]:
+    """A refusal for each error by KAZOO's schema, and for each label that contains markup."""
+    for where, rules in validate_app(metadata).items():
+        for rule, details in rules.items():
+            message = str(details.get("message", ""))
+            yield Remark(Weight.REFUSED, file, where, rule, message, details.get("value"))
+    for locale, texts in object_at(metadata, "i18n").items():
+        label = get(texts, "label")
+        if has_markup(label):
+            message = "the web client would run it as HTML"
+            yield Remark(Weight.REFUSED, file, f"i18n.{locale}.label", "markup", message, label)
 
 
 def notes(file: str, metadata: JsonObject) -> Iterator[Remark]:

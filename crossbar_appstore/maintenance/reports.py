@@ -8,7 +8,7 @@ from typing import Any, Final
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import is_private_key
 from crossbar_appstore.kazoo.values import MISSING, Missing, object_at
-from crossbar_appstore.validation.errors import SchemaErrors, joined_path
+from crossbar_appstore.validation.errors import joined_path
 
 WHOLE_FILE: Final = ""
 """The ``field`` of a remark that concerns a file as a whole."""
@@ -36,7 +36,6 @@ class Weight(StrEnum):
     REPAIRED = "repaired"
     """Lenient mode changed a value that would have been refused or that breaks the web client."""
     NOTE = "note"
-    """For information."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,6 @@ class Severity(StrEnum):
     WARNING = "warning"
     """Something fails in some cases, or is probably a mistake."""
     INFO = "info"
-    """For information."""
 
 
 DocumentChange = Callable[[JsonObject], JsonObject]
@@ -112,15 +110,6 @@ class Finding(Report):
         members = super().as_json()
         del members["repair"]
         return members | {"fix": None if self.repair is None else self.repair.words}
-
-
-def schema_remarks(file: str, errors: SchemaErrors) -> tuple[Remark, ...]:
-    """A refusal for each error of a schema validation."""
-    return tuple(
-        Remark(Weight.REFUSED, file, field, rule, str(details.get("message", "")), details.get("value"))
-        for field, rules in errors.items()
-        for rule, details in rules.items()
-    )
 
 
 def field_changes(before: JsonObject, after: JsonObject) -> tuple[FieldChange, ...]:
