@@ -84,11 +84,7 @@ async def create_account(couch: Couch, new: NewAccount, *, dry_run: bool = False
     """Create an account and its administrator.
 
     The first account of a system becomes the master account, later ones are its children. With ``dry_run`` everything
-    is checked and nothing created.
-
-    Raises:
-        AccountRefused: the name, realm, user name or password is not allowed.
-        BesideKazoo: KAZOO creates its accounts itself.
+    is checked and nothing created. Raises AccountRefused, or BesideKazoo where KAZOO creates its accounts itself.
     """
     _check(new)
     await require_alone(couch, "sup crossbar_maintenance create_account NAME REALM USERNAME PASSWORD")
@@ -129,15 +125,9 @@ async def demonstrate(couch: Couch, wanted: NewAccount, apps: Path | None) -> De
     # The data of an earlier demo may have an administrator with another password.
     md5, _ = password_hashes(wanted.username.lower(), wanted.password)
     can_log_in = await couch.view(account_db(account_id), "users/creds_by_md5", key=md5, limit=1)
-    return Demonstration(
-        account_id,
-        string_at(account, "name") or "",
-        string_at(account, "realm") or "",
-        wanted.username,
-        wanted.password if can_log_in else None,
-        is_new,
-        load,
-    )
+    name, realm = (string_at(account, key) or "" for key in ("name", "realm"))
+    password = wanted.password if can_log_in else None
+    return Demonstration(account_id, name, realm, wanted.username, password, is_new, load)
 
 
 def _check(new: NewAccount) -> None:

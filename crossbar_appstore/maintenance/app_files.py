@@ -4,7 +4,7 @@ import base64
 import hashlib
 import os
 import stat
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Final
@@ -32,13 +32,13 @@ class FileRefused(Exception):
         self.message = message
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PictureRules:
     """Which pictures may be stored. With ``lenient``, the bytes count where a name says another type."""
 
     allow_svg: bool = False
     lenient: bool = False
-    max_bytes: int = MAX_PICTURE_BYTES
+    max_picture_bytes: int = MAX_PICTURE_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,7 @@ class PictureFile:
     digest: str
 
     def inline(self) -> JsonObject:
-        """Read the file as an inline member of ``_attachments``.
-
-        Raises:
-            FileMissing, FileRefused: it was removed or changed since it was inspected.
-        """
+        """The inline member of ``_attachments``. Raises FileMissing or FileRefused if the file was changed."""
         content = read_inside(self.folder, self.path, self.length)
         if digest_of(content) != self.digest:
             raise FileRefused("unchanged", "was changed while it was being loaded")
@@ -113,10 +109,7 @@ def inspect_picture(
     folder: Path, kind: str, field: str, name: str, rules: PictureRules
 ) -> tuple[PictureFile | None, Remark | None]:
     """Inspect the picture that the metadata name in ``field``; ``kind`` is the folder below ``metadata``."""
-    path = folder / METADATA / kind / name
-    if not name:
-        return None, Remark(Weight.MISSING, str(path), field, "name", "the name is empty", name)
-    return inspect_file(folder, path, field, name, rules)
+    return inspect_file(folder, folder / METADATA / kind / name, field, name, rules)
 
 
 def inspect_file(
@@ -131,10 +124,12 @@ def inspect_file(
     def remark(rule: str, message: str, weight: Weight = Weight.LEFT_OUT) -> Remark:
         return Remark(weight, str(path), field, rule, message, name)
 
+    if not name:
+        return None, remark("name", "the name is empty", Weight.MISSING)
     if not is_plain_name(name):
         return None, remark("inside", "is not the name of a file in this folder")
     try:
-        content = read_inside(folder, path, rules.max_bytes)
+        content = read_inside(folder, path, rules.max_picture_bytes)
     except FileMissing:
         return None, remark("exists", "the file is missing", Weight.MISSING)
     except FileRefused as refused:
@@ -171,7 +166,7 @@ def named_pictures(document: JsonObject) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for _, _, name in picture_fields(document) if name))
 
 
-def is_stored(picture: PictureFile, stubs: JsonObject, same: Collection[str] = ()) -> bool:
+def is_stored(picture: PictureFile, stubs: JsonObject, same: Container[str] = ()) -> bool:
     """Whether ``_attachments`` has a picture already with the same bytes and type; ``same`` as ``update_pictures``."""
     stub = object_at(stubs, picture.name)
     # The same bytes under another type are served wrongly, so they are stored again.
@@ -181,12 +176,7 @@ def is_stored(picture: PictureFile, stubs: JsonObject, same: Collection[str] = (
 
 
 def update_pictures(
-    stored: JsonObject,
-    document: JsonObject,
-    pictures: Iterable[PictureFile],
-    *,
-    remove_old: bool,
-    same: Collection[str] = (),
+    stored: JsonObject, document: JsonObject, pictures: Iterable[PictureFile], *, remove_old: bool, same: Container[str]
 ) -> tuple[JsonObject, tuple[PictureFile, ...], tuple[PictureChange, ...]]:
     """Attach pictures to a document that is to be saved over the one as ``stored``.
 

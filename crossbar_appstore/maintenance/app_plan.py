@@ -27,8 +27,8 @@ class Mode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class LoadOptions:
-    """How apps are loaded: the options of ``init-apps`` and ``refresh-apps``.
+class LoadOptions(app_files.PictureRules):
+    """How apps are loaded, and which of their pictures: the options of ``init-apps`` and ``refresh-apps``.
 
     ``api_url`` is set on every app; without it a stored app keeps its address and a new one gets none.
     ``keep_addresses`` takes ``api_url`` and ``source_url`` from the file. ``refresh_keys`` are the fields that
@@ -40,21 +40,7 @@ class LoadOptions:
     keep_addresses: bool = False
     refresh_keys: tuple[str, ...] = REFRESH_KEYS
     remove_old_pictures: bool = False
-    lenient: bool = False
-    allow_svg: bool = False
-    max_picture_bytes: int = app_files.MAX_PICTURE_BYTES
     dry_run: bool = False
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """The fields that a stored app takes from the file."""
-        keys = INIT_KEYS if self.mode is Mode.INIT else self.refresh_keys
-        return (*keys, *(key for key in ADDRESSES if key not in keys)) if self.keep_addresses else keys
-
-    @property
-    def pictures(self) -> app_files.PictureRules:
-        """Which pictures may be stored."""
-        return app_files.PictureRules(self.allow_svg, self.lenient, self.max_picture_bytes)
 
 
 class Action(StrEnum):
@@ -150,7 +136,9 @@ def plan_app(
     # Only an exported folder can match by id an app of another name.
     if stored[0].get("name") != source.name and options.mode is Mode.INIT:
         return _refused(source, "_id", f"the app {stored[0].get('name')!r} has this id; refresh-app renames it")
-    refreshed = refresh(stored[0], metadata, options.keys)
+    keys = INIT_KEYS if options.mode is Mode.INIT else options.refresh_keys
+    # A field that is named twice is no problem.
+    refreshed = refresh(stored[0], metadata, (*keys, *ADDRESSES) if options.keep_addresses else keys)
     document, inline, pictures = app_files.update_pictures(
         stored[0], refreshed.document, source.pictures, remove_old=options.remove_old_pictures, same=same
     )
@@ -174,16 +162,9 @@ def _creation(source: AppSource, metadata: JsonObject, account_id: str, *, keep_
     document = stamp_maintenance({"_id": new_id(), **document}, account_id=account_id, doc_type="app")
     # A made-up id is no change to show: a dry run would show another one each time.
     shown = {key: value for key, value in document.items() if key != "_id" or key in metadata}
-    return AppPlan(
-        source,
-        Action.CREATED,
-        string_at(metadata, "_id"),
-        document,
-        source.pictures,
-        field_changes({}, shown),
-        app_files.picture_changes({}, source.pictures),
-        remarks,
-    )
+    app_id, changes = string_at(metadata, "_id"), field_changes({}, shown)
+    pictures = app_files.picture_changes({}, source.pictures)
+    return AppPlan(source, Action.CREATED, app_id, document, source.pictures, changes, pictures, remarks)
 
 
 def _refused(source: AppSource, field: str, message: str) -> AppPlan:

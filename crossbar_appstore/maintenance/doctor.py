@@ -22,8 +22,7 @@ from crossbar_appstore.kazoo.accounts import ACCOUNTS_CONFIG, MASTER_ACCOUNT_ID
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
 from crossbar_appstore.kazoo.values import get, is_true, object_at, string_at
 from crossbar_appstore.maintenance import lookup
-from crossbar_appstore.maintenance.account_checks import CheckedAccount, account_findings
-from crossbar_appstore.maintenance.app_checks import CheckedApp, catalogue_findings
+from crossbar_appstore.maintenance.checks import CheckedAccount, CheckedApp, account_findings, catalogue_findings
 from crossbar_appstore.maintenance.reports import Finding, Repair, Severity
 from crossbar_appstore.maintenance.system import same_code
 
@@ -229,8 +228,8 @@ async def _account(couch: Couch, account_id: str, app_names: dict[str, str]) -> 
         account_id,
         string_at(await lookup.stored(couch, database, account_id), "name") or "(no name)",
         await lookup.stored(couch, database, DOCUMENT_ID, conflicts=True),
+        app_names,
+        [row.id for row in users if row.id is not None],
         await lookup.stored(couch, "services", account_id),
         tuple(row.doc for row in plans if row.doc is not None),
-        app_names,
-        tuple(row.id for row in users if row.id is not None),
     )

@@ -67,12 +67,8 @@ async def edit_app(
 ) -> Edit:
     """Apply a change to the newest revision of an app and save it with ``pictures``, unless nothing differs.
 
-    ``remove_old_pictures`` removes attachments that neither icon nor screenshots name.
-
-    Raises:
-        UnknownApp, AmbiguousName: there is no such app.
-        EditRefused: the change is not allowed.
-        Conflict: other writers keep changing the app.
+    ``remove_old_pictures`` removes attachments that neither icon nor screenshots name. Raises UnknownApp,
+    AmbiguousName, EditRefused, or Conflict if other writers keep changing the app.
     """
 
     async def attempt() -> Edit:
@@ -83,7 +79,7 @@ async def edit_app(
         if faults:
             raise EditRefused(faults)
         document, inline, attached = app_files.update_pictures(
-            stored, changed, pictures, remove_old=remove_old_pictures
+            stored, changed, pictures, remove_old=remove_old_pictures, same=()
         )
         changes = field_changes(stored, changed)
         edit = Edit(stored["_id"], changed.get("name"), changes=changes, pictures=attached, dry_run=dry_run)
@@ -113,8 +109,7 @@ async def remove_app(catalogue: MasterCatalogue, name_or_id: str, *, dry_run: bo
 def set_field(path: Sequence[str], value: Json) -> DocumentChange:
     """A change that sets the field at a path of keys, or removes it if the value is ``None``.
 
-    Raises:
-        EditRefused: the field is private; when applied: the path leads through a value that is not an object.
+    Raises EditRefused if the field is private, and when applied, if the path leads through a value that is no object.
     """
     field = ".".join(path)
     if not all(path):

@@ -82,22 +82,18 @@ async def explain(couch: Couch, account: str, app: str | None = None, user: str 
     account_id: str = document["_id"]
     person = None if user is None else await lookup.find_user(couch, account_id, user)
     snapshot, state, plans = await account_state(reading, account_id)
-    found = rules.allowed_apps(snapshot.apps, state, None if person is None else AccountUser(person["_id"], person))
+    user_id = None if person is None else person["_id"]
+    found = rules.allowed_apps(snapshot.apps, state, user_id and AccountUser(user_id, person))
     wanted = [one for one in found if app is None or app in (one.id, one.document.get("name"))]
     if app is not None and not wanted:
         raise lookup.UnknownApp(f"the account has no app {app!r}")
     master_config = await reading.document("system_config", ACCOUNTS_CONFIG)
-    return Explanation(
-        account_id,
-        document.get("name"),
-        None if person is None else person["_id"],
-        plans.account_id,
-        tuple(_explained(one, state, plans, master_config) for one in wanted),
-    )
+    apps = tuple(_explained(one, account_id, plans, master_config) for one in wanted)
+    return Explanation(account_id, document.get("name"), user_id, plans.account_id, apps)
 
 
 def _explained(
-    app: rules.AllowedApp, state: rules.AccountState, plans: AccountPlans, master_config: JsonObject | None
+    app: rules.AllowedApp, account_id: str, plans: AccountPlans, master_config: JsonObject | None
 ) -> ExplainedApp:
     reasons: list[Reason] = []
     # An iterator, so that the plans are listed once, before the first decision about plans.
@@ -116,7 +112,7 @@ def _explained(
             case rules.MASTER_ACCOUNT | rules.VENDOR_ACCOUNT:
                 where = account_db(app.owner), decision.document, decision.revision
             case _:
-                where = account_db(state.account_id), decision.document, decision.revision
+                where = account_db(account_id), decision.document, decision.revision
         reasons.append(Reason(RULES[decision.rule], decision.rule, decision.published, *where, decision.entry))
     installed = any(reason.authority == rules.PERMISSION for reason in reasons)
     # An override changes only how the app looks.

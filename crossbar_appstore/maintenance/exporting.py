@@ -6,7 +6,7 @@ which loading recognizes that its addresses are to be kept.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,7 @@ from crossbar_appstore.maintenance.lookup import MasterCatalogue
 from crossbar_appstore.maintenance.metadata_rules import faults
 from crossbar_appstore.maintenance.reports import FieldChange, PictureChange, Remark, Report, Weight, field_changes
 
-_ANY_PICTURE: Final = app_files.PictureRules(allow_svg=True, lenient=True, max_bytes=1_000_000_000)
+_ANY_PICTURE: Final = app_files.PictureRules(allow_svg=True, lenient=True, max_picture_bytes=1_000_000_000)
 
 
 @dataclass(frozen=True)
@@ -63,16 +63,19 @@ class ComparedApp(Report):
 async def export_app(
     catalogue: MasterCatalogue, document: JsonObject, folder: Path, *, dry_run: bool = False
 ) -> ExportedApp:
-    """Write one app into a folder; files with the same content are left alone, others are replaced.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
+    """Write one app into a folder, files that differ only. Raises OSError if the folder cannot be written."""
     # Everything is read before the first file is written.
     files: dict[Path, bytes] = {
         folder / app_files.METADATA / app_files.APP_JSON: dumps_pretty(metadata_of(document)) + b"\n"
     }
-    remarks = list(_remarks(document, folder))
+    unnamed = sorted(set(object_at(document, "_attachments")) - set(app_files.named_pictures(document)))
+    remarks = []
+    if unnamed:
+        message = "neither icon nor screenshots name these attachments; they are not written"
+        remarks.append(Remark(Weight.NOTE, str(folder), "_attachments", "named", message, unnamed))
+    for fault in faults(str(folder), metadata_of(document)):
+        message = f"will be refused when it is loaded again: {fault.message}"
+        remarks.append(replace(fault, weight=Weight.NOTE, message=message))
     pictures = dict.fromkeys((kind, name) for kind, _, name in app_files.picture_fields(document) if name)
     for kind, name in pictures:
         if not app_files.is_plain_name(name):
@@ -127,21 +130,9 @@ def compare_apps(folders: Iterable[Path], documents: Sequence[JsonObject]) -> li
         if document is not None:
             unmatched.pop(document["_id"], None)
         compared.append(_compared(source, document))
-    rest = (
-        ComparedApp(State.ONLY_IN_CATALOGUE, string_at(document, "name"), document["_id"], None)
-        for document in unmatched.values()
-    )
-    return [*compared, *rest]
-
-
-def _remarks(document: JsonObject, folder: Path) -> Iterable[Remark]:
-    unnamed = sorted(set(object_at(document, "_attachments")) - set(app_files.named_pictures(document)))
-    if unnamed:
-        message = "neither icon nor screenshots name these attachments; they are not written"
-        yield Remark(Weight.NOTE, str(folder), "_attachments", "named", message, unnamed)
-    for fault in faults("", metadata_of(document)):
-        message = f"will be refused when it is loaded again: {fault.message}"
-        yield Remark(Weight.NOTE, str(folder), fault.field, fault.rule, message, fault.value)
+    for app_id, document in unmatched.items():
+        compared.append(ComparedApp(State.ONLY_IN_CATALOGUE, string_at(document, "name"), app_id, None))
+    return compared
 
 
 def _write(path: Path, content: bytes, *, dry_run: bool) -> bool:

@@ -26,9 +26,8 @@ from crossbar_appstore.maintenance.reports import Remark, Report, Weight
 
 BULK_BYTES: Final = 6_000_000
 """Limit of the bytes of pictures in one bulk save; a single app may have more."""
-BULK_APPS: Final = 100
 _ATTEMPTS: Final = 5
-_FOLDERS: Final = 64
+FOLDERS: Final = 64
 """How many folders are read, planned and saved at a time."""
 _THREADS: Final = 4
 
@@ -73,8 +72,8 @@ async def load_apps(
     load = _Load(catalogue, options)
     apps: list[AppPlan] = []
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="app-folder") as threads:
-        for start in range(0, len(folders), _FOLDERS):
-            plans = await load.plans(await load.read(threads, folders[start : start + _FOLDERS]))
+        for start in range(0, len(folders), FOLDERS):
+            plans = await load.plans(await load.read(threads, folders[start : start + FOLDERS]))
             # Each group is saved before the next is read, which bounds memory and makes progress visible.
             done = plans if options.dry_run else await save_plans(load, plans)
             for app in done:
@@ -117,7 +116,7 @@ class _Load:
     """The first folder of each app name."""
 
     async def read(self, threads: ThreadPoolExecutor, folders: Iterable[Path]) -> list[AppSource]:
-        read_one = partial(read_app, rules=self.options.pictures, lenient=self.options.lenient)
+        read_one = partial(read_app, rules=self.options, lenient=self.options.lenient)
         reads = [asyncio.get_running_loop().run_in_executor(threads, read_one, folder) for folder in folders]
         return [self._refuse_duplicate(source) for source in await asyncio.gather(*reads)]
 
@@ -188,7 +187,7 @@ def _batches(indexes: Iterable[int], plans: Sequence[AppPlan]) -> Iterator[list[
     for index in indexes:
         length = sum(picture.length for picture in plans[index].inline)
         # An app whose pictures exceed the limit forms a batch of its own.
-        if batch and (size + length > BULK_BYTES or len(batch) == BULK_APPS):
+        if batch and size + length > BULK_BYTES:
             yield batch
             batch, size = [], 0
         batch.append(index)

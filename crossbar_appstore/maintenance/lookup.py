@@ -1,6 +1,6 @@
 """Reads documents for commands, from CouchDB each time: the catalogue, accounts, users, configuration."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Self, TypeVar
@@ -28,9 +28,6 @@ class UnknownApp(Unknown):
 
 class AmbiguousName(Unknown):
     """Several apps of the catalogue have that name."""
-
-    def __init__(self, name: str, ids: Sequence[str]) -> None:
-        super().__init__(f"{len(ids)} apps are called {name!r}: {', '.join(ids)}; name one by its id")
 
 
 class UnknownAccount(Unknown):
@@ -60,7 +57,8 @@ class MasterCatalogue:
         try:
             rows = await self.couch.view(self.database, VIEW, include_docs=True)
         except ViewMissing:
-            return await self._scanned()
+            found = await self.couch.find(self.database, {"pvt_type": "app"})
+            return in_view_order(document for document in found if is_app(document))
         return [row.doc for row in rows if row.doc is not None]
 
     async def named(self, names: Iterable[str]) -> dict[str, list[JsonObject]]:
@@ -74,7 +72,7 @@ class MasterCatalogue:
             rows = await self.couch.view(self.database, VIEW, keys=wanted, include_docs=True)
             documents = [row.doc for row in rows if row.doc is not None]
         except ViewMissing:
-            documents = [doc for doc in await self._scanned() if doc.get("name") in wanted]
+            documents = [doc for doc in await self.apps() if doc.get("name") in wanted]
         for document in documents:
             found.setdefault(document["name"], []).append(document)
         return found
@@ -87,7 +85,8 @@ class MasterCatalogue:
             return document
         found = (await self.named([name_or_id])).get(name_or_id, [])
         if len(found) > 1:
-            raise AmbiguousName(name_or_id, [document["_id"] for document in found])
+            ids = ", ".join(document["_id"] for document in found)
+            raise AmbiguousName(f"{len(found)} apps are called {name_or_id!r}: {ids}; name one by its id")
         if not found:
             raise UnknownApp(f"the catalogue has no app {name_or_id!r}")
         return found[0]
@@ -96,10 +95,6 @@ class MasterCatalogue:
         """The app of that id; ``None`` if the document is missing, soft-deleted or not an app."""
         document = await stored(self.couch, self.database, app_id)
         return document if document is not None and is_app(document) else None
-
-    async def _scanned(self) -> list[JsonObject]:
-        """Every app, found without the view."""
-        return in_view_order(doc for doc in await self.couch.find(self.database, {"pvt_type": "app"}) if is_app(doc))
 
 
 async def stored(couch: Couch, database: str, doc_id: str, *, conflicts: bool = False) -> JsonObject | None:

@@ -60,9 +60,8 @@ def repaired(file: str, metadata: JsonObject, icons: Iterable[str]) -> tuple[Jso
     """
     repair = _Repair(file, dict(metadata))
     repair.numbers()
-    repair.required_texts()
+    repair.required(tuple(icons))
     repair.lists()
-    repair.icon(tuple(icons))
     repair.i18n()
     return repair.metadata, tuple(repair.remarks)
 
@@ -88,13 +87,17 @@ class _Repair:
         if isinstance(version, int | float) and not isinstance(version, bool):
             self._set("version", str(version), "type", "a version is a text")
 
-    def required_texts(self) -> None:
+    def required(self, icons: tuple[str, ...]) -> None:
         # The schema requires an api_url, although loading replaces or drops it.
         if not isinstance(self.metadata.get("api_url"), str):
             self._set("api_url", "", "required", "an app without an address uses the API of the web client")
         if "license" not in self.metadata:
             # KAZOO's own apps name this one.
             self._set("license", "-", "required", "no licence is named")
+        if self.metadata.get("icon") in (None, "") and len(icons) == 1:
+            self._set("icon", icons[0], "required", "the only file in metadata/icon is the icon")
+        elif self.metadata.get("icon") is None:
+            self._set("icon", "", "required", "there is no icon")
 
     def lists(self) -> None:
         for key in ("tags", "screenshots"):
@@ -103,12 +106,6 @@ class _Repair:
                 self._set(key, [value] if value else [], "type", _NO_LIST)
             elif isinstance(value, list) and "" in value:
                 self._set(key, [member for member in value if member != ""], "name", "empty names are left out")
-
-    def icon(self, icons: tuple[str, ...]) -> None:
-        if self.metadata.get("icon") in (None, "") and len(icons) == 1:
-            self._set("icon", icons[0], "required", "the only file in metadata/icon is the icon")
-        elif self.metadata.get("icon") is None:
-            self._set("icon", "", "required", "there is no icon")
 
     def i18n(self) -> None:
         i18n = object_at(self.metadata, "i18n")

@@ -4,7 +4,7 @@ import pytest
 
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.ids import account_db, new_id
-from crossbar_appstore.maintenance.account_checks import CheckedAccount, account_findings
+from crossbar_appstore.maintenance.checks import CheckedAccount, account_findings
 from crossbar_appstore.maintenance.reports import Finding, Severity
 
 ACCOUNT, APP = new_id(), new_id()

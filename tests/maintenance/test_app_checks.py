@@ -4,7 +4,7 @@ import pytest
 
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import account_db, encoded_account_db, new_id
-from crossbar_appstore.maintenance.app_checks import CheckedApp, app_findings, catalogue_findings
+from crossbar_appstore.maintenance.checks import CheckedApp, app_findings, catalogue_findings
 from crossbar_appstore.maintenance.reports import Finding, Severity
 from tests.maintenance.folders import metadata
 

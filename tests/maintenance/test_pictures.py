@@ -127,7 +127,7 @@ def test_inspect_picture_refuses_name_with_svg_extension(tmp_path: Path) -> None
 
 
 def test_inspect_picture_refuses_picture_over_limit(tmp_path: Path) -> None:
-    found = look(tmp_path, "icon.png", PNG, PictureRules(max_bytes=10))
+    found = look(tmp_path, "icon.png", PNG, PictureRules(max_picture_bytes=10))
     assert only_rule(found) == (Weight.LEFT_OUT, "size")
     assert "10 are allowed" in str(found[1])
 
