@@ -197,7 +197,9 @@ async def _edit_pictures(
     max_picture_bytes: int,
     **options: Any,
 ) -> int:
-    pictures = editing.read_pictures(paths, field, PictureRules(allow_svg=allow_svg, max_bytes=max_picture_bytes))
+    pictures = editing.read_pictures(
+        paths, field, PictureRules(allow_svg=allow_svg, max_picture_bytes=max_picture_bytes)
+    )
     names = [picture.name for picture in pictures]
     change = editing.set_field([field], names[0] if field == "icon" else names)
     return await _edit(couch, output, app, change, pictures=pictures, **options)

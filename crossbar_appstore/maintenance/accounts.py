@@ -1,7 +1,6 @@
 """Creates accounts in systems without KAZOO (``crossbar_maintenance:create_account/4``), and the system of the demo."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,7 +25,7 @@ from crossbar_appstore.kazoo.values import string_at
 from crossbar_appstore.maintenance.app_plan import LoadOptions
 from crossbar_appstore.maintenance.app_source import SAMPLES, find_app_folders
 from crossbar_appstore.maintenance.loading import LoadReport, load_apps
-from crossbar_appstore.maintenance.lookup import ACCOUNTS, SERVICES, MasterCatalogue, master_account_id, stored
+from crossbar_appstore.maintenance.lookup import MasterCatalogue, master_account_id, stored
 from crossbar_appstore.maintenance.system import prepare_system, require_alone
 from crossbar_appstore.resources.account_storage import AccountStorage
 
@@ -55,15 +54,17 @@ class CreatedAccount:
     is_master: bool
 
 
+@dataclass(eq=False)
 class AccountRefused(Exception):
     """The account cannot be created: ``field`` breaks ``rule``."""
 
-    def __init__(self, field: str, rule: str, message: str, value: Json = None) -> None:
-        super().__init__(f"{field}: {message}")
-        self.field = field
-        self.rule = rule
-        self.message = message
-        self.value = value
+    field: str
+    rule: str
+    message: str
+    value: Json = None
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,23 +84,23 @@ async def create_account(couch: Couch, new: NewAccount, *, dry_run: bool = False
     """Create an account and its administrator.
 
     The first account of a system becomes the master account, later ones are its children. With ``dry_run`` everything
-    is checked and nothing created.
-
-    Raises:
-        AccountRefused: the name, realm, user name or password is not allowed.
-        BesideKazoo: KAZOO creates its accounts itself.
+    is checked and nothing created. Raises AccountRefused, or BesideKazoo where KAZOO creates its accounts itself.
     """
-    for refusal in _refusals(new):
-        raise refusal
+    _check(new)
     await require_alone(couch, "sup crossbar_maintenance create_account NAME REALM USERNAME PASSWORD")
     # Without the database there are no views to check for a taken name.
-    if dry_run and not await couch.database_exists(ACCOUNTS):
+    if dry_run and not await couch.database_exists("accounts"):
         return CreatedAccount(new_id(), new_id(), is_master=True)
     if not dry_run:
         await prepare_system(couch)
-    await _refuse_taken(couch, new)
-    master = await master_account_id(couch)
-    place = Place() if master is None else await _below(couch, master)
+    keys = (("name", alphanumeric_name(new.name), new.name), ("realm", new.realm.lower(), new.realm))
+    for field, key, value in keys:
+        if await couch.view("accounts", f"accounts/listing_by_{field}", key=key, limit=1):
+            raise AccountRefused(field, "unique", "another account has this already", value)
+    place, master = Place(), await master_account_id(couch)
+    if master is not None:
+        parent = await couch.open_doc(account_db(master), master)
+        place = child_place(master, parent, await stored(couch, "services", master))
     created = CreatedAccount(new_id(), new_id(), place.is_master)
     if not dry_run:
         await _save(couch, new, place, created)
@@ -109,13 +110,8 @@ async def create_account(couch: Couch, new: NewAccount, *, dry_run: bool = False
 async def demonstrate(couch: Couch, wanted: NewAccount, apps: Path | None) -> Demonstration:
     """Create the system of the demo, its master account and its apps, as far as they do not exist.
 
-    Args:
-        couch: of a system without KAZOO.
-        wanted: the master account, if there is none yet.
-        apps: a folder of apps to load; without one, a new system gets the samples of the package.
-
-    Raises:
-        AccountRefused: the account is not allowed.
+    ``apps`` is a folder of apps to load; without one, a new system gets the samples of the package. Raises
+    AccountRefused if there is no master account yet and ``wanted`` is not allowed as one.
     """
     master = (await prepare_system(couch)).master_account_id
     is_new = master is None
@@ -129,39 +125,22 @@ async def demonstrate(couch: Couch, wanted: NewAccount, apps: Path | None) -> De
     # The data of an earlier demo may have an administrator with another password.
     md5, _ = password_hashes(wanted.username.lower(), wanted.password)
     can_log_in = await couch.view(account_db(account_id), "users/creds_by_md5", key=md5, limit=1)
-    return Demonstration(
-        account_id,
-        string_at(account, "name") or "",
-        string_at(account, "realm") or "",
-        wanted.username,
-        wanted.password if can_log_in else None,
-        is_new,
-        load,
-    )
+    name, realm = (string_at(account, key) or "" for key in ("name", "realm"))
+    password = wanted.password if can_log_in else None
+    return Demonstration(account_id, name, realm, wanted.username, password, is_new, load)
 
 
-def _refusals(new: NewAccount) -> Iterator[AccountRefused]:
+def _check(new: NewAccount) -> None:
+    """Raise AccountRefused for the first field that is not allowed."""
     if not alphanumeric_name(new.name) or len(new.name) > _LONGEST_NAME:
         message = f"must contain letters or digits, and at most {_LONGEST_NAME} characters"
-        yield AccountRefused("name", "name", message, new.name)
+        raise AccountRefused("name", "name", message, new.name)
     if _REALM.fullmatch(new.realm) is None or len(new.realm) > _LONGEST_REALM:
-        yield AccountRefused("realm", "pattern", "must be a domain name, such as pbx.example.com", new.realm)
+        raise AccountRefused("realm", "pattern", "must be a domain name, such as pbx.example.com", new.realm)
     if not new.username.strip() or ":" in new.username:
-        yield AccountRefused("username", "username", "must not be empty or contain a colon", new.username)
+        raise AccountRefused("username", "username", "must not be empty or contain a colon", new.username)
     if len(new.password) < _SHORTEST_PASSWORD:
-        yield AccountRefused("password", "minLength", f"must have at least {_SHORTEST_PASSWORD} characters")
-
-
-async def _refuse_taken(couch: Couch, new: NewAccount) -> None:
-    keys = (("name", alphanumeric_name(new.name), new.name), ("realm", new.realm.lower(), new.realm))
-    for field, key, value in keys:
-        if await couch.view(ACCOUNTS, f"accounts/listing_by_{field}", key=key, limit=1):
-            raise AccountRefused(field, "unique", "another account has this already", value)
-
-
-async def _below(couch: Couch, parent_id: str) -> Place:
-    parent = await couch.open_doc(account_db(parent_id), parent_id)
-    return child_place(parent_id, parent, await stored(couch, SERVICES, parent_id))
+        raise AccountRefused("password", "minLength", f"must have at least {_SHORTEST_PASSWORD} characters")
 
 
 async def _save(couch: Couch, new: NewAccount, place: Place, created: CreatedAccount) -> None:

@@ -1,25 +1,23 @@
 """Finds app folders on disk and reads one: its metadata, checked, and its pictures."""
 
+import codecs
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from crossbar_appstore import json_codec
-from crossbar_appstore.appstore.metadata import validate_app
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.values import string_at
 from crossbar_appstore.maintenance import app_files
-from crossbar_appstore.maintenance.metadata_rules import markup_remarks, notes, repaired
-from crossbar_appstore.maintenance.reports import WHOLE_FILE, Remark, Weight, schema_remarks
+from crossbar_appstore.maintenance.metadata_rules import faults, notes, repaired
+from crossbar_appstore.maintenance.reports import WHOLE_FILE, Remark, Weight
 
 SAMPLES: Final = Path(__file__).with_name("samples")
 """The sample apps of the package."""
 MAX_METADATA_BYTES: Final = 1_000_000
 """The largest known app.json has 20 kB."""
-
 _SKIPPED: Final = frozenset({".git", ".hg", ".svn", "node_modules"})
-_BOM: Final = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ def find_app_folders(path: Path) -> Found:
         for link in (here / name for name in subfolders if (here / name).is_symlink()):
             message = f"is a symbolic link, which is not followed; load {link.name} by its own path"
             remarks.append(Remark(Weight.NOTE, str(link), WHOLE_FILE, "symlink", message))
-        # Changed in place, which makes os.walk skip the other folders.
+        # Changed in place, which makes os.walk skip the others.
         subfolders[:] = [name for name in subfolders if name not in _SKIPPED]
     for error in unreadable:
         message = f"cannot be read: {error.strerror or error}"
@@ -83,33 +81,34 @@ def find_app_folders(path: Path) -> Found:
 
 
 def read_app(folder: Path, rules: app_files.PictureRules, *, lenient: bool = False) -> AppSource:
-    """Read an app's folder; whatever is wrong with it becomes a remark, never an exception.
+    """Read the folder that contains ``metadata/app.json``; whatever is wrong with it becomes a remark.
 
-    Args:
-        folder: the one that contains ``metadata/app.json``.
-        rules: which pictures may be stored.
-        lenient: repair the metadata where the intention is clear.
+    With ``lenient``, metadata are repaired where the intention is clear.
     """
     file = folder / app_files.METADATA / app_files.APP_JSON
+
+    def refused(rule: str, message: str, value: Json = None) -> AppSource:
+        return AppSource(folder, remarks=(Remark(Weight.REFUSED, str(file), WHOLE_FILE, rule, message, value),))
+
     try:
         content = app_files.read_inside(folder, file, MAX_METADATA_BYTES)
     except app_files.FileMissing:
-        return _refused(folder, file, "exists", "there is no metadata/app.json")
-    except app_files.FileRefused as refused:
-        return _refused(folder, file, refused.rule, refused.message)
+        return refused("exists", "there is no metadata/app.json")
+    except app_files.FileRefused as refusal:
+        return refused(refusal.rule, refusal.message)
     try:
-        metadata = json_codec.loads(content.removeprefix(_BOM) if lenient else content)
+        metadata = json_codec.loads(content.removeprefix(codecs.BOM_UTF8) if lenient else content)
     except ValueError as error:
-        return _refused(folder, file, "json", f"is not JSON: {error}")
+        return refused("json", f"is not JSON: {error}")
     if not isinstance(metadata, dict):
-        return _refused(folder, file, "type", "is not a JSON object", metadata)
+        return refused("type", "is not a JSON object", metadata)
     remarks: list[Remark] = []
     if lenient:
-        metadata, repairs = repaired(str(file), metadata, _icon_names(folder))
+        icons = sorted(path.name for path in (folder / app_files.METADATA / "icon").glob("*"))
+        metadata, repairs = repaired(str(file), metadata, icons)
         remarks += repairs
     # Validated after the repair, so that only what is left is refused.
-    remarks += schema_remarks(str(file), validate_app(metadata))
-    remarks += markup_remarks(str(file), metadata)
+    remarks += faults(str(file), metadata)
     # The pictures of a refused app are inspected too, so that one run reports everything.
     pictures, about_pictures = _pictures(folder, metadata, rules)
     return AppSource(folder, metadata, pictures, (*remarks, *about_pictures, *notes(str(file), metadata)))
@@ -122,22 +121,10 @@ def _pictures(
     found: dict[str, app_files.PictureFile] = {}
     remarks: list[Remark] = []
     for kind, field_name, name in app_files.picture_fields(metadata):
-        inspected = app_files.inspect_picture(folder, kind, field_name, name, rules)
-        remarks += inspected.remarks
-        picture = inspected.picture
+        picture, remark = app_files.inspect_picture(folder, kind, field_name, name, rules)
+        remarks += [remark] if remark else []
         # Attachments of a document share one namespace: the icon and a screenshot can be one picture, or clash.
         if picture is not None and found.setdefault(name, picture).digest != picture.digest:
             message = "the icon is another picture of the same name"
             remarks.append(Remark(Weight.LEFT_OUT, str(picture.path), field_name, "unique", message, name))
     return tuple(found.values()), tuple(remarks)
-
-
-def _icon_names(folder: Path) -> tuple[str, ...]:
-    try:
-        return tuple(sorted(entry.name for entry in (folder / app_files.METADATA / "icon").iterdir()))
-    except OSError:
-        return ()
-
-
-def _refused(folder: Path, file: Path, rule: str, message: str, value: Json = None) -> AppSource:
-    return AppSource(folder, remarks=(Remark(Weight.REFUSED, str(file), WHOLE_FILE, rule, message, value),))

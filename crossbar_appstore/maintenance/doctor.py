@@ -2,9 +2,9 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from typing import Final
 
 from crossbar_appstore.appstore.apps_store_document import DOCUMENT_ID
@@ -13,7 +13,7 @@ from crossbar_appstore.auth.keys import ATTACHMENT
 from crossbar_appstore.auth.tokens import AUTH_CATEGORY, SYSTEM_KEY
 from crossbar_appstore.datastore.catalogue import VIEW
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.errors import DocumentMissing, ViewMissing
+from crossbar_appstore.datastore.errors import ViewMissing
 from crossbar_appstore.datastore.replies import ViewRow
 from crossbar_appstore.datastore.snapshot import is_app
 from crossbar_appstore.datastore.views import DatabaseClass, design_document, names_for, standing_alone
@@ -22,8 +22,7 @@ from crossbar_appstore.kazoo.accounts import ACCOUNTS_CONFIG, MASTER_ACCOUNT_ID
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
 from crossbar_appstore.kazoo.values import get, is_true, object_at, string_at
 from crossbar_appstore.maintenance import lookup
-from crossbar_appstore.maintenance.account_checks import CheckedAccount, account_findings
-from crossbar_appstore.maintenance.app_checks import CheckedApp, catalogue_findings
+from crossbar_appstore.maintenance.checks import CheckedAccount, CheckedApp, account_findings, catalogue_findings
 from crossbar_appstore.maintenance.reports import Finding, Repair, Severity
 from crossbar_appstore.maintenance.system import same_code
 
@@ -33,7 +32,6 @@ _OLDEST: Final = 2
 _LISTED: Final = ("name", "phase", "i18n", "tags", "api_url", "source_url", "published")
 """The fields that the view of apps emits, besides the id."""
 _CREATE_ACCOUNT: Final = "crossbar-appstore create-account NAME REALM USERNAME PASSWORD"
-_DEPLOY_VIEWS: Final = "crossbar-appstore views deploy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,37 +56,40 @@ class Diagnosis:
 
 
 async def examine(couch: Couch, accounts: Sequence[str] = (), *, all_accounts: bool = False) -> Diagnosis:
-    """Check a system; nothing is written.
+    """Check a system and its master account; nothing is written.
 
-    Args:
-        couch: where it is.
-        accounts: ids, names or realms of accounts to check, besides the master account.
-        all_accounts: check every account.
-
-    Raises:
-        UnknownAccount: one of the accounts does not exist.
+    ``accounts`` are the ids, names or realms of others to check as well. Raises UnknownAccount if one does not exist.
     """
+    alone = await standing_alone(couch)
     master = await lookup.master_account_id(couch)
-    findings = await _system_findings(couch, master)
-    if master is not None and await couch.database_exists(account_db(master)):
-        # Without the database there is nothing more to check; its absence was reported above.
-        apps = await _apps(lookup.MasterCatalogue(couch, master, account_db(master)))
-        findings += catalogue_findings(apps)
-        names = {app.id: string_at(app.document, "name") or app.id for app in apps}
-        async for account in _accounts(couch, master, accounts, names, all_accounts=all_accounts):
-            findings += account_findings(account)
+    findings = [
+        *await _server(couch, alone=alone),
+        *await _master(couch, master, alone=alone),
+        *await _keys(couch, alone=alone),
+        *await _design_documents(couch, "accounts", DatabaseClass.ACCOUNTS, alone=alone),
+    ]
+    # Without the master account's database, which was reported, there is nothing more to check.
+    if master is None or not await couch.database_exists(account_db(master)):
+        return Diagnosis(tuple(findings))
+    catalogue = lookup.MasterCatalogue(couch, master, account_db(master))
+    findings += await _design_documents(couch, catalogue.database, DatabaseClass.ACCOUNT, alone=alone)
+    findings += await _listing(couch, catalogue.database)
+    apps = await _apps(catalogue)
+    findings += catalogue_findings(apps)
+    if all_accounts:
+        rows = await couch.view("accounts", "accounts/listing_by_simple_id")
+        ids = [row.id for row in rows if row.id is not None]
+    else:
+        ids = [master, *[(await lookup.find_account(couch, one))["_id"] for one in accounts]]
+    names = {app.id: string_at(app.document, "name") or app.id for app in apps}
+    # The same account may be named twice, by its name and by its realm.
+    for account_id in dict.fromkeys(ids):
+        findings += account_findings(await _account(couch, account_id, names))
     return Diagnosis(tuple(findings))
 
 
 async def repair(couch: Couch, diagnosis: Diagnosis) -> tuple[str, ...]:
-    """Make every safe repair of a diagnosis, with one save per document.
-
-    Returns:
-        The repairs that were made, in words.
-
-    Raises:
-        DatastoreError: CouchDB is away; the repairs before that were made.
-    """
+    """Make every safe repair of a diagnosis, with one save per document; those that were made, in words."""
     by_document: defaultdict[tuple[str, str], list[Repair]] = defaultdict(list)
     for finding in diagnosis.findings:
         if finding.repair is not None:
@@ -106,34 +107,13 @@ async def repair(couch: Couch, diagnosis: Diagnosis) -> tuple[str, ...]:
 
 async def _apply(couch: Couch, database: str, doc_id: str, repairs: Sequence[Repair]) -> bool:
     """Apply repairs to the newest revision of a document; False if there is nothing left to change."""
-    try:
-        newest = await couch.open_doc(database, doc_id)
-    except DocumentMissing:
+    newest = await lookup.stored(couch, database, doc_id)
+    if newest is None:
         return False
-    changed = newest
-    for one in repairs:
-        changed = one.change(changed)
-    if changed == newest:
-        return False
-    await couch.save_doc(database, changed)
-    return True
-
-
-# The system as a whole
-
-
-async def _system_findings(couch: Couch, master: str | None) -> list[Finding]:
-    alone = await standing_alone(couch)
-    findings = [
-        *await _server(couch, alone=alone),
-        *await _master(couch, master, alone=alone),
-        *await _keys(couch, alone=alone),
-        *await _design_documents(couch, lookup.ACCOUNTS, DatabaseClass.ACCOUNTS, alone=alone),
-    ]
-    if master is not None and await couch.database_exists(account_db(master)):
-        findings += await _design_documents(couch, account_db(master), DatabaseClass.ACCOUNT, alone=alone)
-        findings += await _listing(couch, account_db(master))
-    return findings
+    changed = reduce(lambda document, one: one.change(document), repairs, newest)
+    if changed != newest:
+        await couch.save_doc(database, changed)
+    return changed != newest
 
 
 async def _server(couch: Couch, *, alone: bool) -> list[Finding]:
@@ -183,9 +163,7 @@ async def _keys(couch: Couch, *, alone: bool) -> list[Finding]:
 
 async def _design_documents(couch: Couch, database: str, kind: DatabaseClass, *, alone: bool) -> list[Finding]:
     findings = []
-    command = _DEPLOY_VIEWS if alone else None
-    for name in names_for(kind):
-        ours = design_document(name)
+    for ours in map(design_document, names_for(kind)):
         there = await lookup.stored(couch, database, ours["_id"])
         missing = sorted(set(ours["views"]) - set(object_at(there, "views")))
         # Beside KAZOO, a view that its release does not have is expected.
@@ -198,31 +176,30 @@ async def _design_documents(couch: Couch, database: str, kind: DatabaseClass, *,
             severity, message = Severity.WARNING, "its code is not that of this release"
         else:
             continue
+        # KAZOO deploys its design documents itself.
+        command = "crossbar-appstore views deploy" if alone else None
         findings.append(Finding(severity, "design_document", f"{database}/{ours['_id']}", message, command))
     return findings
 
 
-async def _listing(couch: Couch, database: str) -> Iterator[Finding]:
+async def _listing(couch: Couch, database: str) -> list[Finding]:
     """Compares the rows of the view of apps, ours or KAZOO's, with the app documents."""
     try:
-        rows = await couch.view(database, VIEW)
+        rows = {row.id: row for row in await couch.view(database, VIEW) if row.id is not None}
     except ViewMissing:
-        return iter(())
-    wanted = {doc["_id"]: doc for doc in await couch.find(database, {"pvt_type": lookup.APP_TYPE}) if is_app(doc)}
-    emitted = {row.id: row for row in rows}
-    subject = f"{database}/_design/{VIEW.partition('/')[0]}"
+        return []
+    apps = {doc["_id"]: doc for doc in await couch.find(database, {"pvt_type": "app"}) if is_app(doc)}
     differences = {
-        "does not emit": [app_id for app_id in wanted if app_id not in emitted],
-        "emits what is not an app:": [str(row_id) for row_id in emitted if row_id not in wanted],
-        "emits other values:": [
-            app_id for app_id, doc in wanted.items() if app_id in emitted and _differs(emitted[app_id], doc)
-        ],
+        "does not emit": apps.keys() - rows.keys(),
+        "emits what is not an app:": rows.keys() - apps.keys(),
+        "emits other values:": {each for each in apps.keys() & rows.keys() if _differs(rows[each], apps[each])},
     }
-    return (
+    subject = f"{database}/_design/{VIEW.partition('/')[0]}"
+    return [
         Finding(Severity.ERROR, "design_document", subject, f"{what} {', '.join(sorted(ids))}", value=sorted(ids))
         for what, ids in differences.items()
         if ids
-    )
+    ]
 
 
 def _differs(row: ViewRow, document: JsonObject) -> bool:
@@ -231,55 +208,28 @@ def _differs(row: ViewRow, document: JsonObject) -> bool:
     return row.key != document.get("name") or emitted != shown
 
 
-# Reading what the other checks look at
-
-
 async def _apps(catalogue: lookup.MasterCatalogue) -> list[CheckedApp]:
     """The apps with their losing revisions, which only a read of each document shows."""
     limit = asyncio.Semaphore(_CONCURRENT_READS)
 
-    async def checked(document: JsonObject) -> CheckedApp:
+    async def read(app: JsonObject) -> JsonObject | None:
         async with limit:
-            lost = await _conflicts(catalogue.couch, catalogue.database, document["_id"])
-        return CheckedApp(document, catalogue.account_id, lost)
+            return await lookup.stored(catalogue.couch, catalogue.database, app["_id"], conflicts=True)
 
-    return await asyncio.gather(*(checked(document) for document in await catalogue.apps()))
-
-
-async def _accounts(
-    couch: Couch, master: str, wanted: Sequence[str], app_names: dict[str, str], *, all_accounts: bool
-) -> AsyncIterator[CheckedAccount]:
-    if all_accounts:
-        rows = await couch.view(lookup.ACCOUNTS, "accounts/listing_by_simple_id")
-        ids = [row.id for row in rows if row.id is not None]
-    else:
-        ids = [master, *[(await lookup.find_account(couch, one))["_id"] for one in wanted]]
-    for account_id in dict.fromkeys(ids):
-        yield await _account(couch, account_id, app_names)
+    documents = await asyncio.gather(*map(read, await catalogue.apps()))
+    return [CheckedApp(document, catalogue.account_id) for document in documents if document is not None]
 
 
 async def _account(couch: Couch, account_id: str, app_names: dict[str, str]) -> CheckedAccount:
     database = account_db(account_id)
-    account = await lookup.stored(couch, database, account_id) or {}
-    apps_store = await lookup.stored(couch, database, DOCUMENT_ID)
     plans = await lookup.view_rows(couch, database, "services/plans", include_docs=True)
     users = await lookup.view_rows(couch, database, "users/crossbar_listing")
     return CheckedAccount(
         account_id,
-        string_at(account, "name") or "(no name)",
-        apps_store,
-        await lookup.stored(couch, lookup.SERVICES, account_id),
-        tuple(row.doc for row in plans if row.doc is not None),
+        string_at(await lookup.stored(couch, database, account_id), "name") or "(no name)",
+        await lookup.stored(couch, database, DOCUMENT_ID, conflicts=True),
         app_names,
-        tuple(row.id for row in users if row.id is not None),
-        await _conflicts(couch, database, DOCUMENT_ID) if apps_store is not None else (),
+        [row.id for row in users if row.id is not None],
+        await lookup.stored(couch, "services", account_id),
+        tuple(row.doc for row in plans if row.doc is not None),
     )
-
-
-async def _conflicts(couch: Couch, database: str, doc_id: str) -> tuple[str, ...]:
-    try:
-        document = await couch.open_doc(database, doc_id, conflicts=True)
-    except DocumentMissing:
-        return ()
-    lost = document.get("_conflicts")
-    return tuple(lost) if isinstance(lost, list) else ()

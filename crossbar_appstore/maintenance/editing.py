@@ -11,14 +11,13 @@ from pathlib import Path
 
 from crossbar_appstore import json_codec
 from crossbar_appstore.appstore.allowed_apps import is_published
-from crossbar_appstore.appstore.metadata import validate_app
 from crossbar_appstore.appstore.picture_types import type_by_name
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import is_private_key
-from crossbar_appstore.kazoo.values import object_at
+from crossbar_appstore.kazoo.values import MISSING, Missing, get
 from crossbar_appstore.maintenance import app_files
 from crossbar_appstore.maintenance.lookup import MasterCatalogue, retry_conflicts
-from crossbar_appstore.maintenance.metadata_rules import markup_remarks
+from crossbar_appstore.maintenance.metadata_rules import faults
 from crossbar_appstore.maintenance.reports import (
     DocumentChange,
     FieldChange,
@@ -27,7 +26,7 @@ from crossbar_appstore.maintenance.reports import (
     Report,
     Weight,
     field_changes,
-    schema_remarks,
+    setting,
 )
 
 
@@ -66,20 +65,10 @@ async def edit_app(
     remove_old_pictures: bool = False,
     dry_run: bool = False,
 ) -> Edit:
-    """Apply a change to the newest revision of an app and save it, unless nothing differs.
+    """Apply a change to the newest revision of an app and save it with ``pictures``, unless nothing differs.
 
-    Args:
-        catalogue: where the app is.
-        name_or_id: of the app.
-        change: makes the document to save; raises ``EditRefused`` if that is not possible.
-        pictures: to attach.
-        remove_old_pictures: remove attachments that neither icon nor screenshots name.
-        dry_run: save nothing.
-
-    Raises:
-        UnknownApp, AmbiguousName: there is no such app.
-        EditRefused: the change is not allowed.
-        Conflict: other writers keep changing the app.
+    ``remove_old_pictures`` removes attachments that neither icon nor screenshots name. Raises UnknownApp,
+    AmbiguousName, EditRefused, or Conflict if other writers keep changing the app.
     """
 
     async def attempt() -> Edit:
@@ -89,20 +78,15 @@ async def edit_app(
         faults = _new_faults(stored, changed)
         if faults:
             raise EditRefused(faults)
-        stubs = object_at(stored, "_attachments")
-        inline = tuple(each for each in pictures if not app_files.is_stored(each, stubs))
-        kept = app_files.kept_stubs(stubs, changed, inline, remove_old=remove_old_pictures)
-        edit = Edit(
-            stored["_id"],
-            changed.get("name"),
-            changes=field_changes(stored, changed),
-            pictures=app_files.picture_changes(stubs, kept, inline),
-            dry_run=dry_run,
+        document, inline, attached = app_files.update_pictures(
+            stored, changed, pictures, remove_old=remove_old_pictures, same=()
         )
+        changes = field_changes(stored, changed)
+        edit = Edit(stored["_id"], changed.get("name"), changes=changes, pictures=attached, dry_run=dry_run)
         # A save without changes would only create a revision and wake the change feeds.
         if dry_run or not edit.changed:
             return edit
-        document = await asyncio.to_thread(app_files.with_pictures, app_files.with_stubs(changed, kept), inline)
+        document = await asyncio.to_thread(app_files.with_pictures, document, inline)
         saved = await catalogue.couch.save_doc(catalogue.database, document)
         return replace(edit, revision=saved["_rev"])
 
@@ -112,39 +96,43 @@ async def edit_app(
 async def remove_app(catalogue: MasterCatalogue, name_or_id: str, *, dry_run: bool = False) -> Edit:
     """Delete an app with its pictures. Permissions of accounts for it are kept, without effect.
 
-    Raises:
-        UnknownApp, AmbiguousName: there is no such app.
-        Conflict: another writer changed it at this moment.
+    Raises UnknownApp, AmbiguousName, or Conflict if another writer changed it at this moment.
     """
     stored = await catalogue.open(name_or_id)
     if not dry_run:
         await catalogue.couch.delete_doc(catalogue.database, stored["_id"], stored["_rev"])
-    pictures = app_files.picture_changes(object_at(stored, "_attachments"), {}, ())
+    stubs = stored.get("_attachments", {})
+    pictures = app_files.picture_changes(stubs, (), stubs)
     return Edit(stored["_id"], stored.get("name"), pictures=pictures, removed=True, dry_run=dry_run)
 
 
 def set_field(path: Sequence[str], value: Json) -> DocumentChange:
     """A change that sets the field at a path of keys, or removes it if the value is ``None``.
 
-    Raises:
-        EditRefused: the field is private; when applied: the path leads through a value that is not an object.
+    Raises EditRefused if the field is private, and when applied, if the path leads through a value that is no object.
     """
     field = ".".join(path)
     if not all(path):
         raise _refusal(field, "field", "a field has a name", field)
     if is_private_key(path[0]) or path[0] == "id":
         raise _refusal(field, "private", "private fields are not edited", value)
-    return lambda document: _with(document, path, value, field)
+
+    def change(document: JsonObject) -> JsonObject:
+        for depth in range(1, len(path)):
+            inner = get(document, *path[:depth])
+            # Objects that are missing are created; what is something else must not be overwritten.
+            if not isinstance(inner, dict | Missing):
+                raise _refusal(field, "type", f"{path[depth - 1]} is not an object", inner)
+        return setting(MISSING if value is None else value, *path)(document)
+
+    return change
 
 
 def set_text_or_json(path: Sequence[str], text: str) -> DocumentChange:
-    """A change that sets a field to a typed value: parsed as JSON if it is JSON, else the text.
+    """A change as ``set_field`` to a typed value: parsed as JSON if it is JSON, else the text.
 
     Numbers and booleans remain texts where the schema requires a text: ``price 5`` is a number, ``version 1.0`` a
     text, ``tags '["reseller"]'`` a list.
-
-    Raises:
-        EditRefused: as ``set_field``.
     """
     as_text = set_field(path, text)
     try:
@@ -176,41 +164,14 @@ def pictures_in(folder: Path) -> list[Path]:
 def read_pictures(
     paths: Sequence[Path], field: str, rules: app_files.PictureRules
 ) -> tuple[app_files.PictureFile, ...]:
-    """Read pictures that the operator names, from any folder.
-
-    Raises:
-        EditRefused: one of them is missing or must not be stored.
-    """
+    """Read pictures that the operator names. Raises EditRefused if one is missing or must not be stored."""
     # The operator may name a link; the check against links out of the folder is for app folders.
     real = [path.resolve() for path in paths]
     inspected = [app_files.inspect_file(path.parent, path, field, path.name, rules) for path in real]
-    refused = [remark for one in inspected if one.picture is None for remark in one.remarks]
+    refused = [remark for picture, remark in inspected if picture is None and remark is not None]
     if refused:
         raise EditRefused(refused)
-    return tuple(one.picture for one in inspected if one.picture is not None)
-
-
-def faults_of(document: JsonObject) -> tuple[Remark, ...]:
-    """The schema errors of a document, and markup in its labels.
-
-    The schema describes files, which need an ``api_url``; stored apps do not.
-    """
-    return (*schema_remarks("", validate_app({"api_url": "", **document})), *markup_remarks("", document))
-
-
-def _with(document: JsonObject, path: Sequence[str], value: Json, field: str) -> JsonObject:
-    key, *below = path
-    changed = dict(document)
-    if below:
-        inner = document.get(key, {})
-        if not isinstance(inner, dict):
-            raise _refusal(field, "type", f"{key} is not an object", inner)
-        changed[key] = _with(inner, below, value, field)
-    elif value is None:
-        changed.pop(key, None)
-    else:
-        changed[key] = value
-    return changed
+    return tuple(picture for picture, _ in inspected if picture is not None)
 
 
 def _new_faults(before: JsonObject, after: JsonObject) -> list[Remark]:
@@ -222,11 +183,13 @@ def _new_faults(before: JsonObject, after: JsonObject) -> list[Remark]:
     def key(fault: Remark) -> tuple[str, str, bytes]:
         return fault.field, fault.rule, json_codec.dumps(fault.value)
 
-    old = {key(fault) for fault in faults_of(before)}
+    # The schema describes files, which need an api_url; stored apps do not.
+    old, new = (faults("", {"api_url": "", **document}) for document in (before, after))
+    known = set(map(key, old))
     return [
         fault
-        for fault in faults_of(after)
-        if key(fault) not in old and not (fault.rule == "required" and fault.field.startswith("i18n."))
+        for fault in new
+        if key(fault) not in known and not (fault.rule == "required" and fault.field.startswith("i18n."))
     ]
 
 

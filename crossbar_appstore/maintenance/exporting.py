@@ -6,7 +6,7 @@ which loading recognizes that its addresses are to be kept.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -18,11 +18,11 @@ from crossbar_appstore.kazoo.values import object_at, string_at
 from crossbar_appstore.maintenance import app_files
 from crossbar_appstore.maintenance.app_plan import ADDRESSES, is_exported
 from crossbar_appstore.maintenance.app_source import AppSource, read_app
-from crossbar_appstore.maintenance.editing import faults_of
 from crossbar_appstore.maintenance.lookup import MasterCatalogue
+from crossbar_appstore.maintenance.metadata_rules import faults
 from crossbar_appstore.maintenance.reports import FieldChange, PictureChange, Remark, Report, Weight, field_changes
 
-_ANY_PICTURE: Final = app_files.PictureRules(allow_svg=True, lenient=True, max_bytes=1_000_000_000)
+_ANY_PICTURE: Final = app_files.PictureRules(allow_svg=True, lenient=True, max_picture_bytes=1_000_000_000)
 
 
 @dataclass(frozen=True)
@@ -63,16 +63,19 @@ class ComparedApp(Report):
 async def export_app(
     catalogue: MasterCatalogue, document: JsonObject, folder: Path, *, dry_run: bool = False
 ) -> ExportedApp:
-    """Write one app into a folder; files with the same content are left alone, others are replaced.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
+    """Write one app into a folder, files that differ only. Raises OSError if the folder cannot be written."""
     # Everything is read before the first file is written.
     files: dict[Path, bytes] = {
         folder / app_files.METADATA / app_files.APP_JSON: dumps_pretty(metadata_of(document)) + b"\n"
     }
-    remarks = list(_remarks(document, folder))
+    unnamed = sorted(set(object_at(document, "_attachments")) - set(app_files.named_pictures(document)))
+    remarks = []
+    if unnamed:
+        message = "neither icon nor screenshots name these attachments; they are not written"
+        remarks.append(Remark(Weight.NOTE, str(folder), "_attachments", "named", message, unnamed))
+    for fault in faults(str(folder), metadata_of(document)):
+        message = f"will be refused when it is loaded again: {fault.message}"
+        remarks.append(replace(fault, weight=Weight.NOTE, message=message))
     pictures = dict.fromkeys((kind, name) for kind, _, name in app_files.picture_fields(document) if name)
     for kind, name in pictures:
         if not app_files.is_plain_name(name):
@@ -120,25 +123,16 @@ def compare_apps(folders: Iterable[Path], documents: Sequence[JsonObject]) -> li
     compared = []
     for folder in folders:
         source = read_app(folder, _ANY_PICTURE)
-        document = _counterpart(source, documents)
+        # By id first: an exported folder may have another name than the app.
+        same_id = [document for document in documents if document["_id"] == source.metadata.get("_id")]
+        same_name = [document for document in documents if source.name == document.get("name") is not None]
+        document = next(iter([*same_id, *same_name]), None)
         if document is not None:
             unmatched.pop(document["_id"], None)
         compared.append(_compared(source, document))
-    rest = (
-        ComparedApp(State.ONLY_IN_CATALOGUE, string_at(document, "name"), document["_id"], None)
-        for document in unmatched.values()
-    )
-    return [*compared, *rest]
-
-
-def _remarks(document: JsonObject, folder: Path) -> Iterable[Remark]:
-    unnamed = sorted(set(object_at(document, "_attachments")) - set(app_files.named_pictures(document)))
-    if unnamed:
-        message = "neither icon nor screenshots name these attachments; they are not written"
-        yield Remark(Weight.NOTE, str(folder), "_attachments", "named", message, unnamed)
-    for fault in faults_of(metadata_of(document)):
-        message = f"will be refused when it is loaded again: {fault.message}"
-        yield Remark(Weight.NOTE, str(folder), fault.field, fault.rule, message, fault.value)
+    for app_id, document in unmatched.items():
+        compared.append(ComparedApp(State.ONLY_IN_CATALOGUE, string_at(document, "name"), app_id, None))
+    return compared
 
 
 def _write(path: Path, content: bytes, *, dry_run: bool) -> bool:
@@ -154,40 +148,24 @@ def _write(path: Path, content: bytes, *, dry_run: bool) -> bool:
     return True
 
 
-def _counterpart(source: AppSource, documents: Sequence[JsonObject]) -> JsonObject | None:
-    # By id first: an exported folder may have another name than the app.
-    same_id = (document for document in documents if document["_id"] == source.metadata.get("_id"))
-    same_name = (document for document in documents if source.name is not None and document.get("name") == source.name)
-    return next(same_id, None) or next(same_name, None)
-
-
 def _compared(source: AppSource, document: JsonObject | None) -> ComparedApp:
     folder, remarks = str(source.folder), source.remarks
     if not source.metadata:
         return ComparedApp(State.UNREADABLE, None, None, folder, remarks=remarks)
     if document is None:
         return ComparedApp(State.ONLY_IN_FOLDER, source.name, None, folder, remarks=remarks)
-    changes = field_changes(*_comparable(source.metadata, document))
-    pictures = _picture_changes(source, document)
-    state = State.DIFFERENT if changes or pictures else State.SAME
-    return ComparedApp(state, source.name, document["_id"], folder, changes, pictures, remarks)
-
-
-def _comparable(metadata: JsonObject, document: JsonObject) -> tuple[JsonObject, JsonObject]:
-    """The fields of the document and of the folder that are compared."""
-    stored = metadata_of(document)
-    # Exported metadata describe the whole document, other metadata only what their author wrote.
+    metadata, stored = source.metadata, metadata_of(document)
     if is_exported(metadata):
-        return stored, {**metadata, "api_url": metadata.get("api_url", "")}
-    wanted = [key for key in metadata if key not in ADDRESSES]
-    return {key: stored[key] for key in wanted if key in stored}, {key: metadata[key] for key in wanted}
-
-
-def _picture_changes(source: AppSource, document: JsonObject) -> tuple[PictureChange, ...]:
-    """Pictures that differ, and stored ones that the document names but the folder lacks."""
+        metadata = {**metadata, "api_url": metadata.get("api_url", "")}
+    else:
+        # Metadata that were not exported describe only what their author wrote, and loading replaces the addresses.
+        metadata = {key: value for key, value in metadata.items() if key not in ADDRESSES}
+        stored = {key: value for key, value in stored.items() if key in metadata}
+    changes = field_changes(stored, metadata)
     stubs = object_at(document, "_attachments")
     differing = [picture for picture in source.pictures if not app_files.is_stored(picture, stubs)]
-    # Attachments that the document does not name are not part of a folder.
+    # A picture that the document names is missing in the folder; other attachments are not part of a folder.
     missing = set(app_files.named_pictures(document)) - {picture.name for picture in source.pictures}
-    kept = {name: stub for name, stub in stubs.items() if name not in missing}
-    return app_files.picture_changes(stubs, kept, differing)
+    pictures = app_files.picture_changes(stubs, differing, [name for name in stubs if name in missing])
+    state = State.DIFFERENT if changes or pictures else State.SAME
+    return ComparedApp(state, source.name, document["_id"], folder, changes, pictures, remarks)

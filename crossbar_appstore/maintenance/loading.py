@@ -6,35 +6,34 @@ it, so a load that is interrupted leaves only complete apps. Apps that do not ch
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from crossbar_appstore.datastore.errors import AttachmentMissing
 from crossbar_appstore.datastore.replies import SaveResult
 from crossbar_appstore.json_codec import Json, JsonObject
-from crossbar_appstore.maintenance.app_files import FileMissing, FileRefused, digest_of, doubtful, with_pictures
+from crossbar_appstore.kazoo.values import object_at
+from crossbar_appstore.maintenance.app_files import FileMissing, FileRefused, digest_of, with_pictures
 from crossbar_appstore.maintenance.app_plan import Action, AppPlan, LoadOptions, plan_app
 from crossbar_appstore.maintenance.app_source import AppSource, read_app
 from crossbar_appstore.maintenance.lookup import MasterCatalogue
-from crossbar_appstore.maintenance.reports import Remark, Weight
+from crossbar_appstore.maintenance.reports import Remark, Report, Weight
 
 BULK_BYTES: Final = 6_000_000
 """Limit of the bytes of pictures in one bulk save; a single app may have more."""
-BULK_APPS: Final = 100
 _ATTEMPTS: Final = 5
-_FOLDERS: Final = 64
+FOLDERS: Final = 64
 """How many folders are read, planned and saved at a time."""
 _THREADS: Final = 4
 
-Progress = Callable[[AppPlan], None]
-Replan = Callable[[AppSource], Awaitable[AppPlan]]
 
-
-@dataclass(frozen=True, slots=True)
-class LoadReport:
+@dataclass(frozen=True)
+class LoadReport(Report):
     """The result of a load. ``remarks`` are those of the search for folders."""
 
     apps: tuple[AppPlan, ...]
@@ -54,12 +53,7 @@ class LoadReport:
 
     def as_json(self) -> JsonObject:
         """The output of ``--json``."""
-        return {
-            "dry_run": self.dry_run,
-            "counts": {str(action): count for action, count in self.counts.items()},
-            "apps": [app.as_json() for app in self.apps],
-            "remarks": [remark.as_json() for remark in self.remarks],
-        }
+        return super().as_json() | {"counts": {str(action): count for action, count in self.counts.items()}}
 
 
 async def load_apps(
@@ -67,28 +61,21 @@ async def load_apps(
     folders: Sequence[Path],
     options: LoadOptions,
     *,
-    progress: Progress | None = None,
+    progress: Callable[[AppPlan], None] | None = None,
     remarks: tuple[Remark, ...] = (),
 ) -> LoadReport:
-    """Load app folders in the given order.
+    """Load app folders, which contain ``metadata/app.json``, in the given order.
 
-    Args:
-        catalogue: where the apps are stored.
-        folders: those that contain ``metadata/app.json``.
-        options: how they are loaded.
-        progress: called with each app as soon as it is saved, or found to need no save.
-        remarks: for the report.
-
-    Raises:
-        DatastoreError: CouchDB is away; the apps reported by ``progress`` are saved, others may be.
+    ``progress`` is called with each app as soon as it is saved, or found to need no save; if CouchDB fails, these apps
+    are saved, and others may be. ``remarks`` are those of the search for folders, for the report.
     """
     load = _Load(catalogue, options)
     apps: list[AppPlan] = []
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="app-folder") as threads:
-        for start in range(0, len(folders), _FOLDERS):
-            plans = await load.plans(await load.read(threads, folders[start : start + _FOLDERS]))
+        for start in range(0, len(folders), FOLDERS):
+            plans = await load.plans(await load.read(threads, folders[start : start + FOLDERS]))
             # Each group is saved before the next is read, which bounds memory and makes progress visible.
-            done = plans if options.dry_run else await save_plans(catalogue, plans, load.plan)
+            done = plans if options.dry_run else await save_plans(load, plans)
             for app in done:
                 apps.append(app)
                 if progress is not None:
@@ -96,31 +83,22 @@ async def load_apps(
     return LoadReport(tuple(apps), remarks, options.dry_run)
 
 
-async def save_plans(catalogue: MasterCatalogue, plans: Sequence[AppPlan], replan: Replan) -> list[AppPlan]:
-    """Save the documents of plans in bulk; plans without a document are returned as they are.
-
-    Args:
-        catalogue: where the apps are stored.
-        plans: what to save.
-        replan: makes the plan of a folder from the newest revision, after a conflict.
-
-    Returns:
-        What became of each plan, in the same order.
-    """
+async def save_plans(load: "_Load", plans: Sequence[AppPlan]) -> list[AppPlan]:
+    """Save the documents of plans in bulk; what became of each plan, in the same order."""
     done = list(plans)
+    # Plans stay at their index, since the report has the order of the folders.
     waiting = [index for index, plan in enumerate(done) if plan.document is not None]
     for _ in range(_ATTEMPTS):
         conflicts: list[int] = []
-        # Plans stay at their index, since the report has the order of the folders.
         for batch in _batches(waiting, done):
-            for index, saved in zip(batch, await _save(catalogue, [done[index] for index in batch]), strict=True):
+            for index, saved in zip(batch, await load.save([done[index] for index in batch]), strict=True):
                 if saved is None:
                     conflicts.append(index)
                 else:
                     done[index] = saved
         # The folder is applied to the revision of the other writer; that may leave nothing to save.
         for index in conflicts:
-            done[index] = await replan(done[index].source)
+            (done[index],) = await load.plans([done[index].source])
         waiting = [index for index in conflicts if done[index].document is not None]
     message = "other writers keep changing the app, or its id belongs to a document that is not an app"
     for index in waiting:
@@ -138,12 +116,9 @@ class _Load:
     """The first folder of each app name."""
 
     async def read(self, threads: ThreadPoolExecutor, folders: Iterable[Path]) -> list[AppSource]:
-        loop = asyncio.get_running_loop()
-        reads = [loop.run_in_executor(threads, self._read_one, folder) for folder in folders]
+        read_one = partial(read_app, rules=self.options, lenient=self.options.lenient)
+        reads = [asyncio.get_running_loop().run_in_executor(threads, read_one, folder) for folder in folders]
         return [self._refuse_duplicate(source) for source in await asyncio.gather(*reads)]
-
-    def _read_one(self, folder: Path) -> AppSource:
-        return read_app(folder, self.options.pictures, lenient=self.options.lenient)
 
     def _refuse_duplicate(self, source: AppSource) -> AppSource:
         """Refuse the second folder of a name: both would overwrite each other in every load."""
@@ -157,44 +132,52 @@ class _Load:
         return replace(source, remarks=(*source.remarks, refusal))
 
     async def plans(self, sources: Sequence[AppSource]) -> list[AppPlan]:
+        """The plans of folders, by the newest revisions in the catalogue."""
         names = [source.name for source in sources if source.name is not None and not source.refused]
         # One query for all names of the group.
         by_name = await self.catalogue.named(names)
-        return [await self._plan(source, by_name.get(source.name or "", [])) for source in sources]
-
-    async def plan(self, source: AppSource) -> AppPlan:
-        """The plan of one folder, by the newest revision in the catalogue."""
-        return (await self.plans([source]))[0]
-
-    async def _plan(self, source: AppSource, named: Sequence[JsonObject]) -> AppPlan:
-        stored = () if source.refused else await self._candidates(source.metadata.get("_id"), named)
-        same = await self._same_bytes(source, stored[0]) if len(stored) == 1 else ()
-        return plan_app(source, stored, self.catalogue.account_id, self.options, same=same)
+        plans = []
+        for source in sources:
+            named = by_name.get(source.name or "", [])
+            stored = [] if source.refused else await self._candidates(source.metadata.get("_id"), named)
+            same = await self._same_bytes(source, stored[0]) if len(stored) == 1 else ()
+            plans.append(plan_app(source, stored, self.catalogue.account_id, self.options, same=same))
+        return plans
 
     async def _candidates(self, exported_id: Json, named: Sequence[JsonObject]) -> Sequence[JsonObject]:
         """The apps that a folder may stand for: those of its name, and the one with the id of an exported folder."""
         if not isinstance(exported_id, str):
             return named
         # An exported folder means the app of its id, even if other apps have its name.
-        same_id = next((document for document in named if document["_id"] == exported_id), None)
-        if same_id is not None:
-            return [same_id]
+        same_id = [document for document in named if document["_id"] == exported_id]
+        if same_id:
+            return same_id
         renamed = await self.catalogue.by_id(exported_id)
         return [*named, renamed] if renamed is not None else named
 
     async def _same_bytes(self, source: AppSource, stored: JsonObject) -> list[str]:
         """The names of pictures that are stored with the same bytes although their digest differs."""
         same = []
-        for picture in doubtful(source.pictures, stored):
-            try:
+        for picture in source.pictures:
+            stub = object_at(stored, "_attachments", picture.name)
+            # With the stored length but another digest, CouchDB may have compressed the same bytes.
+            if stub.get("length") != picture.length or stub.get("digest") == picture.digest:
+                continue
+            with suppress(AttachmentMissing):
                 attachment = await self.catalogue.couch.open_attachment(
                     self.catalogue.database, stored["_id"], picture.name
                 )
-            except AttachmentMissing:
-                continue
-            if digest_of(attachment.body) == picture.digest:
-                same.append(picture.name)
+                if digest_of(attachment.body) == picture.digest:
+                    same.append(picture.name)
         return same
+
+    async def save(self, batch: Sequence[AppPlan]) -> list[AppPlan | None]:
+        """Save plans in one bulk request; what became of each, ``None`` after a conflict."""
+        # The files are read only now, so that only one batch of pictures is in memory.
+        ready = await asyncio.to_thread(lambda: [_with_pictures(plan) for plan in batch])
+        documents = [plan.document for plan in ready if plan.document is not None]
+        results = iter(await self.catalogue.couch.save_docs(self.catalogue.database, documents))
+        return [plan if plan.document is None else _result(plan, next(results)) for plan in ready]
 
 
 def _batches(indexes: Iterable[int], plans: Sequence[AppPlan]) -> Iterator[list[int]]:
@@ -204,22 +187,13 @@ def _batches(indexes: Iterable[int], plans: Sequence[AppPlan]) -> Iterator[list[
     for index in indexes:
         length = sum(picture.length for picture in plans[index].inline)
         # An app whose pictures exceed the limit forms a batch of its own.
-        if batch and (size + length > BULK_BYTES or len(batch) == BULK_APPS):
+        if batch and size + length > BULK_BYTES:
             yield batch
             batch, size = [], 0
         batch.append(index)
         size += length
     if batch:
         yield batch
-
-
-async def _save(catalogue: MasterCatalogue, batch: Sequence[AppPlan]) -> list[AppPlan | None]:
-    """Save plans in one bulk request; what became of each, ``None`` after a conflict."""
-    # The files are read only now, so that only one batch of pictures is in memory.
-    ready = await asyncio.to_thread(lambda: [_with_pictures(plan) for plan in batch])
-    documents = [plan.document for plan in ready if plan.document is not None]
-    results = iter(await catalogue.couch.save_docs(catalogue.database, documents))
-    return [plan if plan.document is None else _result(plan, next(results)) for plan in ready]
 
 
 def _with_pictures(plan: AppPlan) -> AppPlan:
@@ -237,4 +211,5 @@ def _result(plan: AppPlan, result: SaveResult) -> AppPlan | None:
         return None
     if result.error is not None:
         return plan.failed(result.error, f"CouchDB refused to save it: {result.reason or result.error}")
-    return plan.saved(result.id, result.rev)
+    # Without the document, which holds the bytes of the pictures.
+    return replace(plan, id=result.id, revision=result.rev, document=None, inline=())

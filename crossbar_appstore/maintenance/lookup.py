@@ -1,20 +1,13 @@
 """Reads documents for commands, from CouchDB each time: the catalogue, accounts, users, configuration."""
 
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Self, TypeVar
+from typing import Self, TypeVar
 
 from crossbar_appstore.datastore.catalogue import VIEW
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.errors import (
-    Conflict,
-    DatabaseMissing,
-    DocumentMissing,
-    NoMasterAccount,
-    ViewMissing,
-)
+from crossbar_appstore.datastore.errors import Conflict, DatabaseMissing, DocumentMissing, NoMasterAccount, ViewMissing
 from crossbar_appstore.datastore.master_account import Configuration, MasterAccount
 from crossbar_appstore.datastore.replies import ViewRow
 from crossbar_appstore.datastore.snapshot import in_view_order, is_app
@@ -23,11 +16,6 @@ from crossbar_appstore.kazoo.documents import alphanumeric_name, live
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
 
 T = TypeVar("T")
-
-ACCOUNTS: Final = "accounts"
-SERVICES: Final = "services"
-APP_TYPE: Final = "app"
-_ATTEMPTS: Final = 5
 
 
 class Unknown(LookupError):
@@ -40,10 +28,6 @@ class UnknownApp(Unknown):
 
 class AmbiguousName(Unknown):
     """Several apps of the catalogue have that name."""
-
-    def __init__(self, name: str, ids: Sequence[str]) -> None:
-        super().__init__(f"{len(ids)} apps are called {name!r}: {', '.join(ids)}; name one by its id")
-        self.ids = tuple(ids)
 
 
 class UnknownAccount(Unknown):
@@ -64,12 +48,7 @@ class MasterCatalogue:
 
     @classmethod
     async def of(cls, couch: Couch) -> Self:
-        """The catalogue of the system on a CouchDB.
-
-        Raises:
-            NoMasterAccount: the system has no account.
-            DatastoreError: CouchDB is away.
-        """
+        """The catalogue of the system on a CouchDB. Raises NoMasterAccount if the system has no account."""
         account_id = await MasterAccount(couch, configuration(couch)).id()
         return cls(couch, account_id, account_db(account_id))
 
@@ -78,61 +57,50 @@ class MasterCatalogue:
         try:
             rows = await self.couch.view(self.database, VIEW, include_docs=True)
         except ViewMissing:
-            return await self._scanned()
+            found = await self.couch.find(self.database, {"pvt_type": "app"})
+            return in_view_order(document for document in found if is_app(document))
         return [row.doc for row in rows if row.doc is not None]
 
     async def named(self, names: Iterable[str]) -> dict[str, list[JsonObject]]:
         """The app documents by name; several apps may have one name, a name without an app has no entry."""
-        found: defaultdict[str, list[JsonObject]] = defaultdict(list)
+        found: dict[str, list[JsonObject]] = {}
         # With keys, a view returns the rows of a repeated key twice.
         wanted = list(dict.fromkeys(names))
         if not wanted:
-            return {}
+            return found
         try:
             rows = await self.couch.view(self.database, VIEW, keys=wanted, include_docs=True)
             documents = [row.doc for row in rows if row.doc is not None]
         except ViewMissing:
-            # Without the view, all documents are scanned.
-            documents = [doc for doc in await self._scanned() if doc.get("name") in wanted]
+            documents = [doc for doc in await self.apps() if doc.get("name") in wanted]
         for document in documents:
-            found[document["name"]].append(document)
-        return dict(found)
+            found.setdefault(document["name"], []).append(document)
+        return found
 
     async def open(self, name_or_id: str) -> JsonObject:
-        """An app by its id or its name (``crossbar_maintenance:app/1``).
-
-        Raises:
-            UnknownApp: there is none.
-            AmbiguousName: there are several of that name.
-        """
+        """An app by its id or its name (``crossbar_maintenance:app/1``). Raises UnknownApp or AmbiguousName."""
         # An id wins over a name, so that an app with an ambiguous name can be chosen.
         document = await self.by_id(name_or_id)
         if document is not None:
             return document
         found = (await self.named([name_or_id])).get(name_or_id, [])
         if len(found) > 1:
-            raise AmbiguousName(name_or_id, [document["_id"] for document in found])
+            ids = ", ".join(document["_id"] for document in found)
+            raise AmbiguousName(f"{len(found)} apps are called {name_or_id!r}: {ids}; name one by its id")
         if not found:
             raise UnknownApp(f"the catalogue has no app {name_or_id!r}")
         return found[0]
 
     async def by_id(self, app_id: str) -> JsonObject | None:
         """The app of that id; ``None`` if the document is missing, soft-deleted or not an app."""
-        try:
-            document = await self.couch.open_doc(self.database, app_id)
-        except DocumentMissing:
-            return None
-        return document if is_app(document) else None
-
-    async def _scanned(self) -> list[JsonObject]:
-        """Every app, found without the view."""
-        return in_view_order(doc for doc in await self.couch.find(self.database, {"pvt_type": APP_TYPE}) if is_app(doc))
+        document = await stored(self.couch, self.database, app_id)
+        return document if document is not None and is_app(document) else None
 
 
-async def stored(couch: Couch, database: str, doc_id: str) -> JsonObject | None:
+async def stored(couch: Couch, database: str, doc_id: str, *, conflicts: bool = False) -> JsonObject | None:
     """A document as stored, soft-deleted or not; ``None`` if it or its database does not exist."""
     try:
-        return await couch.open_doc(database, doc_id)
+        return await couch.open_doc(database, doc_id, conflicts=conflicts)
     except (DocumentMissing, DatabaseMissing):
         return None
 
@@ -159,29 +127,21 @@ async def master_account_id(couch: Couch) -> str | None:
 
 
 async def find_account(couch: Couch, wanted: str) -> JsonObject:
-    """An account by its id, name or realm.
-
-    Raises:
-        UnknownAccount: there is none.
-    """
+    """An account by its id, name or realm. Raises UnknownAccount."""
     if is_account_id(wanted):
         document = await stored(couch, account_db(wanted), wanted)
         if document is not None:
             return document
     keys = (("listing_by_name", alphanumeric_name(wanted)), ("listing_by_realm", wanted.lower()))
     for view, key in keys:
-        rows = await couch.view(ACCOUNTS, f"accounts/{view}", key=key, include_docs=True, limit=1)
+        rows = await couch.view("accounts", f"accounts/{view}", key=key, include_docs=True, limit=1)
         if key and rows and rows[0].doc is not None:
             return rows[0].doc
     raise UnknownAccount(f"there is no account {wanted!r}")
 
 
 async def find_user(couch: Couch, account_id: str, wanted: str) -> JsonObject:
-    """A user of an account by its id or its user name.
-
-    Raises:
-        UnknownUser: there is none.
-    """
+    """A user of an account by its id or its user name. Raises UnknownUser."""
     database = account_db(account_id)
     document = live(await stored(couch, database, wanted))
     if document is not None and document.get("pvt_type") == "user":
@@ -196,10 +156,9 @@ async def find_user(couch: Couch, account_id: str, wanted: str) -> JsonObject:
 async def retry_conflicts(attempt: Callable[[], Awaitable[T]]) -> T:
     """Call a function that reads a document, changes and saves it; repeat that if another writer saves in between.
 
-    Raises:
-        Conflict: the last of five attempts failed as well.
+    Raises Conflict if five attempts fail.
     """
-    for _ in range(_ATTEMPTS - 1):
+    for _ in range(4):
         try:
             return await attempt()
         except (Conflict, DocumentMissing):

@@ -5,25 +5,23 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from crossbar_appstore.appstore.metadata import validate_app
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE
-from crossbar_appstore.kazoo.values import as_number, object_at
+from crossbar_appstore.kazoo.values import Missing, as_number, get, object_at
 from crossbar_appstore.maintenance.reports import Remark, Weight
 
-NO_LICENSE: Final = "-"
-"""The licence in the metadata of KAZOO's own apps."""
 NOT_ROUTABLE: Final = "the web client opens only apps whose name consists of lower-case letters and single dashes"
 
-_MARKUP: Final = re.compile(r"[<>]")
 _TAG: Final = re.compile(r"<[^<>]*>|[<>]")
 _ROUTABLE: Final = re.compile(r"[a-z]+(?:-[a-z]+)*")
 _LOCALE: Final = re.compile(r"([A-Za-z]{2})[-_]([A-Za-z]{2})")
 _NO_LIST: Final = "a single value in place of a list"
 
 
-def has_markup(label: Json) -> bool:
+def has_markup(label: Json | Missing) -> bool:
     """Whether a label contains ``<`` or ``>``; the web client inserts labels into its pages without escaping."""
-    return isinstance(label, str) and _MARKUP.search(label) is not None
+    return isinstance(label, str) and ("<" in label or ">" in label)
 
 
 def is_routable(name: Json) -> bool:
@@ -31,21 +29,17 @@ def is_routable(name: Json) -> bool:
     return isinstance(name, str) and _ROUTABLE.fullmatch(name) is not None
 
 
-def labels(metadata: JsonObject) -> Iterator[tuple[str, Json]]:
-    """Each locale with its label, ``None`` where it has none."""
+def faults(file: str, metadata: JsonObject) -> Iterator[Remark]:
+    """A refusal for each error by KAZOO's schema, and for each label that contains markup."""
+    for where, rules in validate_app(metadata).items():
+        for rule, details in rules.items():
+            message = str(details.get("message", ""))
+            yield Remark(Weight.REFUSED, file, where, rule, message, details.get("value"))
     for locale, texts in object_at(metadata, "i18n").items():
-        if isinstance(texts, dict):
-            yield locale, texts.get("label")
-
-
-def markup_remarks(file: str, metadata: JsonObject) -> tuple[Remark, ...]:
-    """A refusal for each label that contains markup."""
-    message = "the web client would run it as HTML"
-    return tuple(
-        Remark(Weight.REFUSED, file, f"i18n.{locale}.label", "markup", message, label)
-        for locale, label in labels(metadata)
-        if has_markup(label)
-    )
+        label = get(texts, "label")
+        if has_markup(label):
+            message = "the web client would run it as HTML"
+            yield Remark(Weight.REFUSED, file, f"i18n.{locale}.label", "markup", message, label)
 
 
 def notes(file: str, metadata: JsonObject) -> Iterator[Remark]:
@@ -59,21 +53,15 @@ def notes(file: str, metadata: JsonObject) -> Iterator[Remark]:
 
 
 def repaired(file: str, metadata: JsonObject, icons: Iterable[str]) -> tuple[JsonObject, tuple[Remark, ...]]:
-    """Repair metadata where the intention is clear (``--lenient``).
-
-    Args:
-        file: for the remarks.
-        metadata: the content of ``app.json``; it is not changed.
-        icons: the names of the files in ``metadata/icon``.
+    """Repair metadata where the intention is clear (``--lenient``); ``icons`` are the files in ``metadata/icon``.
 
     Returns:
-        The repaired metadata, and a remark for each change.
+        The repaired metadata, as a new object, and a remark for each change.
     """
     repair = _Repair(file, dict(metadata))
     repair.numbers()
-    repair.required_texts()
+    repair.required(tuple(icons))
     repair.lists()
-    repair.icon(tuple(icons))
     repair.i18n()
     return repair.metadata, tuple(repair.remarks)
 
@@ -99,12 +87,17 @@ class _Repair:
         if isinstance(version, int | float) and not isinstance(version, bool):
             self._set("version", str(version), "type", "a version is a text")
 
-    def required_texts(self) -> None:
+    def required(self, icons: tuple[str, ...]) -> None:
         # The schema requires an api_url, although loading replaces or drops it.
         if not isinstance(self.metadata.get("api_url"), str):
             self._set("api_url", "", "required", "an app without an address uses the API of the web client")
         if "license" not in self.metadata:
-            self._set("license", NO_LICENSE, "required", "no licence is named")
+            # KAZOO's own apps name this one.
+            self._set("license", "-", "required", "no licence is named")
+        if self.metadata.get("icon") in (None, "") and len(icons) == 1:
+            self._set("icon", icons[0], "required", "the only file in metadata/icon is the icon")
+        elif self.metadata.get("icon") is None:
+            self._set("icon", "", "required", "there is no icon")
 
     def lists(self) -> None:
         for key in ("tags", "screenshots"):
@@ -113,12 +106,6 @@ class _Repair:
                 self._set(key, [value] if value else [], "type", _NO_LIST)
             elif isinstance(value, list) and "" in value:
                 self._set(key, [member for member in value if member != ""], "name", "empty names are left out")
-
-    def icon(self, icons: tuple[str, ...]) -> None:
-        if self.metadata.get("icon") in (None, "") and len(icons) == 1:
-            self._set("icon", icons[0], "required", "the only file in metadata/icon is the icon")
-        elif self.metadata.get("icon") is None:
-            self._set("icon", "", "required", "there is no icon")
 
     def i18n(self) -> None:
         i18n = object_at(self.metadata, "i18n")

@@ -6,8 +6,9 @@ from enum import StrEnum
 from typing import Any, Final
 
 from crossbar_appstore.json_codec import Json, JsonObject
-from crossbar_appstore.kazoo.values import MISSING, Missing
-from crossbar_appstore.validation.errors import SchemaErrors, joined_path
+from crossbar_appstore.kazoo.documents import is_private_key
+from crossbar_appstore.kazoo.values import MISSING, Missing, object_at
+from crossbar_appstore.validation.errors import joined_path
 
 WHOLE_FILE: Final = ""
 """The ``field`` of a remark that concerns a file as a whole."""
@@ -19,8 +20,8 @@ class Report:
 
     def as_json(self) -> JsonObject:
         """A JSON object with one member per field; fields that are ``MISSING`` are left out."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: _as_json(value) for name, value in values.items() if value is not MISSING}
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return {name: _as_json(value) for name, value in values if value is not MISSING}
 
 
 class Weight(StrEnum):
@@ -35,7 +36,6 @@ class Weight(StrEnum):
     REPAIRED = "repaired"
     """Lenient mode changed a value that would have been refused or that breaks the web client."""
     NOTE = "note"
-    """For information."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,6 @@ class Severity(StrEnum):
     WARNING = "warning"
     """Something fails in some cases, or is probably a mistake."""
     INFO = "info"
-    """For information."""
 
 
 DocumentChange = Callable[[JsonObject], JsonObject]
@@ -113,31 +112,30 @@ class Finding(Report):
         return members | {"fix": None if self.repair is None else self.repair.words}
 
 
-def schema_remarks(file: str, errors: SchemaErrors) -> tuple[Remark, ...]:
-    """A refusal for each error of a schema validation."""
-    return tuple(
-        Remark(Weight.REFUSED, file, field, rule, str(details.get("message", "")), details.get("value"))
-        for field, rules in errors.items()
-        for rule, details in rules.items()
-    )
-
-
 def field_changes(before: JsonObject, after: JsonObject) -> tuple[FieldChange, ...]:
     """The differences between two documents, down to the members of objects; arrays are compared as a whole.
 
     Private fields other than ``_id`` are ignored.
     """
-    return tuple(_changes((), _shown(before), _shown(after)))
+    shown = (
+        {key: value for key, value in document.items() if key == "_id" or not is_private_key(key)}
+        for document in (before, after)
+    )
+    return tuple(_changes((), *shown))
 
 
-def setting(key: str, value: Json) -> DocumentChange:
-    """A change that sets a top-level field."""
-    return lambda document: {**document, key: value}
+def setting(value: Json | Missing, *path: str) -> DocumentChange:
+    """A change that sets the field at a path of keys, or removes it for ``MISSING``; missing objects are created."""
+    key, *below = path
 
+    def change(document: JsonObject) -> JsonObject:
+        if below:
+            return {**document, key: setting(value, *below)(object_at(document, key))}
+        if value is MISSING:
+            return {name: member for name, member in document.items() if name != key}
+        return {**document, key: value}
 
-def dropping(key: str) -> DocumentChange:
-    """A change that removes a top-level field."""
-    return lambda document: {name: value for name, value in document.items() if name != key}
+    return change
 
 
 def _as_json(value: Any) -> Json:
@@ -150,10 +148,6 @@ def _as_json(value: Any) -> Json:
             return str(value)
         case _:
             return value
-
-
-def _shown(document: JsonObject) -> JsonObject:
-    return {key: value for key, value in document.items() if key == "_id" or not key.startswith(("_", "pvt_"))}
 
 
 def _changes(path: tuple[str, ...], before: JsonObject, after: JsonObject) -> Iterator[FieldChange]:

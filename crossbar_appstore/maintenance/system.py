@@ -13,14 +13,8 @@ from typing import Final
 from crossbar_appstore.auth.bootstrap import ensure_system_auth
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import TimedOut
-from crossbar_appstore.datastore.views import (
-    DatabaseClass,
-    design_document,
-    ensure,
-    names_for,
-    standing_alone,
-)
-from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.datastore.views import DatabaseClass, design_document, ensure, names_for, standing_alone
+from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import account_db
 from crossbar_appstore.kazoo.values import object_at
 from crossbar_appstore.maintenance import lookup
@@ -28,7 +22,6 @@ from crossbar_appstore.maintenance.reports import Report
 
 SCRATCH: Final = "_scratch"
 """Suffix of the names of scratch documents."""
-_SYSTEM_DATABASES: Final = (lookup.ACCOUNTS, lookup.SERVICES, "system_config", "system_auth")
 _PAUSE: Final = 1.0
 """Seconds between two queries of a view whose index is being built."""
 
@@ -56,37 +49,30 @@ class DeployedView(Report):
 
 
 @dataclass(frozen=True, slots=True)
-class Serialized:
+class System:
     """The state of a system. ``alone``: there is no KAZOO on the CouchDB, so what was missing has been created."""
 
     alone: bool
     master_account_id: str | None
 
 
-async def prepare_system(couch: Couch) -> Serialized:
-    """Create what a system needs and lacks, unless the CouchDB belongs to a KAZOO cluster.
-
-    Safe to repeat, and to run several times at once.
-    """
+async def prepare_system(couch: Couch) -> System:
+    """Create what a system without KAZOO needs and lacks; safe to repeat, and to run several times at once."""
     alone = await standing_alone(couch)
     if alone:
-        for database in _SYSTEM_DATABASES:
+        for database in ("accounts", "services", "system_config", "system_auth"):
             await couch.create_database(database)
-        await ensure(couch, lookup.ACCOUNTS, names_for(DatabaseClass.ACCOUNTS))
+        await ensure(couch, "accounts", names_for(DatabaseClass.ACCOUNTS))
         await ensure_system_auth(couch)
     master = await lookup.master_account_id(couch)
     # A database that is gone is not created again: it would lack its account document.
     if alone and master is not None and await couch.database_exists(account_db(master)):
         await ensure(couch, account_db(master), names_for(DatabaseClass.ACCOUNT))
-    return Serialized(alone, master)
+    return System(alone, master)
 
 
 async def require_alone(couch: Couch, command: str) -> None:
-    """Check that the CouchDB belongs to no KAZOO cluster.
-
-    Raises:
-        BesideKazoo: it does; ``command`` is what to run there instead.
-    """
+    """Raise BesideKazoo if the CouchDB belongs to a KAZOO cluster; ``command`` is what to run there instead."""
     if not await standing_alone(couch):
         raise BesideKazoo(f"this CouchDB belongs to a KAZOO cluster; run this there instead: {command}")
 
@@ -96,20 +82,18 @@ async def databases_to_deploy(
 ) -> list[tuple[str, DatabaseClass]]:
     """The databases with design documents of ours: ``accounts``, the master account's, and those of named accounts.
 
-    Raises:
-        BesideKazoo: they belong to KAZOO.
-        UnknownAccount: one of the accounts does not exist.
+    Raises BesideKazoo if they belong to KAZOO, UnknownAccount if one of the accounts does not exist.
     """
     await require_alone(couch, "sup kapps_maintenance refresh")
-    if not await couch.database_exists(lookup.ACCOUNTS):
+    if not await couch.database_exists("accounts"):
         return []
     master = await lookup.master_account_id(couch)
     ids = [] if master is None else [master]
     if all_accounts:
-        ids += [row.id for row in await couch.all_docs(lookup.ACCOUNTS) if row.id and not row.id.startswith("_")]
+        ids += [row.id for row in await couch.all_docs("accounts") if row.id and not row.id.startswith("_")]
     ids += [(await lookup.find_account(couch, one))["_id"] for one in accounts]
     databases = [(account_db(account_id), DatabaseClass.ACCOUNT) for account_id in dict.fromkeys(ids)]
-    return [(lookup.ACCOUNTS, DatabaseClass.ACCOUNTS), *databases]
+    return [("accounts", DatabaseClass.ACCOUNTS), *databases]
 
 
 async def deploy_views(
@@ -117,46 +101,39 @@ async def deploy_views(
 ) -> list[DeployedView]:
     """Upgrade the design documents of one database to this release; views added by others are kept.
 
-    Raises:
-        DatastoreError: CouchDB is away; the old documents are intact, and a scratch document may be left, which the
-            next run replaces.
+    If CouchDB fails, the old documents are intact; a scratch document may be left, which the next run replaces.
     """
-    return [await _deploy(couch, database, name, dry_run=dry_run) for name in names_for(kind)]
+    deployed = []
+    for ours in map(design_document, names_for(kind)):
+        there = await lookup.stored(couch, database, ours["_id"])
+        # Only our views count: others may have been added.
+        old, new = _code(there), _code(ours)
+        views = tuple(view for view in new if old.get(view) != new[view])
+        if views and not dry_run:
+            await _install(couch, database, ours, _merged(there, ours))
+        changed = Deployment.INSTALLED if there is None else Deployment.UPGRADED
+        deployed.append(DeployedView(database, ours["_id"], changed if views else Deployment.UNCHANGED, views))
+    return deployed
 
 
 def same_code(one: JsonObject, other: JsonObject) -> bool:
     """Whether two design documents have the same views, ignoring white space."""
-    return bool(_code(one) == _code(other))
+    return _code(one) == _code(other)
 
 
-def _code(design: JsonObject) -> Json:
+def _code(design: JsonObject | None) -> dict[str, dict[str, str]]:
     return {
         view: {part: "".join(str(code).split()) for part, code in object_at(parts).items()}
         for view, parts in object_at(design, "views").items()
     }
 
 
-async def _deploy(couch: Couch, database: str, name: str, *, dry_run: bool) -> DeployedView:
-    ours = design_document(name)
-    doc_id = ours["_id"]
-    there = await lookup.stored(couch, database, doc_id)
-    # Only our views count: others may have been added.
-    old, new = _code(there or {}), _code(ours)
-    views = tuple(view for view in new if there is None or old.get(view) != new[view])
-    if not views:
-        return DeployedView(database, doc_id, Deployment.UNCHANGED, ())
-    if not dry_run:
-        await _install(couch, database, ours, _merged(there, ours))
-    return DeployedView(database, doc_id, Deployment.INSTALLED if there is None else Deployment.UPGRADED, views)
-
-
 async def _install(couch: Couch, database: str, ours: JsonObject, wanted: JsonObject) -> None:
     bare = {key: value for key, value in wanted.items() if key != "_rev"}
     scratch = await _replace(couch, database, {**bare, "_id": f"{ours['_id']}{SCRATCH}"}, merge=False)
-    design = scratch["_id"].removeprefix("_design/")
     # All views of a design document share one index, so those of others are built too.
     for view in wanted["views"]:
-        await _build(couch, database, f"{design}/{view}")
+        await _build(couch, database, f"{scratch['_id'].removeprefix('_design/')}/{view}")
     # Merged with the newest revision: another writer may have added views during the build.
     await _replace(couch, database, ours, merge=True)
     await couch.delete_doc(database, scratch["_id"], scratch["_rev"])
@@ -178,15 +155,12 @@ async def _replace(couch: Couch, database: str, design: JsonObject, *, merge: bo
 
     async def attempt() -> JsonObject:
         there = await lookup.stored(couch, database, design["_id"])
-        if there is None:
-            return await couch.save_doc(database, design)
-        return await couch.save_doc(database, {**(_merged(there, design) if merge else design), "_rev": there["_rev"]})
+        revision = {} if there is None else {"_rev": there["_rev"]}
+        return await couch.save_doc(database, {**(_merged(there, design) if merge else design), **revision})
 
     return await lookup.retry_conflicts(attempt)
 
 
 def _merged(there: JsonObject | None, ours: JsonObject) -> JsonObject:
     """Our design document over the stored one: views and other members that others added are kept."""
-    if there is None:
-        return ours
-    return {**there, **ours, "views": {**object_at(there, "views"), **ours["views"]}}
+    return {**(there or {}), **ours, "views": {**object_at(there, "views"), **ours["views"]}}

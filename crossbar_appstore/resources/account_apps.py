@@ -142,7 +142,7 @@ class AppStore:
     async def _decide(self, account_id: str) -> AccountApps:
         """What was decided before, if all that was read is the same, else what the rules say now."""
         reading = self._store.read()
-        snapshot, state = await account_state(reading, account_id)
+        snapshot, state, _ = await account_state(reading, account_id)
         before = self._decided.get(account_id)
         if before is not None and before.sources == reading.sources():
             return before
@@ -154,7 +154,7 @@ class AppStore:
     async def login_apps(self, account_id: str, user_id: str | None) -> list[JsonObject]:
         """The apps that a user may use, as the reply to a login lists them (`crossbar_util:load_apps/2`)."""
         reading = self._store.read()
-        snapshot, state = await account_state(reading, account_id)
+        snapshot, state, _ = await account_state(reading, account_id)
         document = None if user_id is None else await reading.document(account_db(account_id), user_id)
         user = None if user_id is None else AccountUser(user_id, document)
         language = await self._store.config.get("crossbar", "default_language")

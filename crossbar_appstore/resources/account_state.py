@@ -1,6 +1,7 @@
-"""Reads what the rules of ``appstore`` ask for: together what is known to be needed, the rest as it turns out."""
+"""Reads the input of the rules of ``appstore``: in one round what every account needs, then what that names."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from crossbar_appstore.appstore import app_overrides
@@ -9,6 +10,7 @@ from crossbar_appstore.appstore.apps_store_document import DOCUMENT_ID
 from crossbar_appstore.appstore.resellers import ancestors, invented_services, is_reseller
 from crossbar_appstore.appstore.service_plans import (
     PlanKey,
+    PlanReference,
     applications,
     fallback_account,
     merge_weights,
@@ -17,7 +19,7 @@ from crossbar_appstore.appstore.service_plans import (
 from crossbar_appstore.auth.documents import SERVICES, WHITELABEL
 from crossbar_appstore.datastore.documents import Reading
 from crossbar_appstore.datastore.snapshot import Snapshot
-from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.documents import live
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
 
@@ -25,76 +27,86 @@ _OBJECT_PLANS: Final = "services/object_plans"
 _PLANS_CONFIG: Final = ("system_config", "services")
 
 
-async def account_state(reading: Reading, account_id: str) -> tuple[Snapshot, AccountState]:
-    """The catalogue, and everything that the rules need to know of an account; errors as those of the reading."""
+@dataclass(frozen=True, slots=True)
+class AccountPlans:
+    """The service plans of an account, the documents that name and define them, and the apps that they name."""
+
+    account_id: str
+    services: JsonObject | None
+    references: tuple[PlanReference, ...] = ()
+    documents: Mapping[PlanKey, JsonObject | None] = field(default_factory=dict)
+    apps: JsonObject = field(default_factory=dict)
+
+
+async def account_state(reading: Reading, account_id: str) -> tuple[Snapshot, AccountState, AccountPlans]:
+    """Read the catalogue, everything else that the rules need to know of an account, and the plans that apply.
+
+    The plans are those of its reseller where it has none of its own. Errors are those of the reading.
+    """
     snapshot = await reading.catalogue()
     master = snapshot.master_account_id
     database = account_db(account_id)
-    plan_views = await _plan_views(reading, account_id, master)
-    await reading.prefetch(
-        documents=[(database, DOCUMENT_ID), (database, WHITELABEL), *_of_services(account_id)],
-        views=plan_views,
+    plans = own = await _account_plans(
+        reading,
+        account_id,
+        master,
+        documents=[(database, DOCUMENT_ID), (database, WHITELABEL)],
         prefixes=[(database, app_overrides.OVERRIDE_PREFIX)],
     )
-    services = await _services(reading, account_id, master)
-    plan_apps = await _plan_apps(reading, services, plan_views)
-    fallback = fallback_account(plan_apps, services)
+    fallback = fallback_account(own.apps, own.services)
     if fallback is not None and fallback != account_id:
-        plan_apps = await _reseller_apps(reading, fallback, master)
+        plans = await _account_plans(reading, fallback, master)
     state = AccountState(
         account_id=account_id,
         master_account_id=master,
-        plan_apps=plan_apps,
-        vendor_apps=await _vendor_apps(reading, needed_vendor_apps(plan_apps, master)),
+        plan_apps=plans.apps,
+        vendor_apps=await _vendor_apps(reading, needed_vendor_apps(plans.apps, master)),
         apps_store=await reading.document(database, DOCUMENT_ID),
         account=await reading.document(database, account_id),
         whitelabel=await reading.document(database, WHITELABEL),
-        is_reseller=is_reseller(services),
+        # The reseller decides on plans, but whether the account is a reseller follows from its own services.
+        is_reseller=is_reseller(own.services),
         overrides=app_overrides.by_app(await reading.by_prefix(database, app_overrides.OVERRIDE_PREFIX)),
     )
-    return snapshot, state
+    return snapshot, state, plans
 
 
-async def _reseller_apps(reading: Reading, reseller_id: str, master: str) -> JsonObject:
-    plan_views = await _plan_views(reading, reseller_id, master)
-    await reading.prefetch(documents=_of_services(reseller_id), views=plan_views)
-    return await _plan_apps(reading, await _services(reading, reseller_id, master), plan_views)
-
-
-def _of_services(account_id: str) -> tuple[tuple[str, str], tuple[str, str]]:
-    """Where the two documents are that ``_services`` begins with."""
-    return (SERVICES, account_id), (account_db(account_id), account_id)
+async def _account_plans(
+    reading: Reading,
+    account_id: str,
+    master: str,
+    documents: Iterable[tuple[str, str]] = (),
+    prefixes: Iterable[tuple[str, str]] = (),
+) -> AccountPlans:
+    """The plans of one account; ``documents`` and ``prefixes`` are read in the same requests for later."""
+    database = account_db(account_id)
+    # KAZOO registers the view for every account or for none, so the master account's tells whether to ask.
+    registered = await reading.rows(account_db(master), _OBJECT_PLANS) is not None
+    await reading.prefetch(
+        documents=[*documents, (SERVICES, account_id), (database, account_id)],
+        views=[(database, _OBJECT_PLANS)] if registered else (),
+        prefixes=prefixes,
+    )
+    services = await _services(reading, account_id, master)
+    rows = await reading.rows(database, _OBJECT_PLANS) if registered else None
+    references = plan_references(services, [(row.id, row.value) for row in rows or () if row.id is not None])
+    if not references:
+        return AccountPlans(account_id, services)
+    keys: list[PlanKey] = list(dict.fromkeys(reference.key for reference in references))
+    config, *found = await reading.documents([_PLANS_CONFIG, *_in_accounts(keys)])
+    plans = dict(zip(keys, found, strict=True))
+    return AccountPlans(account_id, services, references, plans, applications(references, plans, merge_weights(config)))
 
 
 async def _services(reading: Reading, account_id: str, master: str) -> JsonObject | None:
-    """The services document, or the one that KAZOO makes up where there is none."""
-    services, account = [await reading.document(*key) for key in _of_services(account_id)]
+    """The services document, or the one that KAZOO derives from those of the accounts above."""
+    services = await reading.document(SERVICES, account_id)
+    account = await reading.document(account_db(account_id), account_id)
     if live(services) is not None or account is None:
         return services
     lineage = ancestors(account)
     documents = await reading.documents([(SERVICES, ancestor) for ancestor in lineage])
     return invented_services(account, dict(zip(lineage, documents, strict=True)), master)
-
-
-async def _plan_views(reading: Reading, account_id: str, master: str) -> list[tuple[str, str]]:
-    """Where the account's ``object_plans`` are, if anywhere."""
-    # KAZOO registers the view for every account or for none, so the master account's tells whether to ask.
-    known = await reading.rows(account_db(master), _OBJECT_PLANS)
-    return [] if known is None else [(account_db(account_id), _OBJECT_PLANS)]
-
-
-async def _plan_apps(
-    reading: Reading, services: JsonObject | None, plan_views: Sequence[tuple[str, str]]
-) -> JsonObject:
-    attached: list[tuple[str, Json]] = []
-    for view in plan_views:
-        attached += [(row.id, row.value) for row in await reading.rows(*view) or () if row.id is not None]
-    references = plan_references(services, attached)
-    if not references:
-        return {}
-    keys: list[PlanKey] = list(dict.fromkeys(reference.key for reference in references))
-    config, *plans = await reading.documents([_PLANS_CONFIG, *_in_accounts(keys)])
-    return applications(references, dict(zip(keys, plans, strict=True)), merge_weights(config))
 
 
 async def _vendor_apps(reading: Reading, keys: Sequence[VendorKey]) -> Mapping[VendorKey, JsonObject | None]:

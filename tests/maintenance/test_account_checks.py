@@ -4,7 +4,7 @@ import pytest
 
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.ids import account_db, new_id
-from crossbar_appstore.maintenance.account_checks import CheckedAccount, account_findings
+from crossbar_appstore.maintenance.checks import CheckedAccount, account_findings
 from crossbar_appstore.maintenance.reports import Finding, Severity
 
 ACCOUNT, APP = new_id(), new_id()
@@ -124,7 +124,7 @@ def test_account_findings_repairs_forbidden_private_fields(key: str, value: Json
 
 
 def test_account_findings_reports_stored_conflicts() -> None:
-    (found,) = findings({"_id": "apps_store"}, conflicts=("3-c",))
+    (found,) = findings({"_id": "apps_store", "_conflicts": ["3-c"]})
     assert (found.check, found.value) == ("conflict", "3-c")
 
 

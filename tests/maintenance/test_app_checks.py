@@ -4,7 +4,7 @@ import pytest
 
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import account_db, encoded_account_db, new_id
-from crossbar_appstore.maintenance.app_checks import CheckedApp, app_findings, catalogue_findings
+from crossbar_appstore.maintenance.checks import CheckedApp, app_findings, catalogue_findings
 from crossbar_appstore.maintenance.reports import Finding, Severity
 from tests.maintenance.folders import metadata
 
@@ -28,8 +28,8 @@ def document(**fields: Any) -> JsonObject:
     return {key: value for key, value in stored.items() if value is not ...}
 
 
-def findings(*, conflicts: tuple[str, ...] = (), **fields: Any) -> list[Finding]:
-    return list(app_findings(CheckedApp(document(**fields), MASTER, conflicts)))
+def findings(**fields: Any) -> list[Finding]:
+    return list(app_findings(CheckedApp(document(**fields), MASTER)))
 
 
 def the_finding(**fields: Any) -> Finding:
@@ -198,7 +198,7 @@ def test_app_findings_repairs_wrong_owner(owner: JsonObject) -> None:
 
 
 def test_app_findings_names_command_that_deletes_conflicts() -> None:
-    found = the_finding(conflicts=("2-b",))
+    found = the_finding(_conflicts=["2-b"])
     assert (found.check, found.value) == ("conflict", "2-b")
     assert found.command is not None
     assert f"{encoded_account_db(MASTER)}/" in found.command

@@ -382,7 +382,7 @@ async def test_load_apps_limits_apps_of_bulk_saves(
 ) -> None:
     for name in ("one", "two", "three"):
         make_app(tmp_path, name)
-    monkeypatch.setattr(loading, "BULK_APPS", 2)
+    monkeypatch.setattr(loading, "FOLDERS", 2)
     async with Counting(catalogue.couch.address) as couch:
         await load(dataclasses.replace(catalogue, couch=couch), tmp_path)
         assert [count for count, _ in couch.bulks] == [2, 1]

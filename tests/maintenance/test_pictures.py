@@ -11,17 +11,18 @@ from crossbar_appstore.appstore.picture_types import type_by_bytes, type_by_name
 from crossbar_appstore.maintenance.app_files import (
     FileMissing,
     FileRefused,
-    Inspected,
     PictureFile,
     PictureRules,
     inspect_picture,
 )
-from crossbar_appstore.maintenance.reports import Weight
+from crossbar_appstore.maintenance.reports import Remark, Weight
 from tests.maintenance.folders import GIF, JPEG, PNG, SVG, WEBP, make_app
 from tests.samples import make_pictures
 
 STRICT = PictureRules()
 LENIENT = PictureRules(lenient=True)
+
+Inspected = tuple[PictureFile | None, Remark | None]
 
 
 def look(tmp_path: Path, name: str, content: bytes, rules: PictureRules = STRICT) -> Inspected:
@@ -30,8 +31,9 @@ def look(tmp_path: Path, name: str, content: bytes, rules: PictureRules = STRICT
 
 
 def only_rule(found: Inspected) -> tuple[Weight, str]:
-    assert found.picture is None
-    (remark,) = found.remarks
+    picture, remark = found
+    assert picture is None
+    assert remark is not None
     return remark.weight, remark.rule
 
 
@@ -90,7 +92,7 @@ def test_type_by_bytes_never_raises_and_names_a_media_type(start: bytes, content
 
 
 def test_inspect_picture_computes_digest_of_couchdb(tmp_path: Path) -> None:
-    picture = look(tmp_path, "icon.png", PNG).picture
+    picture, _ = look(tmp_path, "icon.png", PNG)
     assert picture is not None
     assert picture.content_type == "image/png"
     assert picture.length == len(PNG)
@@ -100,10 +102,11 @@ def test_inspect_picture_computes_digest_of_couchdb(tmp_path: Path) -> None:
 
 def test_inspect_picture_refuses_type_that_differs_from_name_unless_lenient(tmp_path: Path) -> None:
     assert only_rule(look(tmp_path, "icon.png", JPEG)) == (Weight.LEFT_OUT, "type")
-    found = look(tmp_path, "icon.png", JPEG, LENIENT)
-    assert found.picture is not None
-    assert found.picture.content_type == "image/jpeg"
-    assert [(remark.weight, remark.value) for remark in found.remarks] == [(Weight.REPAIRED, "icon.png")]
+    picture, remark = look(tmp_path, "icon.png", JPEG, LENIENT)
+    assert picture is not None
+    assert picture.content_type == "image/jpeg"
+    assert remark is not None
+    assert (remark.weight, remark.value) == (Weight.REPAIRED, "icon.png")
 
 
 @pytest.mark.parametrize("content", [b"words", b"%PDF-1.7\n", b"<html></html>"])
@@ -114,7 +117,7 @@ def test_inspect_picture_lenient_refuses_bytes_that_are_not_a_picture(tmp_path: 
 @pytest.mark.parametrize("name", ["icon.svg", "icon.png"])
 def test_inspect_picture_refuses_svg_by_bytes_unless_allowed(tmp_path: Path, name: str) -> None:
     assert only_rule(look(tmp_path, name, SVG, LENIENT)) == (Weight.LEFT_OUT, "svg")
-    found = look(tmp_path, name, SVG, PictureRules(allow_svg=True, lenient=True)).picture
+    found, _ = look(tmp_path, name, SVG, PictureRules(allow_svg=True, lenient=True))
     assert found is not None
     assert found.content_type == "image/svg+xml"
 
@@ -124,9 +127,9 @@ def test_inspect_picture_refuses_name_with_svg_extension(tmp_path: Path) -> None
 
 
 def test_inspect_picture_refuses_picture_over_limit(tmp_path: Path) -> None:
-    found = look(tmp_path, "icon.png", PNG, PictureRules(max_bytes=10))
+    found = look(tmp_path, "icon.png", PNG, PictureRules(max_picture_bytes=10))
     assert only_rule(found) == (Weight.LEFT_OUT, "size")
-    assert "10 are allowed" in found.remarks[0].message
+    assert "10 are allowed" in str(found[1])
 
 
 def test_inspect_picture_reports_missing_file_and_empty_name(tmp_path: Path) -> None:
@@ -149,7 +152,7 @@ def test_inspect_picture_refuses_link_out_of_folder(tmp_path: Path) -> None:
 
 
 def test_picture_file_inline_refuses_changed_file(tmp_path: Path) -> None:
-    picture = look(tmp_path, "icon.png", PNG).picture
+    picture, _ = look(tmp_path, "icon.png", PNG)
     assert isinstance(picture, PictureFile)
     picture.path.write_bytes(bytes(len(PNG)))
     with pytest.raises(FileRefused, match="changed"):
