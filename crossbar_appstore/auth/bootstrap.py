@@ -25,13 +25,8 @@ _ATTEMPTS: Final = 5
 async def ensure_system_auth(couch: Couch) -> str:
     """Create the system's key, secret and cluster id where they are missing; existing ones are never changed.
 
-    Safe to repeat, and to run twice at the same time.
-
-    Returns:
-        The id of the system's key.
-
-    Raises:
-        DatastoreError: CouchDB cannot be read or written.
+    Safe to repeat, and to run twice at the same time. Returns the id of the system's key; raises ``DatastoreError`` if
+    CouchDB cannot be read or written.
     """
     for database in (SYSTEM_CONFIG, SYSTEM_AUTH):
         await couch.create_database(database)

@@ -36,10 +36,7 @@ class AuthDocuments:
         return (await self.store.open(database, doc_id)).document
 
     async def open_live(self, database: str, doc_id: str, *, prefetch: Sequence[str] = ()) -> JsonObject | None:
-        """A document that is not soft-deleted (``kz_datamgr:open_cache_doc/2``).
-
-        ``prefetch`` names documents of the same database to read in the same request if CouchDB has to be asked.
-        """
+        """A document that is not soft-deleted (``kz_datamgr:open_cache_doc/2``); ``prefetch`` as ``Datastore.open``."""
         return live((await self.store.open(database, doc_id, prefetch=prefetch)).document)
 
     async def account(self, account_id: str) -> JsonObject | None:

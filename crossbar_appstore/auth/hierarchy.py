@@ -1,10 +1,10 @@
-"""Pure rules over account and user documents: ancestors, administrators, disabled accounts and expired trials."""
+"""Pure rules over account documents, None where there is none, and users: ancestors, administrators, trials."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from crossbar_appstore.crossbar.errors import ValidationError
-from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.documents import gregorian_seconds, is_soft_deleted
 from crossbar_appstore.kazoo.values import as_integer, get, is_true, list_at, nonempty_text_at
 
@@ -12,33 +12,28 @@ from .identity import Identity
 
 ADMIN: Final = "admin"
 
-_DEFAULT_PRIV_LEVEL: Final = "user"
 
-Account = Mapping[str, Json] | None
-"""An account document; None if the account does not exist."""
-
-
-def account_tree(account: Account) -> Sequence[str]:
+def account_tree(account: JsonObject | None) -> Sequence[str]:
     """The ids of the account's ancestors, root first, without itself (``kzd_accounts:tree/1``)."""
     return list_at(account, "pvt_tree")
 
 
-def is_in_account_hierarchy(account_id: str | None, account: Account) -> bool:
+def is_in_account_hierarchy(account_id: str | None, account: JsonObject | None) -> bool:
     """Whether ``account_id`` is an ancestor of the account, itself not (``kzd_accounts:is_in_account_hierarchy/2``)."""
     return account_id is not None and account_id in account_tree(account)
 
 
-def is_superduper_admin(account: Account) -> bool:
+def is_superduper_admin(account: JsonObject | None) -> bool:
     """Whether the account may access every account (``kzd_accounts:is_superduper_admin/1``)."""
     return is_true(get(account, "pvt_superduper_admin"))
 
 
-def is_enabled(account: Account) -> bool:
+def is_enabled(account: JsonObject | None) -> bool:
     """Whether users of the account may log in; False for a missing account."""
     return account is not None and is_true(account.get("pvt_enabled", True))
 
 
-def trial_expired(account: Account, now: int | None = None) -> int | None:
+def trial_expired(account: JsonObject | None, now: int | None = None) -> int | None:
     """When the account's trial ended; None if it has not, or there is none (``kzd_accounts:is_expired/1``).
 
     Times, also ``now``, are in Gregorian seconds.
@@ -47,26 +42,24 @@ def trial_expired(account: Account, now: int | None = None) -> int | None:
     return ends if ends is not None and ends <= (gregorian_seconds() if now is None else now) else None
 
 
-def refuse_expired_trial(account: Account) -> None:
+def refuse_expired_trial(account: JsonObject | None) -> None:
     """Raise ``ValidationError`` if the account's trial has ended; its cause is when, in Gregorian seconds."""
-    expired = trial_expired(account)
-    if expired is not None:
+    if (expired := trial_expired(account)) is not None:
         raise ValidationError({"account": {"expired": {"message": "account expired", "cause": expired}}})
 
 
-def may_address(identity: Identity, account_id: str, account: Account) -> bool:
+def may_address(identity: Identity, account_id: str, account: JsonObject | None) -> bool:
     """Whether the caller may access an account: its own, a descendant, or any for a superduper admin.
 
     ``account`` is the document of ``account_id`` (``cb_simple_authz:account_is_descendant/2``).
     """
-    if identity.is_superduper or identity.account_id == account_id:
-        return True
-    return is_in_account_hierarchy(identity.account_id, account)
+    is_own = identity.account_id == account_id
+    return identity.is_superduper or is_own or is_in_account_hierarchy(identity.account_id, account)
 
 
 def priv_level(user: JsonObject) -> str:
     """The user's privilege level (``kzd_users:priv_level/1``)."""
-    return nonempty_text_at(user, "priv_level") or _DEFAULT_PRIV_LEVEL
+    return nonempty_text_at(user, "priv_level") or "user"
 
 
 def is_account_admin(user: JsonObject | None) -> bool:

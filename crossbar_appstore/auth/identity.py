@@ -18,11 +18,10 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The caller of a request, after masquerading.
+    """The caller of a request, after masquerading: an account and its user, None for the account itself (api_auth).
 
-    ``account_id`` is the account that acts, ``owner_id`` its user or None for the account itself (api_auth). ``method``
-    is the login module (``cb_user_auth``, ``cb_api_auth``, ``cb_basic_auth``). ``is_superduper`` callers may access
-    every account. The ``original_`` ids name an impersonating administrator, ``behind`` the user whose token
+    ``method`` is the login module (``cb_user_auth``, ``cb_api_auth``, ``cb_basic_auth``). ``is_superduper`` callers may
+    access every account. The ``original_`` ids name an impersonating administrator, ``behind`` the user whose token
     masquerades. ``claims`` never change.
     """
 

@@ -1,9 +1,7 @@
 """Issues and verifies JSON Web Tokens as KAZOO does (``kz_auth``, ``kz_auth_jwt``, ``kz_auth_identity``).
 
 PyJWT parses tokens, signs them and verifies signatures (``jwt.PyJWS``, RFC 7515). The claims are checked here, since
-``jwt.decode`` checks them in another order than KAZOO and also refuses what KAZOO accepts: claims ``aud``, ``iat``,
-``nbf`` and ``sub`` of any value. PyJWT writes the header's members in alphabetical order (KAZOO: ``alg``, ``typ``,
-``kid``), which changes nothing for readers of JSON; the claims keep KAZOO's order and form.
+``jwt.decode`` checks them in another order than KAZOO and refuses some that KAZOO accepts (``aud``, ``iat``, ``nbf``).
 
 A verified token is cached with the revisions of the documents that it was verified with: the key, the user or account
 with the signature secret, the system's settings. At each use these are compared with the cached documents, so that a

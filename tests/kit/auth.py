@@ -9,7 +9,7 @@ from crossbar_appstore.auth.credentials import BasicScheme, Directory
 from crossbar_appstore.auth.documents import AuthDocuments
 from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
 from crossbar_appstore.auth.keys import KeyRing
-from crossbar_appstore.auth.login import LoginReply
+from crossbar_appstore.auth.login import Login
 from crossbar_appstore.auth.restrictions import RestrictionCheck
 from crossbar_appstore.auth.settings import AuthSettings
 from crossbar_appstore.auth.tokens import Tokens
@@ -40,7 +40,7 @@ class AuthParts:
             RestrictionCheck(self.documents, self.settings),
             writes_need_admin=writes_need_admin,
         )
-        self.reply = LoginReply(self.documents, self.settings, _no_apps)
+        self.login = Login(self.documents, self.directory, self.settings, self.tokens, _no_apps)
 
 
 async def _no_apps(account_id: str, user_id: str | None) -> list[JsonObject]:
