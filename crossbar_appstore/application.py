@@ -9,12 +9,11 @@ from aiohttp import web
 
 from crossbar_appstore import __version__
 from crossbar_appstore.auth.credentials import BasicScheme, Directory
-from crossbar_appstore.auth.documents import AuthDocuments
+from crossbar_appstore.auth.documents import AuthDocuments, AuthSettings
 from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
 from crossbar_appstore.auth.keys import KeyRing
 from crossbar_appstore.auth.login import Login
 from crossbar_appstore.auth.restrictions import RestrictionCheck
-from crossbar_appstore.auth.settings import AuthSettings
 from crossbar_appstore.auth.tokens import Tokens
 from crossbar_appstore.crossbar.application import create_web_application
 from crossbar_appstore.crossbar.envelope import Envelope

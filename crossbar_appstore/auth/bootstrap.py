@@ -40,9 +40,7 @@ async def ensure_system_auth(couch: Couch) -> str:
 async def ensure_config(couch: Couch, category: str, values: Mapping[str, Json]) -> JsonObject:
     """Add the settings that a category of ``system_config`` lacks, and return the category's document.
 
-    Raises:
-        Conflict: another writer was faster in each of five attempts.
-        DatastoreError: CouchDB cannot be read or written.
+    Raises ``Conflict`` if another writer was faster in each of five attempts.
     """
     attempts = _ATTEMPTS
     while True:

@@ -16,8 +16,7 @@ from crossbar_appstore.kazoo.accounts import password_hashes
 from crossbar_appstore.kazoo.documents import alphanumeric_name, is_soft_deleted
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
 
-from .documents import AuthDocuments
-from .settings import CROSSBAR_AUTH, AuthSettings
+from .documents import CROSSBAR_AUTH, AuthDocuments, AuthSettings
 
 ACCOUNTS: Final = "accounts"
 MD5: Final = "md5"
@@ -123,18 +122,19 @@ class BasicScheme:
         self._cache: LRUCache[str, tuple[str, str, Credentials]] = LRUCache(_CACHED)
 
     async def claims(self, token: str) -> JsonObject | None:
-        """The claims of the user to whom the token belongs; None if it belongs to no single user.
-
-        Raises:
-            DatastoreError: CouchDB cannot be read.
-        """
-        cached = self._cache.get(token)
-        if cached is not None:
-            # The user's document comes from the cache of documents: a repeated request asks CouchDB nothing.
-            account_id, user_id, hashed = cached
-            if hashed.belong_to(await self._documents.in_account(account_id, user_id)):
-                return _claims(account_id, user_id)
+        """The claims of the user to whom the token belongs; None if it belongs to no single user."""
+        found = self._cache.get(token)
+        # The user's document comes from the cache of documents: a repeated request asks CouchDB nothing.
+        if found is None or not found[2].belong_to(await self._documents.in_account(*found[:2])):
             self._cache.pop(token, None)
+            found = await self._find(token)
+            if found is None:
+                return None
+            self._cache[token] = found
+        account_id, user_id, _ = found
+        return {"account_id": account_id, "iss": "kazoo", "method": "cb_basic_auth", "owner_id": user_id}
+
+    async def _find(self, token: str) -> tuple[str, str, Credentials] | None:
         basic = parse_basic(token)
         if basic is None:
             return None
@@ -144,10 +144,7 @@ class BasicScheme:
             return None
         users = await self._directory.users(account_id, credentials)
         # Two users with the same hash cannot be told apart.
-        if len(users) != 1:
-            return None
-        self._cache[token] = (account_id, users[0], credentials)
-        return _claims(account_id, users[0])
+        return (account_id, users[0], credentials) if len(users) == 1 else None
 
 
 def parse_basic(token: str) -> tuple[str, str] | None:
@@ -180,7 +177,3 @@ def normalize_number(number: str) -> str:
     if match := _INTERNATIONAL.fullmatch(dialled):
         return f"+{match[1]}"
     return dialled
-
-
-def _claims(account_id: str, user_id: str) -> JsonObject:
-    return {"account_id": account_id, "iss": "kazoo", "method": "cb_basic_auth", "owner_id": user_id}

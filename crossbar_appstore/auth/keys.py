@@ -86,11 +86,7 @@ class KeyRing:
         self._cache: LRUCache[str, SigningKey] = LRUCache(_CACHED)
 
     async def get(self, key_id: str) -> SigningKey | None:
-        """The key with that id, the same object as long as its document is unchanged; None if there is no usable one.
-
-        Raises:
-            DatastoreError: it cannot be read and is not cached.
-        """
+        """The key with that id, the same object while its document is unchanged; None if there is no usable one."""
         if _KEY_ID.fullmatch(key_id) is None:
             return None
         document = await self._documents.open_live(SYSTEM_AUTH, key_id)

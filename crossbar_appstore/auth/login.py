@@ -12,9 +12,8 @@ from crossbar_appstore.kazoo.values import MISSING, get, is_true, nonempty_text_
 
 from . import hierarchy
 from .credentials import Credentials, Directory
-from .documents import AuthDocuments
-from .identity import Identity, identity_of
-from .settings import AuthSettings, SecondFactor
+from .documents import AuthDocuments, AuthSettings, SecondFactor
+from .hierarchy import Identity, identity_of
 from .tokens import Tokens
 
 USER_AUTH: Final = "cb_user_auth"
@@ -144,9 +143,7 @@ class Login:
         token = await self._tokens.issue(claims)
         account = await self._documents.account(claimant.account_id)
         identity = identity_of(claims, is_superduper=hierarchy.is_superduper_admin(account))
-        who = {"account_id": claimant.account_id}
-        if claimant.owner_id is not None:
-            who = {"owner_id": claimant.owner_id, **who}
+        who = {"owner_id": claimant.owner_id, "account_id": claimant.account_id}
         return Session(token, identity, await self.reply_data(who, claimant.account_id, claimant.owner_id))
 
     async def reply_data(self, who: Mapping[str, Json], account_id: str, owner_id: str | None) -> JsonObject:

@@ -14,9 +14,8 @@ from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.values import Missing, get, list_at, object_at
 
 from . import hierarchy
-from .documents import SYSTEM_CONFIG, TOKEN_RESTRICTIONS, AuthDocuments
-from .identity import Identity
-from .settings import AuthSettings
+from .documents import SYSTEM_CONFIG, TOKEN_RESTRICTIONS, AuthDocuments, AuthSettings
+from .hierarchy import Identity
 
 _CATEGORY: Final = "crossbar.token_restrictions"
 _CATCH_ALL: Final = "_"

@@ -22,9 +22,8 @@ from crossbar_appstore.crossbar.errors import DatastoreFault
 from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
 
-from .documents import PREFETCHED, SYSTEM_AUTH, SYSTEM_CONFIG, TOKEN_RESTRICTIONS, AuthDocuments
+from .documents import PREFETCHED, SYSTEM_AUTH, SYSTEM_CONFIG, TOKEN_RESTRICTIONS, AuthDocuments, AuthSettings
 from .keys import KeyRing
-from .settings import AuthSettings
 
 ISSUER: Final = "kazoo"
 AUTH_CATEGORY: Final = "auth"
@@ -33,8 +32,7 @@ SERVER_SECRET: Final = "secret_for_user_signature"
 CACHED_TOKENS: Final = 10_000
 """Verified tokens cached at a time; about a kilobyte each."""
 
-_ALGORITHM: Final = "RS256"
-_ALGORITHMS: Final = (_ALGORITHM, "RS384", "RS512")
+_ALGORITHMS: Final = ("RS256", "RS384", "RS512")
 _JWS: Final = jwt.PyJWS(algorithms=_ALGORITHMS)
 _MAX_CHARACTERS: Final = 16_384
 """Longest token that is parsed; far above any header line that a server accepts."""
@@ -51,9 +49,6 @@ class TokenRefused(Exception):
 
 class TokenExpired(TokenRefused):
     """The token is correctly signed and has expired."""
-
-    def __init__(self) -> None:
-        super().__init__("token expired")
 
 
 _Revision = tuple[str, str, Json]
@@ -90,11 +85,8 @@ class Tokens:
     async def issue(self, claims: Mapping[str, Json]) -> str:
         """A token with these claims, in their order after issuer and identity signature (``kz_auth:create_token/1``).
 
-        If the identity or the system has no secret, the token has no identity signature, as in KAZOO.
-
-        Raises:
-            DatastoreFault: the system's key does not exist.
-            DatastoreError: it cannot be read.
+        If the identity or the system has no secret, the token has no identity signature, as in KAZOO. Raises
+        ``DatastoreFault`` if the system's key does not exist.
         """
         key_id = await self._settings.text(AUTH_CATEGORY, SYSTEM_KEY)
         key = await self._keys.get(key_id) if key_id is not None else None
@@ -106,7 +98,7 @@ class Tokens:
             signature = await self._identity_signature(await self._documents.open_live(*place), place[1])
         signed = {} if signature is None else {"identity_sig": signature}
         payload = dumps({"iss": ISSUER, **signed, **claims})
-        return _JWS.encode(payload, key.private, algorithm=_ALGORITHM, headers={"kid": key_id})
+        return _JWS.encode(payload, key.private, algorithm="RS256", headers={"kid": key_id})
 
     async def claims(self, token: str, account_id: str | None = None) -> JsonObject:
         """The claims of a valid token, which must not be changed: the same object for the same token.
@@ -166,7 +158,7 @@ class Tokens:
         if isinstance(expires, bool) or not isinstance(expires, int | float):
             raise TokenRefused("invalid jwt")
         if expires <= self._clock():
-            raise TokenExpired
+            raise TokenExpired("token expired")
         return expires
 
     async def _check_identity(self, claims: JsonObject) -> tuple[_Revision, ...]:

@@ -5,8 +5,7 @@ from typing import Final
 
 from crossbar_appstore.auth.credentials import Directory
 from crossbar_appstore.auth.documents import AuthDocuments
-from crossbar_appstore.auth.hierarchy import is_enabled
-from crossbar_appstore.auth.identity import Identity
+from crossbar_appstore.auth.hierarchy import Identity, is_enabled
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.datastore.master_account import Configuration
 from crossbar_appstore.json_codec import Json, JsonObject

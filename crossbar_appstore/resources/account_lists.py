@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from crossbar_appstore.auth.hierarchy import account_tree
-from crossbar_appstore.auth.identity import Identity
+from crossbar_appstore.auth.hierarchy import Identity, account_tree
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import BadIdentifier, Forbidden
 from crossbar_appstore.datastore.replies import ViewRow

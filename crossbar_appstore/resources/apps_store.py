@@ -11,8 +11,7 @@ from crossbar_appstore.appstore import permissions
 from crossbar_appstore.appstore.allowed_apps import AllowedApp
 from crossbar_appstore.appstore.apps_store_document import DOCUMENT_ID
 from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
-from crossbar_appstore.auth.hierarchy import is_in_account_hierarchy
-from crossbar_appstore.auth.identity import Identity
+from crossbar_appstore.auth.hierarchy import Identity, is_in_account_hierarchy
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import BadIdentifier, CrossbarError, Forbidden, NotFound, ValidationError
 from crossbar_appstore.crossbar.resource import Methods, Resource

@@ -7,7 +7,7 @@
 from typing import ClassVar, Final
 
 from crossbar_appstore.auth.documents import AuthDocuments
-from crossbar_appstore.auth.identity import Identity
+from crossbar_appstore.auth.hierarchy import Identity
 from crossbar_appstore.auth.login import API_AUTH, Claimant, Login
 from crossbar_appstore.auth.tokens import TokenRefused, Tokens
 from crossbar_appstore.crossbar.context import Context

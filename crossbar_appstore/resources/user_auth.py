@@ -5,7 +5,7 @@ from typing import ClassVar, Final
 from crossbar_appstore.auth.credentials import MD5, Credentials
 from crossbar_appstore.auth.documents import AuthDocuments
 from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
-from crossbar_appstore.auth.identity import Identity
+from crossbar_appstore.auth.hierarchy import Identity
 from crossbar_appstore.auth.login import USER_AUTH, Claimant, Login
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import AuthenticationRequired, BadIdentifier, Forbidden, ValidationError

@@ -6,12 +6,11 @@ from typing import Any
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from crossbar_appstore.auth.credentials import BasicScheme, Directory
-from crossbar_appstore.auth.documents import AuthDocuments
+from crossbar_appstore.auth.documents import AuthDocuments, AuthSettings
 from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
 from crossbar_appstore.auth.keys import KeyRing
 from crossbar_appstore.auth.login import Login
 from crossbar_appstore.auth.restrictions import RestrictionCheck
-from crossbar_appstore.auth.settings import AuthSettings
 from crossbar_appstore.auth.tokens import Tokens
 from crossbar_appstore.crossbar.context import X_AUTH_TOKEN, Context, Noun
 from crossbar_appstore.datastore.couch import Couch
