@@ -9,12 +9,11 @@ from aiohttp import web
 
 from crossbar_appstore import __version__
 from crossbar_appstore.auth.credentials import BasicScheme, Directory
-from crossbar_appstore.auth.documents import AuthDocuments
+from crossbar_appstore.auth.documents import AuthDocuments, AuthSettings
 from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
 from crossbar_appstore.auth.keys import KeyRing
-from crossbar_appstore.auth.login import Login, LoginReply
+from crossbar_appstore.auth.login import Login
 from crossbar_appstore.auth.restrictions import RestrictionCheck
-from crossbar_appstore.auth.settings import AuthSettings
 from crossbar_appstore.auth.tokens import Tokens
 from crossbar_appstore.crossbar.application import create_web_application
 from crossbar_appstore.crossbar.envelope import Envelope
@@ -67,21 +66,20 @@ def create_application(settings: Settings, counters: WriteCounters | None = None
         writes_need_admin=settings.writes_need_admin,
     )
     apps = AppStore(store)
-    reply = LoginReply(documents, config, apps.login_apps)
-    login = Login(documents, directory, config, tokens, reply)
+    login = Login(documents, directory, config, tokens, apps.login_apps)
     pictures = Pictures(store)
     application = create_web_application(
         [
             About(__version__),
-            Accounts(store, documents, directory, gatekeeper),
+            Accounts(documents, directory, gatekeeper),
             ApiAuth(login),
             AppsStore(store, apps, pictures, gatekeeper),
-            Auth(tokens, reply, documents),
+            Auth(tokens, login, documents),
             Devices(store),
             I18n(),
             Schemas(store),
-            TokenAuth(reply),
-            UserAuth(login, reply, gatekeeper, documents),
+            TokenAuth(login),
+            UserAuth(login, gatekeeper, documents),
             Users(store, gatekeeper),
             Whitelabel(store, pictures),
         ],

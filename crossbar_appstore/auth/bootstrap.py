@@ -25,13 +25,8 @@ _ATTEMPTS: Final = 5
 async def ensure_system_auth(couch: Couch) -> str:
     """Create the system's key, secret and cluster id where they are missing; existing ones are never changed.
 
-    Safe to repeat, and to run twice at the same time.
-
-    Returns:
-        The id of the system's key.
-
-    Raises:
-        DatastoreError: CouchDB cannot be read or written.
+    Safe to repeat, and to run twice at the same time. Returns the id of the system's key; raises ``DatastoreError`` if
+    CouchDB cannot be read or written.
     """
     for database in (SYSTEM_CONFIG, SYSTEM_AUTH):
         await couch.create_database(database)
@@ -45,9 +40,7 @@ async def ensure_system_auth(couch: Couch) -> str:
 async def ensure_config(couch: Couch, category: str, values: Mapping[str, Json]) -> JsonObject:
     """Add the settings that a category of ``system_config`` lacks, and return the category's document.
 
-    Raises:
-        Conflict: another writer was faster in each of five attempts.
-        DatastoreError: CouchDB cannot be read or written.
+    Raises ``Conflict`` if another writer was faster in each of five attempts.
     """
     attempts = _ATTEMPTS
     while True:

@@ -16,8 +16,7 @@ from crossbar_appstore.kazoo.accounts import password_hashes
 from crossbar_appstore.kazoo.documents import alphanumeric_name, is_soft_deleted
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
 
-from .documents import AuthDocuments
-from .settings import CROSSBAR_AUTH, AuthSettings
+from .documents import CROSSBAR_AUTH, AuthDocuments, AuthSettings
 
 ACCOUNTS: Final = "accounts"
 MD5: Final = "md5"
@@ -25,11 +24,10 @@ SHA: Final = "sha"
 
 _HASH_FIELDS: Final[Mapping[str, str]] = {MD5: "pvt_md5_auth", SHA: "pvt_sha1_auth"}
 _IN_SERVICE: Final = frozenset({None, "in_service", "port_in", "port_out"})
-_NUMBER_DB_DIGITS: Final = 5
+_CACHED: Final = 1000
 _NORTH_AMERICAN: Final = re.compile(r"\+?1?([2-9][0-9]{2}[2-9][0-9]{6})")
 _INTERNATIONAL: Final = re.compile(r"(?:\+|011|00)([1-9][0-9]+)")
 _NOT_DIALLED: Final = re.compile(r"[^0-9+]")
-_CACHED: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,9 @@ class Credentials:
         field = _HASH_FIELDS.get(self.method)
         if user is None or field is None or user.get(field) != self.digest:
             return False
-        return user.get("pvt_type") == "user" and _is_truthy(user.get("enabled")) and not user.get("pvt_deleted")
+        # KAZOO's views compare in JavaScript, where empty arrays and objects are true.
+        enabled = user.get("enabled") or isinstance(user.get("enabled"), list | dict)
+        return user.get("pvt_type") == "user" and bool(enabled) and not user.get("pvt_deleted")
 
 
 class Directory:
@@ -69,7 +69,7 @@ class Directory:
         """Id of the account to which a phone number is assigned and in service."""
         normal = normalize_number(number)
         try:
-            doc = await self._couch.open_doc(f"numbers/{normal[:_NUMBER_DB_DIGITS]}", normal)
+            doc = await self._couch.open_doc(f"numbers/{normal[:5]}", normal)
         except (DatabaseMissing, DocumentMissing):
             return None
         assigned = doc.get("pvt_assigned_to", doc.get("assigned_to"))
@@ -83,10 +83,9 @@ class Directory:
 
     async def users(self, account_id: str, credentials: Credentials) -> Sequence[str]:
         """Ids of the account's enabled users with these credentials."""
-        field = _HASH_FIELDS.get(credentials.method)
+        database, field = account_db(account_id), _HASH_FIELDS.get(credentials.method)
         if field is None:
             return []
-        database = account_db(account_id)
         try:
             rows = await self._couch.view(database, f"users/creds_by_{credentials.method}", key=credentials.digest)
         except ViewMissing:
@@ -105,10 +104,8 @@ class Directory:
             return []
         except ViewMissing:
             found = await self._couch.find(ACCOUNTS, {"pvt_type": "account"}, fields=["_id", "pvt_deleted", field])
-        values = [(doc["_id"], doc.get(field)) for doc in found if not doc.get("pvt_deleted")]
-        return [
-            each for each, value in values if isinstance(value, str) and normal(value) == key and is_account_id(each)
-        ]
+        named = [doc for doc in found if not doc.get("pvt_deleted") and isinstance(doc.get(field), str)]
+        return [doc["_id"] for doc in named if normal(doc[field]) == key and is_account_id(doc["_id"])]
 
 
 class BasicScheme:
@@ -125,17 +122,19 @@ class BasicScheme:
         self._cache: LRUCache[str, tuple[str, str, Credentials]] = LRUCache(_CACHED)
 
     async def claims(self, token: str) -> JsonObject | None:
-        """The claims of the user to whom the token belongs; None if it belongs to no single user.
-
-        Raises:
-            DatastoreError: CouchDB cannot be read.
-        """
-        cached = self._cache.get(token)
-        if cached is not None:
-            account_id, user_id, hashed = cached
-            if hashed.belong_to(await self._documents.in_account(account_id, user_id)):
-                return _claims(account_id, user_id)
+        """The claims of the user to whom the token belongs; None if it belongs to no single user."""
+        found = self._cache.get(token)
+        # The user's document comes from the cache of documents: a repeated request asks CouchDB nothing.
+        if found is None or not found[2].belong_to(await self._documents.in_account(*found[:2])):
             self._cache.pop(token, None)
+            found = await self._find(token)
+            if found is None:
+                return None
+            self._cache[token] = found
+        account_id, user_id, _ = found
+        return {"account_id": account_id, "iss": "kazoo", "method": "cb_basic_auth", "owner_id": user_id}
+
+    async def _find(self, token: str) -> tuple[str, str, Credentials] | None:
         basic = parse_basic(token)
         if basic is None:
             return None
@@ -145,10 +144,7 @@ class BasicScheme:
             return None
         users = await self._directory.users(account_id, credentials)
         # Two users with the same hash cannot be told apart.
-        if len(users) != 1:
-            return None
-        self._cache[token] = (account_id, users[0], credentials)
-        return _claims(account_id, users[0])
+        return (account_id, users[0], credentials) if len(users) == 1 else None
 
 
 def parse_basic(token: str) -> tuple[str, str] | None:
@@ -181,12 +177,3 @@ def normalize_number(number: str) -> str:
     if match := _INTERNATIONAL.fullmatch(dialled):
         return f"+{match[1]}"
     return dialled
-
-
-def _claims(account_id: str, user_id: str) -> JsonObject:
-    return {"account_id": account_id, "iss": "kazoo", "method": "cb_basic_auth", "owner_id": user_id}
-
-
-def _is_truthy(value: Json) -> bool:
-    # KAZOO's views compare in JavaScript, where empty arrays and objects are true.
-    return bool(value) or isinstance(value, list | dict)

@@ -1,6 +1,7 @@
-"""The documents that decide about callers, read through the datastore's cache."""
+"""The documents and settings that decide about callers, read through the datastore's cache."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from crossbar_appstore.appstore import apps_store_document, resellers
@@ -9,7 +10,10 @@ from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.documents import live
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
+from crossbar_appstore.kazoo.merging import merge_recursive
+from crossbar_appstore.kazoo.values import MISSING, as_integer, as_text, get, is_true, nonempty_text_at, object_at
 
+CROSSBAR_AUTH: Final = "crossbar.auth"
 SERVICES: Final = "services"
 SYSTEM_AUTH: Final = "system_auth"
 SYSTEM_CONFIG: Final = "system_config"
@@ -19,6 +23,8 @@ WHITELABEL: Final = "whitelabel"
 """The id of an account's branding document."""
 PREFETCHED: Final = (WHITELABEL, apps_store_document.DOCUMENT_ID)
 """The ids of the documents that nearly every request reads after the account document."""
+
+_DEFAULT_EXPIRY: Final = 3600
 
 
 class AuthDocuments:
@@ -36,10 +42,7 @@ class AuthDocuments:
         return (await self.store.open(database, doc_id)).document
 
     async def open_live(self, database: str, doc_id: str, *, prefetch: Sequence[str] = ()) -> JsonObject | None:
-        """A document that is not soft-deleted (``kz_datamgr:open_cache_doc/2``).
-
-        ``prefetch`` names documents of the same database to read in the same request if CouchDB has to be asked.
-        """
+        """A document that is not soft-deleted (``kz_datamgr:open_cache_doc/2``); ``prefetch`` as ``Datastore.open``."""
         return live((await self.store.open(database, doc_id, prefetch=prefetch)).document)
 
     async def account(self, account_id: str) -> JsonObject | None:
@@ -79,3 +82,99 @@ class AuthDocuments:
             if await self.is_reseller(ancestor):
                 return ancestor
         return await self.master_account_id()
+
+
+@dataclass(frozen=True, slots=True)
+class SecondFactor:
+    """A required second factor: the provider's name, and False in ``enabled`` if that provider is disabled."""
+
+    provider: str
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LoginPolicy:
+    """The settings of one login method for one account: ``expiry`` is in seconds, None for never."""
+
+    enabled: bool
+    expiry: int | None
+    second_factor: SecondFactor | None
+
+
+class AuthSettings:
+    """Reads settings by category (a document of ``system_config``) and key; overrides of single nodes are ignored."""
+
+    def __init__(self, documents: AuthDocuments) -> None:
+        self._documents = documents
+        self._config = documents.store.config
+
+    async def text(self, category: str, key: str) -> str | None:
+        """The system's value as text (``kapps_config:get_ne_binary/2``)."""
+        value = await self._config.get(category, key)
+        return None if value is None else as_text(value)
+
+    async def text_for(self, account_id: str, category: str, key: str) -> str | None:
+        """The account's own value as text, else the system's (``kapps_account_config:get/4``)."""
+        own = nonempty_text_at(await self._of_account(account_id, category), key)
+        return own or await self.text(category, key)
+
+    async def login_policy(self, account_id: str, method: str) -> LoginPolicy:
+        """The policy for logins to an account by ``method``, for instance ``cb_user_auth`` (``crossbar_auth``)."""
+        module = object_at(await self._auth_modules(account_id), method)
+        return LoginPolicy(
+            enabled=_is_enabled(module),
+            expiry=await self._expiry(module),
+            second_factor=await self._second_factor(account_id, object_at(module, "multi_factor")),
+        )
+
+    async def _auth_modules(self, account_id: str) -> JsonObject:
+        """``auth_modules`` of ``crossbar.auth`` (``kapps_account_config:get_hierarchy/4``).
+
+        Merged member by member: the account's over its ancestors', nearest first up to a reseller, over the system's.
+        """
+        layers = [await self._of_account(account_id, CROSSBAR_AUTH)]
+        # What a reseller has set ends the search: its customers do not get what is above it.
+        if not await self._documents.is_reseller(account_id):
+            for ancestor in resellers.ancestors(await self._documents.account(account_id)):
+                layers.append(await self._of_account(ancestor, CROSSBAR_AUTH))
+                if await self._documents.is_reseller(ancestor):
+                    break
+        merged = merge_recursive({}, object_at(await self._config.get(CROSSBAR_AUTH, "auth_modules")))
+        for layer in reversed(layers):
+            merged = merge_recursive(merged, object_at(layer, "auth_modules"))
+        return merged
+
+    async def _of_account(self, account_id: str, category: str) -> JsonObject | None:
+        return await self._documents.in_account(account_id, f"configs_{category}")
+
+    async def _expiry(self, module: JsonObject) -> int | None:
+        """The module's own expiry, else the general one; zero and less mean that tokens never expire."""
+        own = as_integer(get(module, "token_auth_expiry_s"))
+        if own is not None and own > 0:
+            return own
+        general = as_integer(await self._config.get(CROSSBAR_AUTH, "token_auth_expiry_s"))
+        seconds = _DEFAULT_EXPIRY if general is None else general
+        return seconds if seconds > 0 else None
+
+    async def _second_factor(self, account_id: str, options: JsonObject) -> SecondFactor | None:
+        if not is_true(get(options, "enabled")):
+            return None
+        owner = nonempty_text_at(options, "account_id")
+        applies = owner is None or account_id in (owner, await self._documents.master_account_id())
+        # An account's own requirement covers its descendants only if it says so.
+        if not (applies or is_true(get(options, "include_subaccounts"))):
+            return None
+        # The provider's document is the account's that the options name, else the system's (``kz_mfa_auth``).
+        configuration_id = nonempty_text_at(options, "configuration_id")
+        if owner is not None and configuration_id is not None:
+            provider = await self._documents.in_account(owner, configuration_id)
+        else:
+            default = await self.text("auth", "default_multi_factor_provider")
+            provider = await self._documents.open_live(SYSTEM_AUTH, default or "duo")
+        name = nonempty_text_at(provider, "provider_name")
+        return SecondFactor(name, enabled=_is_enabled(provider)) if name is not None else None
+
+
+def _is_enabled(options: JsonObject | None) -> bool:
+    enabled = get(options, "enabled")
+    return enabled is MISSING or is_true(enabled)

@@ -1,4 +1,4 @@
-"""Authenticates and authorizes callers at their places in the decision order (``crossbar.gatekeeper.Gatekeeper``)."""
+"""Authenticates and authorizes callers at their places in the decision order (``crossbar.pipeline.Gatekeeper``)."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ from crossbar_appstore.kazoo.values import MISSING, get, string_at
 from . import hierarchy
 from .credentials import BasicScheme
 from .documents import SYSTEM_AUTH, AuthDocuments
-from .identity import Identity, User, identity_of
+from .hierarchy import Identity, User, identity_of
 from .restrictions import RestrictionCheck
 from .tokens import TokenExpired, TokenRefused, Tokens
 
@@ -21,7 +21,7 @@ _SYSTEM_NOUNS: Final = frozenset({"acls", "rates", "sup"})
 
 
 class AuthGatekeeper:
-    """Implements ``crossbar.gatekeeper.Gatekeeper``, which says what the methods raise, with KAZOO's documents.
+    """Implements ``crossbar.pipeline.Gatekeeper``, which says what the methods raise, with KAZOO's documents.
 
     ``writes_need_admin`` is whether every write needs an administrator (deviation D25).
     """

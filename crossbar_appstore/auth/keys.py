@@ -1,7 +1,4 @@
-"""RSA keys that sign tokens, as KAZOO makes and stores them, and a cache of those in ``system_auth``.
-
-KAZOO's keys have 2048 bits and the public exponent 2049, and are attached to their documents as PKCS#1 PEM.
-"""
+"""RSA keys that sign tokens, as KAZOO makes and stores them (PKCS#1 PEM), and a cache of those in ``system_auth``."""
 
 import logging
 import math
@@ -25,10 +22,7 @@ from .documents import SYSTEM_AUTH, AuthDocuments
 ATTACHMENT: Final = "private_key.pem"
 PEM_TYPE: Final = "application/x-pem-file"
 
-_KEY_BITS: Final = 2048
-_PUBLIC_EXPONENT: Final = 2049
-_GENERATED_EXPONENT: Final = 65537
-_PROBE: Final = b"signed with the private key, verified with the public key"
+_KAZOOS_EXPONENT: Final = 2049
 _CACHED: Final = 32
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
 
@@ -36,17 +30,15 @@ log = logging.getLogger(__name__)
 
 
 def generate() -> RSAPrivateKey:
-    """A new key; takes up to some seconds, so it must not run in an event loop's thread.
-
-    ``cryptography`` generates keys with the exponent 65537 only. The same primes serve any exponent that is coprime to
-    (p-1)(q-1), which 2049 is for about one pair in four.
-    """
+    """A new key; takes up to some seconds, so it must not run in an event loop's thread."""
+    # ``cryptography`` generates keys with the exponent 65537 only. The same primes serve any exponent that is coprime
+    # to (p-1)(q-1), which 2049 is for about one pair in four.
     while True:
-        numbers = rsa.generate_private_key(_GENERATED_EXPONENT, _KEY_BITS).private_numbers()
+        numbers = rsa.generate_private_key(65537, key_size=2048).private_numbers()
         p, q = numbers.p, numbers.q
-        if math.gcd(_PUBLIC_EXPONENT, (p - 1) * (q - 1)) == 1:
+        if math.gcd(_KAZOOS_EXPONENT, (p - 1) * (q - 1)) == 1:
             break
-    private = pow(_PUBLIC_EXPONENT, -1, math.lcm(p - 1, q - 1))
+    private = pow(_KAZOOS_EXPONENT, -1, math.lcm(p - 1, q - 1))
     return rsa.RSAPrivateNumbers(
         p=p,
         q=q,
@@ -54,7 +46,7 @@ def generate() -> RSAPrivateKey:
         dmp1=rsa.rsa_crt_dmp1(private, p),
         dmq1=rsa.rsa_crt_dmq1(private, q),
         iqmp=rsa.rsa_crt_iqmp(p, q),
-        public_numbers=rsa.RSAPublicNumbers(_PUBLIC_EXPONENT, p * q),
+        public_numbers=rsa.RSAPublicNumbers(_KAZOOS_EXPONENT, p * q),
     ).private_key()
 
 
@@ -64,16 +56,15 @@ def to_pem(key: RSAPrivateKey) -> bytes:
 
 
 def from_pem(pem: bytes) -> RSAPrivateKey | None:
-    """The RSA key in a PEM, with any public exponent; None if there is no usable one.
-
-    The only check is that the public key verifies what the private key signs. OpenSSL's proof that p and q are primes
-    takes a hundred times as long and is skipped: the keys come from our own database.
-    """
+    """The RSA key in a PEM, with any public exponent; None if there is no usable one."""
     try:
+        # OpenSSL's proof that p and q are primes takes a hundred times as long as the check below, and the keys come
+        # from our own database.
         key = load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
         if not isinstance(key, RSAPrivateKey):
             return None
-        key.public_key().verify(key.sign(_PROBE, PKCS1v15(), SHA256()), _PROBE, PKCS1v15(), SHA256())
+        probe = b"signed with the private key, verified with the public key"
+        key.public_key().verify(key.sign(probe, PKCS1v15(), SHA256()), probe, PKCS1v15(), SHA256())
     except (ValueError, TypeError, UnsupportedAlgorithm, InternalError, InvalidSignature):
         return None
     return key
@@ -95,11 +86,7 @@ class KeyRing:
         self._cache: LRUCache[str, SigningKey] = LRUCache(_CACHED)
 
     async def get(self, key_id: str) -> SigningKey | None:
-        """The key with that id, the same object as long as its document is unchanged; None if there is no usable one.
-
-        Raises:
-            DatastoreError: it cannot be read and is not cached.
-        """
+        """The key with that id, the same object while its document is unchanged; None if there is no usable one."""
         if _KEY_ID.fullmatch(key_id) is None:
             return None
         document = await self._documents.open_live(SYSTEM_AUTH, key_id)
@@ -119,7 +106,7 @@ class KeyRing:
 
     async def _read(self, key_id: str, document: JsonObject) -> SigningKey | None:
         if not isinstance(document.get("_attachments"), dict):
-            return None
+            return None  # CouchDB need not be asked
         try:
             attachment = await self._documents.store.couch.open_attachment(SYSTEM_AUTH, key_id, ATTACHMENT)
         except DocumentMissing:

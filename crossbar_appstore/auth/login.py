@@ -12,16 +12,12 @@ from crossbar_appstore.kazoo.values import MISSING, get, is_true, nonempty_text_
 
 from . import hierarchy
 from .credentials import Credentials, Directory
-from .documents import AuthDocuments
-from .identity import Identity, identity_of
-from .settings import AuthSettings, SecondFactor
+from .documents import AuthDocuments, AuthSettings, SecondFactor
+from .hierarchy import Identity, identity_of
 from .tokens import Tokens
 
 USER_AUTH: Final = "cb_user_auth"
 API_AUTH: Final = "cb_api_auth"
-
-AppsForLogin = Callable[[str, str | None], Awaitable[Sequence[JsonObject]]]
-"""Account id, user id or None → the apps that this user may use, each with ``id``, ``name``, ``label`` …"""
 
 _UI_SETTINGS: Final = (
     ("provisioner", "provisioner", "provisioning_url"),
@@ -59,22 +55,106 @@ class Session:
     data: JsonObject
 
 
-class LoginReply:
-    """Makes the data of login replies (``crossbar_util:response_auth/3``), in the recorded order of members."""
+class Login:
+    """Verifies credentials, opens sessions, and makes the data of login replies.
 
-    def __init__(self, documents: AuthDocuments, settings: AuthSettings, apps: AppsForLogin) -> None:
+    ``apps`` gives the apps that a user of an account may use, or the account itself without one. The methods raise
+    ``DatastoreError`` if CouchDB cannot be read.
+    """
+
+    def __init__(
+        self,
+        documents: AuthDocuments,
+        directory: Directory,
+        settings: AuthSettings,
+        tokens: Tokens,
+        apps: Callable[[str, str | None], Awaitable[Sequence[JsonObject]]],
+    ) -> None:
         self._documents = documents
+        self._directory = directory
         self._settings = settings
+        self._tokens = tokens
         self._apps = apps
 
-    async def data(self, who: Mapping[str, Json], account_id: str, owner_id: str | None) -> JsonObject:
-        """``who`` (ids or claims), then what a client needs to start a session: settings, account, language, apps."""
+    async def user(
+        self, credentials: Credentials, *, phone_number: str | None, realm: str | None, name: str | None
+    ) -> tuple[str, str]:
+        """Account id and user id of the user with these credentials (``cb_user_auth:maybe_authenticate_user/1``).
+
+        The account is found by the phone number, the realm or the name, in this order.
+
+        Raises:
+            AuthenticationRequired: there is no such user or no such account.
+            ValidationError: the account's trial has ended, or it is disabled.
+        """
+        accounts = await self._find_accounts(phone_number, realm, name)
+        # Realms and names may be shared: the first account that has such a user is the one that is meant.
+        for account_id in accounts:
+            if found := await self._directory.users(account_id, credentials):
+                await self.check_account(account_id, page_size=len(found))
+                return account_id, found[0]
+        # Crossbar's reply has the size of the search for users only if exactly one account was searched.
+        raise _with_page_size(AuthenticationRequired(), 0 if len(accounts) == 1 else None)
+
+    async def account_of_api_key(self, api_key: str) -> str:
+        """Id of the account with that API key; raises ``CrossbarError`` 404 if there is none."""
+        account_id = await self._directory.account_by_api_key(api_key)
+        if account_id is None:
+            raise _with_page_size(CrossbarError(404, "bad identifier", [api_key]), 0)
+        return account_id
+
+    async def check_account(self, account_id: str, *, page_size: int | None = None) -> None:
+        """Raise ``ValidationError`` if users of the account may not log in: its trial has ended, or it is disabled."""
         account = await self._documents.account(account_id)
-        voicemail = await self._settings.get("callflow", "voicemail")
+        try:
+            # An account whose trial has ended is refused for that, enabled or not.
+            hierarchy.refuse_expired_trial(account)
+            if not hierarchy.is_enabled(account):
+                raise ValidationError({"account": {"disabled": {"message": "account disabled"}}})
+        except ValidationError as error:
+            raise _with_page_size(error, page_size) from None
+
+    async def open_session(self, claimant: Claimant) -> Session:
+        """Issue a token for an authenticated claimant and make the reply (``crossbar_auth:create_auth_token/2``).
+
+        Raises:
+            CrossbarError: 401, the login method is disabled, or a second factor is required.
+            DatastoreFault: there is no key to sign with.
+        """
+        # No view was queried to find an impersonated user, so Crossbar's refusal has no page size then.
+        page_size = None if claimant.original else 1
+        policy = await self._settings.login_policy(claimant.account_id, claimant.method)
+        if not policy.enabled:
+            raise _with_page_size(CrossbarError(401, "invalid credentials", {}), page_size)
+        if policy.second_factor is not None and not claimant.original:
+            raise _with_page_size(_second_factor_required(policy.second_factor), page_size)
+        expires = None if policy.expiry is None else int(time.time()) + policy.expiry
+        # In the order in which Crossbar issues the claims.
+        stated: dict[str, Json] = {
+            "account_id": claimant.account_id,
+            "owner_id": claimant.owner_id,
+            "as": claimant.masquerade,
+            "method": claimant.method,
+            "exp": expires,
+            "mfa_resp": claimant.factor_response or None,
+            **claimant.original,
+        }
+        claims = {name: value for name, value in stated.items() if value is not None}
+        token = await self._tokens.issue(claims)
+        account = await self._documents.account(claimant.account_id)
+        identity = identity_of(claims, is_superduper=hierarchy.is_superduper_admin(account))
+        who = {"owner_id": claimant.owner_id, "account_id": claimant.account_id}
+        return Session(token, identity, await self.reply_data(who, claimant.account_id, claimant.owner_id))
+
+    async def reply_data(self, who: Mapping[str, Json], account_id: str, owner_id: str | None) -> JsonObject:
+        """``who`` (ids or claims), then what a client needs to start a session (``crossbar_util:response_auth/3``)."""
+        account = await self._documents.account(account_id)
+        voicemail = await self._documents.store.config.get("callflow", "voicemail")
         transcription = {
             "default": is_true(get(voicemail, "transcribe_default")),
             "available": False,  # speech recognition is not a part of this service
         }
+        # In the order in which Crossbar shows the members.
         reply: dict[str, Json] = {
             **who,
             "ui_config": await self._ui_config(),
@@ -103,125 +183,23 @@ class LoginReply:
         api = {member: {"url": url} for member, url in urls.items() if url is not None}
         return {"api": api} if api else {}
 
-
-class Login:
-    """Verifies credentials and opens sessions; ``clock`` gives Unix seconds.
-
-    Its methods raise ``DatastoreError`` if CouchDB cannot be read.
-    """
-
-    def __init__(
-        self,
-        documents: AuthDocuments,
-        directory: Directory,
-        settings: AuthSettings,
-        tokens: Tokens,
-        reply: LoginReply,
-        *,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._documents = documents
-        self._directory = directory
-        self._settings = settings
-        self._tokens = tokens
-        self._reply = reply
-        self._clock = clock
-
-    async def user(
-        self, credentials: Credentials, *, phone_number: str | None, realm: str | None, name: str | None
-    ) -> tuple[str, str]:
-        """Account id and user id of the user with these credentials (``cb_user_auth:maybe_authenticate_user/1``).
-
-        The account is found by the phone number, the realm or the name, in this order.
-
-        Raises:
-            AuthenticationRequired: there is no such user or no such account.
-            ValidationError: the account's trial has ended, or it is disabled.
-        """
-        accounts = await self._find_accounts(phone_number, realm, name)
-        for account_id in accounts:
-            found = await self._directory.users(account_id, credentials)
-            if found:
-                await self.check_account(account_id, page_size=len(found))
-                return account_id, found[0]
-        # Crossbar's reply has the size of the search for users only if exactly one account was searched.
-        raise _with_page_size(AuthenticationRequired(), 0 if len(accounts) == 1 else None)
-
-    async def account_of_api_key(self, api_key: str) -> str:
-        """Id of the account with that API key; raises ``CrossbarError`` 404 if there is none."""
-        account_id = await self._directory.account_by_api_key(api_key)
-        if account_id is None:
-            raise _with_page_size(CrossbarError(404, "bad identifier", [api_key]), 0)
-        return account_id
-
-    async def check_account(self, account_id: str, *, page_size: int | None = None) -> None:
-        """Raise ``ValidationError`` if users of the account may not log in: its trial has ended, or it is disabled."""
-        account = await self._documents.account(account_id)
-        try:
-            hierarchy.refuse_expired_trial(account)
-            if not hierarchy.is_enabled(account):
-                raise ValidationError({"account": {"disabled": {"message": "account disabled"}}})
-        except ValidationError as error:
-            raise _with_page_size(error, page_size) from None
-
-    async def open_session(self, claimant: Claimant, *, page_size: int | None = None) -> Session:
-        """Issue a token for an authenticated claimant and make the reply (``crossbar_auth:create_auth_token/2``).
-
-        Raises:
-            CrossbarError: 401, the login method is disabled, or a second factor is required.
-            DatastoreFault: there is no key to sign with.
-        """
-        policy = await self._settings.login_policy(claimant.account_id, claimant.method)
-        if not policy.enabled:
-            raise _with_page_size(CrossbarError(401, "invalid credentials", {}), page_size)
-        if policy.second_factor is not None and not claimant.original:
-            raise _with_page_size(_second_factor_required(policy.second_factor), page_size)
-        expires = None if policy.expiry is None else int(self._clock()) + policy.expiry
-        claims = _claims(claimant, expires)
-        token = await self._tokens.issue(claims)
-        account = await self._documents.account(claimant.account_id)
-        identity = identity_of(claims, is_superduper=hierarchy.is_superduper_admin(account))
-        who = {"account_id": claimant.account_id}
-        if claimant.owner_id is not None:
-            who = {"owner_id": claimant.owner_id, **who}
-        return Session(token, identity, await self._reply.data(who, claimant.account_id, claimant.owner_id))
-
     async def _find_accounts(self, phone_number: str | None, realm: str | None, name: str | None) -> Sequence[str]:
         """Ids by phone number, else by realm, else by name (``cb_user_auth:find_account/4``)."""
-        if phone_number:
-            account_id = await self._directory.account_by_number(phone_number)
-            if account_id is not None:
-                return [account_id]
-        if realm is not None:
-            found = await self._directory.accounts_by_realm(realm)
-            if found:
-                return found
+        if phone_number and (account_id := await self._directory.account_by_number(phone_number)) is not None:
+            return [account_id]
+        if realm is not None and (found := await self._directory.accounts_by_realm(realm)):
+            return found
         return await self._directory.accounts_by_name(name) if name is not None else []
-
-
-def _claims(claimant: Claimant, expires: int | None) -> JsonObject:
-    """The claims in the order in which Crossbar issues them."""
-    claims: dict[str, Json] = {
-        "account_id": claimant.account_id,
-        "owner_id": claimant.owner_id,
-        "as": claimant.masquerade,
-        "method": claimant.method,
-        "exp": expires,
-        "mfa_resp": claimant.factor_response or None,
-        **claimant.original,
-    }
-    return {name: value for name, value in claims.items() if value is not None}
 
 
 def _second_factor_required(factor: SecondFactor) -> CrossbarError:
     """The refusal of a login with a second factor: we have no provider, so the client can only log in at KAZOO."""
     if not factor.enabled:
         return AuthenticationRequired()
-    data = {
-        "message": "client needs to preform second-factor authentication",
-        "multi_factor_request": {"provider_name": factor.provider},
-    }
-    return CrossbarError(401, "invalid_credentials", data)
+    # The spelling is KAZOO's.
+    message = "client needs to preform second-factor authentication"
+    request = {"provider_name": factor.provider}
+    return CrossbarError(401, "invalid_credentials", {"message": message, "multi_factor_request": request})
 
 
 def _with_page_size(error: CrossbarError, page_size: int | None) -> CrossbarError:

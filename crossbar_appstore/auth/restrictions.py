@@ -11,20 +11,14 @@ from typing import Final
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import Forbidden
 from crossbar_appstore.json_codec import Json, JsonObject
-from crossbar_appstore.kazoo.values import get, list_at, object_at
+from crossbar_appstore.kazoo.values import Missing, get, list_at, object_at
 
 from . import hierarchy
-from .documents import TOKEN_RESTRICTIONS, AuthDocuments
-from .identity import Identity
-from .settings import AuthSettings
+from .documents import SYSTEM_CONFIG, TOKEN_RESTRICTIONS, AuthDocuments, AuthSettings
+from .hierarchy import Identity
 
 _CATEGORY: Final = "crossbar.token_restrictions"
-_DENIED: Final = "access denied by token restrictions"
 _CATCH_ALL: Final = "_"
-_OWN_ACCOUNT: Final = "{AUTH_ACCOUNT_ID}"
-_DESCENDANT_ACCOUNT: Final = "{DESCENDANT_ACCOUNT_ID}"
-_ONE_WORD: Final = "*"
-_ANY_WORDS: Final = "#"
 
 
 class RestrictionCheck:
@@ -35,32 +29,23 @@ class RestrictionCheck:
         self._settings = settings
 
     async def check(self, identity: Identity, context: Context) -> None:
-        """Let the request pass, or raise (``cb_token_restrictions:authorize/1``); superduper admins always pass.
-
-        Raises:
-            Forbidden: the restrictions do not allow the request.
-            DatastoreError: they cannot be read.
-        """
+        """Raise ``Forbidden`` if the restrictions do not allow the request (``cb_token_restrictions:authorize/1``)."""
         if identity.is_superduper:
             return
-        by_level = await self._of_method(identity)
-        by_endpoint = of_priv_level(by_level, await self._priv_level(identity)) if by_level is not None else None
+        stored = await self._documents.in_account(identity.account_id, TOKEN_RESTRICTIONS)
+        by_level = of_method(get(stored, "restrictions"), identity.method)
+        if by_level is None:
+            # The system's hold for every account that has none for this login method.
+            system = await self._documents.open(SYSTEM_CONFIG, _CATEGORY)
+            by_level = of_method(get(system, "default"), identity.method)
+        by_endpoint = None if by_level is None else of_priv_level(by_level, await self._priv_level(identity))
         if by_endpoint is None:
             return
-        accounts = account_names(
-            identity.account_id,
-            context.account_id,
-            is_descendant=hierarchy.is_in_account_hierarchy(identity.account_id, context.account),
-        )
+        is_descendant = hierarchy.is_in_account_hierarchy(identity.account_id, context.account)
+        accounts = account_names(identity.account_id, context.account_id, is_descendant=is_descendant)
         noun = context.resource
         if not permits(by_endpoint, noun.name, noun.params, context.verb, accounts):
-            raise Forbidden(cause=_DENIED)
-
-    async def _of_method(self, identity: Identity) -> JsonObject | None:
-        """The restrictions for the caller's login method, by privilege level; None if there are none."""
-        stored = await self._documents.in_account(identity.account_id, TOKEN_RESTRICTIONS)
-        own = of_method(get(stored, "restrictions"), identity.method)
-        return own if own is not None else of_method(await self._settings.section(_CATEGORY), identity.method)
+            raise Forbidden(cause="access denied by token restrictions")
 
     async def _priv_level(self, identity: Identity) -> str:
         """The user's privilege level; the default one for the account itself and for a user who no longer exists."""
@@ -71,7 +56,7 @@ class RestrictionCheck:
         return await self._settings.text(_CATEGORY, "default_priv_level") or hierarchy.ADMIN
 
 
-def of_method(by_method: Json, method: str | None) -> JsonObject | None:
+def of_method(by_method: Json | Missing, method: str | None) -> JsonObject | None:
     """The restrictions for a login method; None if there are none."""
     for key in (method, _CATCH_ALL):
         found = get(by_method, key) if key is not None else None
@@ -91,14 +76,21 @@ def account_names(auth_account_id: str, account_id: str | None, *, is_descendant
     if account_id is None:
         return frozenset({_CATCH_ALL})
     if account_id == auth_account_id:
-        return frozenset({_CATCH_ALL, account_id, _OWN_ACCOUNT})
-    return frozenset({_CATCH_ALL, account_id, *([_DESCENDANT_ACCOUNT] if is_descendant else [])})
+        return frozenset({_CATCH_ALL, account_id, "{AUTH_ACCOUNT_ID}"})
+    return frozenset({_CATCH_ALL, account_id} | ({"{DESCENDANT_ACCOUNT_ID}"} if is_descendant else set()))
 
 
 def permits(by_endpoint: JsonObject, endpoint: str, params: Sequence[str], verb: str, accounts: frozenset[str]) -> bool:
     """Whether the restrictions allow a request; without a matching entry, rule and verb they do not."""
-    for pattern, verbs in _rules(by_endpoint, endpoint, accounts).items():
-        if matches(_words(pattern), params):
+    entries = by_endpoint.get(endpoint)
+    if not isinstance(entries, list):
+        entries = list_at(by_endpoint, _CATCH_ALL)
+    # Only the first entry that lists the account counts, and in it the first pattern that matches.
+    entry = next((each for each in entries if isinstance(each, dict) and _is_for(each, accounts)), {})
+    for pattern, verbs in object_at(entry, "rules").items():
+        # Erlang's split with trim: empty parts at the end do not count, so "/" is the pattern of no params.
+        trimmed = pattern.rstrip("/")
+        if matches(trimmed.split("/") if trimmed else [], params):
             return isinstance(verbs, list) and (verb in verbs or _CATCH_ALL in verbs)
     return False
 
@@ -108,32 +100,16 @@ def matches(pattern: Sequence[str], words: Sequence[str]) -> bool:
     # reachable[i]: the pattern so far matches the first i words.
     reachable = [True] + [False] * len(words)
     for part in pattern:
-        if part == _ANY_WORDS:
+        if part == "#":
             first = reachable.index(True) if True in reachable else len(reachable)
             reachable = [index >= first for index in range(len(reachable))]
         else:
-            fits = [part in (_ONE_WORD, word) for word in words]
+            fits = [part in ("*", word) for word in words]
             reachable = [False, *(before and fit for before, fit in zip(reachable, fits, strict=False))]
     return reachable[-1]
 
 
-def _rules(by_endpoint: JsonObject, endpoint: str, accounts: frozenset[str]) -> JsonObject:
-    """The rules of the first entry that lists one of these accounts."""
-    entries = by_endpoint.get(endpoint)
-    for entry in entries if isinstance(entries, list) else list_at(by_endpoint, _CATCH_ALL):
-        if isinstance(entry, dict) and _lists(entry.get("allowed_accounts"), accounts):
-            return object_at(entry, "rules")
-    return {}
-
-
-def _lists(allowed: Json, accounts: frozenset[str]) -> bool:
+def _is_for(entry: JsonObject, accounts: frozenset[str]) -> bool:
     # An entry without a list of accounts is for every account.
+    allowed = entry.get("allowed_accounts")
     return not isinstance(allowed, list) or any(isinstance(each, str) and each in accounts for each in allowed)
-
-
-def _words(pattern: str) -> list[str]:
-    # Erlang's split with trim: empty parts at the end do not count, so "/" is the pattern of no params.
-    words = pattern.split("/")
-    while words and not words[-1]:
-        words.pop()
-    return words

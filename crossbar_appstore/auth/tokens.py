@@ -1,9 +1,7 @@
 """Issues and verifies JSON Web Tokens as KAZOO does (``kz_auth``, ``kz_auth_jwt``, ``kz_auth_identity``).
 
 PyJWT parses tokens, signs them and verifies signatures (``jwt.PyJWS``, RFC 7515). The claims are checked here, since
-``jwt.decode`` checks them in another order than KAZOO and also refuses what KAZOO accepts: claims ``aud``, ``iat``,
-``nbf`` and ``sub`` of any value. PyJWT writes the header's members in alphabetical order (KAZOO: ``alg``, ``typ``,
-``kid``), which changes nothing for readers of JSON; the claims keep KAZOO's order and form.
+``jwt.decode`` checks them in another order than KAZOO and refuses some that KAZOO accepts (``aud``, ``iat``, ``nbf``).
 
 A verified token is cached with the revisions of the documents that it was verified with: the key, the user or account
 with the signature secret, the system's settings. At each use these are compared with the cached documents, so that a
@@ -24,9 +22,8 @@ from crossbar_appstore.crossbar.errors import DatastoreFault
 from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
 
-from .documents import PREFETCHED, SYSTEM_AUTH, SYSTEM_CONFIG, TOKEN_RESTRICTIONS, AuthDocuments
+from .documents import PREFETCHED, SYSTEM_AUTH, SYSTEM_CONFIG, TOKEN_RESTRICTIONS, AuthDocuments, AuthSettings
 from .keys import KeyRing
-from .settings import AuthSettings
 
 ISSUER: Final = "kazoo"
 AUTH_CATEGORY: Final = "auth"
@@ -35,8 +32,7 @@ SERVER_SECRET: Final = "secret_for_user_signature"
 CACHED_TOKENS: Final = 10_000
 """Verified tokens cached at a time; about a kilobyte each."""
 
-_ALGORITHM: Final = "RS256"
-_ALGORITHMS: Final = (_ALGORITHM, "RS384", "RS512")
+_ALGORITHMS: Final = ("RS256", "RS384", "RS512")
 _JWS: Final = jwt.PyJWS(algorithms=_ALGORITHMS)
 _MAX_CHARACTERS: Final = 16_384
 """Longest token that is parsed; far above any header line that a server accepts."""
@@ -53,9 +49,6 @@ class TokenRefused(Exception):
 
 class TokenExpired(TokenRefused):
     """The token is correctly signed and has expired."""
-
-    def __init__(self) -> None:
-        super().__init__("token expired")
 
 
 _Revision = tuple[str, str, Json]
@@ -92,11 +85,8 @@ class Tokens:
     async def issue(self, claims: Mapping[str, Json]) -> str:
         """A token with these claims, in their order after issuer and identity signature (``kz_auth:create_token/1``).
 
-        If the identity or the system has no secret, the token has no identity signature, as in KAZOO.
-
-        Raises:
-            DatastoreFault: the system's key does not exist.
-            DatastoreError: it cannot be read.
+        If the identity or the system has no secret, the token has no identity signature, as in KAZOO. Raises
+        ``DatastoreFault`` if the system's key does not exist.
         """
         key_id = await self._settings.text(AUTH_CATEGORY, SYSTEM_KEY)
         key = await self._keys.get(key_id) if key_id is not None else None
@@ -108,7 +98,7 @@ class Tokens:
             signature = await self._identity_signature(await self._documents.open_live(*place), place[1])
         signed = {} if signature is None else {"identity_sig": signature}
         payload = dumps({"iss": ISSUER, **signed, **claims})
-        return _JWS.encode(payload, key.private, algorithm=_ALGORITHM, headers={"kid": key_id})
+        return _JWS.encode(payload, key.private, algorithm="RS256", headers={"kid": key_id})
 
     async def claims(self, token: str, account_id: str | None = None) -> JsonObject:
         """The claims of a valid token, which must not be changed: the same object for the same token.
@@ -168,7 +158,7 @@ class Tokens:
         if isinstance(expires, bool) or not isinstance(expires, int | float):
             raise TokenRefused("invalid jwt")
         if expires <= self._clock():
-            raise TokenExpired
+            raise TokenExpired("token expired")
         return expires
 
     async def _check_identity(self, claims: JsonObject) -> tuple[_Revision, ...]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from crossbar_appstore.auth.bootstrap import ensure_config
+from crossbar_appstore.auth.documents import AuthDocuments
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import Json
@@ -153,7 +154,7 @@ async def _save(couch: Couch, new: NewAccount, place: Place, created: CreatedAcc
     async def add_administrator() -> None:
         await couch.save_doc(account_db(account_id), user)
 
-    storage = AccountStorage(Datastore(couch, feeds=False))
+    storage = AccountStorage(AuthDocuments(Datastore(couch, feeds=False)))
     await storage.create(account, services_document(account_id, place), add_administrator)
     if place.is_master:
         await ensure_config(couch, ACCOUNTS_CONFIG, {MASTER_ACCOUNT_ID: account_id})

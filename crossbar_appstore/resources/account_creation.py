@@ -5,11 +5,9 @@ from typing import Final
 
 from crossbar_appstore.auth.credentials import Directory
 from crossbar_appstore.auth.documents import AuthDocuments
-from crossbar_appstore.auth.hierarchy import is_enabled
-from crossbar_appstore.auth.identity import Identity
+from crossbar_appstore.auth.hierarchy import Identity, is_enabled
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.datastore.master_account import Configuration
-from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.accounts import DEFAULT_TIMEZONE, account_document, child_place, services_document
 from crossbar_appstore.kazoo.documents import gregorian_seconds
@@ -26,8 +24,6 @@ CATEGORY: Final = "crossbar.accounts"
 
 _CHECKED: Final = "account"
 _PARENT: Final = "parent"
-_REALM_SUFFIX: Final = "sip.2600hz.com"
-_REALM_STRENGTH: Final = 3
 _FORTNIGHT: Final = 14 * 24 * 3600
 
 
@@ -36,11 +32,7 @@ async def taken_names(
 ) -> SchemaErrors:
     """The errors of an account whose name or realm another account has (`kzd_accounts:validate/3`).
 
-    Args:
-        directory: finds accounts by name and realm in CouchDB, uncached.
-        config: says whether names must be unique.
-        account: the account; a saved one is found by its ``_id``, too, and does not count.
-        current: the stored account; a value that is the same there is not checked.
+    A value that is the same in the stored account, ``current``, is not checked.
     """
     finders: dict[str, Callable[[str], Awaitable[Sequence[str]]]] = {"realm": directory.accounts_by_realm}
     if is_true(await config.get(CATEGORY, "ensure_unique_name", True)):
@@ -50,43 +42,30 @@ async def taken_names(
         value = nonempty_text_at(account, field)
         if value is None or value == nonempty_text_at(current, field):
             continue
+        # A new account is checked again once it is saved, and then found, too.
         if any(account_id != account.get("_id") for account_id in await find(value)):
             errors[field] = {"unique": {"message": f"Account {field} already in use", "cause": value}}
     return errors
 
 
 class AccountCreation:
-    """Checks requests for sub-accounts, and creates them.
+    """Checks requests for sub-accounts, and creates them."""
 
-    Args:
-        store: documents.
-        documents: accounts and services.
-        directory: finds accounts by name and realm.
-        storage: saves accounts.
-    """
-
-    def __init__(
-        self, store: Datastore, documents: AuthDocuments, directory: Directory, storage: AccountStorage
-    ) -> None:
-        self._store = store
+    def __init__(self, documents: AuthDocuments, directory: Directory, storage: AccountStorage) -> None:
+        self._store = documents.store
         self._documents = documents
         self._directory = directory
         self._storage = storage
 
     async def validate(self, context: Context, parent_id: str) -> None:
-        """Check the request for a sub-account of ``parent_id``.
-
-        Raises:
-            BadIdentifier: the parent is deleted.
-            ValidationError: something is missing, malformed or taken.
-        """
+        """Check the request for a sub-account of ``parent_id``; raises BadIdentifier where that is deleted."""
         parent, _ = await load(self._store, account_db(parent_id), parent_id, ACCOUNT)
         config = self._store.config
         checked = account_rules.new_account(
             request_data(context),
-            realm_suffix=as_text(await config.get(CATEGORY, "account_realm_suffix", _REALM_SUFFIX)) or _REALM_SUFFIX,
-            realm_strength=as_integer(await config.get(CATEGORY, "random_realm_strength")) or _REALM_STRENGTH,
-            timezone=as_text(await config.get("accounts", "default_timezone", DEFAULT_TIMEZONE)) or DEFAULT_TIMEZONE,
+            realm_suffix=as_text(await config.get(CATEGORY, "account_realm_suffix", "")) or "sip.2600hz.com",
+            realm_strength=as_integer(await config.get(CATEGORY, "random_realm_strength")) or 3,
+            timezone=as_text(await config.get("accounts", "default_timezone", "")) or DEFAULT_TIMEZONE,
         )
         taken = await taken_names(self._directory, config, checked.document)
         raise_errors(checked.errors, taken, await self._check_direct_account(caller_of(context)))
@@ -94,16 +73,12 @@ class AccountCreation:
         context.stored[_PARENT] = parent
 
     async def create(self, context: Context) -> JsonObject:
-        """Create what was checked; returns the account as saved.
-
-        Raises:
-            ValidationError: another request created an account with the same name meanwhile.
-            DatastoreError: it was not saved.
-        """
+        """Create what was checked; returns the account as saved."""
         parent: JsonObject = context.stored[_PARENT]
         account_id = new_id()
         account, services = await self._documents_of(context, account_id, parent)
 
+        # Another request may have created an account with the same name since the check.
         async def check() -> None:
             raise_errors(await taken_names(self._directory, self._store.config, account))
 
@@ -118,8 +93,11 @@ class AccountCreation:
         checked: Checked = context.stored[_CHECKED]
         fields = dict(checked.document)
         place = child_place(parent["_id"], parent, await self._documents.services(parent["_id"]))
-        trial_time = as_integer(await self._store.config.get(CATEGORY, "trial_time", _FORTNIGHT)) or _FORTNIGHT
-        private = account_rules.trial_fields(fields, gregorian_seconds(), trial_time)
+        private: JsonObject = {}
+        if is_true(fields.pop("is_trial_account", None)):
+            trial_time = as_integer(await self._store.config.get(CATEGORY, "trial_time")) or _FORTNIGHT
+            private["pvt_trial_expires"] = gregorian_seconds() + trial_time
+        # KAZOO sends the account's mail as that of its reseller.
         reseller = await self._documents.account(place.reseller_id) if place.reseller_id else None
         preference = account_rules.notification_preference(reseller)
         if preference is not None:
@@ -130,12 +108,12 @@ class AccountCreation:
 
     async def _check_direct_account(self, identity: Identity) -> SchemaErrors:
         """The error for callers who are customers of the master account, where those may have no sub-accounts."""
-        account_id = identity.account_id
-        if is_true(await self._store.config.get("accounts", "allow_subaccounts_for_direct", True)):
-            return {}
-        if await self._documents.is_reseller(account_id):
-            return {}
-        if await self._documents.reseller_id(account_id) != await self._documents.master_account_id():
+        account_id, documents = identity.account_id, self._documents
+        if (
+            is_true(await self._store.config.get("accounts", "allow_subaccounts_for_direct", True))
+            or await documents.is_reseller(account_id)
+            or await documents.reseller_id(account_id) != await documents.master_account_id()
+        ):
             return {}
         message = "Direct account is not allowed to create sub-accounts"
         return {"account": {"forbidden": {"message": message, "cause": account_id}}}

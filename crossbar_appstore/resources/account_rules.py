@@ -4,7 +4,6 @@ Pure functions over documents.
 """
 
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +17,6 @@ from crossbar_appstore.validation.errors import SchemaErrors
 from crossbar_appstore.validation.validator import schema, validate_coercing
 
 ACCOUNT: Final = "account"
-ACCOUNTS: Final = "accounts"
 
 _LEAKED: Final = frozenset(
     {
@@ -79,28 +77,14 @@ def changed_account(current: JsonObject, data: JsonObject, *, patch: bool, may_e
     return checked
 
 
-def trial_fields(fields: JsonObject, now: int, trial_time: int) -> JsonObject:
-    """The private fields of a trial; ``is_trial_account`` is removed from ``fields`` (`set_trial_expires/1`).
-
-    Args:
-        fields: the public fields of the account.
-        now: Gregorian seconds.
-        trial_time: length of a trial in seconds.
-    """
-    return {"pvt_trial_expires": now + trial_time} if is_true(fields.pop("is_trial_account", None)) else {}
-
-
-def notification_preference(account: Mapping[str, Json] | None) -> str | None:
+def notification_preference(account: JsonObject | None) -> str | None:
     """Which KAZOO app sends an account's mail: ``teletype``, ``notify`` (`kzd_accounts:notification_preference/1`)."""
-    for path in _PREFERENCES:
-        value = nonempty_text_at(account, *path)
-        if value is not None:
-            return "teletype" if value == "teletype" else "notify"
-    return None
+    stated = next(filter(None, (nonempty_text_at(account, *path) for path in _PREFERENCES)), None)
+    return stated if stated in (None, "teletype") else "notify"
 
 
 def metadata(
-    account: Mapping[str, Json],
+    account: JsonObject,
     *,
     reseller_id: str | None,
     is_reseller: bool,
@@ -108,7 +92,11 @@ def metadata(
     master_id: str | None,
     now: int,
 ) -> JsonObject:
-    """The derived fields that replies show of an account (`cb_accounts:leak_pvt_fields/2`); ids are raw."""
+    """The derived fields that replies show of an account (`cb_accounts:leak_pvt_fields/2`), in Gregorian seconds."""
+    # `cb_accounts:leak_billing_mode/2`
+    billing_mode = "normal" if reseller_id == master_id else "manual"
+    if reseller_id is not None and reseller_id == caller_id:
+        billing_mode = "limits_only"
     found: dict[str, Json] = {
         "wnm_allow_additions": is_true(account.get("pvt_wnm_allow_additions")),
         "superduper_admin": is_superduper_admin(account),
@@ -116,7 +104,7 @@ def metadata(
         "enabled": is_enabled(account),
         "reseller_id": reseller_id,
         "is_reseller": is_reseller,
-        "billing_mode": _billing_mode(reseller_id, caller_id, master_id),
+        "billing_mode": billing_mode,
         "notification_preference": notification_preference(account),
     }
     expires = as_integer(account.get("pvt_trial_expires"))
@@ -125,20 +113,13 @@ def metadata(
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _billing_mode(reseller_id: str | None, caller_id: str | None, master_id: str | None) -> str:
-    """The billing mode that a caller is shown (`cb_accounts:leak_billing_mode/2`)."""
-    if reseller_id is not None and reseller_id == caller_id:
-        return "limits_only"
-    return "normal" if reseller_id == master_id else "manual"
-
-
 def _checked(fields: JsonObject, private: JsonObject) -> Checked:
     public = {key: value for key, value in fields.items() if key not in _LEAKED}
     realm = public.get("realm")
     if isinstance(realm, str):
         public["realm"] = realm.replace(" ", "")
-    coerced, errors = validate_coercing(ACCOUNTS, public)
-    filled: JsonObject = schema(ACCOUNTS).with_defaults(coerced)
+    coerced, errors = validate_coercing("accounts", public)
+    filled: JsonObject = schema("accounts").with_defaults(coerced)
     # ``pvt_enabled`` says whether an account is enabled.
     filled.pop("enabled", None)
     return Checked({**private, **filled}, errors)

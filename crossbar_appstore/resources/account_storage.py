@@ -14,7 +14,6 @@ from crossbar_appstore.auth.hierarchy import account_tree
 from crossbar_appstore.crossbar.errors import NAMED_ERRORS, CrossbarError, Forbidden, Refusal
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import Conflict, DatastoreError, ViewMissing
-from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.datastore.updates import Change
 from crossbar_appstore.datastore.views import DatabaseClass, ensure, names_for
 from crossbar_appstore.json_codec import Json, JsonObject
@@ -27,48 +26,31 @@ from crossbar_appstore.resources.listings import AFTER_ALL
 
 ACCOUNTS: Final = "accounts"
 """The database with a copy of every account document."""
-SHARDS: Final = 1
-"""Of an account's database: there are many of them, and most are small."""
 DESCENDANTS_VIEW: Final = "accounts/listing_by_descendants"
 
-_COUNTS_VIEW: Final = "accounts/listing_by_descendants_count"
 _COPY_ATTEMPTS: Final = 5
-_RESELLER: Final = "pvt_reseller"
-_RESELLER_ID: Final = "pvt_reseller_id"
 
 log = logging.getLogger(__name__)
 
 
 class AccountStorage:
-    """Creates, changes, promotes and deletes accounts.
+    """Creates, changes, promotes and deletes accounts."""
 
-    Args:
-        store: documents.
-    """
-
-    def __init__(self, store: Datastore) -> None:
-        self._store = store
-        self._documents = AuthDocuments(store)
+    def __init__(self, documents: AuthDocuments) -> None:
+        self._store = documents.store
+        self._documents = documents
 
     async def create(
         self, account: JsonObject, services: JsonObject, check: Callable[[], Awaitable[None]]
     ) -> JsonObject:
-        """Create the account's database and documents; if a step fails, the others are undone.
+        """Create the account's database and documents, and return the account as saved.
 
-        Args:
-            account: with the new id as ``_id``.
-            services: its services document.
-            check: called when the account can be found; if it raises, everything is undone.
-
-        Returns:
-            The account as saved.
-
-        Raises:
-            DatastoreError: it was not saved.
+        ``check`` is called when the account can be found. If it raises, or a step fails, everything is undone.
         """
         account_id: str = account["_id"]
         database = account_db(account_id)
-        if not await self._store.couch.create_database(database, q=SHARDS):
+        # One shard: there are many such databases, and most are small.
+        if not await self._store.couch.create_database(database, q=1):
             raise Conflict(database, account_id)
         try:
             saved = await self._store.create(database, account)
@@ -85,9 +67,7 @@ class AccountStorage:
     async def change(self, account_id: str, change: Change) -> JsonObject:
         """Apply a change to the newest account document, copy it to ``accounts``, and return the document as saved.
 
-        Raises:
-            Conflict: the retries were used up.
-            DatastoreError: it was not saved; where only the copy is missing, a repeated request makes it.
+        If only the copy fails, a repeated request makes it.
         """
         saved = newest = await self._store.update(account_db(account_id), account_id, change)
         for _ in range(_COPY_ATTEMPTS):
@@ -102,14 +82,8 @@ class AccountStorage:
     async def delete(self, account_id: str, mark: Change, check: Callable[[JsonObject | None], None]) -> JsonObject:
         """Mark the account's documents as deleted, its own last, so that a deletion that failed can be repeated.
 
-        Args:
-            account_id: of the account.
-            mark: marks one document as deleted.
-            check: called with the account's own document that is written over; may raise Refusal.
-
-        Raises:
-            Refusal: by ``check``; the other documents are restored.
-            DatastoreError: it was not saved.
+        ``check`` is called with the account's own document that is written over. If it raises Refusal, the other
+        documents are restored.
         """
 
         def mark_own(document: JsonObject | None) -> JsonObject:
@@ -127,7 +101,7 @@ class AccountStorage:
             return await self._store.update(account_db(account_id), account_id, mark_own)
         except Refusal:
             for database in others:
-                await self._store.update(database, account_id, _not_deleted)
+                await self._store.update(database, account_id, _restored)
             raise
 
     async def count_descendants(self, account_id: str) -> None:
@@ -141,12 +115,7 @@ class AccountStorage:
             log.warning("descendants not counted", extra={"account_id": account_id, "reason": str(error)})
 
     async def check_promotion(self, account: JsonObject) -> None:
-        """Raise where the account may be neither promoted nor demoted.
-
-        Raises:
-            Forbidden: it is the master account.
-            CrossbarError: 500, there is a reseller below it.
-        """
+        """Raise Forbidden for the master account, and 500 where there is a reseller below the account."""
         account_id: str = account["_id"]
         if account_id == await self._documents.master_account_id():
             raise Forbidden
@@ -155,18 +124,17 @@ class AccountStorage:
                 raise has_descendants()
 
     async def set_reseller(self, account: JsonObject, *, is_reseller: bool) -> JsonObject:
-        """Make the account a reseller, or none, and set the reseller of every account below; it may be repeated.
+        """Make the account a reseller, or none, and set the reseller of every account below; returns it as saved.
 
-        Returns:
-            The account as saved (`kz_services_reseller:promote/1`, `demote/1`).
+        It may be repeated (`kz_services_reseller:promote/1`, `demote/1`).
         """
         account_id: str = account["_id"]
-        saved = await self._set_field(account_id, account, _RESELLER, is_reseller)
+        saved = await self._set_field(account_id, account, "pvt_reseller", is_reseller)
         reseller_id = account_id if is_reseller else await self.reseller_above(account)
         for below in await self._ids_below(account_id):
             document = await self._documents.account(below)
             if document is not None and reseller_id is not None:
-                await self._set_field(below, document, _RESELLER_ID, reseller_id)
+                await self._set_field(below, document, "pvt_reseller_id", reseller_id)
         return saved
 
     async def reseller_above(self, account: JsonObject) -> str | None:
@@ -225,7 +193,7 @@ def has_descendants() -> CrossbarError:
 async def descendants(couch: Couch, account_id: str) -> int:
     """How many accounts are below an account, read from CouchDB."""
     try:
-        rows = await couch.view(ACCOUNTS, _COUNTS_VIEW, key=account_id, group=True)
+        rows = await couch.view(ACCOUNTS, "accounts/listing_by_descendants_count", key=account_id, group=True)
     except ViewMissing:
         return len(await accounts_below(couch, account_id))
     value = rows[0].value if rows else 0
@@ -238,5 +206,5 @@ async def accounts_below(couch: Couch, account_id: str) -> list[JsonObject]:
     return [each for each in accounts if not is_soft_deleted(each) and account_id in account_tree(each)]
 
 
-def _not_deleted(document: JsonObject | None) -> JsonObject:
+def _restored(document: JsonObject | None) -> JsonObject:
     return {key: value for key, value in (document or {}).items() if key != "pvt_deleted"}

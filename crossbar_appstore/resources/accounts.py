@@ -1,5 +1,6 @@
 """The endpoint ``accounts`` (`cb_accounts`): an account, its sub-accounts, and the accounts around it."""
 
+from functools import partial
 from typing import ClassVar, Final
 
 from crossbar_appstore.appstore import resellers
@@ -10,7 +11,6 @@ from crossbar_appstore.auth.hierarchy import is_in_account_hierarchy
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import BadIdentifier, CrossbarError, Forbidden, MethodNotAllowed
 from crossbar_appstore.crossbar.resource import Methods, Resource
-from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.documents import gregorian_seconds, is_soft_deleted
 from crossbar_appstore.kazoo.ids import account_db
@@ -25,26 +25,17 @@ _METHODS: Final = ("GET", "PUT", "POST", "PATCH", "DELETE")
 
 
 class Accounts(Resource):
-    """Accounts. Changing one, or anything below it, requires an administrator.
-
-    Args:
-        store: documents.
-        auth_documents: accounts and services.
-        directory: finds accounts by name and realm.
-        gatekeeper: tells who may write.
-    """
+    """Accounts. Changing one, or anything below it, requires an administrator."""
 
     noun: ClassVar[str] = "accounts"
 
-    def __init__(
-        self, store: Datastore, auth_documents: AuthDocuments, directory: Directory, gatekeeper: AuthGatekeeper
-    ) -> None:
-        self._store = store
+    def __init__(self, auth_documents: AuthDocuments, directory: Directory, gatekeeper: AuthGatekeeper) -> None:
+        self._store = auth_documents.store
         self._documents = auth_documents
         self._gatekeeper = gatekeeper
         self._directory = directory
-        self._storage = AccountStorage(store)
-        self._creation = AccountCreation(store, auth_documents, directory, self._storage)
+        self._storage = AccountStorage(auth_documents)
+        self._creation = AccountCreation(auth_documents, directory, self._storage)
 
     def allowed_methods(self, *params: str) -> Methods | None:
         """Accounts are created, read, changed, deleted, and made resellers; the lists around one are read."""
@@ -98,12 +89,17 @@ class Accounts(Resource):
         context.reply.location = f"/{context.path.split('/')[1]}/accounts/{account['_id']}"
 
     async def post(self, context: Context, *params: str) -> None:
-        """Replace the public fields."""
-        await self._change(context, params[0])
+        """Apply the change to the newest document and save it in both databases; repeated after a conflict."""
 
-    async def patch(self, context: Context, *params: str) -> None:
-        """Change some public fields."""
-        await self._change(context, params[0])
+        def edit(account: JsonObject) -> JsonObject:
+            checked = _changed(context, account)
+            documents.raise_errors(checked.errors)
+            return checked.document
+
+        change = documents.checked_change(context, params[0], params[0], ACCOUNT, edit)
+        await self._show(context, await self._storage.change(params[0], change))
+
+    patch = post
 
     async def delete(self, context: Context, *params: str) -> None:
         """Mark the account as deleted, its database stays; or make it no reseller any more."""
@@ -115,9 +111,7 @@ class Accounts(Resource):
         def mark(document: JsonObject | None) -> JsonObject:
             return documents.stamped(context, {**(document or {}), "pvt_deleted": True}, account_id)
 
-        saved = await self._storage.delete(
-            account_id, mark, lambda document: documents.check_expected(context, document)
-        )
+        saved = await self._storage.delete(account_id, mark, partial(documents.check_expected, context))
         for parent_id in resellers.ancestors(saved)[:1]:
             await self._storage.count_descendants(parent_id)
         documents.show(context, saved, deleted=True)
@@ -125,20 +119,8 @@ class Accounts(Resource):
     async def _validate_change(self, context: Context, account_id: str) -> None:
         account = await documents.load_for_change(context, self._store, account_db(account_id), account_id, ACCOUNT)
         checked = _changed(context, account)
-        documents.raise_errors(
-            checked.errors, await taken_names(self._directory, self._store.config, checked.document, account)
-        )
-
-    async def _change(self, context: Context, account_id: str) -> None:
-        """Apply the change to the newest document and save it in both databases; repeated after a conflict."""
-
-        def edit(account: JsonObject) -> JsonObject:
-            checked = _changed(context, account)
-            documents.raise_errors(checked.errors)
-            return checked.document
-
-        change = documents.checked_change(context, account_id, account_id, ACCOUNT, edit)
-        await self._show(context, await self._storage.change(account_id, change))
+        taken = await taken_names(self._directory, self._store.config, checked.document, account)
+        documents.raise_errors(checked.errors, taken)
 
     async def _validate_promotion(self, context: Context, account_id: str) -> None:
         account, _ = await documents.load(self._store, account_db(account_id), account_id, ACCOUNT)
@@ -148,12 +130,13 @@ class Accounts(Resource):
         context.stored[_ACCOUNT] = account
 
     async def _promote(self, context: Context, *, is_reseller: bool) -> None:
-        account: JsonObject = context.stored[_ACCOUNT]
-        await self._show(context, await self._storage.set_reseller(account, is_reseller=is_reseller))
+        saved = await self._storage.set_reseller(context.stored[_ACCOUNT], is_reseller=is_reseller)
+        await self._show(context, saved)
 
     async def _validate_deletion(self, context: Context, account_id: str) -> None:
         await documents.load_for_change(context, self._store, account_db(account_id), account_id, ACCOUNT)
         if account_id == await self._documents.master_account_id():
+            # The CORS header of the refusal names what may be done with it instead.
             context.allowed_methods = _METHODS[:-1]
             raise MethodNotAllowed
         if account_id == documents.caller_of(context).account_id:
@@ -163,11 +146,7 @@ class Accounts(Resource):
             raise has_descendants()
 
     async def _show(self, context: Context, account: JsonObject, *, stale: bool = False) -> None:
-        """Reply with an account and its derived fields (`cb_accounts:leak_pvt_fields/2`).
-
-        KAZOO 4 has those among the data, KAZOO 5 in ``metadata``. The API key is shown on request, to callers who may
-        write: it opens everything.
-        """
+        """Reply with an account and its derived fields (`cb_accounts:leak_pvt_fields/2`)."""
         identity = documents.caller_of(context)
         metadata = account_rules.metadata(
             account,
@@ -177,8 +156,10 @@ class Accounts(Resource):
             master_id=await self._documents.master_account_id(),
             now=gregorian_seconds(),
         )
+        # The key opens everything, so only callers who may write get it.
         if is_true(context.req_value("include_api_key")) and await self._gatekeeper.may_write(identity):
             metadata["api_key"] = account.get("pvt_api_key")
+        # KAZOO 4 has the derived fields among the data, KAZOO 5 in ``metadata``.
         documents.show(context, account, stale=stale).update(metadata)
         context.reply.metadata = metadata
 

@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -36,12 +35,7 @@ _UPLOAD: Final = "upload"
 
 
 class _Overrides(Resource):
-    """Loads and saves overrides of the account that the path names; a domain in the path does not change which.
-
-    Args:
-        store: documents.
-        gatekeeper: tells who may write.
-    """
+    """Loads and saves overrides of the account that the path names; a domain in the path does not change which."""
 
     def __init__(self, store: Datastore, gatekeeper: AuthGatekeeper) -> None:
         self._store = store
@@ -71,13 +65,7 @@ class _Overrides(Resource):
 
 
 class AppOverride(_Overrides):
-    """``apps_store/{id}/override``: the document with what is shown in place of the catalogue's fields.
-
-    Args:
-        store: documents.
-        gatekeeper: tells who may write.
-        apps: the apps that each account may use.
-    """
+    """``apps_store/{id}/override``: the document with what is shown in place of the catalogue's fields."""
 
     def __init__(self, store: Datastore, gatekeeper: AuthGatekeeper, apps: AppStore) -> None:
         super().__init__(store, gatekeeper)
@@ -126,11 +114,6 @@ class OverridePictures(_Overrides):
     """``apps_store/{id}/override/icon`` and ``…/screenshot``: the pictures of an override, one a request.
 
     ``i18n/{language}`` in front of the path says for which language, else it is English.
-
-    Args:
-        store: documents.
-        gatekeeper: tells who may write.
-        pictures: bytes of the attachments.
     """
 
     def __init__(self, store: Datastore, gatekeeper: AuthGatekeeper, pictures: Pictures) -> None:
@@ -157,14 +140,7 @@ class OverridePictures(_Overrides):
         except BadIdentifier:
             return OFFERED
         found = find_picture(pictures_of(document, context.account_id), params[2], _key(params), _language(context))
-        if found is None:
-            return OFFERED
-        holder, attached = found
-        reply = context.reply
-        picture = self._pictures.reply(holder.account_id, holder.document, attached)
-        reply.binary = replace(picture, cache_control=REVALIDATED)
-        reply.etag, reply.stale = attached.etag, stale
-        return (attached.content_type,)
+        return OFFERED if found is None else self._pictures.show(context.reply, *found, REVALIDATED, stale=stale)
 
     async def content_types_accepted(self, context: Context, *params: str) -> frozenset[str]:
         """Accepts pictures in every form that KAZOO accepts."""
@@ -180,7 +156,7 @@ class OverridePictures(_Overrides):
                 raise no_attachment(kind, key)
             return
         language = _language(context)
-        # It becomes part of the document.
+        # It becomes a key of the document, and a part of the attachment's name.
         if not path_prefixes.is_language(language):
             problem = {"message": "Field is not in the correct format", "value": language}
             raise ValidationError({"language": {"wrong_format": problem}})
@@ -210,11 +186,6 @@ class OverridePictures(_Overrides):
 def uploaded_picture(files: Sequence[File], kind: str, language: str) -> tuple[str, JsonObject]:
     """The picture of a request: the name of its attachment, and the attachment as CouchDB takes it in a document.
 
-    Args:
-        files: of the request.
-        kind: ``icon`` or ``screenshot``.
-        language: that it is for.
-
     Raises:
         ValidationError: there is no file, more than one, or its bytes are of no allowed type (`cb_apps_store`).
     """
@@ -225,6 +196,7 @@ def uploaded_picture(files: Sequence[File], kind: str, language: str) -> tuple[s
     (file,) = files
     if len(file.body) > MAX_BYTES:
         raise _refused("maxSize", f"A picture must not be more than {MAX_BYTES} bytes", MAX_BYTES)
+    # What a browser would take it for counts, whatever the client says.
     found = type_by_bytes(file.body)
     if found == SVG:
         raise _refused("svg", "An SVG can hold scripts, please provide another kind of image")

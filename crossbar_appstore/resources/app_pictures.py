@@ -9,13 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from crossbar_appstore.appstore.app_overrides import ICON
-from crossbar_appstore.appstore.app_pictures import (
-    Holder,
-    Illustrated,
-    illustrated,
-    pictures_of,
-    screenshot_name,
-)
+from crossbar_appstore.appstore.app_pictures import Holder, Illustrated, illustrated, pictures_of, screenshot_name
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import BadIdentifier, CrossbarError
 from crossbar_appstore.crossbar.negotiation import OFFERED
@@ -46,13 +40,9 @@ class _Seen:
 def find_picture(
     pictures: Illustrated, kind: str, key: str | None, language: str | None
 ) -> tuple[Holder, Attached] | None:
-    """The first picture that exists, and the document that has it; None if there is none.
+    """The first picture of a ``kind`` that exists, and the document that has it; None if there is none.
 
-    Args:
-        pictures: of the app.
-        kind: ``icon`` or ``screenshot``.
-        key: index or name of a screenshot.
-        language: that the path asks for.
+    ``key`` is the index or name of a screenshot; a ``language`` in the path comes before the app's own.
     """
     if kind == ICON:
         names = pictures.icons(language)
@@ -70,13 +60,7 @@ def no_attachment(kind: str, key: str | None) -> CrossbarError:
 
 
 class AppPictures(Resource):
-    """``apps_store/{id}/icon`` and ``…/screenshot/{index or name}``.
-
-    Args:
-        store: documents.
-        apps: the apps that each account may use.
-        pictures: bytes of the attachments.
-    """
+    """``apps_store/{id}/icon`` and ``…/screenshot/{index or name}``."""
 
     def __init__(self, store: Datastore, apps: AppStore, pictures: Pictures) -> None:
         self._store = store
@@ -99,17 +83,13 @@ class AppPictures(Resource):
         """Offers a picture in its own type alone; JSON where there is no such picture."""
         app_id, kind, key = _requested(params)
         seen = context.stored[_SEEN] = await self._seen(context, app_id)
-        reply = context.reply
-        reply.stale = seen.stale
-        language = path_prefixes.language(context)
-        found = None if seen.pictures is None else find_picture(seen.pictures, kind, key, language)
-        if found is None:
-            return OFFERED
-        holder, attached = found
-        picture = self._pictures.reply(holder.account_id, holder.document, attached)
-        reply.binary = replace(picture, cache_control=seen.cache_control)
-        reply.etag = attached.etag
-        return (attached.content_type,)
+        if seen.pictures is not None:
+            found = find_picture(seen.pictures, kind, key, path_prefixes.language(context))
+            if found is not None:
+                return self._pictures.show(context.reply, *found, seen.cache_control, stale=seen.stale)
+        # ``validate`` refuses in JSON, which may be wrong, too, while CouchDB is away.
+        context.reply.stale = seen.stale
+        return OFFERED
 
     async def validate(self, context: Context, *params: str) -> None:
         """Refuse a picture that was not found."""
@@ -132,6 +112,7 @@ class AppPictures(Resource):
         except DatastoreError:
             # The account cannot be read: show the catalogue's picture, and let clients ask again next time.
             return replace(await self._in_catalogue(app_id), stale=True, cache_control=REVALIDATED)
+        # Most apps are shown to everybody alike: then their pictures may be cached by whoever passes them on.
         if app_id not in found.own:
             return replace(_catalogue_pictures(found.snapshot, app_id), stale=found.stale)
         apps = found.find_all(app_id)

@@ -11,8 +11,7 @@ from crossbar_appstore.appstore import permissions
 from crossbar_appstore.appstore.allowed_apps import AllowedApp
 from crossbar_appstore.appstore.apps_store_document import DOCUMENT_ID
 from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
-from crossbar_appstore.auth.hierarchy import is_in_account_hierarchy
-from crossbar_appstore.auth.identity import Identity
+from crossbar_appstore.auth.hierarchy import Identity, is_in_account_hierarchy
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import BadIdentifier, CrossbarError, Forbidden, NotFound, ValidationError
 from crossbar_appstore.crossbar.resource import Methods, Resource
@@ -21,26 +20,18 @@ from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.documents import live, revision
 from crossbar_appstore.kazoo.ids import account_db
 from crossbar_appstore.resources import documents, path_prefixes
-from crossbar_appstore.resources.account_apps import AppStore
+from crossbar_appstore.resources.account_apps import AppStore, Serialized
 from crossbar_appstore.resources.app_overrides import AppOverride, OverridePictures
 from crossbar_appstore.resources.app_pictures import AppPictures
+from crossbar_appstore.resources.documents import revision_of
 from crossbar_appstore.resources.pictures import Pictures
-
-BLACKLIST: Final = "blacklist"
 
 _APP: Final = "app"
 _MARKETPLACE_ACTIONS: Final = frozenset({"enable", "disable", "link", "unlink", "update"})
 
 
 class AppsStore(Resource):
-    """Apps of an account.
-
-    Args:
-        store: documents.
-        apps: the apps that each account may use.
-        pictures: bytes of icons and screenshots.
-        gatekeeper: tells who may write.
-    """
+    """Apps of an account."""
 
     noun: ClassVar[str] = "apps_store"
     greedy: ClassVar[bool] = True
@@ -87,12 +78,13 @@ class AppsStore(Resource):
 
     async def validate(self, context: Context, *params: str) -> None:
         """Check the request; answer a GET."""
-        if context.account_id is None and params == (BLACKLIST,):
+        if context.account_id is None and params == ("blacklist",):
             raise Forbidden
         account_id = await self._account_id(context, *params)
         match params, context.verb:
             case (), _:
-                await self._list(context, account_id)
+                found = await self._apps.apps(account_id)
+                _show(context, found.listing(), stale=found.stale)
             case ("blacklist",), _:
                 await self._validate_blacklist(context, account_id)
             case (app_id,), "GET":
@@ -106,7 +98,7 @@ class AppsStore(Resource):
 
     async def post(self, context: Context, *params: str) -> None:
         """Change who may use an app, or set the blacklist."""
-        if params == (BLACKLIST,):
+        if params == ("blacklist",):
             app_ids = context.data["blacklist"]
             await self._save(context, partial(permissions.set_blacklist, app_ids=app_ids))
             context.reply.data = {"blacklist": app_ids}
@@ -120,27 +112,20 @@ class AppsStore(Resource):
 
     async def _account_id(self, context: Context, *params: str) -> str:
         """The account whose apps the path is about: for a single app that of a domain in the path, if there is one."""
-        if context.verb == "GET" and len(params) == 1 and params != (BLACKLIST,):
+        if context.verb == "GET" and len(params) == 1 and params != ("blacklist",):
             return await path_prefixes.viewed_account(self._store, context) or documents.account_of(context)
         return documents.account_of(context)
-
-    async def _list(self, context: Context, account_id: str) -> None:
-        found = await self._apps.apps(account_id)
-        listing, reply = found.listing(), context.reply
-        reply.data, reply.etag, reply.stale = listing.data, listing.etag, found.stale
 
     async def _read(self, context: Context, account_id: str, app_id: str) -> None:
         found = await self._apps.apps(account_id)
         if account_id == context.account_id:
             body = found.body(app_id)
         else:
-            body = await path_prefixes.body_for_caller(
-                self._store, documents.caller_of(context), found, account_id, app_id
-            )
+            identity = documents.caller_of(context)
+            body = await path_prefixes.body_for_caller(self._store, identity, found, account_id, app_id)
         if body is None:
             raise BadIdentifier(details=app_id)
-        reply = context.reply
-        reply.data, reply.etag, reply.stale = body.data, body.etag, found.stale
+        _show(context, body, stale=found.stale)
 
     async def _validate_change(self, context: Context, account_id: str, app_id: str) -> None:
         found = await self._apps.apps(account_id)
@@ -154,7 +139,7 @@ class AppsStore(Resource):
         context.stored[_APP] = app
         # If-Match may also name the app's own entity tag (deviation D22), which is that of the cached document.
         body = None
-        if "If-Match" in context.headers and _rev(found.state.apps_store) == _rev(document):
+        if "If-Match" in context.headers and revision_of(found.state.apps_store) == revision_of(document):
             body = found.body(app_id)
         documents.expect(context, document, *(() if body is None else (body.etag,)))
 
@@ -164,15 +149,14 @@ class AppsStore(Resource):
             raise Forbidden
         if context.verb == "POST":
             documents.raise_errors(permissions.validate_blacklist(context.data))
-            documents.expect(
-                context, await documents.open_for_change(context, self._store, account_db(account_id), DOCUMENT_ID)
-            )
+            stored = await documents.open_for_change(context, self._store, account_db(account_id), DOCUMENT_ID)
+            documents.expect(context, stored)
             return
         cached = await self._store.open(account_db(account_id), DOCUMENT_ID)
         document = live(cached.document)
         reply = context.reply
         reply.data = {"blacklist": permissions.blacklist(document)}
-        reply.revision = reply.etag = _rev(document)
+        reply.revision = reply.etag = revision_of(document)
         reply.stale = cached.stale
 
     async def _save_permission(self, context: Context, app_id: str, change: Callable[..., JsonObject]) -> None:
@@ -201,11 +185,7 @@ class AppsStore(Resource):
 
 
 class Marketplace(Resource):
-    """``apps_store/marketplace``: 2600Hz's shop, answered as on a system that is not connected to it.
-
-    Args:
-        gatekeeper: tells who may write.
-    """
+    """``apps_store/marketplace``: 2600Hz's shop, answered as on a system that is not connected to it."""
 
     def __init__(self, gatekeeper: AuthGatekeeper) -> None:
         self._gatekeeper = gatekeeper
@@ -241,8 +221,9 @@ def _check_installed(context: Context, document: JsonObject | None, app_id: str)
         raise _refused(permissions.NotInstalled(app_id))
 
 
-def _rev(document: JsonObject | None) -> str | None:
-    return None if document is None else revision(document)
+def _show(context: Context, serialized: Serialized, *, stale: bool) -> None:
+    reply = context.reply
+    reply.data, reply.etag, reply.stale = serialized.data, serialized.etag, stale
 
 
 def _refused(error: permissions.PermissionRefused) -> CrossbarError:

@@ -16,11 +16,7 @@ _SECONDS: Final[Mapping[Json, float]] = {"second": 1.0, "minute": 60.0, "hour": 
 
 
 class ConfiguredRates:
-    """Reads the categories ``token_buckets`` and ``crossbar``, with KAZOO's defaults.
-
-    Args:
-        config: reads ``system_config``.
-    """
+    """Reads the categories ``token_buckets`` and ``crossbar``, with KAZOO's defaults."""
 
     def __init__(self, config: Configuration) -> None:
         self._config = config
@@ -44,7 +40,7 @@ class ConfiguredRates:
             account = context.account_id or ""
             paths = ((account, noun, verb), (account, noun), (noun, verb), (noun,))
             named = (get(costs, *path) for path in paths)
-            costs = next((cost for cost in named if _is_cost(cost)), None)
+            costs = next(filter(_is_cost, named), None)
         return int(costs) if _is_cost(costs) else suggested
 
     async def _bucket(self, key: str) -> Json:

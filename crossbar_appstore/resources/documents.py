@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
-from crossbar_appstore.auth.identity import Identity
+from crossbar_appstore.auth.hierarchy import Identity
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import BadIdentifier, Forbidden, Refusal, ValidationError
 from crossbar_appstore.datastore.store import Datastore
@@ -21,19 +21,11 @@ from crossbar_appstore.validation.errors import SchemaErrors, missing, wrong_typ
 AUTOMATIC: Final = "automatic"
 """The revision in Crossbar's replies that show rows of a view."""
 
-_READ_ONLY: Final = "_read_only"
 _REVISION: Final = "revision"
 
 
-# The request
-
-
 def account_of(context: Context) -> str:
-    """The id of the account that the path names.
-
-    Raises:
-        ValidationError: it names none (deviation D4).
-    """
+    """The id of the account that the path names; raises ValidationError where it names none (deviation D4)."""
     if context.account_id is None:
         rule, details = missing("account_id")
         raise ValidationError({"account_id": {rule: details}})
@@ -54,11 +46,7 @@ async def require_write_permission(gatekeeper: AuthGatekeeper, context: Context)
 
 
 def request_data(context: Context) -> JsonObject:
-    """The request's data without the id and private fields, which only the server sets.
-
-    Raises:
-        ValidationError: the data is a list.
-    """
+    """The request's data without the id and private fields, which only the server sets; refuses a list."""
     data: Any = context.data
     if not isinstance(data, dict):
         rule, details = wrong_type("object", data)
@@ -76,44 +64,24 @@ def raise_errors(*found: SchemaErrors) -> None:
         raise ValidationError(merged)
 
 
-# Loading
-
-
 async def load(store: Datastore, database: str, doc_id: str, doc_type: str) -> tuple[JsonObject, bool]:
-    """A document of a type, and whether it is stale because CouchDB is away.
-
-    Raises:
-        BadIdentifier: there is none, it is deleted, or it has another type (`crossbar_doc:load/3`).
-        DatastoreError: CouchDB is away, and the document is not cached.
-    """
+    """A document of a type, and whether it is stale because CouchDB is away; raises as ``of_type``."""
     cached = await store.open(database, doc_id)
     return of_type(cached.document, doc_id, doc_type), cached.stale
 
 
 def of_type(document: JsonObject | None, doc_id: str, doc_type: str) -> JsonObject:
-    """The document, if it exists and has the type.
-
-    Crossbar accepts a document without a type as one of any type: an account's ``apps_store``, or a design document,
-    could be read and changed as if it were a user.
-
-    Raises:
-        BadIdentifier: it does not.
-    """
+    """The document, if it is there, not deleted and of the type; else raises BadIdentifier (`crossbar_doc:load/3`)."""
     found = live(document)
+    # Crossbar accepts a document without a type as one of any type: an account's ``apps_store``, or a design document,
+    # could be read and changed as if it were a user.
     if found is None or found.get("pvt_type") != doc_type:
         raise BadIdentifier(cause=doc_id)
     return found
 
 
-# Preconditions of changes
-
-
 async def open_for_change(context: Context, store: Datastore, database: str, doc_id: str) -> JsonObject | None:
-    """The document to validate a change with: the newest one where ``If-Match`` names revisions, else the cached one.
-
-    Raises:
-        DatastoreError: CouchDB is away.
-    """
+    """The document to validate a change with: the newest where ``If-Match`` names revisions, else the cached one."""
     read = store.open_newest if _names_revisions(context) else store.open
     return (await read(database, doc_id)).document
 
@@ -127,9 +95,14 @@ async def load_for_change(context: Context, store: Datastore, database: str, doc
 
 def expect(context: Context, document: JsonObject | None, *entity_tags: str) -> None:
     """Accept the document's revision, and further entity tags, in ``If-Match``; ``check_expected`` compares with it."""
-    current = None if document is None else revision(document)
+    current = revision_of(document)
     context.reply.matches = entity_tags if current is None else (current, *entity_tags)
     context.stored[_REVISION] = current
+
+
+def revision_of(document: JsonObject | None) -> str | None:
+    """The document's revision; None where there is no document, or it was never saved."""
+    return None if document is None else revision(document)
 
 
 def check_expected(context: Context, document: JsonObject | None) -> None:
@@ -138,10 +111,7 @@ def check_expected(context: Context, document: JsonObject | None) -> None:
     Raises:
         Refusal: 412, another writer changed the document after the request was validated.
     """
-    if not _names_revisions(context):
-        return
-    current, expected = None if document is None else revision(document), context.stored[_REVISION]
-    if current != expected:
+    if _names_revisions(context) and revision_of(document) != context.stored[_REVISION]:
         raise Refusal(412, "precondition failed")
 
 
@@ -164,9 +134,6 @@ def _names_revisions(context: Context) -> bool:
     return context.headers.get("If-Match", "*").strip() != "*"
 
 
-# Saving and showing
-
-
 def own_fields(document: Mapping[str, Json]) -> JsonObject:
     """The public fields as they are stored, without the ``id`` that replies add."""
     return {key: value for key, value in document.items() if not is_private_key(key)}
@@ -182,7 +149,7 @@ def show(context: Context, document: JsonObject, *, deleted: bool = False, stale
     """Reply with a document; returns the reply's data, which may be changed (`crossbar_doc:handle_json_success/3`)."""
     data = public_fields(document)
     if deleted:
-        data[_READ_ONLY] = {"deleted": True}
+        data["_read_only"] = {"deleted": True}
     reply = context.reply
     reply.data, reply.stale = data, stale
     reply.revision = reply.etag = revision(document)

@@ -6,22 +6,21 @@ from crossbar_appstore.crossbar.errors import (
     DatastoreConflict,
     DatastoreFault,
     DatastoreUnreachable,
+    NamedError,
 )
 from crossbar_appstore.datastore.errors import (
+    AccessDenied,
     Closed,
     Conflict,
     DatabaseMissing,
     DatastoreError,
     DocumentMissing,
-    Fault,
     Misconfigured,
     NoMasterAccount,
     TimedOut,
     Unreachable,
     ViewMissing,
 )
-
-_MISCONFIGURED_RETRY = 30
 
 
 def translate(error: Exception) -> CrossbarError | None:
@@ -39,7 +38,11 @@ def translate(error: Exception) -> CrossbarError | None:
         case Unreachable() | TimedOut() | Closed():
             return DatastoreUnreachable()
         case Misconfigured():
-            return DatastoreUnreachable(retry_after=_MISCONFIGURED_RETRY)
+            # Until somebody corrects the password, or CouchDB unlocks the user.
+            return DatastoreUnreachable(retry_after=30)
+        case AccessDenied():
+            # A repeated request would be refused as well, so without Retry-After.
+            return NamedError("datastore_fault", cause=error.reason)
         case DatabaseMissing():
             return CrossbarError(500, "datastore_missing", {"cause": error.database, "message": "unknown failure"})
         case ViewMissing():
@@ -47,6 +50,4 @@ def translate(error: Exception) -> CrossbarError | None:
         case NoMasterAccount():
             # Without accounts there is no catalogue, and nothing in it.
             return BadIdentifier()
-        case Fault():
-            return DatastoreFault(error.reason)
     return DatastoreFault(str(error))

@@ -32,16 +32,11 @@ Filter = Callable[[JsonObject], bool]
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What to list.
+    """What to list: the values of a view (``design/view``) between two keys.
 
-    Args:
-        database: where the view is.
-        view: ``design/view``; its values are shown.
-        search: the same rows, documents included, where there is no such view; in any order.
-        start: the lowest key, None for the first one.
-        end: the highest key.
-        descending: the order unless the client says otherwise.
-        shows_start: whether the envelope has a start key that the client did not send.
+    ``search`` finds the same rows, documents included, where there is no such view; in any order. ``descending`` is the
+    order unless the client says otherwise, ``shows_start`` whether the envelope has a start key that the client did not
+    send.
     """
 
     database: str
@@ -68,23 +63,24 @@ async def answer(context: Context, store: Datastore, listing: Listing) -> None:
     """Fill the context's reply with the page that its query string asks for."""
     page = await _page_of(context, store, listing)
     rows, stale = await _rows(store, listing, page)
-    shown = rows if page.size is None else rows[: page.size]
-    reply = context.reply
-    entries = [public_fields(row.value) for row in shown if isinstance(row.value, dict)]
-    prepared = Serialized.of(entries)
-    reply.data, reply.etag, reply.stale = prepared.data, prepared.etag, stale
+    entries = [public_fields(row.value) for row in rows[: page.size] if isinstance(row.value, dict)]
+    reply, serialized = context.reply, Serialized.of(entries)
+    reply.data, reply.etag, reply.stale = serialized.data, serialized.etag, stale
     reply.revision = AUTOMATIC if entries else None
     if page.size is None:
         return
     reply.page_size = len(entries)
     if listing.shows_start or "start_key" in context.query:
         reply.start_key = None if page.start is None else encode_start_key(page.start)
+    # One row more than the page was read: it begins the next page.
     if len(rows) > page.size:
         reply.next_start_key = encode_start_key(rows[page.size].key)
 
 
 async def _page_of(context: Context, store: Datastore, listing: Listing) -> _Page:
-    descending = _is_descending(context, listing)
+    # The query string's order, else the listing's own (`crossbar_view:direction/2`).
+    wants_ascending = context.query.get("ascending") not in (None, "false")
+    descending = is_true(context.query.get("descending")) or (listing.descending and not wants_ascending)
     start, end = (listing.end, listing.start) if descending else (listing.start, listing.end)
     sent = context.query.get("start_key")
     if sent:
@@ -92,13 +88,6 @@ async def _page_of(context: Context, store: Datastore, listing: Listing) -> _Pag
         # A page begins within its listing: the keys around it in the view are of other accounts.
         start = wanted if _is_between(wanted, listing.start, listing.end) else start
     return _Page(start, end, await _page_size(context, store), descending, filters_of(context.query))
-
-
-def _is_descending(context: Context, listing: Listing) -> bool:
-    """The order in the query string, else the listing's own (`crossbar_view:direction/2`)."""
-    if is_true(context.query.get("descending")):
-        return True
-    return listing.descending and context.query.get("ascending") in (None, "false")
 
 
 async def _page_size(context: Context, store: Datastore) -> int | None:
@@ -115,12 +104,12 @@ async def _rows(store: Datastore, listing: Listing, page: _Page) -> tuple[Sequen
     """The page's rows and the one after it; and whether they are stale because CouchDB is away."""
     query: dict[str, Json] = {"startkey": page.start, "endkey": page.end, "descending": page.descending or None}
     if page.filters:
+        # How many rows pass is not known before: all are read.
         query["include_docs"] = True
     elif page.size is not None:
         query["limit"] = page.size + 1
-    cached = await store.rows(
-        listing.database, listing.view, **{name: value for name, value in query.items() if value is not None}
-    )
+    stated = {name: value for name, value in query.items() if value is not None}
+    cached = await store.rows(listing.database, listing.view, **stated)
     rows = _sorted(await listing.search(), page) if cached.rows is None else cached.rows
     if page.filters:
         rows = [row for row in rows if row.doc is not None and all(passes(row.doc) for passes in page.filters)]
@@ -147,8 +136,7 @@ def filters_of(query: Mapping[str, str]) -> tuple[Filter, ...]:
 
     Private fields cannot be filtered by, so that nobody can guess their values; except for the two times.
     """
-    found = (_filter(name, value) for name, value in query.items())
-    return tuple(each for each in found if each is not None)
+    return tuple(filter(None, (_filter(name, value) for name, value in query.items())))
 
 
 def _filter(name: str, value: str) -> Filter | None:

@@ -9,8 +9,7 @@ from typing import ClassVar, Final
 
 from crossbar_appstore.appstore.listing import app_body_for_others
 from crossbar_appstore.auth.documents import WHITELABEL
-from crossbar_appstore.auth.hierarchy import is_in_account_hierarchy, may_address
-from crossbar_appstore.auth.identity import Identity
+from crossbar_appstore.auth.hierarchy import Identity, is_in_account_hierarchy, may_address
 from crossbar_appstore.crossbar.context import Context, Params
 from crossbar_appstore.crossbar.resource import Methods, Resource
 from crossbar_appstore.datastore.store import Datastore

@@ -7,14 +7,14 @@ from typing import Any, Final
 
 from cachetools import LRUCache
 
-from crossbar_appstore.crossbar.context import Binary
+from crossbar_appstore.appstore.app_pictures import Holder
+from crossbar_appstore.crossbar.context import Binary, Reply
 from crossbar_appstore.datastore.cache import SingleFlight
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import account_db
 
 CACHE_CONTROL: Final = "public, max-age=86400, stale-while-revalidate=604800"
-_UNTYPED: Final = "application/octet-stream"
 MAX_BYTES: Final = 16_000_000
 _MAX_PICTURE: Final = 4_000_000
 
@@ -43,7 +43,7 @@ def attachment(document: JsonObject, name: Any) -> Attached | None:
     if not isinstance(stub, Mapping) or not isinstance(name, str):
         return None
     content_type, digest = stub.get("content_type"), stub.get("digest")
-    return Attached(name, content_type if isinstance(content_type, str) else _UNTYPED, str(digest))
+    return Attached(name, content_type if isinstance(content_type, str) else "application/octet-stream", str(digest))
 
 
 class Pictures:
@@ -54,10 +54,13 @@ class Pictures:
         self._bodies: LRUCache[Key, bytes] = LRUCache(max_bytes, getsizeof=len)
         self._loading: SingleFlight[Key, bytes] = SingleFlight()
 
-    def reply(self, account_id: str, document: JsonObject, attached: Attached) -> Binary:
-        """The picture as a reply; its bytes are loaded when they are needed."""
-        key = (account_db(account_id), str(document["_id"]), attached.name, attached.digest)
-        return Binary(partial(self._body, key), attached.content_type, attached.name, attached.etag, CACHE_CONTROL)
+    def show(self, reply: Reply, holder: Holder, attached: Attached, cache_control: str, *, stale: bool) -> list[str]:
+        """Reply with a picture, whose bytes are loaded when they are needed; returns the only media type on offer."""
+        key = (account_db(holder.account_id), str(holder.document["_id"]), attached.name, attached.digest)
+        load = partial(self._body, key)
+        reply.binary = Binary(load, attached.content_type, attached.name, attached.etag, cache_control)
+        reply.etag, reply.stale = attached.etag, stale
+        return [attached.content_type]
 
     async def _body(self, key: Key) -> bytes:
         body = self._bodies.get(key)

@@ -22,9 +22,6 @@ class Schemas(Resource):
     """The JSON Schemas by which documents are checked: KAZOO's from CouchDB if there are any, else this package's.
 
     They are public, unless the path has an account.
-
-    Args:
-        store: documents.
     """
 
     noun: ClassVar[str] = "schemas"
@@ -72,11 +69,7 @@ class Schemas(Resource):
 
 
 class About(Resource):
-    """Facts about the process that answers.
-
-    Args:
-        version: the release.
-    """
+    """Facts about the process that answers."""
 
     noun: ClassVar[str] = "about"
 

@@ -7,52 +7,44 @@
 from typing import ClassVar, Final
 
 from crossbar_appstore.auth.documents import AuthDocuments
-from crossbar_appstore.auth.identity import Identity
-from crossbar_appstore.auth.login import API_AUTH, Claimant, Login, LoginReply, Session
+from crossbar_appstore.auth.hierarchy import Identity
+from crossbar_appstore.auth.login import API_AUTH, Claimant, Login
 from crossbar_appstore.auth.tokens import TokenRefused, Tokens
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import ABSENT, CrossbarError, ValidationError
 from crossbar_appstore.crossbar.resource import Methods, Resource
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.documents import is_private_key
-from crossbar_appstore.kazoo.values import nonempty_text_at
+from crossbar_appstore.kazoo.values import nonempty_text_at, string_at
 from crossbar_appstore.resources.documents import AUTOMATIC, caller_of
 from crossbar_appstore.validation.validator import validate_coercing
 
 LOGIN_COST: Final = 2
 """Rate-limit tokens that a login takes; other requests take one."""
 
-_TOKENINFO: Final = "tokeninfo"
 _HIDDEN_CLAIMS: Final = frozenset({"exp", "identity_sig", "iss", "method", "token"})
 
 
-def answer_session(context: Context, session: Session, *, found_id: str | None, page_size: int | None) -> None:
-    """Reply with a new session; the caller is authenticated from here on.
-
-    ``found_id`` and ``page_size`` are of the view query that found the claimant, None where there was none: Crossbar
-    shows them in its reply.
-    """
+async def open_session(context: Context, login: Login, claimant: Claimant) -> None:
+    """Reply with a new session; the caller is authenticated from here on."""
+    session = await login.open_session(claimant)
     context.identity = session.identity
     reply = context.reply
-    reply.auth_token = session.token
-    reply.data = session.data
-    reply.page_size = page_size
-    if found_id is not None:
-        reply.revision = AUTOMATIC
-        reply.location = f"{context.path.rstrip('/')}/{found_id}"
+    reply.auth_token, reply.data = session.token, session.data
+    # Crossbar also shows the view query that found the claimant; there is none for an impersonation.
+    if not claimant.original:
+        reply.page_size, reply.revision = 1, AUTOMATIC
+        reply.location = f"{context.path.rstrip('/')}/{claimant.owner_id or claimant.account_id}"
 
 
-def public_claims(identity: Identity) -> JsonObject:
-    """The claims of the caller's token, in alphabetical order."""
-    return {name: identity.claims[name] for name in sorted(identity.claims) if not is_private_key(name)}
+async def session_of(login: Login, identity: Identity) -> JsonObject:
+    """The claims of the caller's token, in alphabetical order, and the data of a login."""
+    claims = {name: identity.claims[name] for name in sorted(identity.claims) if not is_private_key(name)}
+    return await login.reply_data(claims, identity.account_id, identity.owner_id)
 
 
 class ApiAuth(Resource):
-    """``PUT api_auth``.
-
-    Args:
-        login: checks credentials and opens sessions.
-    """
+    """``PUT api_auth``."""
 
     noun: ClassVar[str] = "api_auth"
 
@@ -84,22 +76,16 @@ class ApiAuth(Resource):
 
     async def put(self, context: Context, *params: str) -> None:
         """Open the session."""
-        account_id: str = context.stored[self.noun]
-        session = await self._login.open_session(Claimant(API_AUTH, account_id), page_size=1)
-        answer_session(context, session, found_id=account_id, page_size=1)
+        await open_session(context, self._login, Claimant(API_AUTH, context.stored[self.noun]))
 
 
 class TokenAuth(Resource):
-    """``GET`` and ``DELETE token_auth``, also below an account.
-
-    Args:
-        login_reply: makes the data of login replies.
-    """
+    """``GET`` and ``DELETE token_auth``, also below an account."""
 
     noun: ClassVar[str] = "token_auth"
 
-    def __init__(self, login_reply: LoginReply) -> None:
-        self._login_reply = login_reply
+    def __init__(self, login: Login) -> None:
+        self._login = login
 
     def allowed_methods(self, *params: str) -> Methods | None:
         """The caller's token is shown, or given back."""
@@ -112,10 +98,7 @@ class TokenAuth(Resource):
     async def validate(self, context: Context, *params: str) -> None:
         """Answer a GET with the claims, and with the data of a login."""
         if context.verb == "GET":
-            identity = caller_of(context)
-            context.reply.data = await self._login_reply.data(
-                public_claims(identity), identity.account_id, identity.owner_id
-            )
+            context.reply.data = await session_of(self._login, caller_of(context))
 
     async def delete(self, context: Context, *params: str) -> None:
         """Delete nothing: a token is valid until it expires, as in KAZOO."""
@@ -123,24 +106,18 @@ class TokenAuth(Resource):
 
 
 class Auth(Resource):
-    """``GET`` and ``POST auth/tokeninfo``; both only read.
-
-    Args:
-        tokens: verifies tokens.
-        login_reply: makes the data of login replies.
-        documents: accounts.
-    """
+    """``GET`` and ``POST auth/tokeninfo``; both only read."""
 
     noun: ClassVar[str] = "auth"
 
-    def __init__(self, tokens: Tokens, login_reply: LoginReply, documents: AuthDocuments) -> None:
+    def __init__(self, tokens: Tokens, login: Login, documents: AuthDocuments) -> None:
         self._tokens = tokens
-        self._login_reply = login_reply
+        self._login = login
         self._documents = documents
 
     def allowed_methods(self, *params: str) -> Methods | None:
         """The token is in the query string of a GET, or in the data of a POST."""
-        return ("GET", "POST") if params == (_TOKENINFO,) else None
+        return ("GET", "POST") if params == ("tokeninfo",) else None
 
     async def authenticate(self, context: Context) -> bool:
         """The token that the request is about suffices."""
@@ -152,28 +129,19 @@ class Auth(Resource):
 
     async def validate(self, context: Context, *params: str) -> None:
         """Verify the token and answer with its claims, and with the data of a login."""
-        token = _token(context)
+        reads = context.verb == "GET"
+        token = string_at(dict(context.query) if reads else context.data, "token")
+        if not token:
+            raise CrossbarError(404, f"missing token in {'params' if reads else 'request'}", {})
         try:
             claims = await self._tokens.claims(token)
         except TokenRefused as refusal:
             raise CrossbarError(refusal.code, refusal.reason, {}) from None
         account_id: str = claims["account_id"]
-        owner_id = claims.get("owner_id")
         shown: JsonObject = {name: value for name, value in claims.items() if name not in _HIDDEN_CLAIMS}
         shown["account_realm"] = nonempty_text_at(await self._documents.account(account_id), "realm")
-        context.reply.data = await self._login_reply.data(
-            shown, account_id, owner_id if isinstance(owner_id, str) else None
-        )
+        context.reply.data = await self._login.reply_data(shown, account_id, string_at(claims, "owner_id"))
         context.reply.auth_token = token
 
     async def post(self, context: Context, *params: str) -> None:
         """Change nothing: ``validate`` has answered."""
-
-
-def _token(context: Context) -> str:
-    reads = context.verb == "GET"
-    data = context.data if isinstance(context.data, dict) else {}
-    token = context.query.get("token") if reads else data.get("token")
-    if not isinstance(token, str) or not token:
-        raise CrossbarError(404, f"missing token in {'params' if reads else 'request'}", {})
-    return token

@@ -6,7 +6,8 @@ Format: https://www.erlang.org/doc/apps/erts/erl_ext_dist.html
 
 import base64
 import struct
-from typing import Final
+from io import BytesIO
+from typing import Any, Final
 
 from crossbar_appstore.json_codec import Json
 
@@ -50,11 +51,11 @@ def decode_start_key(text: str) -> Json:
     if not text.isascii() or len(text) > _MAX_LENGTH:
         return text
     try:
-        reader = _Reader(base64.b64decode(bare + "=" * (-len(bare) % 4), altchars=b"-_", validate=True))
-        if reader.take(1) != _VERSION:
+        stream = BytesIO(base64.b64decode(bare + "=" * (-len(bare) % 4), altchars=b"-_", validate=True))
+        if _take(stream, 1) != _VERSION:
             return text
-        key = reader.term(_MAX_DEPTH)
-        return key if reader.at_end else text
+        key = _term(stream, _MAX_DEPTH)
+        return text if stream.read(1) else key
     except (ValueError, KeyError, struct.error):
         return text
 
@@ -84,45 +85,34 @@ def _encoded(value: Json) -> bytes:
             raise ValueError("an object in a paging key")
 
 
-class _Reader:
-    """Decodes terms from bytes; raises ValueError, KeyError or struct.error where they are malformed."""
+def _term(stream: BytesIO, depth: int) -> Json:
+    """Read a term with lists in at most ``depth`` levels; raises ValueError, KeyError or struct.error for others."""
+    (tag,) = _take(stream, 1)
+    if tag in _FIXED:
+        return _number(stream, _FIXED[tag])
+    if tag in _SIZED:
+        body = _take(stream, _number(stream, _SIZED[tag]))
+        if tag == _BINARY:
+            return body.decode()
+        return list(body) if tag == _STRING else _ATOMS[body]
+    if tag == _NIL:
+        return []
+    if tag == _LIST and depth > 0:
+        items = [_term(stream, depth - 1) for _ in range(_number(stream, ">I"))]
+        # Erlang's lists may end in something else than the empty list; JSON has none of these.
+        if _take(stream, 1) == bytes([_NIL]):
+            return items
+    if tag == _SMALL_TUPLE and _take(stream, 2) == _EMPTY_OBJECT[1:]:
+        return {}
+    raise ValueError(f"no key has a term with tag {tag}")
 
-    def __init__(self, raw: bytes) -> None:
-        self._raw = raw
-        self._position = 0
 
-    @property
-    def at_end(self) -> bool:
-        """Whether all bytes were read."""
-        return self._position == len(self._raw)
+def _number(stream: BytesIO, layout: str) -> Any:
+    return struct.unpack(layout, _take(stream, struct.calcsize(layout)))[0]
 
-    def take(self, size: int) -> bytes:
-        """The next bytes."""
-        taken = self._raw[self._position : self._position + size]
-        if len(taken) < size:
-            raise ValueError("the key is truncated")
-        self._position += size
-        return taken
 
-    def term(self, depth: int) -> Json:
-        """The next term, with lists in at most ``depth`` levels."""
-        (tag,) = self.take(1)
-        if tag in _FIXED:
-            return self._number(_FIXED[tag])
-        if tag in _SIZED:
-            body = self.take(self._number(_SIZED[tag]))
-            if tag == _BINARY:
-                return body.decode()
-            return list(body) if tag == _STRING else _ATOMS[body]
-        if tag == _NIL:
-            return []
-        if tag == _LIST and depth > 0:
-            items = [self.term(depth - 1) for _ in range(self._number(">I"))]
-            if self.take(1) == bytes([_NIL]):
-                return items
-        if tag == _SMALL_TUPLE and self.take(2) == _EMPTY_OBJECT[1:]:
-            return {}
-        raise ValueError(f"no key has a term with tag {tag}")
-
-    def _number(self, layout: str) -> Json:
-        return struct.unpack(layout, self.take(struct.calcsize(layout)))[0]
+def _take(stream: BytesIO, size: int) -> bytes:
+    taken = stream.read(size)
+    if len(taken) < size:
+        raise ValueError("the key is truncated")
+    return taken

@@ -18,8 +18,6 @@ from crossbar_appstore.validation.errors import SchemaErrors
 from crossbar_appstore.validation.validator import schema, validate_coercing
 
 USER: Final = "user"
-USERS: Final = "users"
-
 MD5: Final = "pvt_md5_auth"
 SHA1: Final = "pvt_sha1_auth"
 SECRET: Final = "pvt_signature_secret"
@@ -36,16 +34,11 @@ RESERVED: Final[Mapping[str, Json]] = {
 """Fields that only administrators change, with their defaults: they grant rights, or apps through the user's own
 service plans."""
 
-_SECRETS: Final = frozenset({"credentials", "password"})
-
 
 def checked_user(current: JsonObject | None, data: JsonObject, *, patch: bool = False) -> Checked:
-    """A user with a client's data in place of the public fields, or merged into them; private fields stay.
+    """A user with a client's data in place of the public fields, or merged into them (``patch``); private fields stay.
 
-    Args:
-        current: the stored document; None for a new user.
-        data: without private fields.
-        patch: whether the data is merged.
+    ``current`` is None for a new user.
     """
     stored = {} if current is None else own_fields(current)
     fields = merge(stored, data) if patch else dict(data)
@@ -53,8 +46,8 @@ def checked_user(current: JsonObject | None, data: JsonObject, *, patch: bool = 
     username = nonempty_text_at(fields, "username")
     if username is not None:
         fields["username"] = username.lower()
-    coerced, errors = validate_coercing(USERS, fields)
-    document = {**({} if current is None else private_fields(current)), **schema(USERS).with_defaults(coerced)}
+    coerced, errors = validate_coercing("users", fields)
+    document = {**({} if current is None else private_fields(current)), **schema("users").with_defaults(coerced)}
     document["pvt_type"] = USER
     password = nonempty_text_at(document, "password")
     document.pop("password", None)
@@ -72,15 +65,13 @@ def kept_reserved(current: JsonObject, data: JsonObject, *, patch: bool) -> Json
 
 def reserved_change(current: JsonObject, changed: JsonObject) -> str | None:
     """The first reserved field that differs between two documents; None if none does."""
-    for field, default in RESERVED.items():
-        if changed.get(field, default) != current.get(field, default):
-            return field
-    return None
+    differing = (name for name, default in RESERVED.items() if changed.get(name, default) != current.get(name, default))
+    return next(differing, None)
 
 
 def without_secrets(data: JsonObject) -> JsonObject:
     """A reply's data without passwords, which old documents may hold in plain text."""
-    return {key: value for key, value in data.items() if key not in _SECRETS}
+    return {key: value for key, value in data.items() if key not in ("credentials", "password")}
 
 
 def listing_entry(user: JsonObject) -> JsonObject:

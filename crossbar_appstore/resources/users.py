@@ -1,18 +1,17 @@
 """The endpoints ``users`` (`cb_users_v2`): list, read, create, change, delete; and ``devices``, in front of others."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import ClassVar, Final
 
 from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
-from crossbar_appstore.auth.identity import Identity
+from crossbar_appstore.auth.hierarchy import Identity
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import BadIdentifier, Forbidden
 from crossbar_appstore.crossbar.resource import Methods, Resource
 from crossbar_appstore.datastore.errors import ViewMissing
 from crossbar_appstore.datastore.replies import ViewRow
 from crossbar_appstore.datastore.store import Datastore
-from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.documents import is_soft_deleted, live
 from crossbar_appstore.kazoo.ids import account_db, new_id
 from crossbar_appstore.kazoo.values import nonempty_text_at
@@ -32,12 +31,7 @@ _RESTRICTED: Final = "restricted"
 
 
 class Users(Resource):
-    """Users of an account. Users who are no administrators may change their own document, except for reserved fields.
-
-    Args:
-        store: documents.
-        gatekeeper: tells who may write.
-    """
+    """Users of an account. Those who are no administrators may change their own document, but no reserved field."""
 
     noun: ClassVar[str] = "users"
 
@@ -75,7 +69,9 @@ class Users(Resource):
             case (), "GET":
                 await listings.answer(context, self._store, self._listing(account_id))
             case (), _:
-                await self._validate_new(context, account_id)
+                checked = user_rules.checked_user(None, documents.request_data(context))
+                documents.raise_errors(checked.errors, await self._taken(account_id, None, checked.document, None))
+                context.stored[_CHECKED] = checked
             case (user_id,), "GET":
                 user, stale = await documents.load(self._store, account_db(account_id), user_id, USER)
                 _show_user(context, user, stale=stale)
@@ -84,12 +80,11 @@ class Users(Resource):
 
     async def put(self, context: Context, *params: str) -> None:
         """Create."""
-        account_id = documents.account_of(context)
-        database, user_id = account_db(account_id), new_id()
+        account_id, user_id = documents.account_of(context), new_id()
+        database = account_db(account_id)
         checked: Checked = context.stored[_CHECKED]
-        saved = await self._store.create(
-            database, documents.stamped(context, {**checked.document, "_id": user_id}, account_id)
-        )
+        new = documents.stamped(context, {**checked.document, "_id": user_id}, account_id)
+        saved = await self._store.create(database, new)
         # Another request may have created a user with the same name since the check.
         taken = await self._taken(account_id, user_id, saved, None)
         if taken:
@@ -99,21 +94,20 @@ class Users(Resource):
         context.reply.location = f"{context.path.rstrip('/')}/{user_id}"
 
     async def post(self, context: Context, *params: str) -> None:
-        """Replace the public fields."""
-        await self._update(context, params[0], partial(_edited, context))
+        """Replace the public fields, or with PATCH some of them."""
 
-    async def patch(self, context: Context, *params: str) -> None:
-        """Change some public fields."""
-        await self._update(context, params[0], partial(_edited, context))
+        def edit(user: JsonObject) -> JsonObject:
+            checked = _changed(context, user)
+            documents.raise_errors(checked.errors)
+            return checked.document
+
+        await self._update(context, params[0], edit)
+
+    patch = post
 
     async def delete(self, context: Context, *params: str) -> None:
         """Mark as deleted; the document stays in CouchDB."""
         await self._update(context, params[0], lambda user: {**user, "pvt_deleted": True}, deleted=True)
-
-    async def _validate_new(self, context: Context, account_id: str) -> None:
-        checked = user_rules.checked_user(None, documents.request_data(context))
-        documents.raise_errors(checked.errors, await self._taken(account_id, None, checked.document, None))
-        context.stored[_CHECKED] = checked
 
     async def _validate_change(self, context: Context, account_id: str, user_id: str) -> None:
         current = await documents.load_for_change(context, self._store, account_db(account_id), user_id, USER)
@@ -156,17 +150,17 @@ class Users(Resource):
 
         async def search() -> Sequence[ViewRow]:
             users = await self._store.couch.find(database, {"pvt_type": USER})
-            return [_row(user) for user in users if not is_soft_deleted(user)]
+            return [
+                ViewRow(user["_id"], user_rules.listing_key(user), user_rules.listing_entry(user), user)
+                for user in users
+                if not is_soft_deleted(user)
+            ]
 
         return listings.Listing(database, _LISTING, search)
 
 
 class Devices(Resource):
-    """The noun ``devices`` in front of another resource; there are no paths of its own.
-
-    Args:
-        store: documents.
-    """
+    """The noun ``devices`` in front of another resource; there are no paths of its own."""
 
     noun: ClassVar[str] = "devices"
 
@@ -179,18 +173,11 @@ class Devices(Resource):
 
 
 async def _check_existence(store: Datastore, context: Context, params: Sequence[str]) -> None:
-    """Check that a document named in the path exists in the account and is not deleted; its type does not matter.
-
-    Raises:
-        BadIdentifier: it does not, or the path names no account.
-    """
-    if not params:
-        return
-    doc_id = params[0]
-    if context.account_id is None:
-        raise BadIdentifier(cause=doc_id)
-    if live((await store.open(account_db(context.account_id), doc_id)).document) is None:
-        raise BadIdentifier(cause=doc_id)
+    """Raise BadIdentifier where a document named in the path is not in the account; its type does not matter."""
+    for doc_id in params[:1]:
+        account_id = context.account_id
+        if account_id is None or live((await store.open(account_db(account_id), doc_id)).document) is None:
+            raise BadIdentifier(cause=doc_id)
 
 
 def _is_own_document(context: Context, identity: Identity) -> bool:
@@ -222,17 +209,6 @@ def _changed(context: Context, current: JsonObject) -> Checked:
     return checked
 
 
-def _edited(context: Context, user: JsonObject) -> JsonObject:
-    checked = _changed(context, user)
-    documents.raise_errors(checked.errors)
-    return checked.document
-
-
 def _show_user(context: Context, user: JsonObject, *, deleted: bool = False, stale: bool = False) -> None:
     data = documents.show(context, user, deleted=deleted, stale=stale)
     context.reply.data = user_rules.without_secrets(data)
-
-
-def _row(user: JsonObject) -> ViewRow:
-    key: Json = user_rules.listing_key(user)
-    return ViewRow(user["_id"], key, user_rules.listing_entry(user), user)

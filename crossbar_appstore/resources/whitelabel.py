@@ -1,9 +1,10 @@
 """The endpoint ``whitelabel`` (`cb_whitelabel`): an account's branding of the web client, by account or by domain."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
 from typing import ClassVar, Final
 
+from crossbar_appstore.appstore.app_pictures import Holder
 from crossbar_appstore.auth.documents import WHITELABEL
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import BadIdentifier, CrossbarError
@@ -17,33 +18,15 @@ from crossbar_appstore.kazoo.values import get
 from crossbar_appstore.resources.documents import load, show
 from crossbar_appstore.resources.pictures import Attached, Pictures, attachment
 
-LOGO: Final = "logo"
-ICON: Final = "icon"
-PARTS: Final = frozenset({LOGO, ICON, "welcome"})
+PARTS: Final = frozenset({"icon", "logo", "welcome"})
 """What a whitelabel document has as attachments, named ``<part>-<file name>``."""
 
 _BY_DOMAIN: Final = "accounts/list_by_whitelabel_domain"
-_PUBLIC: Final = "public, max-age=300"
-_PRIVATE: Final = "private, max-age=300"
 _FOUND: Final = "whitelabel"
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A whitelabel document with the id of its account; ``stale``: CouchDB is away, it is the cached one."""
-
-    account_id: str
-    document: JsonObject
-    stale: bool
-
-
 class Whitelabel(Resource):
-    """Whitelabel documents and their pictures, for reading.
-
-    Args:
-        store: documents.
-        pictures: bytes of the attachments.
-    """
+    """Whitelabel documents and their pictures, for reading."""
 
     noun: ClassVar[str] = WHITELABEL
 
@@ -72,42 +55,41 @@ class Whitelabel(Resource):
         """Offers a picture in its own type alone; JSON for the document, and where there is no such picture."""
         part = _part(params)
         found = None if part is None else await self._find(context, params)
-        attached = None if part is None or found is None else _attached(found.document, part)
-        if found is None or attached is None:
+        if part is None or found is None:
             return OFFERED
-        reply = context.reply
-        picture = self._pictures.reply(found.account_id, found.document, attached)
-        reply.binary = replace(picture, cache_control=_PUBLIC if _is_public(context) else _PRIVATE)
-        reply.etag, reply.stale = attached.etag, found.stale
-        return (attached.content_type,)
+        holder, stale = found
+        attached = _attached(holder.document, part)
+        if attached is None:
+            return OFFERED
+        cache_control = f"{'public' if _is_public(context) else 'private'}, max-age=300"
+        return self._pictures.show(context.reply, holder, attached, cache_control, stale=stale)
 
     async def validate(self, context: Context, *params: str) -> None:
         """Answer with the document, or with the picture that was found."""
         if context.reply.binary is not None:
             return
-        part = _part(params)
-        found = await self._find(context, params)
+        part, found = _part(params), await self._find(context, params)
         if found is None:
             raise BadIdentifier(cause=WHITELABEL if context.account_id is not None or not params else params[0])
         if part is not None:
             raise CrossbarError(404, "bad identifier", [part])
-        show(context, found.document, stale=found.stale)
+        holder, stale = found
+        show(context, holder.document, stale=stale)
 
-    async def _find(self, context: Context, params: Sequence[str]) -> _Found | None:
-        """The document of the account, or of the account whose domain the path names; loaded once a request."""
+    async def _find(self, context: Context, params: Sequence[str]) -> tuple[Holder, bool] | None:
+        """The document of the account, or of the account whose domain the path names, and whether it is stale."""
+        # Both callbacks want it, and it is loaded once a request.
         if _FOUND not in context.stored:
+            context.stored[_FOUND] = None
             account_id = context.account_id
             if account_id is None and params:
                 account_id = await account_of_domain(self._store, params[0])
-            context.stored[_FOUND] = None if account_id is None else await self._load(account_id)
-        found: _Found | None = context.stored[_FOUND]
+            if account_id is not None:
+                with suppress(BadIdentifier):
+                    document, stale = await load(self._store, account_db(account_id), WHITELABEL, WHITELABEL)
+                    context.stored[_FOUND] = (Holder(account_id, document), stale)
+        found: tuple[Holder, bool] | None = context.stored[_FOUND]
         return found
-
-    async def _load(self, account_id: str) -> _Found | None:
-        try:
-            return _Found(account_id, *await load(self._store, account_db(account_id), WHITELABEL, WHITELABEL))
-        except BadIdentifier:
-            return None
 
 
 async def account_of_domain(store: Datastore, domain: str) -> str | None:
@@ -142,6 +124,6 @@ def _attached(document: JsonObject, part: str) -> Attached | None:
     """
     stubs = document.get("_attachments")
     names = list(stubs) if isinstance(stubs, Mapping) else []
-    if part == LOGO and len(names) == 1:
-        return None if names[0].startswith(ICON) else attachment(document, names[0])
+    if part == "logo" and len(names) == 1:
+        return None if names[0].startswith("icon") else attachment(document, names[0])
     return next((attachment(document, name) for name in names if name.startswith(part)), None)

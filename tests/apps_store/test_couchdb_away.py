@@ -109,13 +109,19 @@ async def test_service_starts_before_couchdb(system: System, behind: Service, pr
     assert await behind.names(sub) == ["voip", "port", "numbers"]
 
 
-@pytest.mark.parametrize("code", [500, 502, 503, 504, 401, 403])
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        *((code, "timeout") for code in (500, 502, 503, 504, 401)),
+        (403, "Account is temporarily locked due to multiple authentication failures"),
+    ],
+)
 async def test_apps_store_put_refused_by_couchdb_changes_nothing(
-    system: System, behind: Service, proxy: FaultProxy, sub: Account, code: int
+    system: System, behind: Service, proxy: FaultProxy, sub: Account, code: int, reason: str
 ) -> None:
     path = f"{sub.path}/{system.apps['voip']}"
     assert (await behind.get(path, sub)).status == 200
-    proxy.fail(Status(code, "timeout"), method="PUT", path="apps_store")
+    proxy.fail(Status(code, reason), method="PUT", path="apps_store")
     answer = await behind.put(path, sub, {"allowed_users": "all"})
     assert answer.refusal == AWAY
     assert int(answer.headers["Retry-After"]) > 0
@@ -125,6 +131,43 @@ async def test_apps_store_put_refused_by_couchdb_changes_nothing(
     proxy.heal()
     if code not in (401, 403):  # these pause requests, so that CouchDB does not lock the account
         assert (await behind.put(path, sub, {"allowed_users": "all"})).status == 201
+
+
+async def test_apps_store_get_denied_for_one_accounts_database_is_503_for_that_account_only(
+    system: System, behind: Service, proxy: FaultProxy, sub: Account
+) -> None:
+    other = await system.account("Other", below=system.master)
+    reason = "You are not allowed to access this db."
+    proxy.fail(Status(403, reason, "forbidden"), path=sub.database.replace("/", "%2F"))
+    denied = await behind.get(sub.path, system.master)
+    assert denied.refusal == (503, "datastore_fault", {"cause": reason, "message": "datastore fatal error"})
+    assert "Retry-After" not in denied.headers
+    assert await behind.names(other) == ["voip", "port", "numbers"]
+    # Other accounts' requests neither wait for it nor end it.
+    assert (await behind.get(sub.path, system.master)).refusal == denied.refusal
+    proxy.heal()
+    assert await behind.names(sub, system.master) == ["voip", "port", "numbers"]
+
+
+async def test_apps_store_put_forbidden_by_a_validation_function_is_503_and_logged(
+    system: System, behind: Service, proxy: FaultProxy, sub: Account, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = f"{sub.path}/{system.apps['voip']}"
+    # As a validate_doc_update function answers.
+    proxy.fail(Status(403, "only administrators may do this", "forbidden"), method="PUT", path="apps_store")
+    answer = await behind.put(path, sub, {"allowed_users": "all"})
+    cause = "only administrators may do this"
+    assert answer.refusal == (503, "datastore_fault", {"cause": cause, "message": "datastore fatal error"})
+    warnings = [record.__dict__ for record in caplog.records if record.levelname == "WARNING"]
+    assert [(each["message"], each["code"], each["reason"]) for each in warnings] == [
+        ("refused", 503, f"AccessDenied: {cause}")
+    ]
+    with pytest.raises(DocumentMissing):
+        await system.stored(sub)
+    # It concerns that document only.
+    assert (await behind.get(path, sub)).status == 200
+    proxy.heal()
+    assert (await behind.put(path, sub, {"allowed_users": "all"})).status == 201
 
 
 async def test_apps_store_pictures_get_is_503_where_the_attachment_cannot_be_read(

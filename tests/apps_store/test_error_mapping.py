@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from crossbar_appstore.datastore.errors import (
+    AccessDenied,
     AttachmentMissing,
     Conflict,
     DatabaseMissing,
@@ -29,6 +30,7 @@ from crossbar_appstore.resources.error_mapping import translate
         (Unreachable("no"), 503, "datastore_unreachable", {"message": "datastore timeout"}, "2"),
         (TimedOut("no"), 503, "datastore_unreachable", {"message": "datastore timeout"}, "2"),
         (Misconfigured("no"), 503, "datastore_unreachable", {"message": "datastore timeout"}, "30"),
+        (AccessDenied("no"), 503, "datastore_fault", {"cause": "no", "message": "datastore fatal error"}, None),
         (DatabaseMissing("db"), 500, "datastore_missing", {"cause": "db", "message": "unknown failure"}, None),
         (ViewMissing("db", "v"), 500, "datastore_missing_view", {"cause": "v", "message": "unknown failure"}, None),
         (NoMasterAccount("none"), 404, "bad_identifier", {"message": "bad identifier"}, None),

@@ -190,7 +190,7 @@ async def test_apps_store_get_skips_and_logs_an_app_without_name(
     for app, name in zip(nameless, names, strict=True):
         await system.change_app(app, name=name)
     assert await service.names(sub) == ALL
-    skipped = [record.__dict__ for record in caplog.records if record.message == "app left out of an answer"]
+    skipped = [record.__dict__ for record in caplog.records if record.message == "app left out of a response"]
     assert {record["app_id"] for record in skipped} == set(nameless)
     for app in nameless:
         answer = await service.get(f"{sub.path}/{app}", sub)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from crossbar_appstore.auth.identity import Identity
+from crossbar_appstore.auth.hierarchy import Identity
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import BadIdentifier, ExpiredToken, Forbidden, ValidationError
 from crossbar_appstore.crossbar.pipeline import Gatekeeper

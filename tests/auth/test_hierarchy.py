@@ -5,6 +5,9 @@ from typing import Any
 import pytest
 
 from crossbar_appstore.auth.hierarchy import (
+    Identity,
+    User,
+    identity_of,
     is_account_admin,
     is_enabled,
     is_in_account_hierarchy,
@@ -13,7 +16,6 @@ from crossbar_appstore.auth.hierarchy import (
     priv_level,
     trial_expired,
 )
-from crossbar_appstore.auth.identity import Identity, User, identity_of
 from crossbar_appstore.kazoo.documents import Authenticated
 
 PARENT, CHILD, STRANGER = "a" * 32, "b" * 32, "c" * 32

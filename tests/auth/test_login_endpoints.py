@@ -145,7 +145,7 @@ async def test_login_reply_in_a_system_without_master_account(
     await system.remove("system_config", "accounts")
     for account in accounts.values():
         await system.remove("services", account.id)
-    data = await parts.reply.data({"account_id": sub.id}, sub.id, sub.admin.id)
+    data = await parts.login.reply_data({"account_id": sub.id}, sub.id, sub.admin.id)
     assert data["is_master_account"] is False
     assert "reseller_id" not in data
 

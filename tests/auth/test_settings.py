@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from crossbar_appstore.auth.settings import CROSSBAR_AUTH, LoginPolicy, SecondFactor
+from crossbar_appstore.auth.documents import CROSSBAR_AUTH, LoginPolicy, SecondFactor
 from tests.kit.accounts import Account
 from tests.kit.auth import AuthParts
 from tests.kit.system import System

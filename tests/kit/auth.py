@@ -6,12 +6,11 @@ from typing import Any
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from crossbar_appstore.auth.credentials import BasicScheme, Directory
-from crossbar_appstore.auth.documents import AuthDocuments
+from crossbar_appstore.auth.documents import AuthDocuments, AuthSettings
 from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
 from crossbar_appstore.auth.keys import KeyRing
-from crossbar_appstore.auth.login import LoginReply
+from crossbar_appstore.auth.login import Login
 from crossbar_appstore.auth.restrictions import RestrictionCheck
-from crossbar_appstore.auth.settings import AuthSettings
 from crossbar_appstore.auth.tokens import Tokens
 from crossbar_appstore.crossbar.context import X_AUTH_TOKEN, Context, Noun
 from crossbar_appstore.datastore.couch import Couch
@@ -40,7 +39,7 @@ class AuthParts:
             RestrictionCheck(self.documents, self.settings),
             writes_need_admin=writes_need_admin,
         )
-        self.reply = LoginReply(self.documents, self.settings, _no_apps)
+        self.login = Login(self.documents, self.directory, self.settings, self.tokens, _no_apps)
 
 
 async def _no_apps(account_id: str, user_id: str | None) -> list[JsonObject]:
