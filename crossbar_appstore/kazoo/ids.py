@@ -5,8 +5,7 @@ import secrets
 from functools import lru_cache
 from typing import Final, TypeGuard
 
-_SEPARATOR: Final = "(?:/|%2[Ff])"
-_DATABASE: Final = re.compile(f"account{_SEPARATOR}(..){_SEPARATOR}(..){_SEPARATOR}(.*)", re.DOTALL)
+_DATABASE: Final = re.compile("account{0}(..){0}(..){0}(.*)".format("(?:/|%2[Ff])"), re.DOTALL)
 
 
 def new_id() -> str:
@@ -27,6 +26,7 @@ def format_account_id(value: object) -> str:
     """
     if is_account_id(value):
         return value
+    # A database whose name has another length belongs to no account.
     match = _DATABASE.fullmatch(value) if isinstance(value, str) else None
     account_id = "".join(match.groups()) if match else None
     if not is_account_id(account_id):
@@ -36,20 +36,12 @@ def format_account_id(value: object) -> str:
 
 @lru_cache(maxsize=1_000)
 def account_db(account_id: str) -> str:
-    """Returns the name of the account's database in CouchDB: ``account/aa/bb/rest``.
-
-    Raises:
-        ValueError: not an account id.
-    """
+    """Returns the name of the account's database, ``account/aa/bb/rest``; takes and raises as ``format_account_id``."""
     raw = format_account_id(account_id)
     return f"account/{raw[:2]}/{raw[2:4]}/{raw[4:]}"
 
 
 def encoded_account_db(account_id: str) -> str:
-    """Returns the spelling in ``pvt_account_db`` and in KAZOO's AMQP messages: ``account%2Faa%2Fbb%2Frest``.
-
-    Raises:
-        ValueError: not an account id.
-    """
+    """Returns ``account_db`` as ``pvt_account_db`` and KAZOO's AMQP messages have it: ``account%2Faa%2Fbb%2Frest``."""
     raw = format_account_id(account_id)
     return f"account%2F{raw[:2]}%2F{raw[2:4]}%2F{raw[4:]}"
