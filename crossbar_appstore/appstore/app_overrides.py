@@ -18,7 +18,7 @@ from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE, is_private_key, live, private_fields
 from crossbar_appstore.kazoo.values import MISSING, get, list_at, object_at, string_at
 from crossbar_appstore.validation.errors import SchemaErrors
-from crossbar_appstore.validation.validator import validate
+from crossbar_appstore.validation.validator import schema
 
 OVERRIDE_TYPE: Final = "app_whitelabel"
 OVERRIDE_PREFIX: Final = "app_whitelabel-"
@@ -79,7 +79,7 @@ def overriding(document: JsonObject) -> JsonObject:
 
 def validate_override(data: JsonObject) -> SchemaErrors:
     """Returns the errors in the data of an override, empty if it is valid."""
-    return validate("app_whitelabel", data)
+    return schema("app_whitelabel").errors(data)
 
 
 def new_override(app_id: str, data: JsonObject, deleted_one: JsonObject | None = None) -> JsonObject:

@@ -8,7 +8,7 @@ from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import is_private_key, public_fields
 from crossbar_appstore.kazoo.values import MISSING, Missing, is_empty
 from crossbar_appstore.validation.errors import SchemaErrors
-from crossbar_appstore.validation.validator import validate
+from crossbar_appstore.validation.validator import schema
 
 INIT_KEYS: Final = ("api_url",)
 """The keys of a stored app that ``init_app`` updates."""
@@ -49,7 +49,7 @@ def validate_app(metadata: Json) -> SchemaErrors:
 
     Private fields are ignored.
     """
-    return validate("app", public_fields(metadata) if isinstance(metadata, dict) else metadata)
+    return schema("app").errors(public_fields(metadata) if isinstance(metadata, dict) else metadata)
 
 
 def with_api_url(metadata: JsonObject, api_url: str | None) -> JsonObject:

@@ -18,7 +18,7 @@ from crossbar_appstore.kazoo.accounts import new_apps_store
 from crossbar_appstore.kazoo.documents import is_soft_deleted, live
 from crossbar_appstore.kazoo.values import list_at, object_at
 from crossbar_appstore.validation.errors import SchemaErrors, wrong_type
-from crossbar_appstore.validation.validator import validate
+from crossbar_appstore.validation.validator import schema
 
 
 class PermissionRefused(Exception):
@@ -124,9 +124,9 @@ def blacklist(apps_store: JsonObject | None) -> list[Any]:
     return list(list_at(live(apps_store), "blacklist"))
 
 
-def _validate(schema: str, data: Json) -> SchemaErrors:
+def _validate(name: str, data: Json) -> SchemaErrors:
     if isinstance(data, dict):
-        return validate(schema, data)
+        return schema(name).errors(data)
     rule, details = wrong_type("object", data)
     return {"data": {rule: details}}
 
