@@ -22,14 +22,9 @@ from crossbar_appstore.validation.validator import schema
 
 
 class PermissionRefused(Exception):
-    """The account's permissions do not allow the change to an app."""
+    """The account's permissions do not allow the change to an app; ``text`` is Crossbar's message."""
 
     text: ClassVar[str]
-    """Crossbar's message."""
-
-    def __init__(self, app_id: str) -> None:
-        super().__init__(self.text)
-        self.app_id = app_id
 
 
 class AlreadyInstalled(PermissionRefused):
@@ -72,9 +67,9 @@ def install(
 
     Args:
         apps_store: the document as stored, soft-deleted or not; ``None`` if there is none.
-        app_id: of the app.
+        app_id: the app's id.
         entry: from ``permission_entry``.
-        account_id: of the account, for a new document.
+        account_id: for a new document.
         account: the account document, whose ``apps`` apply if there is no ``apps_store`` document.
 
     Raises:
@@ -116,6 +111,7 @@ def set_blacklist(
 ) -> JsonObject:
     """Replaces the blacklist (``cb_apps_store:validate_blacklist/2``)."""
     apps = _apps(apps_store, account)
+    # With the first apps_store document, those on the account document would no longer apply.
     return _document(apps_store, account_id) | ({"apps": apps} if apps else {}) | {"blacklist": list(app_ids)}
 
 

@@ -34,6 +34,14 @@ def format_account_id(value: object) -> str:
     return account_id
 
 
+def parse_account_id(value: object) -> str | None:
+    """Returns ``format_account_id`` of the value, ``None`` where that raises."""
+    try:
+        return format_account_id(value)
+    except ValueError:
+        return None
+
+
 @lru_cache(maxsize=1_000)
 def account_db(account_id: str) -> str:
     """Returns the name of the account's database, ``account/aa/bb/rest``; takes and raises as ``format_account_id``."""

@@ -209,20 +209,20 @@ def _creation(source: AppSource, metadata: JsonObject, account_id: str, options:
 def _update(
     source: AppSource, metadata: JsonObject, stored: JsonObject, options: LoadOptions, same: Collection[str]
 ) -> AppPlan:
-    refreshed = refresh(stored, metadata, options.keys)
+    changed, document = refresh(stored, metadata, options.keys)
     stubs = object_at(stored, "_attachments")
     # Pictures that are stored already are kept as stubs and not sent again.
     inline = tuple(each for each in source.pictures if not app_files.is_stored(each, stubs, same))
-    kept = app_files.kept_stubs(stubs, refreshed.document, inline, remove_old=options.remove_old_pictures)
-    if not refreshed.changed and not inline and len(kept) == len(stubs):
+    kept = app_files.kept_stubs(stubs, document, inline, remove_old=options.remove_old_pictures)
+    if not changed and not inline and len(kept) == len(stubs):
         return AppPlan(source, Action.UNCHANGED, stored["_id"], remarks=source.remarks)
     return AppPlan(
         source,
         Action.UPDATED,
         stored["_id"],
-        app_files.with_stubs(refreshed.document, kept),
+        app_files.with_stubs(document, kept),
         inline,
-        field_changes(stored, refreshed.document),
+        field_changes(stored, document),
         app_files.picture_changes(stubs, kept, inline),
         source.remarks,
     )

@@ -11,7 +11,7 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.protocols import Validator
 
 from crossbar_appstore.json_codec import Json, JsonObject
-from crossbar_appstore.package_data import UnknownFile, schema_names
+from crossbar_appstore.package_data import UnknownFile, load_schema, schema_names
 from crossbar_appstore.validation.errors import STRICT_ITEMS, STRICT_PROPERTIES, joined_path
 from crossbar_appstore.validation.keywords import DRAFT4_KEYWORDS, Keyword
 from crossbar_appstore.validation.validator import (
@@ -279,7 +279,7 @@ def test_schema_of_every_installed_name_is_valid() -> None:
     assert {"app", "app_permission", "apps_store"} <= set(schema_names())
     for name in schema_names():
         found = schema(name)
-        found.validator.check_schema(found.validator.schema)
+        found.validator.check_schema(load_schema(name))
         assert schema(name) is found
 
 
