@@ -30,7 +30,6 @@ NEVER_OVERRIDDEN: Final = OPERATOR_KEYS | {"allowed_users", "name", "publish", "
 """KAZOO's three keys, and those that decide who uses an app, from where it is loaded and which API it calls."""
 
 _ATTACHMENTS: Final = "_attachments"
-_MAX_NAME_LENGTH: Final = 128
 
 
 def override_id(app_id: str) -> str:
@@ -88,7 +87,7 @@ def attachment_name(kind: str, language: str, file_name: str | None, content_typ
     removed, an empty name becomes a random one, and the extension of the type is added if the name has another's.
     """
     printable = "".join(char for char in file_name or "" if char.isprintable())
-    name = PurePosixPath(printable.replace("\\", "/")).name[-_MAX_NAME_LENGTH:] or secrets.token_hex(6)
+    name = PurePosixPath(printable.replace("\\", "/")).name[-128:] or secrets.token_hex(6)
     suffix = "" if type_by_name(name) == content_type else extension(content_type)
     return f"{kind}-{language}-{name}{suffix}"
 

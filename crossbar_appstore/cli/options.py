@@ -13,8 +13,7 @@ from crossbar_appstore.settings import SETTINGS, Settings
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-DATABASE: Final = ("COUCHDB_URL", "KAZOO_CONFIG", "KAZOO_ZONE", "AMQP_URL")
-"""The settings of verbs that use a CouchDB."""
+DATABASE: Final = ("COUCHDB_URL", "KAZOO_CONFIG", "KAZOO_ZONE", "AMQP_URL")  # of verbs that use a CouchDB
 _PREFIX: Final = "setting_"
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")

@@ -47,11 +47,8 @@ class Place:
 
 
 def password_hashes(username: str, password: str) -> tuple[str, str]:
-    """Returns the MD5 and the SHA-1 of ``username:password`` in hexadecimal (``cb_modules_util:pass_hashes/2``).
-
-    Clients log in with one of them, and only they are stored.
-    """
-    # Neither is safe any more, but KAZOO and its clients know no others.
+    """Returns the MD5 and the SHA-1 of ``username:password`` in hexadecimal (``cb_modules_util:pass_hashes/2``)."""
+    # Neither is safe any more, but KAZOO stores only these, and its clients log in with one of them.
     text = f"{username}:{password}".encode()
     md5 = hashlib.md5(text, usedforsecurity=False).hexdigest()
     return md5, hashlib.sha1(text, usedforsecurity=False).hexdigest()
@@ -85,10 +82,8 @@ def account_document(account_id: str, fields: Mapping[str, Json], place: Place, 
 def user_document(
     user_id: str, account_id: str, fields: Mapping[str, Json], *, username: str, password: str
 ) -> JsonObject:
-    """Returns a user document; the user name is stored in lower case, the password only as its hashes.
-
-    ``fields`` are the public ones; unless they say otherwise, the user is enabled and has the level ``user``.
-    """
+    """Returns a user document with these public fields; the password is stored only as its hashes."""
+    # KAZOO compares user names in lower case.
     md5, sha1 = password_hashes(username.lower(), password)
     doc: JsonObject = {
         "_id": user_id,

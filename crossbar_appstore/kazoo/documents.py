@@ -10,8 +10,7 @@ from crossbar_appstore.kazoo.values import get, is_empty, is_true, string_at
 
 CROSSBAR_VERSION: Final = "1"
 DEFAULT_LANGUAGE: Final = "en-US"
-GREGORIAN_EPOCH: Final = 62_167_219_200
-"""Gregorian seconds at 1970-01-01T00:00:00Z."""
+GREGORIAN_EPOCH: Final = 62_167_219_200  # Gregorian seconds at 1970-01-01T00:00:00Z
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,6 @@ def stamp_crossbar(
     Args:
         doc: the document; with ``_rev`` if it was stored before.
         account_id: the account in whose database it is saved, in any spelling; ``None`` outside of accounts.
-        request_id: of the request that saves.
         auth: the authenticated user, ``None`` if there is none.
 
     Raises:

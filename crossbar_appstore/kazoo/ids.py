@@ -18,28 +18,26 @@ def is_account_id(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and len(value if value.isascii() else value.encode("utf-8", "surrogatepass")) == 32
 
 
-def format_account_id(value: object) -> str:
-    """Returns the raw account id of an id or of the name of an account database, encoded (``%2F``, ``%2f``) or not.
-
-    Raises:
-        ValueError: the value is neither.
-    """
+def parse_account_id(value: object) -> str | None:
+    """Returns the raw account id of an id or a database name, encoded (``%2F``, ``%2f``) or not; else ``None``."""
     if is_account_id(value):
         return value
-    # A database whose name has another length belongs to no account.
     match = _DATABASE.fullmatch(value) if isinstance(value, str) else None
+    # A database whose name has another length belongs to no account.
     account_id = "".join(match.groups()) if match else None
-    if not is_account_id(account_id):
+    return account_id if is_account_id(account_id) else None
+
+
+def format_account_id(value: object) -> str:
+    """Returns ``parse_account_id`` of the value.
+
+    Raises:
+        ValueError: the value is neither an account id nor the name of an account's database.
+    """
+    account_id = parse_account_id(value)
+    if account_id is None:
         raise ValueError(f"not an account id: {value!r}")
     return account_id
-
-
-def parse_account_id(value: object) -> str | None:
-    """Returns ``format_account_id`` of the value, ``None`` where that raises."""
-    try:
-        return format_account_id(value)
-    except ValueError:
-        return None
 
 
 @lru_cache(maxsize=1_000)

@@ -66,11 +66,7 @@ class Schema:
 
 @cache
 def schema(name: str) -> Schema:
-    """Returns the installed schema of that name, compiled once.
-
-    Raises:
-        UnknownFile: there is no such schema.
-    """
+    """Returns the installed schema of that name, compiled once; raises UnknownFile."""
     return compile_schema(load_schema(name))
 
 
