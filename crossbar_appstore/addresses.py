@@ -1,7 +1,7 @@
-"""Parses the addresses of CouchDB and of the message broker, and removes credentials for logs."""
+"""Parses the addresses of CouchDB and of the message broker."""
 
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 COUCHDB_FORM = "http[s]://[user:password@]host[:port]"
 AMQP_FORM = "amqp[s]://[user:password@]host[:port][/vhost]"
@@ -33,20 +33,9 @@ def couch_address(text: str) -> CouchAddress:
 
 
 def amqp_url(text: str) -> str:
-    """Checks an address of the form ``AMQP_FORM`` and returns it unchanged.
-
-    Raises:
-        ValueError: as ``couch_address``.
-    """
+    """Checks an address of the form ``AMQP_FORM`` and returns it unchanged; raises as ``couch_address``."""
     _split(text, ("amqp", "amqps"), AMQP_FORM)
     return text
-
-
-def without_credentials(url: str) -> str:
-    """Returns the URL with ``***`` for user and password."""
-    parts = urlsplit(url)
-    _, at, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"***@{host}")) if at else url
 
 
 def _split(text: str, schemes: tuple[str, ...], form: str) -> SplitResult:

@@ -20,6 +20,7 @@ def loads(raw: bytes | str) -> Json:
         ValueError: the text is not JSON.
     """
     text = raw.decode("utf-8") if isinstance(raw, bytes) else raw
+    # Not orjson, which turns integers beyond 64 bits into floats.
     try:
         value = _DECODER.decode(text)
     except RecursionError as error:
@@ -31,11 +32,7 @@ def loads(raw: bytes | str) -> Json:
 
 
 def dumps(value: Json) -> bytes:
-    """Serializes to compact UTF-8.
-
-    Raises:
-        ValueError: the value cannot be represented in JSON.
-    """
+    """Serializes to compact UTF-8; raises ValueError where the value cannot be represented in JSON."""
     try:
         return orjson.dumps(value)
     except TypeError:

@@ -7,14 +7,12 @@ import sys
 from pythonjsonlogger.core import LogData
 from pythonjsonlogger.orjson import OrjsonFormatter
 
-_FIELDS = "%(levelname)s %(name)s %(message)s"
-_RENAMED = {"levelname": "level", "name": "logger"}
-
 
 def set_up_logging(level: int = logging.INFO) -> None:
     """Sends the records of every logger to standard error; the keys of ``extra`` become members."""
+    renamed = {"levelname": "level", "name": "logger"}
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter(_FIELDS, rename_fields=_RENAMED, timestamp=True))
+    handler.setFormatter(_Formatter("%(levelname)s %(name)s %(message)s", rename_fields=renamed, timestamp=True))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # No line contains them, and collecting them costs time for each logged request.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False

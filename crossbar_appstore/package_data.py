@@ -1,18 +1,11 @@
-"""The installed JSON files: JSON Schemas and design documents.
-
-They are in the top directory of the repository, and inside the package once it is installed from a wheel.
-"""
+"""The installed JSON files: JSON Schemas and design documents."""
 
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import Final
 
 from crossbar_appstore import json_codec
 from crossbar_appstore.json_codec import JsonObject
-
-SCHEMAS: Final = "schemas"
-COUCHDB_VIEWS: Final = "couchdb_views"
 
 
 class UnknownFile(LookupError):
@@ -22,7 +15,7 @@ class UnknownFile(LookupError):
 @cache
 def schema_names() -> tuple[str, ...]:
     """Returns the names of all JSON Schemas, sorted, without ``.json``."""
-    return _names(SCHEMAS)
+    return _names("schemas")
 
 
 @cache
@@ -32,23 +25,19 @@ def load_schema(name: str) -> JsonObject:
     Raises:
         UnknownFile: there is no such schema.
     """
-    return _load(SCHEMAS, name, schema_names())
+    return _load("schemas", name, schema_names())
 
 
 @cache
 def couchdb_view_names() -> tuple[str, ...]:
     """Returns the names of all design document files, sorted, without ``.json``."""
-    return _names(COUCHDB_VIEWS)
+    return _names("couchdb_views")
 
 
 @cache
 def load_couchdb_view(name: str) -> JsonObject:
-    """Returns the content of a design document file by its name. It is shared and must not be changed.
-
-    Raises:
-        UnknownFile: there is no such file.
-    """
-    return _load(COUCHDB_VIEWS, name, couchdb_view_names())
+    """Returns the content of a design document file by its name, as ``load_schema``."""
+    return _load("couchdb_views", name, couchdb_view_names())
 
 
 def data_directory(name: str) -> Traversable:
@@ -58,6 +47,7 @@ def data_directory(name: str) -> Traversable:
         UnknownFile: it is missing; the installation is broken.
     """
     package = resources.files("crossbar_appstore")
+    # Installed from a wheel, or a checkout.
     for directory in (package / name, package / ".." / name):
         if directory.is_dir():
             return directory

@@ -11,19 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit, urlunsplit
 
-from crossbar_appstore.addresses import (
-    AMQP_FORM,
-    COUCHDB_FORM,
-    CouchAddress,
-    amqp_url,
-    couch_address,
-    without_credentials,
-)
+from crossbar_appstore.addresses import AMQP_FORM, COUCHDB_FORM, CouchAddress, amqp_url, couch_address
 from crossbar_appstore.kazoo.config_ini import KazooConfig, read_config_ini
-
-_TRUE = frozenset({"true", "yes", "on", "1"})
-_FALSE = frozenset({"false", "no", "off", "0"})
 
 
 class SettingsError(Exception):
@@ -37,10 +28,7 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting, for the command line and the documentation.
-
-    ``default`` is the text of the default value, None if the setting may be unset.
-    """
+    """One setting; ``default`` is the text of the default value, None if the setting may be unset."""
 
     name: str
     variable: str
@@ -50,7 +38,7 @@ class Setting:
 
     @property
     def option(self) -> str:
-        """The command-line option: ``CROSSBAR_PORT`` is ``--crossbar-port``."""
+        """The command-line option: ``--crossbar-port`` for ``CROSSBAR_PORT``."""
         return "--" + self.variable.lower().replace("_", "-")
 
 
@@ -66,8 +54,10 @@ def _setting(
 
 
 def _flag(text: str) -> bool:
-    if (lowered := text.lower()) in _TRUE | _FALSE:
-        return lowered in _TRUE
+    if text.lower() in ("true", "yes", "on", "1"):
+        return True
+    if text.lower() in ("false", "no", "off", "0"):
+        return False
     raise ValueError(f"{text!r} is neither true nor false")
 
 
@@ -103,10 +93,7 @@ class Settings:
     """All settings, parsed and checked; ``repr`` contains no secret."""
 
     couchdb: CouchAddress | None = _setting(
-        "COUCHDB_URL",
-        couch_address,
-        None,
-        f"The CouchDB server, as {COUCHDB_FORM}. It overrides KAZOO_CONFIG.",
+        "COUCHDB_URL", couch_address, None, f"The CouchDB server, as {COUCHDB_FORM}. It overrides KAZOO_CONFIG."
     )
     host: str = _setting("CROSSBAR_HOST", str, "127.0.0.1", "The address to listen on.")
     port: int = _setting("CROSSBAR_PORT", _whole(0, 65535), "8000", "The port to listen on; 0 selects a free one.")
@@ -124,11 +111,7 @@ class Settings:
         "The share of requests that are logged, from 0 (none) to 1 (all); server errors always are.",
     )
     amqp_url: str | None = _setting(
-        "AMQP_URL",
-        amqp_url,
-        None,
-        f"KAZOO's message broker, as {AMQP_FORM}. It overrides KAZOO_CONFIG.",
-        secret=True,
+        "AMQP_URL", amqp_url, None, f"KAZOO's message broker, as {AMQP_FORM}. It overrides KAZOO_CONFIG.", secret=True
     )
     kazoo_config: Path | None = _setting(
         "KAZOO_CONFIG", _path, None, "A KAZOO config.ini with the addresses of CouchDB and the message broker."
@@ -165,7 +148,10 @@ class Settings:
         settings = cls(**read)
         if settings.kazoo_config is None:
             return settings
-        return settings._filled_from(_read_kazoo_config(settings.kazoo_config, settings.kazoo_zone))
+        config = _read_kazoo_config(settings.kazoo_config, settings.kazoo_zone)
+        # Not read where another address replaces it: a malformed address in config.ini must not matter then.
+        couchdb = settings.couchdb or _couch_address_of(config)
+        return dataclasses.replace(settings, couchdb=couchdb, amqp_url=settings.amqp_url or _amqp_url_of(config))
 
     def require_couchdb(self) -> CouchAddress:
         """Returns the address of CouchDB.
@@ -174,26 +160,14 @@ class Settings:
             SettingsError: it is not set.
         """
         if self.couchdb is None:
-            raise SettingsError(
-                "COUCHDB_URL",
-                f"name the CouchDB server, as {COUCHDB_FORM}, or a KAZOO config.ini in KAZOO_CONFIG; "
-                "'crossbar-appstore demo' brings a CouchDB of its own",
-            )
+            ways = f"name the CouchDB server, as {COUCHDB_FORM}, or a KAZOO config.ini in KAZOO_CONFIG"
+            raise SettingsError("COUCHDB_URL", f"{ways}; 'crossbar-appstore demo' brings a CouchDB of its own")
         return self.couchdb
 
     def __repr__(self) -> str:
-        shown = []
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            shown.append(f"{field.name}={value if field.repr else _redacted(value)!r}")
+        values = ((field, getattr(self, field.name)) for field in dataclasses.fields(self))
+        shown = (f"{field.name}={value if field.repr else _redacted(value)!r}" for field, value in values)
         return f"Settings({', '.join(shown)})"
-
-    def _filled_from(self, config: KazooConfig) -> Self:
-        return dataclasses.replace(
-            self,
-            couchdb=self.couchdb or _couch_address_of(config),
-            amqp_url=self.amqp_url or _amqp_url_of(config),
-        )
 
 
 SETTINGS: tuple[Setting, ...] = tuple(
@@ -202,23 +176,26 @@ SETTINGS: tuple[Setting, ...] = tuple(
 
 
 def _redacted(value: str | None) -> str | None:
-    return without_credentials(value) if value and "://" in value else value and "***"
+    """Returns the URL with ``***`` for user and password, or ``***`` for any other secret."""
+    if not value or "://" not in value:
+        return value and "***"
+    parts = urlsplit(value)
+    _, at, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"***@{host}")) if at else value
 
 
 def _read(setting: Setting, text: str) -> Any:
     try:
         return setting.read(text)
     except ValueError as error:
+        # Without the original error, whose traceback could show a password.
         raise SettingsError(setting.variable, str(error)) from None
 
 
 def _user_directories(environ: Mapping[str, str]) -> dict[str, str]:
     """Returns the directories from the XDG Base Directory Specification's variables, which must be absolute."""
-    homes = {
-        "CROSSBAR_DATA_DIR": environ.get("XDG_DATA_HOME", ""),
-        "CROSSBAR_CACHE_DIR": environ.get("XDG_CACHE_HOME", ""),
-    }
-    return {variable: f"{home}/crossbar-appstore" for variable, home in homes.items() if Path(home).is_absolute()}
+    homes = (("CROSSBAR_DATA_DIR", environ.get("XDG_DATA_HOME")), ("CROSSBAR_CACHE_DIR", environ.get("XDG_CACHE_HOME")))
+    return {variable: f"{home}/crossbar-appstore" for variable, home in homes if home and Path(home).is_absolute()}
 
 
 def _read_kazoo_config(path: Path, zone: str) -> KazooConfig:

@@ -19,7 +19,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from crossbar_appstore.embedded import EmbeddedCouchDB, NodeMissing
+from crossbar_appstore.embedded import EmbeddedCouchDB
+from crossbar_appstore.embedded.errors import NodeMissing
 from crossbar_appstore.embedded.install import find_node
 from crossbar_appstore.settings import Settings
 

@@ -14,7 +14,7 @@ from crossbar_appstore.appstore import app_overrides
 from crossbar_appstore.appstore.apps_store_document import AccountUser, Permissions, is_authorized, mergeable
 from crossbar_appstore.json_codec import Json, JsonObject, dumps
 from crossbar_appstore.kazoo.documents import account_fields, document_id, live, revision
-from crossbar_appstore.kazoo.ids import format_account_id, is_account_id
+from crossbar_appstore.kazoo.ids import is_account_id, parse_account_id
 from crossbar_appstore.kazoo.merging import merge
 from crossbar_appstore.kazoo.values import MISSING, as_boolean, as_text, get, is_true, nonempty_text_at
 
@@ -100,13 +100,12 @@ def allowed_apps(
 ) -> tuple[AllowedApp, ...]:
     """Returns every app of the master account and of the plan's vendors, published or not.
 
+    Vendor apps come in reverse plan order, then the default apps in theirs. An id may occur twice; the first applies.
+
     Args:
         default_apps: app documents of the master account, in the order of the view.
         state: of the account.
         user: whose permissions apply; without one, permissions hide no app.
-
-    Returns:
-        Vendor apps in reverse plan order, then the default apps in theirs. An id may occur twice; the first applies.
     """
     master = state.master_account_id
     owner = account_fields(master) if is_account_id(master) else {"pvt_account_id": master, "pvt_account_db": master}
@@ -116,21 +115,19 @@ def allowed_apps(
         document = live(state.vendor_apps.get(key))
         if document is not None:
             vendor_apps.append(_started(document, VENDOR_ACCOUNT, key[0]))
-    rules = _Rules.of(catalogue, state, user)
+    rules = _Rules(catalogue, state, user)
     return tuple(rules.applied(app) for app in (*vendor_apps, *catalogue))
 
 
 def policy_fingerprint(state: AccountState) -> bytes | None:
-    """Returns a digest that is equal for accounts to which the rules apply alike.
+    """Returns a digest that is equal for accounts to which the rules apply alike, ``None`` if nested too deeply.
 
     For two states with the same fingerprint, ``allowed_apps`` without a user returns the same app documents in the
     same order, published alike and with the same permissions. Only the trails, which name the account's documents,
     and the parts of overrides that have no effect may differ.
-
-    Returns:
-        The digest, ``None`` if a document is nested too deeply.
     """
     permissions = Permissions.of(state.apps_store, state.account)
+    # Exactly what the rules read of the account: what is missing here would leak one account's list to another.
     deciding = [
         state.master_account_id,
         state.account_id == state.master_account_id,
@@ -159,53 +156,39 @@ def is_published(document: JsonObject) -> bool:
     return as_boolean(document.get("published", MISSING)) is not False
 
 
-@dataclass(frozen=True, slots=True)
 class _Rules:
     """The four rules for one account and user."""
 
-    plan_apps: JsonObject
-    overrides: Mapping[str, JsonObject]
-    permissions: Permissions
-    user: AccountUser | None
-    names: Mapping[str | None, Json]
-    """App id → name in the catalogue; a vendor's copy of an app may have another."""
-    whitelabel: JsonObject | None
-    """The whitelabel document if it hides the port app."""
-    master_account_id: str | None
-    """The account's id if it is the master account."""
-
-    @classmethod
-    def of(cls, catalogue: Iterable[AllowedApp], state: AccountState, user: AccountUser | None) -> "_Rules":
-        is_master = state.account_id == state.master_account_id
-        return cls(
-            state.plan_apps,
-            {} if is_master else state.overrides,
-            Permissions.of(state.apps_store, state.account),
-            user,
-            {app.id: app.document.get("name") for app in catalogue},
-            state.whitelabel if _hides_port(state) else None,
-            state.master_account_id if is_master else None,
-        )
+    def __init__(self, catalogue: Iterable[AllowedApp], state: AccountState, user: AccountUser | None) -> None:
+        self.state = state
+        self.is_master = state.account_id == state.master_account_id
+        self.permissions = Permissions.of(state.apps_store, state.account)
+        self.user = user
+        self.names = {app.id: app.document.get("name") for app in catalogue}
+        self.whitelabel = state.whitelabel if _hides_port(state) else None
 
     def applied(self, app: AllowedApp) -> AllowedApp:
-        return self._by_master(self._by_whitelabel(self._by_permission(self._by_override(self._by_plan(app))), app))
+        decided = self._by_whitelabel(self._by_permission(self._by_override(self._by_plan(app))), app)
+        if not self.is_master:
+            return decided
+        # The master account sees every app, whatever was decided before.
+        return _decided(decided, decided.document, True, SUPER_ADMIN, self.state.account_id, None, None)
 
     def _by_plan(self, app: AllowedApp) -> AllowedApp:
-        entry = self.plan_apps.get(app.id) if app.id is not None else None
+        entry = self.state.plan_apps.get(app.id) if app.id is not None else None
         enabled = get(entry, "enabled")
         if enabled is MISSING:
             return app
         return _decided(app, app.document, is_true(enabled), SERVICE_PLAN, "services", None, entry)
 
     def _by_override(self, app: AllowedApp) -> AllowedApp:
-        stored = self.overrides.get(app.id) if app.id is not None else None
-        if stored is None:
+        stored = self.state.overrides.get(app.id) if app.id is not None else None
+        if stored is None or self.is_master:
             return app
         entry = app_overrides.overriding(stored)
         where = app_overrides.override_id(app.id or ""), revision(stored)
-        decision = Decision(OVERRIDE, app.published, *where, entry)
-        merged = _merged(app.document, entry)
-        return replace(app, document=merged, trail=(*app.trail, decision), override=stored)
+        trail = (*app.trail, Decision(OVERRIDE, app.published, *where, entry))
+        return replace(app, document=_merged(app.document, entry), trail=trail, override=stored)
 
     def _by_permission(self, app: AllowedApp) -> AllowedApp:
         where = self.permissions.document_id, self.permissions.revision
@@ -232,11 +215,6 @@ class _Rules:
         hidden = self.whitelabel["hide_port"]
         return _decided(app, app.document, False, HIDE_PORT, "whitelabel", revision(self.whitelabel), hidden)
 
-    def _by_master(self, app: AllowedApp) -> AllowedApp:
-        if self.master_account_id is None:
-            return app
-        return _decided(app, app.document, True, SUPER_ADMIN, self.master_account_id, None, None)
-
 
 def _merged(document: JsonObject, entry: JsonObject) -> JsonObject:
     try:
@@ -261,12 +239,5 @@ def _decided(
 
 def _vendor(entry: Json, master_account_id: str) -> str | None:
     """Returns the raw id of the account that holds a plan entry's app, ``None`` for the master or a malformed one."""
-    if not isinstance(entry, dict):
-        return None
     named = nonempty_text_at(entry, "vendor_id")
-    if named is None or named == master_account_id:
-        return None
-    try:
-        return format_account_id(named)
-    except ValueError:
-        return None
+    return None if named == master_account_id else parse_account_id(named)

@@ -13,40 +13,23 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Final
 
+from crossbar_appstore.appstore.apps_store_document import OPERATOR_KEYS
 from crossbar_appstore.appstore.picture_types import extension, type_by_name
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE, is_private_key, live, private_fields
 from crossbar_appstore.kazoo.values import MISSING, get, list_at, object_at, string_at
 from crossbar_appstore.validation.errors import SchemaErrors
-from crossbar_appstore.validation.validator import validate
+from crossbar_appstore.validation.validator import schema
 
 OVERRIDE_TYPE: Final = "app_whitelabel"
 OVERRIDE_PREFIX: Final = "app_whitelabel-"
 ICON: Final = "icon"
 SCREENSHOTS: Final = "screenshots"
 
-NEVER_OVERRIDDEN: Final = frozenset(
-    {
-        "account_id",
-        "allowed_users",
-        "api_url",
-        "authority",
-        "extends",
-        "id",
-        "masqueradable",
-        "name",
-        "publish",
-        "published",
-        "source_url",
-        "ui_metadata",
-        "users",
-    }
-)
+NEVER_OVERRIDDEN: Final = OPERATOR_KEYS | {"allowed_users", "name", "publish", "ui_metadata", "users"}
 """KAZOO's three keys, and those that decide who uses an app, from where it is loaded and which API it calls."""
 
 _ATTACHMENTS: Final = "_attachments"
-_UPLOAD_PREFIXES: Final = ("icon-", "screenshot-")
-_MAX_NAME_LENGTH: Final = 128
 
 
 def override_id(app_id: str) -> str:
@@ -79,7 +62,7 @@ def overriding(document: JsonObject) -> JsonObject:
 
 def validate_override(data: JsonObject) -> SchemaErrors:
     """Returns the errors in the data of an override, empty if it is valid."""
-    return validate("app_whitelabel", data)
+    return schema("app_whitelabel").errors(data)
 
 
 def new_override(app_id: str, data: JsonObject, deleted_one: JsonObject | None = None) -> JsonObject:
@@ -100,14 +83,11 @@ def deleted(override: JsonObject) -> JsonObject:
 def attachment_name(kind: str, language: str, file_name: str | None, content_type: str) -> str:
     """Returns the name for an uploaded picture: ``icon-en-US-logo.png`` (``cb_apps_store:attachment_name/4``).
 
-    Args:
-        kind: ``icon`` or ``screenshot``.
-        language: of the picture.
-        file_name: from the client; folders and control characters are removed, an empty name becomes a random one.
-        content_type: one of ``picture_types.PICTURE_TYPES``; its extension is added if the name has another type's.
+    ``kind`` is ``icon`` or ``screenshot``. The file name comes from the client: folders and control characters are
+    removed, an empty name becomes a random one, and the extension of the type is added if the name has another's.
     """
     printable = "".join(char for char in file_name or "" if char.isprintable())
-    name = PurePosixPath(printable.replace("\\", "/")).name[-_MAX_NAME_LENGTH:] or secrets.token_hex(6)
+    name = PurePosixPath(printable.replace("\\", "/")).name[-128:] or secrets.token_hex(6)
     suffix = "" if type_by_name(name) == content_type else extension(content_type)
     return f"{kind}-{language}-{name}{suffix}"
 
@@ -123,14 +103,9 @@ def picture_names(override: JsonObject, kind: str, language: str) -> list[Json]:
 
 
 def with_picture(override: JsonObject, kind: str, language: str, name: str, inline: JsonObject) -> JsonObject:
-    """Adds a picture; it replaces the icon, or the screenshot of that name.
+    """Adds a picture, with its content in CouchDB's inline form; it replaces the icon, or the screenshot of that name.
 
-    Args:
-        override: as stored.
-        kind: ``icon`` or ``screenshot``. A new screenshot becomes the first.
-        language: of the picture.
-        name: of the attachment.
-        inline: the attachment with its content, in CouchDB's inline form.
+    ``kind`` is ``icon`` or ``screenshot``. A new screenshot becomes the first.
     """
     others = [other for other in picture_names(override, kind, language) if other != name]
     changed = _with_names(override, kind, language, [name] if kind == ICON else [name, *others])
@@ -195,4 +170,7 @@ def _still_named(override: JsonObject) -> JsonObject:
     places = [override, *object_at(override, "i18n").values()]
     wanted = [name for place in places for name in (get(place, ICON), *list_at(place, SCREENSHOTS))]
     stubs = object_at(override, _ATTACHMENTS)
-    return {name: stub for name, stub in stubs.items() if name in wanted or not name.startswith(_UPLOAD_PREFIXES)}
+    # Attachments with other names may belong to other programs.
+    return {
+        name: stub for name, stub in stubs.items() if name in wanted or not name.startswith(("icon-", "screenshot-"))
+    }

@@ -5,15 +5,12 @@ KAZOO 4 names them in ``icon`` and ``screenshots`` of the app document, KAZOO 5 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from crossbar_appstore.appstore.allowed_apps import AllowedApp
 from crossbar_appstore.appstore.app_overrides import ICON, SCREENSHOTS, overriding
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE
 from crossbar_appstore.kazoo.values import Missing, get
-
-_MAX_INDEX_DIGITS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +33,7 @@ class Illustrated:
     """The documents to search for a picture, in this order: override, service plan's vendor, master account."""
 
     def icons(self, language: str | None) -> tuple[str, ...]:
-        """Returns the possible names of the icon, the best first.
-
-        Args:
-            language: from the path. Without one, the app document's own field precedes its English one, as in KAZOO 4;
-                an override precedes both.
-        """
+        """Returns the possible names of the icon in the language of the path, if it has one, the best first."""
         return tuple(dict.fromkeys(name for name in self._stated(ICON, language) if isinstance(name, str) and name))
 
     def screenshots(self, language: str | None) -> list[Json]:
@@ -50,6 +42,7 @@ class Illustrated:
 
     def _stated(self, field: str, language: str | None) -> tuple[Json | Missing, ...]:
         english, plain = get(self.app, "i18n", DEFAULT_LANGUAGE, field), get(self.app, field)
+        # Without a language, the app document's own field comes first, as in KAZOO 4, but after an override's.
         if language is None:
             return (get(self.branding, "i18n", DEFAULT_LANGUAGE, field), plain, english)
         return (get(self.app, "i18n", language, field), english, plain)
@@ -71,7 +64,7 @@ def pictures_of(document: JsonObject, account_id: str) -> Illustrated:
 
 def screenshot_name(names: list[Json], key: str) -> str | None:
     """Returns the name at a 0-based index, or the key itself if it is a name (``resolve_screenshot_name/2``)."""
-    if key.isascii() and key.isdigit() and len(key) <= _MAX_INDEX_DIGITS and int(key) < len(names):
+    if key.isascii() and key.isdigit() and len(key) <= 6 and int(key) < len(names):
         name = names[int(key)]
         return name if isinstance(name, str) else None
     return key if key in names else None

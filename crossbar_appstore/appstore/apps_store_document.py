@@ -15,27 +15,12 @@ DOCUMENT_ID: Final = "apps_store"
 LISTED_USERS: Final = "specific"
 ALLOWED_USERS: Final = ("all", "admins", LISTED_USERS)
 
-CATALOGUE_KEYS: Final = frozenset(
-    {
-        "account_id",
-        "api_url",
-        "author",
-        "authority",
-        "extends",
-        "i18n",
-        "icon",
-        "id",
-        "license",
-        "masqueradable",
-        "phase",
-        "price",
-        "published",
-        "screenshots",
-        "source_url",
-        "tags",
-        "urls",
-        "version",
-    }
+OPERATOR_KEYS: Final = frozenset(
+    {"account_id", "api_url", "authority", "extends", "id", "masqueradable", "published", "source_url"}
+)
+"""The keys that decide from where an app is loaded, which API it calls, and whether it is shown."""
+CATALOGUE_KEYS: Final = OPERATOR_KEYS.union(
+    {"author", "i18n", "icon", "license", "phase", "price", "screenshots", "tags", "urls", "version"}
 )
 """The keys of an app that a permission cannot change; neither can it change ``name``, although it stores one."""
 

@@ -6,16 +6,12 @@ invalid ``allowed_users`` are left out. An app without an id or a usable name is
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
 
 from crossbar_appstore.appstore.allowed_apps import AllowedApp
 from crossbar_appstore.appstore.apps_store_document import ALLOWED_USERS, mergeable
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE, public_fields
-from crossbar_appstore.kazoo.values import MISSING, Missing, as_boolean, as_text, get, list_at, string_at
-
-_LISTED_TEXTS: Final = ("api_url", "source_url", "phase")
-_LISTED_ARRAYS: Final = ("tags", "users")
+from crossbar_appstore.kazoo.values import MISSING, Missing, as_boolean, as_text, get, list_at, object_at, string_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +50,9 @@ def app_body_for_others(app: AllowedApp) -> JsonObject | None:
 
 
 def login_apps(apps: Iterable[AllowedApp], languages: Iterable[str]) -> Shown:
-    """Returns id, name, addresses and label of the published apps, for the login reply (``crossbar_util:load_apps/2``).
+    """Returns id, name, addresses and label of the published apps for the login reply (``crossbar_util:load_apps/2``).
 
-    Args:
-        apps: allowed apps for the user who logs in.
-        languages: of the label, from ``label_languages``.
+    The label is in the first of the languages that has one.
     """
     wanted = tuple(languages)
     return _shown((app for app in apps if app.published), lambda app: _login_entry(app, wanted))
@@ -77,29 +71,22 @@ def label_languages(
     return tuple(dict.fromkeys((wanted, default_language, DEFAULT_LANGUAGE)))
 
 
-def shown_text(value: Json) -> str | None:
+def shown_text(value: Json | Missing) -> str | None:
     """Returns a text, or a number as text; ``None`` for other values, of which KAZOO makes names as well."""
     return as_text(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
 
 
 def _shown(apps: Iterable[AllowedApp], entry: Callable[[AllowedApp], JsonObject]) -> Shown:
-    entries, skipped = [], []
-    for app in apps:
-        reason = _unfit(app)
-        if reason is None:
-            entries.append(entry(app))
-        else:
-            skipped.append(Skipped(app.id, reason))
-    return Shown(entries, tuple(skipped))
+    found = [(app, _unfit(app)) for app in apps]
+    skipped = tuple(Skipped(app.id, reason) for app, reason in found if reason is not None)
+    return Shown([entry(app) for app, reason in found if reason is None], skipped)
 
 
 def _unfit(app: AllowedApp) -> str | None:
     """Returns why an app cannot be returned, ``None`` if it can."""
     if app.id is None:
         return "the app has no id"
-    if not shown_text(app.document.get("name")):
-        return "the app has no name"
-    return None
+    return None if shown_text(app.document.get("name")) else "the app has no name"
 
 
 def _list_entry(app: AllowedApp) -> JsonObject:
@@ -108,9 +95,9 @@ def _list_entry(app: AllowedApp) -> JsonObject:
     stated = as_text(app.document.get("allowed_users", MISSING))
     if app.permission is not None and stated in ALLOWED_USERS:
         entry["allowed_users"] = stated
-    for key in _LISTED_TEXTS:
+    for key in ("api_url", "source_url", "phase"):
         _set_text(entry, key, entry.pop(key, MISSING))
-    for key in _LISTED_ARRAYS:
+    for key in ("tags", "users"):
         entry[key] = list_at(entry, key)
     entry["masqueradable"] = as_boolean(entry.get("masqueradable", MISSING)) is not False
     return entry
@@ -140,12 +127,11 @@ def _repaired(app: AllowedApp) -> JsonObject:
     body["i18n"] = _with_labels(body.get("i18n"), _name(app))
     if body.get("api_url") == "":
         del body["api_url"]
+    # The app document may have the field as well, but does not install the app.
     body.pop("allowed_users", None)
-    allowed_users = _allowed_users(app)
-    if allowed_users is not None:
+    if (allowed_users := _allowed_users(app)) is not None:
         body["allowed_users"] = allowed_users
-    owner = app.document.get("pvt_account_id")
-    if isinstance(owner, str):
+    if isinstance(owner := app.document.get("pvt_account_id"), str):
         body["account_id"] = owner
     return body
 
@@ -171,11 +157,9 @@ def _with_labels(i18n: Json, name: str) -> JsonObject:
     return {language: _with_label(texts, name) for language, texts in i18n.items()}
 
 
-def _with_label(texts: Json, name: str) -> Json:
-    if not isinstance(texts, dict):
-        return {"label": name}
-    label = shown_text(texts.get("label"))
-    return {**texts, "label": name if label is None else label}
+def _with_label(texts: Json, name: str) -> JsonObject:
+    label = shown_text(get(texts, "label"))
+    return {**object_at(texts), "label": name if label is None else label}
 
 
 def _name(app: AllowedApp) -> str:

@@ -1,14 +1,13 @@
 """An app's ``metadata/app.json``: its validation, and how it is stored or refreshes the stored app document."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import is_private_key, public_fields
 from crossbar_appstore.kazoo.values import MISSING, Missing, is_empty
 from crossbar_appstore.validation.errors import SchemaErrors
-from crossbar_appstore.validation.validator import validate
+from crossbar_appstore.validation.validator import schema
 
 INIT_KEYS: Final = ("api_url",)
 """The keys of a stored app that ``init_app`` updates."""
@@ -29,27 +28,9 @@ REFRESH_KEYS: Final = (
 """The keys that ``refresh_app`` updates unless ``refresh_app_keys`` of ``system_config/crossbar`` names others."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refresh:
-    """The result of a refresh."""
-
-    keys: tuple[str, ...]
-    """The keys that differ, in the order of the arguments."""
-    document: JsonObject
-    """The stored document with the new values; equal to the stored one if nothing differs."""
-
-    @property
-    def changed(self) -> bool:
-        """Whether the document must be saved."""
-        return bool(self.keys)
-
-
 def validate_app(metadata: Json) -> SchemaErrors:
-    """Returns the errors in an app's metadata, empty if it is valid (``crossbar_maintenance:find_metadata/1``).
-
-    Private fields are ignored.
-    """
-    return validate("app", public_fields(metadata) if isinstance(metadata, dict) else metadata)
+    """Returns the errors in an app's metadata without private fields (``crossbar_maintenance:find_metadata/1``)."""
+    return schema("app").errors(public_fields(metadata) if isinstance(metadata, dict) else metadata)
 
 
 def with_api_url(metadata: JsonObject, api_url: str | None) -> JsonObject:
@@ -71,18 +52,16 @@ def new_app_document(metadata: JsonObject) -> JsonObject:
     }
 
 
-def refresh(current: JsonObject, metadata: JsonObject, keys: Sequence[str]) -> Refresh:
-    """Updates the stored document from the metadata, key by key (``crossbar_maintenance:update_app_updates/3``).
+def refresh(current: JsonObject, metadata: JsonObject, keys: Sequence[str]) -> tuple[tuple[str, ...], JsonObject]:
+    """Updates a stored document from ``metadata/app.json``, key by key (``crossbar_maintenance:update_app_updates/3``).
 
     Empty values of the metadata are ignored: keys are changed or added, never removed.
 
-    Args:
-        current: the app document as stored.
-        metadata: the content of ``metadata/app.json``.
-        keys: the top-level keys to compare.
+    Returns:
+        Those of ``keys`` that differ, and the document with their new values.
     """
     changed = tuple(key for key in keys if differs(current.get(key, MISSING), metadata.get(key, MISSING)))
-    return Refresh(changed, {**current, **{key: metadata[key] for key in changed}})
+    return changed, {**current, **{key: metadata[key] for key in changed}}
 
 
 def differs(current: Json | Missing, new: Json | Missing) -> bool:
@@ -98,6 +77,7 @@ def differs(current: Json | Missing, new: Json | Missing) -> bool:
 
 
 def _same(left: Json, right: Json, *, in_order: bool) -> bool:
+    # Python takes 1, 1.0 and True for equal, Erlang does not.
     if type(left) is not type(right):
         return False
     match left:

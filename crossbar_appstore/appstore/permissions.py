@@ -18,18 +18,13 @@ from crossbar_appstore.kazoo.accounts import new_apps_store
 from crossbar_appstore.kazoo.documents import is_soft_deleted, live
 from crossbar_appstore.kazoo.values import list_at, object_at
 from crossbar_appstore.validation.errors import SchemaErrors, wrong_type
-from crossbar_appstore.validation.validator import validate
+from crossbar_appstore.validation.validator import schema
 
 
 class PermissionRefused(Exception):
-    """The account's permissions do not allow the change to an app."""
+    """The account's permissions do not allow the change to an app; ``text`` is Crossbar's message."""
 
     text: ClassVar[str]
-    """Crossbar's message."""
-
-    def __init__(self, app_id: str) -> None:
-        super().__init__(self.text)
-        self.app_id = app_id
 
 
 class AlreadyInstalled(PermissionRefused):
@@ -72,9 +67,9 @@ def install(
 
     Args:
         apps_store: the document as stored, soft-deleted or not; ``None`` if there is none.
-        app_id: of the app.
+        app_id: the app's id.
         entry: from ``permission_entry``.
-        account_id: of the account, for a new document.
+        account_id: for a new document.
         account: the account document, whose ``apps`` apply if there is no ``apps_store`` document.
 
     Raises:
@@ -116,6 +111,7 @@ def set_blacklist(
 ) -> JsonObject:
     """Replaces the blacklist (``cb_apps_store:validate_blacklist/2``)."""
     apps = _apps(apps_store, account)
+    # With the first apps_store document, those on the account document would no longer apply.
     return _document(apps_store, account_id) | ({"apps": apps} if apps else {}) | {"blacklist": list(app_ids)}
 
 
@@ -124,9 +120,9 @@ def blacklist(apps_store: JsonObject | None) -> list[Any]:
     return list(list_at(live(apps_store), "blacklist"))
 
 
-def _validate(schema: str, data: Json) -> SchemaErrors:
+def _validate(name: str, data: Json) -> SchemaErrors:
     if isinstance(data, dict):
-        return validate(schema, data)
+        return schema(name).errors(data)
     rule, details = wrong_type("object", data)
     return {"data": {rule: details}}
 

@@ -10,14 +10,14 @@ If ``fallback_account`` returns an account, its reseller's plans apply and the s
 Where KAZOO crashes on a malformed part, the part counts as missing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from crossbar_appstore.appstore.resellers import is_reseller, reseller_id
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import live, revision
-from crossbar_appstore.kazoo.ids import format_account_id
+from crossbar_appstore.kazoo.ids import parse_account_id
 from crossbar_appstore.kazoo.merging import merge_recursive
 from crossbar_appstore.kazoo.values import MISSING, as_integer, get, is_empty, nonempty_text_at, object_at
 
@@ -42,7 +42,7 @@ class PlanReference:
 
     @property
     def key(self) -> PlanKey:
-        """The address of the plan document: the vendor's account id and the document's id."""
+        """The address of the plan document."""
         return self.vendor_id, self.plan_id
 
 
@@ -75,6 +75,7 @@ class EffectivePlan:
         if isinstance(bookkeeper, dict) and bookkeeper and is_empty(get(bookkeeper, "vendor_id")):
             plan["bookkeeper"] = {**bookkeeper, "vendor_id": reference.vendor_id}
         overridden = merge_recursive(plan, reference.overrides)
+        # The account's bookkeeper fills gaps only, so it lies below the plan, and the overrides above.
         merged = merge_recursive({"bookkeeper": reference.default_bookkeeper}, overridden)
         strategy = nonempty_text_at(merged, "merge", "strategy")
         return cls(
@@ -107,7 +108,7 @@ def plan_references(
         bookkeeper["vendor_id"] = default_vendor
     references = []
     for source, plan_id, entry, overrides in (*_assigned(found), *_attached(object_plans)):
-        vendor_id = _account_id(nonempty_text_at(entry, "vendor_id") or default_vendor)
+        vendor_id = parse_account_id(nonempty_text_at(entry, "vendor_id") or default_vendor)
         if vendor_id is not None:
             references.append(PlanReference(vendor_id, plan_id, overrides, bookkeeper, source))
     return tuple(references)
@@ -140,11 +141,8 @@ def applications(
         weights: from ``merge_weights``.
     """
     groups: dict[tuple[str, ...], list[EffectivePlan]] = {}
-    for reference in references:
-        document = live(plans.get(reference.key))
-        if document is not None:
-            plan = EffectivePlan.of(reference, document)
-            groups.setdefault(plan.bookkeeper, []).append(plan)
+    for _, _, plan in _effective(references, plans):
+        groups.setdefault(plan.bookkeeper, []).append(plan)
     apps: JsonObject = {}
     for group in groups.values():
         apps |= _merged(group, weights)
@@ -162,21 +160,28 @@ def fallback_account(apps: JsonObject, services: JsonObject | None) -> str | Non
     """
     if apps or is_reseller(services):
         return None
-    return _account_id(reseller_id(services))
+    return parse_account_id(reseller_id(services))
 
 
 def mentions(
     app_id: str, references: Sequence[PlanReference], plans: Mapping[PlanKey, JsonObject | None]
 ) -> tuple[PlanMention, ...]:
     """Returns the entry of an app in each plan that has one, in the order of the references."""
-    found = []
+    return tuple(
+        PlanMention(*reference.key, revision(document), reference.source, entry)
+        for reference, document, plan in _effective(references, plans)
+        if (entry := get(plan.applications, app_id)) is not MISSING
+    )
+
+
+def _effective(
+    references: Iterable[PlanReference], plans: Mapping[PlanKey, JsonObject | None]
+) -> Iterator[tuple[PlanReference, JsonObject, EffectivePlan]]:
+    """Yields the references whose plan document exists, with that document and the effective plan."""
     for reference in references:
         document = live(plans.get(reference.key))
         if document is not None:
-            entry = get(EffectivePlan.of(reference, document).applications, app_id)
-            if entry is not MISSING:
-                found.append(PlanMention(*reference.key, revision(document), reference.source, entry))
-    return tuple(found)
+            yield reference, document, EffectivePlan.of(reference, document)
 
 
 def _assigned(services: JsonObject) -> Iterable[tuple[str, str, Json, JsonObject]]:
@@ -208,21 +213,10 @@ def _merged(plans: Sequence[EffectivePlan], weights: Mapping[str, int]) -> JsonO
     merged: JsonObject = {}
     for strategy in sorted(by_strategy, key=lambda name: weights.get(name, 0)):
         of_strategy: JsonObject = {}
-        # Erlang's sort with a strict comparison reverses equal elements.
+        # Erlang's sort with a strict comparison reverses equal elements. An absent priority is an atom, which Erlang
+        # sorts after numbers.
         last_first = by_strategy[strategy][::-1]
-        for plan in sorted(last_first, key=_rank):
+        for plan in sorted(last_first, key=lambda each: (each.priority is None, each.priority or 0)):
             of_strategy = merge_recursive(of_strategy, {"applications": plan.applications})
         merged = merge_recursive(merged, of_strategy)
     return object_at(merged, "applications")
-
-
-def _rank(plan: EffectivePlan) -> tuple[bool, int]:
-    # An absent priority is an atom in KAZOO, and Erlang sorts atoms after numbers.
-    return plan.priority is None, plan.priority or 0
-
-
-def _account_id(value: str | None) -> str | None:
-    try:
-        return format_account_id(value)
-    except ValueError:
-        return None

@@ -4,12 +4,7 @@ from collections.abc import Sequence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``crossbar-appstore`` with these arguments, by default those of the process.
-
-    Returns:
-        The exit code: 0 done, 1 refused, 2 wrong usage, 3 CouchDB is away, 130 interrupted.
-    """
-    # Imported here, so that importing this package stays cheap.
-    from crossbar_appstore.cli.program import run  # noqa: PLC0415 (see above)
+    """Run ``crossbar-appstore`` with these arguments, by default those of the process; returns its exit code."""
+    from crossbar_appstore.cli.program import run  # noqa: PLC0415 (importing this package stays cheap)
 
     return run(argv)

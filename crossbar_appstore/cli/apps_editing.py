@@ -2,33 +2,27 @@
 
 import functools
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from crossbar_appstore.cli.apps_loading import picture_options, remove_old_pictures_option
-from crossbar_appstore.cli.options import combined, dry_run_option, example
+from crossbar_appstore.cli.options import dry_run_option, example, picture_options
 from crossbar_appstore.cli.output import Output, database_verb, plain, print_changes, print_remarks
 from crossbar_appstore.cli.program import DONE, REFUSED
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE
 from crossbar_appstore.maintenance import editing
-from crossbar_appstore.maintenance.app_files import PictureFile, PictureRules
+from crossbar_appstore.maintenance.app_files import PictureRules
 from crossbar_appstore.maintenance.editing import Edit, EditRefused
 from crossbar_appstore.maintenance.lookup import MasterCatalogue
 from crossbar_appstore.maintenance.reports import DocumentChange
 
 _LOCALE: Final = re.compile(r"[a-z]{2}-[A-Z]{2}")
-_FEATURE_SEPARATOR: Final = "@"
-"""The separator of features in KAZOO's ``set_app_features``."""
 
 app_argument = click.argument("app", metavar="APP")
-_picture_options = combined(
-    *picture_options("Accept SVG pictures, which can contain scripts.", "Refuse larger pictures."),
-    remove_old_pictures_option,
-)
+_picture_options = picture_options("Accept SVG pictures, which can contain scripts.", "Refuse larger pictures.")
 
 
 def _language(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -43,7 +37,7 @@ _language_option = click.option(
 
 
 def editing_verb(function: Callable[..., Awaitable[int]]) -> Callable[..., int]:
-    """A ``database_verb`` with ``--dry-run`` that prints the reasons if a change is refused."""
+    """Make a ``database_verb`` with ``--dry-run`` that prints the reasons if a change is refused."""
 
     @functools.wraps(function)
     async def verb(couch: Couch, output: Output, **arguments: Any) -> int:
@@ -71,19 +65,14 @@ async def set_app_field(
     APP is its id or name. VALUE is JSON, or else a text. A FIELD may be a path, such as urls.documentation. The VALUE
     null removes it. Private fields, and values that the schema of apps forbids, are refused.
     """
-    path = field.split(".")
-    change = editing.set_field(path, value) if string else editing.set_text_or_json(path, value)
-    return await _edit(couch, output, app, change, dry_run=dry_run)
+    change = editing.set_field if string else editing.set_text_or_json
+    return await _edit(couch, output, app, change(field.split("."), value), dry_run=dry_run)
 
 
 def _text_verb(name: str, field: str, sample: str) -> click.Command:
-    """A verb that sets one text of an app."""
+    help_text = f"Set the {field.replace('_', ' ')} of an app.\n\nAPP is its id or name."
 
-    @click.command(
-        name,
-        help=f"Set the {field.replace('_', ' ')} of an app.\n\nAPP is its id or name.",
-        epilog=example(f"{name} {sample}"),
-    )
+    @click.command(name, help=help_text, epilog=example(f"{name} {sample}"))
     @app_argument
     @click.argument("text")
     @_language_option
@@ -113,7 +102,8 @@ async def set_app_features(
 
     APP is its id or name. Give one argument per feature, or one with @ between them.
     """
-    listed = [part for feature in features for part in feature.split(_FEATURE_SEPARATOR) if part]
+    # KAZOO's set_app_features gets one argument, with @ between the features.
+    listed = [part for feature in features for part in feature.split("@") if part]
     return await _edit(couch, output, app, editing.set_field(("i18n", language, "features"), listed), dry_run=dry_run)
 
 
@@ -147,13 +137,9 @@ async def set_app_screenshots(couch: Couch, output: Output, *, app: str, folder:
 
 
 def _publishing_verb(name: str, what: str, *, published: bool) -> click.Command:
-    """A verb that publishes or unpublishes an app."""
+    help_text = f"{what}\n\nAPP is its id or name. Service plans and permissions may override this."
 
-    @click.command(
-        name,
-        help=f"{what}\n\nAPP is its id or name. Service plans and permissions may override this.",
-        epilog=example(f"{name} voip"),
-    )
+    @click.command(name, help=help_text, epilog=example(f"{name} voip"))
     @app_argument
     @editing_verb
     async def verb(couch: Couch, output: Output, *, app: str, dry_run: bool) -> int:
@@ -205,25 +191,8 @@ async def _edit_pictures(
     return await _edit(couch, output, app, change, pictures=pictures, **options)
 
 
-async def _edit(
-    couch: Couch,
-    output: Output,
-    app: str,
-    change: DocumentChange,
-    *,
-    pictures: Sequence[PictureFile] = (),
-    remove_old_pictures: bool = False,
-    dry_run: bool,
-) -> int:
-    edit = await editing.edit_app(
-        await MasterCatalogue.of(couch),
-        app,
-        change,
-        pictures=pictures,
-        remove_old_pictures=remove_old_pictures,
-        dry_run=dry_run,
-    )
-    _print(output, edit)
+async def _edit(couch: Couch, output: Output, app: str, change: DocumentChange, **options: Any) -> int:
+    _print(output, await editing.edit_app(await MasterCatalogue.of(couch), app, change, **options))
     return DONE
 
 

@@ -1,27 +1,23 @@
 """``init-apps``, ``init-app``, ``refresh-apps``, ``refresh-app``: load app folders into the catalogue."""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
 
 from crossbar_appstore.appstore.metadata import REFRESH_KEYS
-from crossbar_appstore.cli.options import Decorator, combined, dry_run_option, example
+from crossbar_appstore.cli.options import combined, dry_run_option, example, picture_options
 from crossbar_appstore.cli.output import Output, database_verb, print_app, print_counts
 from crossbar_appstore.cli.program import DONE, REFUSED
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.maintenance.app_files import MAX_PICTURE_BYTES
 from crossbar_appstore.maintenance.app_plan import Action, AppPlan, LoadOptions, Mode
 from crossbar_appstore.maintenance.app_source import Found, find_app_folders
 from crossbar_appstore.maintenance.loading import load_apps
 from crossbar_appstore.maintenance.lookup import MasterCatalogue, configuration
 
-_FOLDER: Final = click.Path(exists=True, file_okay=False, path_type=Path)
 
-
-def api_url_argument(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Validates ``API_URL``."""
+def _api_url(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     if value is None:
         return None
     parts = urlsplit(value)
@@ -33,32 +29,12 @@ def api_url_argument(context: click.Context, parameter: click.Parameter, value: 
     return value
 
 
-def picture_options(allow_svg: str, max_picture_bytes: str) -> tuple[Decorator, Decorator]:
-    """The options ``--allow-svg`` and ``--max-picture-bytes`` with these help texts."""
-    return (
-        click.option("--allow-svg", is_flag=True, help=allow_svg),
-        click.option(
-            "--max-picture-bytes",
-            type=click.IntRange(min=1),
-            metavar="BYTES",
-            default=MAX_PICTURE_BYTES,
-            show_default=True,
-            help=max_picture_bytes,
-        ),
-    )
-
-
-remove_old_pictures_option = click.option(
-    "--remove-old-pictures", is_flag=True, help="Remove pictures that the app no longer names."
-)
-
 _loading_options = combined(
-    click.argument("path", type=_FOLDER),
-    click.argument("api_url", required=False, callback=api_url_argument),
+    click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path)),
+    click.argument("api_url", required=False, callback=_api_url),
     click.option("--lenient", is_flag=True, help="Repair obvious mistakes in app.json, and report them."),
-    *picture_options("Load SVG pictures, which can contain scripts.", "Leave out larger pictures."),
     click.option("--keep-addresses", is_flag=True, help="Take api_url and source_url from app.json."),
-    remove_old_pictures_option,
+    picture_options("Load SVG pictures, which can contain scripts.", "Leave out larger pictures."),
     dry_run_option,
 )
 
@@ -126,7 +102,7 @@ async def _load(
     chosen = LoadOptions(mode=mode, refresh_keys=keys or await _refresh_keys(couch), **options)
     catalogue = await MasterCatalogue.of(couch)
     with output.progress("Loading apps", len(found.folders)) as step:
-
+        # Printed as each app is done: loading many pictures takes minutes.
         def progress(app: AppPlan) -> None:
             print_app(output, app, changes=chosen.dry_run or app.action is Action.UPDATED)
             step()
@@ -134,6 +110,7 @@ async def _load(
         report = await load_apps(catalogue, found.folders, chosen, progress=progress, remarks=found.remarks)
     print_counts(output, report)
     output.json(report.as_json())
+    # A path without apps is most likely a wrong path.
     return DONE if found.folders and not report.has_refusals else REFUSED
 
 

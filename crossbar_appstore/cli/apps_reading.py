@@ -15,14 +15,7 @@ from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE, public_fields
 from crossbar_appstore.kazoo.values import get, object_at
 from crossbar_appstore.maintenance.app_source import find_app_folders
-from crossbar_appstore.maintenance.exporting import (
-    ComparedApp,
-    ExportedApp,
-    State,
-    compare_apps,
-    export_app,
-    export_folders,
-)
+from crossbar_appstore.maintenance.exporting import ExportedApp, State, compare_apps, export_app, export_folders
 from crossbar_appstore.maintenance.lookup import MasterCatalogue
 from crossbar_appstore.maintenance.reports import Weight
 
@@ -108,7 +101,10 @@ async def diff_apps(couch: Couch, output: Output, *, path: Path) -> int:
     documents = await (await MasterCatalogue.of(couch)).apps()
     compared = await asyncio.to_thread(compare_apps, found.folders, documents)
     for app in compared:
-        _print_compared(output, app)
+        where = f"  {app.folder}" if app.folder else ""
+        output.line((f"{app.state:<17}", _STYLES[app.state]), f"  {app.name or '(no name)'}  {app.id or ''}{where}")
+        print_changes(output, app.changes, app.pictures)
+        print_remarks(output, app.remarks, within=app.folder or "")
     counts = {state: sum(app.state is state for app in compared) for state in State}
     output.line((", ".join(f"{count} {state}" for state, count in counts.items() if count) or "no apps", "bold"), ".")
     output.json({"apps": [app.as_json() for app in compared]})
@@ -133,10 +129,3 @@ def _print_fields(output: Output, fields: JsonObject, *, indent: str) -> None:
             _print_fields(output, value, indent=f"{indent}  ")
         else:
             output.line(f"{indent}{key}: {shown(value, cut=False)}")
-
-
-def _print_compared(output: Output, app: ComparedApp) -> None:
-    where = f"  {app.folder}" if app.folder else ""
-    output.line((f"{app.state:<17}", _STYLES[app.state]), f"  {app.name or '(no name)'}  {app.id or ''}{where}")
-    print_changes(output, app.changes, app.pictures)
-    print_remarks(output, app.remarks, within=app.folder or "")

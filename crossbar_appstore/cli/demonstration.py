@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import functools
 import ipaddress
 import json
 import logging
@@ -14,7 +15,7 @@ import click
 
 from crossbar_appstore import serving
 from crossbar_appstore.addresses import couch_address
-from crossbar_appstore.cli.options import connected, example, settings_options
+from crossbar_appstore.cli.options import DATABASE, connected, example, settings_options
 from crossbar_appstore.cli.output import Output, print_app, print_counts
 from crossbar_appstore.cli.program import DONE
 from crossbar_appstore.cli.serving import serve_system
@@ -27,40 +28,24 @@ from crossbar_appstore.settings import Settings
 PASSWORD: Final = "demo-password"
 """The administrator's password while the service listens on a loopback address."""
 
-_IGNORED_SETTINGS: Final = ("COUCHDB_URL", "KAZOO_CONFIG", "KAZOO_ZONE", "AMQP_URL")
-
-
-class CouchDBEnded(click.ClickException):
-    """The embedded CouchDB ended before the service."""
-
 
 @click.command("demo", epilog=example("demo", "demo --apps /var/www/html/monster-ui/apps --crossbar-port 8001"))
-@settings_options(without=_IGNORED_SETTINGS)
+@settings_options(without=DATABASE)
 @click.option(
     "--apps",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Load the apps below this folder instead of the samples.",
 )
-@click.option("--account-name", default="Demo", show_default=True, help="Name of the master account.")
+@click.option("--account-name", "name", default="Demo", show_default=True, help="Name of the master account.")
 @click.option("--realm", default="demo.example.com", show_default=True, help="Realm of the master account.")
 @click.option("--username", default="admin", show_default=True, help="Name of its administrator.")
 @click.option(
-    "--password",
-    help=f"Password of its administrator.  [{PASSWORD}; a random one if other machines can connect]",
+    "--password", help=f"Password of its administrator.  [{PASSWORD}; a random one if other machines can connect]"
 )
 @click.option(
     "--couchdb-port", type=click.IntRange(0, 65535), default=0, help="Port of the CouchDB; 0 takes a free one."
 )
-def demo(
-    *,
-    settings: Settings,
-    apps: Path | None,
-    account_name: str,
-    realm: str,
-    username: str,
-    password: str | None,
-    couchdb_port: int,
-) -> int:
+def demo(settings: Settings, apps: Path | None, password: str | None, couchdb_port: int, **account: str) -> int:
     """Serve sample apps from an embedded CouchDB.
 
     Starts the CouchDB, creates a master account, loads sample apps, and serves until stopped. The account is created
@@ -68,8 +53,7 @@ def demo(
     """
     set_up_logging(logging.WARNING)
     chosen = password or (PASSWORD if _is_loopback(settings.host) else secrets.token_urlsafe(12))
-    account = NewAccount(account_name, realm, username, chosen)
-    serving.run(_demo(settings, account, apps, couchdb_port))
+    serving.run(_demo(settings, NewAccount(password=chosen, **account), apps, couchdb_port))
     return DONE
 
 
@@ -89,9 +73,7 @@ async def _demo(settings: Settings, account: NewAccount, apps: Path | None, couc
                 print_app(output, app, changes=False)
             print_counts(output, system.load)
 
-        def announce(address: str) -> None:
-            _print_addresses(output, address, couchdb.fauxton_url, settings.data_dir, system)
-
+        announce = functools.partial(_print_addresses, output, couchdb.fauxton_url, settings.data_dir, system)
         await _serve_while_running(couchdb, asyncio.create_task(serve_system(settings, announce)))
 
 
@@ -102,7 +84,7 @@ async def _serve_while_running(couchdb: EmbeddedCouchDB, service: "asyncio.Task[
     try:
         await asyncio.wait((service, ended), return_when=asyncio.FIRST_COMPLETED)
         if not service.done():
-            raise CouchDBEnded(f"CouchDB ended with exit code {ended.result()}; its log is {couchdb.log}")
+            raise click.ClickException(f"CouchDB ended with exit code {ended.result()}; its log is {couchdb.log}")
         await service
     finally:
         for task in (service, ended):
@@ -110,7 +92,7 @@ async def _serve_while_running(couchdb: EmbeddedCouchDB, service: "asyncio.Task[
         await asyncio.gather(service, ended, return_exceptions=True)
 
 
-def _print_addresses(output: Output, address: str, fauxton: str, data: Path, system: Demonstration) -> None:
+def _print_addresses(output: Output, fauxton: str, data: Path, system: Demonstration, address: str) -> None:
     api = f"{address}/v2"
     password = system.password or "(the one given when the account was created)"
     lines = (
@@ -123,12 +105,9 @@ def _print_addresses(output: Output, address: str, fauxton: str, data: Path, sys
     output.line("")
     for name, value in lines:
         output.line((f"  {name:<8}", "bold"), f" {value}")
-    output.line("")
-    output.line("Log in, then list the apps:")
-    for line in curl_lines(api, system):
-        output.line(f"  {line}")
-    output.line("")
-    output.line("Stop with Ctrl-C.")
+    commands = (f"  {command}" for command in curl_lines(api, system))
+    for line in ("", "Log in, then list the apps:", *commands, "", "Stop with Ctrl-C."):
+        output.line(line)
 
 
 def curl_lines(api: str, system: Demonstration) -> tuple[str, str]:

@@ -1,23 +1,19 @@
 """Options that many verbs have, and the connection to CouchDB that the settings name."""
 
 import functools
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Any, Final, TypeVar
+from collections.abc import Callable
+from typing import Any, Final
 
 import click
 
 from crossbar_appstore.datastore.client import Timeouts
 from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.maintenance.app_files import MAX_PICTURE_BYTES
 from crossbar_appstore.settings import SETTINGS, Settings
 
-Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-DATABASE: Final = ("COUCHDB_URL", "KAZOO_CONFIG", "KAZOO_ZONE", "AMQP_URL")
-"""The settings of verbs that use a CouchDB."""
-PATIENT: Final = Timeouts(connect=5.0, read=60.0, total=120.0)
-"""Timeouts of commands, in seconds: longer than those of the service, since a bulk of pictures takes time."""
+DATABASE: Final = ("COUCHDB_URL", "KAZOO_CONFIG", "KAZOO_ZONE", "AMQP_URL")  # of verbs that use a CouchDB
 _PREFIX: Final = "setting_"
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
@@ -41,10 +37,26 @@ def combined(*decorators: Decorator) -> Decorator:
     return decorate
 
 
-def settings_options(*variables: str, without: tuple[str, ...] = ()) -> Callable[[Function], Function]:
+def picture_options(allow_svg: str, max_picture_bytes: str) -> Decorator:
+    """The options that tell how pictures are stored, with these help texts."""
+    return combined(
+        click.option("--allow-svg", is_flag=True, help=allow_svg),
+        click.option(
+            "--max-picture-bytes",
+            type=click.IntRange(min=1),
+            metavar="BYTES",
+            default=MAX_PICTURE_BYTES,
+            show_default=True,
+            help=max_picture_bytes,
+        ),
+        click.option("--remove-old-pictures", is_flag=True, help="Remove pictures that the app no longer names."),
+    )
+
+
+def settings_options(*variables: str, without: tuple[str, ...] = ()) -> Decorator:
     """Options for settings, by default for all; the function gets ``settings``, read and validated."""
 
-    def decorate(function: Function) -> Function:
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def with_settings(**arguments: Any) -> Any:
             # The prefix separates settings from the arguments of the verb.
@@ -52,26 +64,23 @@ def settings_options(*variables: str, without: tuple[str, ...] = ()) -> Callable
             overrides = {name.removeprefix(_PREFIX): text for name, text in given.items()}
             return function(settings=Settings.load(overrides=overrides), **arguments)
 
-        command: Any = with_settings
-        for setting in reversed(SETTINGS):
+        options = []
+        for setting in SETTINGS:
             if setting.variable in (variables or (setting.variable,)) and setting.variable not in without:
-                note = f"  [{setting.variable}{f'; {setting.default}' if setting.default else ''}]"
-                command = click.option(
-                    setting.option, f"{_PREFIX}{setting.variable}", metavar="TEXT", help=setting.doc + note
-                )(command)
-        decorated: Function = command
-        return decorated
+                text = f"{setting.doc}  [{setting.variable}{f'; {setting.default}' if setting.default else ''}]"
+                options.append(click.option(setting.option, _PREFIX + setting.variable, metavar="TEXT", help=text))
+        return combined(*options)(with_settings)
 
     return decorate
 
 
-@asynccontextmanager
-async def connected(settings: Settings) -> AsyncIterator[Couch]:
-    """Connect to the CouchDB that the settings name.
+def connected(settings: Settings) -> Couch:
+    """The client for the CouchDB that the settings name, to be entered.
 
     Raises:
         SettingsError: they name none.
     """
     address = settings.require_couchdb()
-    async with Couch(address.url, user=address.user, password=address.password, timeouts=PATIENT) as couch:
-        yield couch
+    # In seconds. Longer than those of the service, since a bulk of pictures takes time.
+    timeouts = Timeouts(connect=5.0, read=60.0, total=120.0)
+    return Couch(address.url, user=address.user, password=address.password, timeouts=timeouts)

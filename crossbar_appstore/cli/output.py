@@ -14,7 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from crossbar_appstore.cli.options import DATABASE, connected, json_option, settings_options
-from crossbar_appstore.json_codec import Json, dumps, dumps_pretty
+from crossbar_appstore.cli.program import REFUSED
+from crossbar_appstore.json_codec import Json, JsonObject, dumps, dumps_pretty
 from crossbar_appstore.kazoo.values import MISSING, Missing
 from crossbar_appstore.maintenance.app_plan import Action, AppPlan
 from crossbar_appstore.maintenance.loading import LoadReport
@@ -22,7 +23,6 @@ from crossbar_appstore.maintenance.reports import FieldChange, PictureChange, Re
 from crossbar_appstore.settings import Settings
 
 _LONGEST_VALUE: Final = 120
-_NOTHING: Final = "(none)"
 _ACTION_STYLES: Final = {
     Action.CREATED: "green",
     Action.UPDATED: "cyan",
@@ -57,8 +57,9 @@ class Output:
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
-        self._lines = _Lines(file=sys.stdout, highlight=False, markup=False, soft_wrap=True, emoji=False)
-        self._asides = _Lines(file=sys.stderr, highlight=False, markup=False, soft_wrap=True, emoji=False)
+        # Texts of documents are printed as they are, not as rich's markup.
+        verbatim: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True, "emoji": False}
+        self._lines, self._asides = _Lines(file=sys.stdout, **verbatim), _Lines(file=sys.stderr, **verbatim)
 
     def line(self, *parts: Part) -> None:
         """Print one line of text, unless ``--json`` is given."""
@@ -78,9 +79,11 @@ class Output:
         """Print one line on standard error."""
         self._asides.print(_text(parts))
 
-    def refused(self, reason: object) -> None:
-        """Print on standard error why the whole command was refused."""
+    def refused(self, reason: object, members: JsonObject) -> int:
+        """Print why the whole command was refused: ``reason`` on standard error, ``members`` as JSON; its exit code."""
         self.aside(("refused", "bold red"), f"  {reason}")
+        self.json({"refused": members})
+        return REFUSED
 
     def json(self, value: Json) -> None:
         """Print the object of ``--json``, if that is given."""
@@ -106,7 +109,7 @@ class Output:
 
 
 def database_verb(function: Callable[..., Awaitable[int]]) -> Callable[..., int]:
-    """Make a verb of an ``async (couch, output, **arguments) -> exit code``: connects, and adds the common options."""
+    """Make a verb of an ``async (couch, output, **arguments) -> exit code``: connect, and add the common options."""
 
     @functools.wraps(function)
     def verb(*, settings: Settings, as_json: bool, **arguments: Any) -> int:
@@ -156,7 +159,7 @@ def print_changes(output: Output, fields: Sequence[FieldChange], pictures: Seque
     for field in fields:
         output.line(f"    {field.field}: ", (_side(field.before), "red"), " → ", (_side(field.after), "green"))
     for picture in pictures:
-        before, after = (_NOTHING if size is None else f"{size:,} bytes" for size in (picture.before, picture.after))
+        before, after = ("(none)" if size is None else f"{size:,} bytes" for size in (picture.before, picture.after))
         kind = f", {picture.content_type}" if picture.content_type else ""
         output.line(f"    picture {picture.name}: ", (before, "red"), " → ", (after, "green"), kind)
 
@@ -169,7 +172,7 @@ def print_counts(output: Output, report: LoadReport) -> None:
 
 
 def _side(value: Json | Missing) -> str:
-    return _NOTHING if value is MISSING else shown(value)
+    return "(none)" if value is MISSING else shown(value)
 
 
 def _text(parts: tuple[Part, ...]) -> Text:

@@ -25,49 +25,26 @@ INTERRUPTED: Final = 130
 VERBS: Final = {
     "serve": "serving",
     "demo": "demonstration",
-    "init-apps": "apps_loading",
-    "init-app": "apps_loading",
-    "refresh-apps": "apps_loading",
-    "refresh-app": "apps_loading",
-    "apps": "apps_reading",
-    "app": "apps_reading",
-    "set-app-field": "apps_editing",
-    "set-app-label": "apps_editing",
-    "set-app-description": "apps_editing",
-    "set-app-extended-description": "apps_editing",
-    "set-app-features": "apps_editing",
-    "set-app-icon": "apps_editing",
-    "set-app-screenshots": "apps_editing",
-    "publish-app": "apps_editing",
-    "unpublish-app": "apps_editing",
-    "remove-app": "apps_editing",
-    "export-apps": "apps_reading",
-    "diff-apps": "apps_reading",
-    "explain": "diagnosing",
-    "doctor": "diagnosing",
-    "views": "system",
-    "create-account": "system",
-    "sup": "program",
-    "completion": "program",
+    **dict.fromkeys(("init-apps", "init-app", "refresh-apps", "refresh-app"), "apps_loading"),
+    **dict.fromkeys(("apps", "app"), "apps_reading"),
+    **dict.fromkeys(("set-app-field", "set-app-label", "set-app-description"), "apps_editing"),
+    **dict.fromkeys(("set-app-extended-description", "set-app-features", "set-app-icon"), "apps_editing"),
+    **dict.fromkeys(("set-app-screenshots", "publish-app", "unpublish-app", "remove-app"), "apps_editing"),
+    **dict.fromkeys(("export-apps", "diff-apps"), "apps_reading"),
+    **dict.fromkeys(("explain", "doctor"), "diagnosing"),
+    **dict.fromkeys(("views", "create-account"), "system"),
+    **dict.fromkeys(("sup", "completion"), "program"),
 }
-"""Verb → the module of this package that contains it, under its name with underscores."""
+"""Verb → the module of this package that contains it, under its name with underscores; in the order of the help."""
 
-SUP_MODULES: Final = ("crossbar_maintenance", "kazoo_documents_maintenance")
-"""The modules of KAZOO 4 and KAZOO 5 that contain these functions."""
+SUP_MODULES: Final = ("crossbar_maintenance", "kazoo_documents_maintenance")  # of KAZOO 4 and KAZOO 5
 SUP_FUNCTIONS: Final = {
-    "init_apps": (1, 2),
-    "init_app": (1, 2),
-    "refresh_apps": (1, 2),
-    "refresh_app": (1, 2),
+    **dict.fromkeys(("init_apps", "init_app", "refresh_apps", "refresh_app"), (1, 2)),
     "apps": (0,),
     "app": (1,),
     "set_app_field": (3,),
-    "set_app_label": (2,),
-    "set_app_description": (2,),
-    "set_app_extended_description": (2,),
-    "set_app_features": (2,),
-    "set_app_icon": (2,),
-    "set_app_screenshots": (2,),
+    **dict.fromkeys(("set_app_label", "set_app_description", "set_app_extended_description"), (2,)),
+    **dict.fromkeys(("set_app_features", "set_app_icon", "set_app_screenshots"), (2,)),
     "create_account": (4,),
 }
 """Function → the numbers of arguments that it accepts."""
@@ -77,7 +54,7 @@ class Verbs(click.Group):
     """A group that imports the module of a command when the command is looked up."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Every verb, in the order of the help."""
+        """Every verb."""
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -104,7 +81,7 @@ def program() -> None:
 def run(argv: Sequence[str] | None) -> int:
     """Run the program; errors become one line on standard error and an exit code."""
     try:
-        result = program.main(argv, NAME, standalone_mode=False)
+        return _result(argv)
     except click.exceptions.Abort:
         return INTERRUPTED
     except SystemExit as finished:
@@ -121,7 +98,6 @@ def run(argv: Sequence[str] | None) -> int:
         return _failed(f"{error}; create-account creates the first one", REFUSED)
     except (DatastoreError, EmbeddedError, Unknown) as error:
         return _failed(str(error), REFUSED)
-    return result if isinstance(result, int) else DONE
 
 
 @click.command(
@@ -145,10 +121,9 @@ def sup(module: str, function: str, arguments: tuple[str, ...]) -> int:
     given = sum(not argument.startswith("--") for argument in arguments)
     # With options, click checks the arguments: an option's value cannot be told from an argument here.
     if given == len(arguments) and given not in SUP_FUNCTIONS[function]:
-        wanted = " or ".join(str(count) for count in SUP_FUNCTIONS[function])
+        wanted = " or ".join(map(str, SUP_FUNCTIONS[function]))
         raise click.UsageError(f"{module}:{function} takes {wanted} arguments, not {given}")
-    result = program.main([function.replace("_", "-"), *arguments], NAME, standalone_mode=False)
-    return result if isinstance(result, int) else DONE
+    return _result([function.replace("_", "-"), *arguments])
 
 
 @click.command("completion", epilog=example("completion bash > /etc/bash_completion.d/crossbar-appstore"))
@@ -163,6 +138,12 @@ def completion(shell: str) -> int:
     variable = f"_{NAME.replace('-', '_').upper()}_COMPLETE"
     click.echo(kind(program, {}, NAME, variable).source())
     return DONE
+
+
+def _result(argv: Sequence[str] | None) -> int:
+    result = program.main(argv, NAME, standalone_mode=False)
+    # click returns None after it has printed the help or the version.
+    return result if isinstance(result, int) else DONE
 
 
 def _failed(message: str, code: int) -> int:

@@ -23,10 +23,6 @@ PATIENCE: Final = 5.0
 """Seconds between two attempts to reach a CouchDB that was away when the service started."""
 
 
-class CannotListen(click.ClickException):
-    """The address is somebody else's, or none of this machine's."""
-
-
 @click.command("serve", epilog=example("serve --couchdb-url http://admin:secret@127.0.0.1:5984"))
 @settings_options(without=("CROSSBAR_DATA_DIR", "CROSSBAR_CACHE_DIR"))
 def serve(*, settings: Settings) -> int:
@@ -47,17 +43,18 @@ async def serve_system(settings: Settings, announce: Callable[[str], None]) -> N
     """Prepare the system and serve it; a CouchDB that is away is waited for while requests are answered already.
 
     Raises:
-        CannotListen: see above.
-        DatastoreError: CouchDB refuses us.
+        click.ClickException: another program uses the address, or it is none of this machine's.
+        DatastoreError: CouchDB rejects the credentials or the request.
     """
     preparing = None if await _prepared(settings) else asyncio.create_task(_prepare_later(settings))
     try:
         await serving.serve(settings, announce)
     except OSError as error:
+        # Other errors are not the operator's mistake, and need their traceback.
         if error.errno not in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
             raise
-        where = f"{settings.host}:{settings.port}"
-        raise CannotListen(f"cannot listen on {where}: {error.strerror or error}") from None
+        reason = f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}"
+        raise click.ClickException(reason) from None
     finally:
         if preparing is not None:
             preparing.cancel()
@@ -78,6 +75,7 @@ async def _prepared(settings: Settings) -> bool:
 
 
 async def _prepare_later(settings: Settings) -> None:
-    await asyncio.sleep(PATIENCE)
-    while not await _prepared(settings):  # noqa: ASYNC110 (another server's state, of which no event tells)
+    prepared = False
+    while not prepared:
         await asyncio.sleep(PATIENCE)
+        prepared = await _prepared(settings)

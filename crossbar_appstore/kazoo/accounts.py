@@ -1,7 +1,4 @@
-"""Builds the documents of a new account: the account, its first user, its services and its empty ``apps_store``.
-
-Nothing is read or saved here. KAZOO adds missing fields when it first needs them.
-"""
+"""Builds the documents of a new account: the account, its first user, its services and its empty ``apps_store``."""
 
 import hashlib
 import secrets
@@ -50,10 +47,8 @@ class Place:
 
 
 def password_hashes(username: str, password: str) -> tuple[str, str]:
-    """Returns the MD5 and the SHA-1 of ``username:password`` in hexadecimal (``cb_modules_util:pass_hashes/2``).
-
-    Clients log in with one of them, and only they are stored.
-    """
+    """Returns the MD5 and the SHA-1 of ``username:password`` in hexadecimal (``cb_modules_util:pass_hashes/2``)."""
+    # Neither is safe any more, but KAZOO stores only these, and its clients log in with one of them.
     text = f"{username}:{password}".encode()
     md5 = hashlib.md5(text, usedforsecurity=False).hexdigest()
     return md5, hashlib.sha1(text, usedforsecurity=False).hexdigest()
@@ -64,18 +59,9 @@ def new_secret() -> str:
     return secrets.token_hex(16)
 
 
-def account_document(
-    account_id: str, fields: Mapping[str, Json], place: Place, *, enabled: bool = True, now: int | None = None
-) -> JsonObject:
-    """Returns an account document, for the account's database and for ``accounts`` alike.
-
-    Args:
-        account_id: raw.
-        fields: the public fields that the client sent: ``name``, ``realm`` and any others.
-        place: its ancestors and its reseller.
-        enabled: whether its parent is enabled.
-        now: Gregorian seconds; the present if not given.
-    """
+def account_document(account_id: str, fields: Mapping[str, Json], place: Place, *, enabled: bool = True) -> JsonObject:
+    """Returns an account document with these public fields, for the account's database and for ``accounts`` alike."""
+    # Private fields come last: the client cannot set its own place in the hierarchy.
     doc: JsonObject = {
         "_id": account_id,
         "timezone": DEFAULT_TIMEZONE,
@@ -88,20 +74,16 @@ def account_document(
         "pvt_superduper_admin": place.is_master,
         **place.fields_for(account_id),
     }
-    name = doc.get("name")
-    if isinstance(name, str):
+    if isinstance(name := doc.get("name"), str):
         doc["pvt_alphanum_name"] = alphanumeric_name(name)
-    return stamp_maintenance(doc, account_id=account_id, doc_type="account", now=now)
+    return stamp_maintenance(doc, account_id=account_id, doc_type="account")
 
 
 def user_document(
     user_id: str, account_id: str, fields: Mapping[str, Json], *, username: str, password: str
 ) -> JsonObject:
-    """Returns a user document; the user name is stored in lower case, the password only as its hashes.
-
-    ``fields`` are the public ones (``first_name``, ``last_name``, ``email``, ``priv_level`` …). A user is enabled and
-    has the level ``user`` unless they say otherwise.
-    """
+    """Returns a user document with these public fields; the password is stored only as its hashes."""
+    # KAZOO compares user names in lower case.
     md5, sha1 = password_hashes(username.lower(), password)
     doc: JsonObject = {
         "_id": user_id,
@@ -117,7 +99,7 @@ def user_document(
     return stamp_maintenance(doc, account_id=account_id, doc_type="user")
 
 
-def services_document(account_id: str, place: Place, *, now: int | None = None) -> JsonObject:
+def services_document(account_id: str, place: Place) -> JsonObject:
     """Returns the account's document in ``services``: no plans, good standing."""
     doc: JsonObject = {
         "_id": account_id,
@@ -127,7 +109,7 @@ def services_document(account_id: str, place: Place, *, now: int | None = None) 
         "plans": {},
         "quantities": {"account": {}, "cascade": {}, "manual": {}},
     }
-    return stamp_maintenance(doc, account_id=account_id, doc_type="service", now=now)
+    return stamp_maintenance(doc, account_id=account_id, doc_type="service")
 
 
 def new_apps_store(account_id: str) -> JsonObject:
@@ -135,14 +117,12 @@ def new_apps_store(account_id: str) -> JsonObject:
     return {"_id": "apps_store", **account_fields(account_id)}
 
 
-def config_document(
-    category: str, values: Mapping[str, Json], stored: JsonObject | None = None, *, now: int | None = None
-) -> JsonObject:
+def config_document(category: str, values: Mapping[str, Json], stored: JsonObject | None = None) -> JsonObject:
     """Returns a document of ``system_config`` with ``values`` added to its ``default`` section where they are missing.
 
     ``stored`` is the existing document, if any; all that it holds is kept.
     """
-    moment = gregorian_seconds() if now is None else now
+    moment = gregorian_seconds()
     fresh = {"_id": category, "pvt_created": moment} if stored is None else stored
     section = object_at(stored, "default")
     return {

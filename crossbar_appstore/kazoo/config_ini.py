@@ -13,7 +13,7 @@ _COMMENT = re.compile(r"(?:^|\s)[;#].*$")
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One section: its name and the values of each key in the order of the file."""
+    """One section. A key may have several values."""
 
     name: str
     values: dict[str, list[str]] = field(default_factory=dict)
@@ -57,11 +57,7 @@ def read_config_ini(text: str, *, host: str, zone: str) -> KazooConfig:
 
 
 def parse_ini(text: str) -> list[Section]:
-    """Returns the sections in the order of the file. Comments start with ``;`` or ``#``, values may be quoted.
-
-    Raises:
-        ValueError: see ``read_config_ini``.
-    """
+    """Returns the sections in the order of the file; raises as ``read_config_ini``."""
     sections: list[Section] = []
     for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
         bare = line.strip()
@@ -79,6 +75,7 @@ def parse_ini(text: str) -> list[Section]:
 
 def _unquoted(value: str) -> str:
     if value.startswith(("'", '"')):
+        # A comment sign inside of quotes belongs to the value, as in a password.
         inner, closing, _comment = value[1:].partition(value[0])
         return inner if closing else value
     return _COMMENT.sub("", value).strip()

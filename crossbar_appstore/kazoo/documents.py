@@ -6,16 +6,11 @@ from typing import Final
 
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import encoded_account_db, format_account_id
-from crossbar_appstore.kazoo.values import get, is_true
+from crossbar_appstore.kazoo.values import get, is_empty, is_true, string_at
 
 CROSSBAR_VERSION: Final = "1"
 DEFAULT_LANGUAGE: Final = "en-US"
-GREGORIAN_EPOCH: Final = 62_167_219_200
-"""Gregorian seconds at 1970-01-01T00:00:00Z."""
-
-_NO_ID: Final = frozenset({"", "0", "NULL", "undefined"})
-_ID_PATHS: Final = (("_id",), ("id",), ("ID",), ("value", "id"), ("doc", "_id"))
-_PRIVATE_PREFIXES: Final = ("_", "pvt_")
+GREGORIAN_EPOCH: Final = 62_167_219_200  # Gregorian seconds at 1970-01-01T00:00:00Z
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,29 +23,28 @@ class Authenticated:
     original_user_id: str | None = None
 
 
-def gregorian_seconds(unix: float | None = None) -> int:
-    """Returns KAZOO's timestamp, whole seconds since year 0 in UTC, of a time in Unix seconds or of now."""
-    return int(time.time() if unix is None else unix) + GREGORIAN_EPOCH
+def gregorian_seconds() -> int:
+    """Returns the time as KAZOO's timestamp: whole seconds since year 0 in UTC."""
+    return int(time.time()) + GREGORIAN_EPOCH
 
 
 def is_private_key(key: str) -> bool:
     """Whether a top-level key is private (``kz_doc:is_private_key/1``)."""
-    return key.startswith(_PRIVATE_PREFIXES)
+    return key.startswith(("_", "pvt_"))
 
 
 def document_id(doc: JsonObject) -> str | None:
     """Returns the document's id, from the places where KAZOO looks for one (``kz_doc:id/1``)."""
-    for path in _ID_PATHS:
+    for path in (("_id",), ("id",), ("ID",), ("value", "id"), ("doc", "_id")):
         found = get(doc, *path)
-        if isinstance(found, str) and found not in _NO_ID:
+        if isinstance(found, str) and not is_empty(found):
             return found
     return None
 
 
 def revision(doc: JsonObject) -> str | None:
     """Returns the document's ``_rev``, ``None`` if it was never saved."""
-    found = doc.get("_rev")
-    return found if isinstance(found, str) else None
+    return string_at(doc, "_rev")
 
 
 def is_soft_deleted(doc: JsonObject) -> bool:
@@ -65,24 +59,18 @@ def live(doc: JsonObject | None) -> JsonObject | None:
 
 def public_fields(doc: JsonObject) -> JsonObject:
     """Returns a new object of the public fields and the document's id as ``id`` (``kz_doc:public_fields/1``)."""
-    public = {key: value for key, value in doc.items() if not key.startswith(_PRIVATE_PREFIXES)}
+    public = {key: value for key, value in doc.items() if not is_private_key(key)}
     found = document_id(doc)
-    if found is not None:
-        public["id"] = found
-    return public
+    return public if found is None else {**public, "id": found}
 
 
 def private_fields(doc: JsonObject) -> JsonObject:
     """Returns a new object of the private fields (``kz_doc:private_fields/1``)."""
-    return {key: value for key, value in doc.items() if key.startswith(_PRIVATE_PREFIXES)}
+    return {key: value for key, value in doc.items() if is_private_key(key)}
 
 
 def account_fields(account_id: str) -> JsonObject:
-    """Returns the private fields that name a document's account, for an id in any spelling.
-
-    Raises:
-        ValueError: not an account id.
-    """
+    """Returns the private fields that name a document's account; takes and raises what ``format_account_id`` does."""
     return {"pvt_account_id": format_account_id(account_id), "pvt_account_db": encoded_account_db(account_id)}
 
 
@@ -92,21 +80,20 @@ def alphanumeric_name(name: str) -> str:
 
 
 def stamp_crossbar(
-    doc: JsonObject, *, account_id: str | None, request_id: str, auth: Authenticated | None, now: int | None = None
+    doc: JsonObject, *, account_id: str | None, request_id: str, auth: Authenticated | None
 ) -> JsonObject:
     """Returns a copy of the document with the fields that ``crossbar_doc:save/1`` sets.
 
     Args:
         doc: the document; with ``_rev`` if it was stored before.
         account_id: the account in whose database it is saved, in any spelling; ``None`` outside of accounts.
-        request_id: of the request that saves.
         auth: the authenticated user, ``None`` if there is none.
-        now: Gregorian seconds; the present if not given.
 
     Raises:
         ValueError: ``account_id`` is not an account id.
     """
-    moment = gregorian_seconds() if now is None else now
+    moment = gregorian_seconds()
+    # KAZOO sets these only where they are missing.
     once = {"pvt_vsn": CROSSBAR_VERSION} | ({} if account_id is None else account_fields(account_id))
     stamped = {**doc, **{key: value for key, value in once.items() if doc.get(key) is None}}
     if revision(doc) is None:
@@ -121,20 +108,17 @@ def stamp_crossbar(
         }
         # KAZOO's set_value keeps the stored value where the new one is undefined.
         stamped |= {key: value for key, value in identity.items() if value is not None}
-    name = stamped.get("name")
-    if isinstance(name, str):
+    if isinstance(name := stamped.get("name"), str):
         stamped["pvt_alphanum_name"] = alphanumeric_name(name)
     return stamped
 
 
-def stamp_maintenance(
-    doc: JsonObject, *, account_id: str | None, doc_type: str | None = None, now: int | None = None
-) -> JsonObject:
+def stamp_maintenance(doc: JsonObject, *, account_id: str | None, doc_type: str | None = None) -> JsonObject:
     """Returns a copy of the document with the fields that ``kz_doc:update_pvt_parameters/3`` sets for a command.
 
     Args and errors are those of ``stamp_crossbar``; ``doc_type`` becomes ``pvt_type`` unless it is ``None``.
     """
-    moment = gregorian_seconds() if now is None else now
+    moment = gregorian_seconds()
     stamped = dict(doc) if account_id is None else {**doc, **account_fields(account_id)}
     if revision(doc) is None or doc.get("pvt_created") is None:
         stamped["pvt_created"] = moment

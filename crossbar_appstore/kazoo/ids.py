@@ -5,8 +5,7 @@ import secrets
 from functools import lru_cache
 from typing import Final, TypeGuard
 
-_SEPARATOR: Final = "(?:/|%2[Ff])"
-_DATABASE: Final = re.compile(f"account{_SEPARATOR}(..){_SEPARATOR}(..){_SEPARATOR}(.*)", re.DOTALL)
+_DATABASE: Final = re.compile("account{0}(..){0}(..){0}(.*)".format("(?:/|%2[Ff])"), re.DOTALL)
 
 
 def new_id() -> str:
@@ -19,37 +18,36 @@ def is_account_id(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and len(value if value.isascii() else value.encode("utf-8", "surrogatepass")) == 32
 
 
-def format_account_id(value: object) -> str:
-    """Returns the raw account id of an id or of the name of an account database, encoded (``%2F``, ``%2f``) or not.
-
-    Raises:
-        ValueError: the value is neither.
-    """
+def parse_account_id(value: object) -> str | None:
+    """Returns the raw account id of an id or a database name, encoded (``%2F``, ``%2f``) or not; else ``None``."""
     if is_account_id(value):
         return value
     match = _DATABASE.fullmatch(value) if isinstance(value, str) else None
+    # A database whose name has another length belongs to no account.
     account_id = "".join(match.groups()) if match else None
-    if not is_account_id(account_id):
+    return account_id if is_account_id(account_id) else None
+
+
+def format_account_id(value: object) -> str:
+    """Returns ``parse_account_id`` of the value.
+
+    Raises:
+        ValueError: the value is neither an account id nor the name of an account's database.
+    """
+    account_id = parse_account_id(value)
+    if account_id is None:
         raise ValueError(f"not an account id: {value!r}")
     return account_id
 
 
 @lru_cache(maxsize=1_000)
 def account_db(account_id: str) -> str:
-    """Returns the name of the account's database in CouchDB: ``account/aa/bb/rest``.
-
-    Raises:
-        ValueError: not an account id.
-    """
+    """Returns the name of the account's database, ``account/aa/bb/rest``; takes and raises as ``format_account_id``."""
     raw = format_account_id(account_id)
     return f"account/{raw[:2]}/{raw[2:4]}/{raw[4:]}"
 
 
 def encoded_account_db(account_id: str) -> str:
-    """Returns the spelling in ``pvt_account_db`` and in KAZOO's AMQP messages: ``account%2Faa%2Fbb%2Frest``.
-
-    Raises:
-        ValueError: not an account id.
-    """
+    """Returns ``account_db`` as ``pvt_account_db`` and KAZOO's AMQP messages have it: ``account%2Faa%2Fbb%2Frest``."""
     raw = format_account_id(account_id)
     return f"account%2F{raw[:2]}%2F{raw[2:4]}%2F{raw[4:]}"

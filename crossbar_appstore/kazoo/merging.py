@@ -1,6 +1,6 @@
 """KAZOO's two ways of merging JSON objects. Neither changes its arguments."""
 
-from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.json_codec import JsonObject
 
 
 def merge(left: JsonObject, right: JsonObject) -> JsonObject:
@@ -15,14 +15,12 @@ def merge(left: JsonObject, right: JsonObject) -> JsonObject:
     merged: JsonObject = {}
     for key, value in {**left, **right}.items():
         if isinstance(value, dict):
-            merged[key] = _over(left.get(key), value)
+            below = left.get(key)
+            # Also a value of the left side only is merged, since its nulls go too.
+            merged[key] = merge(below if isinstance(below, dict) and value else {}, value)
         elif value is not None:
             merged[key] = value
     return merged
-
-
-def _over(left: Json, right: JsonObject) -> JsonObject:
-    return merge(left if isinstance(left, dict) and right else {}, right)
 
 
 def merge_recursive(left: JsonObject, right: JsonObject) -> JsonObject:
@@ -37,6 +35,7 @@ def merge_recursive(left: JsonObject, right: JsonObject) -> JsonObject:
             below = merged.get(key)
             if isinstance(below, dict):
                 merged[key] = merge_recursive(below, value)
+            # An object without leaves, such as {"a": {}}, sets nothing.
             elif leaves := merge_recursive({}, value):
                 merged[key] = leaves
         elif value is None:

@@ -59,11 +59,9 @@ def nonempty_text_at(value: Json | Missing, *path: str) -> str | None:
 
 def as_boolean(value: Json | Missing) -> bool | None:
     """Returns the boolean that a value is or spells, ``None`` for anything else (``kz_json:get_boolean_value/2``)."""
-    if value is True or value == "true":
+    if is_true(value):
         return True
-    if value is False or value == "false":
-        return False
-    return None
+    return False if value is False or value == "false" else None
 
 
 def is_true(value: Json | Missing) -> bool:
@@ -72,11 +70,7 @@ def is_true(value: Json | Missing) -> bool:
 
 
 def as_text(value: Json | Missing) -> str | None:
-    """Returns the value converted to text, ``None`` where ``kz_json:get_binary_value/2`` returns its default.
-
-    Literals become their names, numbers their digits, arrays the text of their bytes and strings joined, objects
-    their JSON.
-    """
+    """Returns the value converted to text, ``None`` where ``kz_json:get_binary_value/2`` returns its default."""
     match value:
         case str():
             return value
@@ -87,6 +81,7 @@ def as_text(value: Json | Missing) -> str | None:
         case int() | float():
             return repr(value)
         case list():
+            # KAZOO takes an array for the bytes and strings of a text.
             try:
                 return _joined(value).decode("utf-8", "surrogatepass")
             except ValueError:
@@ -125,11 +120,7 @@ def is_empty(value: Json | Missing) -> bool:
 
 
 def _joined(items: list[Any]) -> bytes:
-    """Joins strings, bytes given as integers, and arrays of these, as Erlang's ``iolist_to_binary``.
-
-    Raises:
-        ValueError: an item is none of these.
-    """
+    """Joins strings, bytes given as integers, and arrays of these, as ``iolist_to_binary``; ValueError for others."""
     parts = []
     for item in items:
         match item:

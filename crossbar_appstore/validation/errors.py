@@ -1,6 +1,6 @@
 """Converts jsonschema errors to Crossbar's rules, messages and members (``kz_json_schema:error_to_jobj/2``)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from jsonschema.exceptions import ValidationError
@@ -16,12 +16,37 @@ STRICT_ITEMS: Final = "Strict checking of data is enabled; only include schema-d
 
 Rule = tuple[str, JsonObject]
 """The rule's name and its details."""
-_Converter = Callable[[ValidationError], Rule]
+
+_MESSAGES: Final[Mapping[str, str]] = {
+    "uniqueItems": "List of items is not unique",
+    "additionalProperties": STRICT_PROPERTIES,
+    "additionalItems": STRICT_ITEMS,
+    "dependencies": "Dependencies were not validated",
+}
+_MESSAGES_WITH_TARGET: Final[Mapping[str, str]] = {
+    "enum": "Value not found in enumerated list of values",
+    "minimum": "Value must be at least {}",
+    "maximum": "Value must be at most {}",
+    "minItems": "The list must have at least {} items",
+    "maxItems": "The list is more than {} items",
+    "minProperties": "The object must have at least {} keys",
+    "pattern": "Failed to match pattern '{}'",
+}
+"""``{}`` stands for the keyword's value in the schema, which is also the member ``target``."""
+_JESSE_NAMES: Final[Mapping[str, str]] = {
+    "allOf": "all_schemas_not_valid",
+    "anyOf": "any_schemas_not_valid",
+    "maxProperties": "too_many_properties",
+    "multipleOf": "not_multiple_of",
+    "not": "not_schema_valid",
+    "oneOf": "not_one_schema_valid",
+}
+"""Rules that are named by jesse, KAZOO's validator."""
 
 
 def crossbar_error(failure: ValidationError) -> tuple[str, str, JsonObject]:
     """Returns path, rule and details of one jsonschema error."""
-    rule, details = _CONVERTERS.get(str(failure.validator), _other)(failure)
+    rule, details = _rule(failure)
     return joined_path(*failure.absolute_path), rule, details
 
 
@@ -40,13 +65,25 @@ def missing(name: str) -> Rule:
     return "required", {"message": "Field is required but missing", "value": name}
 
 
-def _required(failure: ValidationError) -> Rule:
-    return missing(str(failure.path[-1]))
-
-
-def _type(failure: ValidationError) -> Rule:
-    types = failure.validator_value
-    return wrong_type(", ".join(types) if isinstance(types, list) else str(types), failure.instance)
+def _rule(failure: ValidationError) -> Rule:
+    keyword, value, target = str(failure.validator), failure.instance, failure.validator_value
+    match keyword:
+        case "required":
+            return missing(str(failure.path[-1]))
+        case "type":
+            return wrong_type(", ".join(target) if isinstance(target, list) else str(target), value)
+        case "minLength" | "maxLength":
+            return _length(failure)
+        case "format":
+            return "wrong_format", {"message": "Field is not in the correct format", "value": value, "format": target}
+    if keyword in _MESSAGES:
+        return keyword, {"message": _MESSAGES[keyword], "value": value}
+    if keyword in _MESSAGES_WITH_TARGET:
+        # A text is stated without the quotes of JSON.
+        stated = target if isinstance(target, str) else json_codec.dumps(target).decode()
+        message = _MESSAGES_WITH_TARGET[keyword].format(stated)
+        return keyword, {"message": message, "target": target, "value": value}
+    return _JESSE_NAMES.get(keyword, keyword), {"message": "failed to validate", "value": value}
 
 
 def _length(failure: ValidationError) -> Rule:
@@ -61,58 +98,3 @@ def _length(failure: ValidationError) -> Rule:
         rule, target, message = "maxLength", longest, f"String must not be more than {stated} characters"
     details = {"message": message, "cause": text, "value": text}
     return rule, details if target is None else {**details, "target": target}
-
-
-def _format(failure: ValidationError) -> Rule:
-    message = "Field is not in the correct format"
-    return "wrong_format", {"message": message, "value": failure.instance, "format": failure.validator_value}
-
-
-def _plain(message: str) -> _Converter:
-    return lambda failure: (str(failure.validator), {"message": message, "value": failure.instance})
-
-
-def _with_target(message: str) -> _Converter:
-    """The keyword's value in the schema is the target, and stands in the message for ``{}``."""
-
-    def convert(failure: ValidationError) -> Rule:
-        target = failure.validator_value
-        stated = target if isinstance(target, str) else json_codec.dumps(target).decode()
-        return str(failure.validator), {"message": message.format(stated), "target": target, "value": failure.instance}
-
-    return convert
-
-
-def _other(failure: ValidationError) -> Rule:
-    rule = _JESSE_NAMES.get(str(failure.validator), str(failure.validator))
-    return rule, {"message": "failed to validate", "value": failure.instance}
-
-
-_JESSE_NAMES: Final[Mapping[str, str]] = {
-    "allOf": "all_schemas_not_valid",
-    "anyOf": "any_schemas_not_valid",
-    "maxProperties": "too_many_properties",
-    "multipleOf": "not_multiple_of",
-    "not": "not_schema_valid",
-    "oneOf": "not_one_schema_valid",
-}
-"""Rules that are named by jesse, KAZOO's validator."""
-
-_CONVERTERS: Final[Mapping[str, _Converter]] = {
-    "required": _required,
-    "type": _type,
-    "enum": _with_target("Value not found in enumerated list of values"),
-    "minLength": _length,
-    "maxLength": _length,
-    "minimum": _with_target("Value must be at least {}"),
-    "maximum": _with_target("Value must be at most {}"),
-    "minItems": _with_target("The list must have at least {} items"),
-    "maxItems": _with_target("The list is more than {} items"),
-    "minProperties": _with_target("The object must have at least {} keys"),
-    "uniqueItems": _plain("List of items is not unique"),
-    "additionalProperties": _plain(STRICT_PROPERTIES),
-    "additionalItems": _plain(STRICT_ITEMS),
-    "pattern": _with_target("Failed to match pattern '{}'"),
-    "format": _format,
-    "dependencies": _plain("Dependencies were not validated"),
-}

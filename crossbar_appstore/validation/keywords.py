@@ -2,14 +2,10 @@
 
 Each missing or extra property is an error of its own, with the property as the last key of its path. Uniqueness is
 checked in linear time. The formats are those that KAZOO's validator checks; a ``uri`` may be any text.
-
-jsonschema creates a validator for every value that it descends to, which is most of the cost of a validation. The
-keywords here check a value first and descend only to an invalid one, to collect its errors.
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address
 from itertools import repeat
@@ -21,7 +17,7 @@ from jsonschema.exceptions import ValidationError
 from crossbar_appstore.json_codec import Json, JsonObject
 
 Keyword = Callable[[Any, Any, Json, JsonObject], Iterable[ValidationError]]
-"""Arguments: validator, value of the keyword, instance, schema that holds the keyword. Returns the errors."""
+"""Takes the validator, the keyword's value, the instance, and the schema that holds the keyword."""
 
 _TYPES: Final[Mapping[type, str]] = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}
 """The types with one name; a number may be ``number`` or ``integer``."""
@@ -36,6 +32,7 @@ def _required(validator: Any, names: list[str], instance: Json, schema: JsonObje
 
 def _type(validator: Any, wanted: str | list[Any], instance: Json, schema: JsonObject) -> Iterable[ValidationError]:
     name = _TYPES.get(type(instance))
+    # Numbers and wrong types are left to jsonschema: 1.0 is an integer, too.
     if name is not None and (name == wanted or (isinstance(wanted, list) and name in wanted)):
         return ()
     failures: Iterable[ValidationError] = Draft4Validator.VALIDATORS["type"](validator, wanted, instance, schema)
@@ -77,14 +74,14 @@ def _items(
 
 def _holds(validator: Any, instance: Json, schema: JsonObject) -> bool:
     """Whether the value is valid without descending to it; False where only descending can tell."""
+    # jsonschema creates a validator for every value that it descends to, which is most of the cost of a validation.
     if "$ref" in schema or "id" in schema:
         # References are resolved relative to the schema that holds them, which only ``descend`` tracks.
         return False
     for keyword, wanted in schema.items():
         check = validator.VALIDATORS.get(keyword)
-        if check is not None:
-            for _ in check(validator, wanted, instance, schema) or ():
-                return False
+        if check is not None and any(True for _ in check(validator, wanted, instance, schema) or ()):
+            return False
     return True
 
 
@@ -93,10 +90,9 @@ def _additional_properties(
 ) -> Iterator[ValidationError]:
     if not isinstance(instance, dict):
         return
-    properties = schema.get("properties", {})
-    patterns = [re.compile(pattern) for pattern in schema.get("patternProperties", {})]
+    properties, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
     for name, value in instance.items():
-        if name in properties or any(pattern.search(name) for pattern in patterns):
+        if name in properties or any(re.search(pattern, name) for pattern in patterns):
             continue
         if isinstance(allowed, dict):
             yield from validator.descend(value, allowed, path=name)
@@ -115,15 +111,17 @@ def _format(validator: Any, name: str, instance: Json, schema: JsonObject) -> It
 
 
 def _is_date_time(text: str) -> bool:
+    # fromisoformat accepts further forms, such as dates without a time.
     form = r"[0-9-]{10}T[0-9:]{8}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})"
     return re.fullmatch(form, text) is not None and _parses(datetime.fromisoformat, text)
 
 
 def _parses(parser: Callable[[str], object], text: str) -> bool:
-    with suppress(ValueError):
+    try:
         parser(text)
-        return True
-    return False
+    except ValueError:
+        return False
+    return True
 
 
 _FORMATS: Final[Mapping[str, Callable[[str], bool]]] = {

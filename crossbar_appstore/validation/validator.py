@@ -1,10 +1,6 @@
-"""Validates by JSON Schema (draft 4), with errors in Crossbar's format.
+"""Validates by JSON Schema (draft 4), with Crossbar's errors by the path of the invalid value and the rule's name.
 
-An error is stored under the path of the invalid value and the name of the rule::
-
-    {"i18n.en-US.label": {"minLength": {"message": "String must be at least 3 characters", "target": 3, …}}}
-
-Rules, messages and extra members are those of ``kz_json_schema:error_to_jobj/2``.
+``{"i18n.en-US.label": {"minLength": {"message": "String must be at least 3 characters", "target": 3, …}}}``
 """
 
 import copy
@@ -27,16 +23,15 @@ from crossbar_appstore.package_data import load_schema, schema_names
 from crossbar_appstore.validation.errors import SchemaErrors, crossbar_error
 from crossbar_appstore.validation.keywords import DRAFT4_KEYWORDS, Keyword
 
+# Limits of a reply: further errors are left out.
 MAX_ERRORS: Final = 1000
 MAX_ERROR_BYTES: Final = 1_000_000
-"""Limits of a reply: further errors are left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
     """A compiled JSON Schema."""
 
-    content: JsonObject
     validator: Validator
 
     def errors(self, value: Json) -> SchemaErrors:
@@ -47,21 +42,20 @@ class Schema:
             path, rule, details = crossbar_error(error)
             found.setdefault(path, {})[rule] = details
             size += len(json_codec.dumps(details))
+            # Each error repeats its value, which may be large.
             if size > MAX_ERROR_BYTES:
                 break
         return found
 
     def with_defaults(self, value: Json) -> Json:
         """Returns a copy of the value with the schema's defaults filled in (jesse's ``use_defaults``)."""
-        return _with_defaults(self.content, value)
+        return _with_defaults(self.validator.schema, value)
 
     def coerced(self, value: Json) -> Json:
-        """Returns a copy of the value with texts converted to numbers and booleans (``kz_json_schema:fix_js_types/2``).
-
-        Only a value of the wrong type that can be converted to the type in the schema changes.
-        """
+        """Returns a copy with wrong types converted, where possible (``kz_json_schema:fix_js_types/2``)."""
         fixed = copy.deepcopy(value)
         for error in self._failures(value):
+            # Where the schema allows several types, none of them is the one to convert to.
             if error.validator == "type" and isinstance(error.validator_value, str) and error.absolute_path:
                 _coerce(fixed, list(error.absolute_path), error.validator_value)
         return fixed
@@ -72,35 +66,19 @@ class Schema:
 
 @cache
 def schema(name: str) -> Schema:
-    """Returns the installed schema of that name, compiled once.
-
-    Raises:
-        UnknownFile: there is no such schema.
-    """
+    """Returns the installed schema of that name, compiled once; raises UnknownFile."""
     return compile_schema(load_schema(name))
 
 
 def compile_schema(content: JsonObject) -> Schema:
     """Compiles a schema; a ``$ref`` in it may name an installed schema."""
-    return Schema(content, _VALIDATOR(content, registry=_registry()))
-
-
-def validate(name: str, value: Json) -> SchemaErrors:
-    """Returns the errors of a value by the installed schema of that name, empty if it is valid.
-
-    Raises:
-        UnknownFile: there is no such schema.
-    """
-    return schema(name).errors(value)
+    return Schema(_VALIDATOR(content, registry=_registry()))
 
 
 def validate_coercing(name: str, value: Json) -> tuple[Json, SchemaErrors]:
-    """Returns the value, coerced where it is invalid otherwise, and its remaining errors.
+    """Returns the value, coerced where it is invalid otherwise, and its remaining errors by the schema of that name.
 
     Follows ``cb_context:validate_request_data/2`` without ``schema_strict_validation``.
-
-    Raises:
-        UnknownFile: there is no such schema.
     """
     by = schema(name)
     errors = by.errors(value)
@@ -139,11 +117,12 @@ def _coerce(value: Json, path: list[str | int], wanted: str) -> None:
 @cache
 def _registry() -> "Registry[Any]":
     """Returns the installed schemas by name."""
-    contents = {name: load_schema(name) for name in schema_names()}
-    # By ``$schema`` jsonschema would choose its own validator class, without DRAFT4_KEYWORDS.
-    bare = {name: {key: content[key] for key in content if key != "$schema"} for name, content in contents.items()}
-    empty: Registry[Any] = Registry()
-    return empty.with_resources((name, DRAFT4.create_resource(content)) for name, content in bare.items())
+    registry: Registry[Any] = Registry()
+    for name in schema_names():
+        # By ``$schema`` jsonschema would choose its own validator class, without DRAFT4_KEYWORDS.
+        content = {key: value for key, value in load_schema(name).items() if key != "$schema"}
+        registry = registry.with_resource(name, DRAFT4.create_resource(content))
+    return registry
 
 
 # The stubs leave this function untyped.

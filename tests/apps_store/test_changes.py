@@ -1,6 +1,5 @@
 """PUT, POST and DELETE accounts/{A}/apps_store/{APP}: replies and stored documents."""
 
-import time
 from typing import Any
 
 import pytest
@@ -37,12 +36,12 @@ async def test_apps_store_put_answers_201_and_stores_the_permission(
 async def test_apps_store_put_new_document_is_as_crossbar_saves_it(
     system: System, service: Service, sub: Account
 ) -> None:
-    before = gregorian_seconds(time.time())
+    before = gregorian_seconds()
     answer = await service.put(f"{sub.path}/{system.apps['voip']}", sub, {}, headers={"X-Request-ID": "the-request"})
     assert answer.status == 201
     stored = await system.stored(sub)
     moments = {stored.pop(key) for key in ("pvt_created", "pvt_modified")}
-    assert all(before <= moment <= gregorian_seconds(time.time()) for moment in moments)
+    assert all(before <= moment <= gregorian_seconds() for moment in moments)
     assert stored == {
         "_id": "apps_store",
         "_rev": answer.envelope["revision"],

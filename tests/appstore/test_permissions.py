@@ -143,9 +143,9 @@ class TestChange:
 
     @pytest.mark.parametrize("entry", [ENTRY, {}, None, "odd"])
     def test_install_of_an_installed_app_raises(self, entry: Json) -> None:
-        with pytest.raises(AlreadyInstalled, match="Application already installed") as caught:
+        with pytest.raises(AlreadyInstalled) as caught:
             install(store({VOIP: entry}), VOIP, ENTRY, account_id=ACCOUNT)
-        assert caught.value.app_id == VOIP
+        assert (caught.value.text, caught.value.args) == ("Application already installed", (VOIP,))
 
     def test_reconfigure_replaces_the_entry(self) -> None:
         before = store({VOIP: {"allowed_users": "bogus", "extra": 1}, PORT: None})
@@ -159,8 +159,9 @@ class TestChange:
     def test_reconfigure_and_uninstall_raise_if_not_installed(self, document: JsonObject | None) -> None:
         assert not is_installed(document, VOIP)
         for change in ("reconfigure", "uninstall"):
-            with pytest.raises(NotInstalled, match="Application is not installed"):
+            with pytest.raises(NotInstalled) as caught:
                 CHANGES[change](document)
+            assert caught.value.text == "Application is not installed"
 
     def test_set_blacklist_replaces_the_stored_one(self) -> None:
         after = set_blacklist(store({VOIP: ENTRY}, [MEMBER]), [VOIP, PORT], account_id=ACCOUNT)

@@ -11,7 +11,7 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.protocols import Validator
 
 from crossbar_appstore.json_codec import Json, JsonObject
-from crossbar_appstore.package_data import UnknownFile, schema_names
+from crossbar_appstore.package_data import UnknownFile, load_schema, schema_names
 from crossbar_appstore.validation.errors import STRICT_ITEMS, STRICT_PROPERTIES, joined_path
 from crossbar_appstore.validation.keywords import DRAFT4_KEYWORDS, Keyword
 from crossbar_appstore.validation.validator import (
@@ -19,7 +19,6 @@ from crossbar_appstore.validation.validator import (
     MAX_ERRORS,
     compile_schema,
     schema,
-    validate,
     validate_coercing,
 )
 from tests.json_values import json_values
@@ -280,17 +279,17 @@ def test_schema_of_every_installed_name_is_valid() -> None:
     assert {"app", "app_permission", "apps_store"} <= set(schema_names())
     for name in schema_names():
         found = schema(name)
-        found.validator.check_schema(found.content)
+        found.validator.check_schema(load_schema(name))
         assert schema(name) is found
 
 
 def test_validate_unknown_schema_raises() -> None:
     with pytest.raises(UnknownFile):
-        validate("nothing", {})
+        schema("nothing")
 
 
 @given(st.sampled_from(["app", "app_permission", "apps_store"]), json_values)
 def test_validate_accepts_any_value(name: str, value: Json) -> None:
-    found = validate(name, value)
+    found = schema(name).errors(value)
     assert all(details["message"] for rules in found.values() for details in rules.values())
-    assert validate(name, schema(name).with_defaults(value)).keys() <= found.keys()
+    assert schema(name).errors(schema(name).with_defaults(value)).keys() <= found.keys()

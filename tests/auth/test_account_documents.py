@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -16,13 +17,19 @@ from crossbar_appstore.kazoo.accounts import (
     services_document,
     user_document,
 )
+from crossbar_appstore.kazoo.documents import GREGORIAN_EPOCH
 
 MASTER, RESELLER, ACCOUNT = "a" * 32, "b" * 32, "c" * 32
 NOW = 63_837_676_800
 
 
-def test_account_document_of_the_first_account_is_the_masters() -> None:
-    doc = account_document(MASTER, {"name": "My Company!", "realm": "my.realm"}, Place(), now=NOW)
+@pytest.fixture
+def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: float(NOW - GREGORIAN_EPOCH))
+
+
+def test_account_document_of_the_first_account_is_the_masters(frozen: None) -> None:
+    doc = account_document(MASTER, {"name": "My Company!", "realm": "my.realm"}, Place())
     assert doc.pop("pvt_api_key") != doc.pop("pvt_signature_secret")
     assert doc == {
         "_id": MASTER,
@@ -104,8 +111,8 @@ def test_account_and_services_documents_have_all_recorded_fields(shared: Path, d
         assert recorded.keys() - build[database].keys() <= {"pvt_trial_expires"}
 
 
-def test_services_document_follows_the_place() -> None:
-    doc = services_document(ACCOUNT, Place((MASTER, RESELLER), RESELLER), now=NOW)
+def test_services_document_follows_the_place(frozen: None) -> None:
+    doc = services_document(ACCOUNT, Place((MASTER, RESELLER), RESELLER))
     assert doc == {
         "_id": ACCOUNT,
         "pvt_type": "service",
@@ -132,8 +139,8 @@ def test_new_apps_store_has_only_the_account() -> None:
     }
 
 
-def test_config_document_adds_and_never_changes_settings() -> None:
-    fresh = config_document("auth", {"system_key": "k"}, now=NOW)
+def test_config_document_adds_and_never_changes_settings(frozen: None) -> None:
+    fresh = config_document("auth", {"system_key": "k"})
     assert fresh == {
         "_id": "auth",
         "pvt_type": "config",
@@ -144,7 +151,7 @@ def test_config_document_adds_and_never_changes_settings() -> None:
         "default": {"system_key": "k"},
     }
     stored = {"_id": "auth", "_rev": "1-x", "default": {"system_key": "old", "other": 1}, "node@host": {"a": 1}}
-    again = config_document("auth", {"system_key": "k", "secret": "s"}, stored, now=NOW)
+    again = config_document("auth", {"system_key": "k", "secret": "s"}, stored)
     assert again["default"] == {"system_key": "old", "other": 1, "secret": "s"}
     assert (again["_rev"], again["node@host"]) == ("1-x", {"a": 1})
     assert stored["default"] == {"system_key": "old", "other": 1}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from crossbar_appstore.embedded import InstallFailed
+from crossbar_appstore.embedded.errors import InstallFailed
 from crossbar_appstore.embedded.install import PROJECT, Node, installed
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from crossbar_appstore.embedded import NodeMissing, install
+from crossbar_appstore.embedded import install
+from crossbar_appstore.embedded.errors import NodeMissing
 from crossbar_appstore.embedded.install import find_node
 
 

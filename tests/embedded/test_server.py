@@ -9,7 +9,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from crossbar_appstore.embedded import DataDirectoryInUse, EmbeddedCouchDB, PortTaken, StartFailed, server
+from crossbar_appstore.embedded import EmbeddedCouchDB, server
+from crossbar_appstore.embedded.errors import DataDirectoryInUse, PortTaken, StartFailed
 from crossbar_appstore.embedded.install import installation
 from tests.kit.processes import gone
 
@@ -66,12 +67,12 @@ async def test_embedded_couchdb_in_memory_drops_databases(tmp_path: Path, embedd
 async def test_embedded_couchdb_exit_ends_process(tmp_path: Path, embedded_cache: Path) -> None:
     couch = EmbeddedCouchDB(data_dir=tmp_path / "data", cache=embedded_cache)
     async with couch:
-        pid, url = couch.pid, couch.url
+        pid, url = couch._running().pid, couch.url
     assert gone(pid)
     with pytest.raises(aiohttp.ClientConnectorError):
         await get(url)
     with pytest.raises(RuntimeError, match="not running"):
-        _ = couch.pid
+        _ = couch._running().pid
 
 
 async def test_embedded_couchdb_keeps_databases_created_just_before_exit(tmp_path: Path, embedded_cache: Path) -> None:
@@ -147,21 +148,20 @@ async def test_embedded_couchdb_retries_with_other_free_port(
         assert couch.url == f"http://127.0.0.1:{free}"
 
 
-async def test_embedded_couchdb_writes_log_to_given_file(
-    tmp_path: Path, embedded_cache: Path, embedded_couchdb: EmbeddedCouchDB
-) -> None:
-    assert embedded_couchdb.log == tmp_path / "couchdb" / "couchdb.log"
-    log = tmp_path / "logs" / "couch.log"
+async def test_embedded_couchdb_appends_to_log_in_data_directory(tmp_path: Path, embedded_cache: Path) -> None:
+    data = tmp_path / "data"
+    couch = EmbeddedCouchDB(data_dir=data, cache=embedded_cache)
     for _ in range(2):
-        async with EmbeddedCouchDB(data_dir=tmp_path / "data", cache=embedded_cache, log=log) as couch:
+        async with couch:
             await put(f"{couch.url}/accounts")
-    assert log.read_text(encoding="utf-8").count("PUT /accounts") == 2
-    assert sorted(entry.name for entry in (tmp_path / "data").iterdir()) == ["config.json", "databases", "lock"]
+    assert couch.log == data / "couchdb.log"
+    assert couch.log.read_text(encoding="utf-8").count("PUT /accounts") == 2
+    assert sorted(entry.name for entry in data.iterdir()) == ["config.json", "couchdb.log", "databases", "lock"]
 
 
 async def test_embedded_couchdb_wait_returns_exit_code(tmp_path: Path, embedded_cache: Path) -> None:
     async with EmbeddedCouchDB(data_dir=tmp_path / "data", cache=embedded_cache) as couch:
-        os.kill(couch.pid, signal.SIGKILL)
+        os.kill(couch._running().pid, signal.SIGKILL)
         assert await couch.wait() == -signal.SIGKILL
 
 
@@ -170,7 +170,7 @@ async def test_embedded_couchdb_exit_kills_server_that_does_not_stop(
 ) -> None:
     monkeypatch.setattr(server, "_STOP_TIMEOUT", 0.2)
     async with EmbeddedCouchDB(data_dir=tmp_path / "data", cache=embedded_cache) as couch:
-        pid = couch.pid
+        pid = couch._running().pid
         os.kill(pid, signal.SIGSTOP)
     assert gone(pid)
 

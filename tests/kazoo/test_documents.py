@@ -1,4 +1,5 @@
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,8 +20,16 @@ from crossbar_appstore.kazoo.documents import (
     stamp_maintenance,
 )
 
+At = Callable[[int], None]
+
 ACCOUNT = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 ENCODED = "account%2F0f%2F1e%2F2d3c4b5a69788796a5b4c3d2e1f0"
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> At:
+    """Sets the clock to a time in Gregorian seconds."""
+    return lambda moment: monkeypatch.setattr(time, "time", lambda: float(moment - GREGORIAN_EPOCH))
 
 
 def test_public_fields_and_private_fields_divide_a_document() -> None:
@@ -59,10 +68,11 @@ def test_live_and_is_soft_deleted_by_mark() -> None:
         assert live({"pvt_deleted": mark}) == {"pvt_deleted": mark}
 
 
-def test_stamp_crossbar_sets_user_and_time() -> None:
+def test_stamp_crossbar_sets_user_and_time(at: At) -> None:
+    at(100)
     doc = {"_id": "apps_store", "apps": {}}
     auth = Authenticated("auth-account", "auth-user", "first-account", "first-user")
-    assert stamp_crossbar(doc, account_id=ACCOUNT, request_id="r1", auth=auth, now=100) == {
+    assert stamp_crossbar(doc, account_id=ACCOUNT, request_id="r1", auth=auth) == {
         "_id": "apps_store",
         "apps": {},
         "pvt_vsn": "1",
@@ -80,7 +90,8 @@ def test_stamp_crossbar_sets_user_and_time() -> None:
     assert doc == {"_id": "apps_store", "apps": {}}
 
 
-def test_stamp_crossbar_keeps_earlier_fields() -> None:
+def test_stamp_crossbar_keeps_earlier_fields(at: At) -> None:
+    at(100)
     doc = {
         "_rev": "2-a",
         "pvt_vsn": "7",
@@ -89,7 +100,7 @@ def test_stamp_crossbar_keeps_earlier_fields() -> None:
         "pvt_created": 50,
         "pvt_auth_user_id": "earlier",
     }
-    stamped = stamp_crossbar(doc, account_id=ACCOUNT, request_id="r2", auth=Authenticated("acc"), now=100)
+    stamped = stamp_crossbar(doc, account_id=ACCOUNT, request_id="r2", auth=Authenticated("acc"))
     kept = ("_rev", "pvt_vsn", "pvt_account_id", "pvt_account_db", "pvt_created", "pvt_auth_user_id")
     assert {key: stamped[key] for key in kept} == doc
     assert (stamped["pvt_modified"], stamped["pvt_auth_account_id"]) == (100, "acc")
@@ -108,8 +119,9 @@ def test_alphanumeric_name_keeps_ascii_letters_and_digits() -> None:
     assert alphanumeric_name("Ärger & Söhne 24/7") == "rgershne247"
 
 
-def test_stamp_maintenance_sets_account_time_and_type() -> None:
-    created = stamp_maintenance({"name": "voip"}, account_id=ACCOUNT, doc_type="app", now=100)
+def test_stamp_maintenance_sets_account_time_and_type(at: At) -> None:
+    at(100)
+    created = stamp_maintenance({"name": "voip"}, account_id=ACCOUNT, doc_type="app")
     assert created == {
         "name": "voip",
         "pvt_account_id": ACCOUNT,
@@ -118,9 +130,10 @@ def test_stamp_maintenance_sets_account_time_and_type() -> None:
         "pvt_modified": 100,
         "pvt_type": "app",
     }
-    changed = stamp_maintenance({**created, "_rev": "1-a"}, account_id=None, now=200)
+    at(200)
+    changed = stamp_maintenance({**created, "_rev": "1-a"}, account_id=None)
     assert (changed["pvt_created"], changed["pvt_modified"], changed["pvt_type"]) == (100, 200, "app")
-    assert stamp_maintenance({"_rev": "1-a"}, account_id=None)["pvt_created"] > 63_000_000_000
+    assert stamp_maintenance({"_rev": "1-a"}, account_id=None)["pvt_created"] == 200
 
 
 def test_revision_of_a_text_only() -> None:
@@ -129,11 +142,7 @@ def test_revision_of_a_text_only() -> None:
     assert revision({}) is None
 
 
-def test_gregorian_seconds_counts_from_year_zero() -> None:
-    assert gregorian_seconds(0) == 62167219200
-    assert gregorian_seconds(1709251200.9) == 63876470400
-
-
-def test_gregorian_seconds_defaults_to_now() -> None:
-    before = int(time.time())
-    assert gregorian_seconds() - GREGORIAN_EPOCH in range(before, int(time.time()) + 1)
+@pytest.mark.parametrize(("unix", "gregorian"), [(0.0, 62167219200), (1709251200.9, 63876470400)])
+def test_gregorian_seconds_counts_from_year_zero(monkeypatch: pytest.MonkeyPatch, unix: float, gregorian: int) -> None:
+    monkeypatch.setattr(time, "time", lambda: unix)
+    assert gregorian_seconds() == gregorian
