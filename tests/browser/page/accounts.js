@@ -30,7 +30,7 @@ export class Accounts {
     const form = one("#blacklist");
     const path = `accounts/${child.id}/apps_store/blacklist`;
     const hidden = await this.#blacklisted(path);
-    // The rows are the apps of whoever manages the account.
+    // The rows are the apps of the account that manages this one.
     const apps = (await this.api.get(`accounts/${this.session.accountId}/apps_store`)).data;
     one("#blacklist-of").textContent = `Apps that ${child.name} may see`;
     one("#blacklist-message").textContent = "";

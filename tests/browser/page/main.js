@@ -21,7 +21,7 @@ async function start() {
   else show("login");
 }
 
-// The look of the host that the page is at. Nobody is logged in, and most hosts have none.
+// The whitelabel of the host name. No user is logged in yet, and most hosts have none.
 async function brand() {
   const path = `whitelabel/${location.hostname}`;
   const found = await probe(api, path);

@@ -5,7 +5,7 @@ export function isInstalled(app) {
   return app.allowed_users !== "specific" || (app.users ?? []).length > 0;
 }
 
-// An app whose entry has the key is changed, even where nobody may use it; any other is installed.
+// An app whose entry has the key is changed, even if no user may use it; any other app is installed.
 export function methodFor(app) {
   return "allowed_users" in app ? "POST" : "PUT";
 }
