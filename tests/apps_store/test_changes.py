@@ -41,8 +41,8 @@ async def test_apps_store_put_new_document_is_as_crossbar_saves_it(
     answer = await service.put(f"{sub.path}/{system.apps['voip']}", sub, {}, headers={"X-Request-ID": "the-request"})
     assert answer.status == 201
     stored = await system.stored(sub)
-    moments = {stored.pop(key) for key in ("pvt_created", "pvt_modified")}
-    assert all(before <= moment <= gregorian_seconds(time.time()) for moment in moments)
+    times = {stored.pop(key) for key in ("pvt_created", "pvt_modified")}
+    assert all(before <= each <= gregorian_seconds(time.time()) for each in times)
     assert stored == {
         "_id": "apps_store",
         "_rev": answer.envelope["revision"],
@@ -123,7 +123,7 @@ async def test_apps_store_post_and_delete_refuse_an_app_that_is_not_installed(
     await _assert_nothing_stored(system, sub)
 
 
-async def test_apps_store_put_refuses_an_app_with_a_permission_for_nobody(
+async def test_apps_store_put_refuses_app_with_permission_without_users(
     system: System, service: Service, sub: Account
 ) -> None:
     await system.store(sub, apps={system.apps["voip"]: permission("specific")})

@@ -1,4 +1,4 @@
-// Who may open which app, as the page reads it from the list.
+// Which users may open an app, as read from the list.
 
 export function isInstalled(app) {
   if (!("allowed_users" in app)) return false;
