@@ -41,8 +41,8 @@ async def test_apps_store_put_new_document_is_as_crossbar_saves_it(
     answer = await service.put(f"{sub.path}/{system.apps['voip']}", sub, {}, headers={"X-Request-ID": "the-request"})
     assert answer.status == 201
     stored = await system.stored(sub)
-    times = {stored.pop(key) for key in ("pvt_created", "pvt_modified")}
-    assert all(before <= each <= gregorian_seconds(time.time()) for each in times)
+    moments = {stored.pop(key) for key in ("pvt_created", "pvt_modified")}
+    assert all(before <= moment <= gregorian_seconds(time.time()) for moment in moments)
     assert stored == {
         "_id": "apps_store",
         "_rev": answer.envelope["revision"],

@@ -170,7 +170,7 @@ async def test_updates_update_gives_the_change_a_copy(database: str, store: Data
     assert document["apps"] == {"1": [{"a": 1}]}
 
 
-async def test_updates_update_keeps_no_unused_lock(store: Datastore, database: str) -> None:
+async def test_updates_update_keeps_no_lock_that_nobody_waits_for(store: Datastore, database: str) -> None:
     await update_all(store, database, *map(adding, range(5)))
     assert len(store._updates._locks) == 0
 
