@@ -39,9 +39,11 @@ _GROWN: Final = 3_000
 async def requests(bench: Bench, system: System) -> Rows:
     """Requests of one client against the bare handler."""
     client = system.client()
-    nobody = [replace(client.get(), headers={"X-Forwarded-For": f"10.0.{n >> 8}.{n & 255}"}) for n in range(_ADDRESSES)]
+    anonymous = [
+        replace(client.get(), headers={"X-Forwarded-For": f"10.0.{n >> 8}.{n & 255}"}) for n in range(_ADDRESSES)
+    ]
     others = [
-        Case("401", "401, no token", nobody, 5.0, 401),
+        Case("401", "401, no token", anonymous, 5.0, 401),
         Case("404", "404, unknown app", [client.get(f"/{'f' * 32}")], 5.0, 404),
         Case("post", "POST permission", [client.post_permission()], 15.0, drain=0.5),
     ]

@@ -41,13 +41,9 @@ TRUSTED_PROXIES: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
 def create_application(settings: Settings, counters: WriteCounters | None = None) -> web.Application:
-    """The whole service as an ordinary aiohttp application, for any of aiohttp's runners.
+    """The whole service as an ordinary aiohttp application, which connects to CouchDB at startup.
 
-    It connects to CouchDB at startup and disconnects at cleanup.
-
-    Args:
-        settings: ``settings.couchdb`` must be set.
-        counters: the write counters that this worker shares with others.
+    ``counters`` are the write counters that this worker shares with others.
 
     Raises:
         SettingsError: no CouchDB was named.

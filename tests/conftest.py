@@ -1,7 +1,7 @@
 """What every test may ask for.
 
 ``couchdb_url``        a CouchDB-compatible server for the whole session; make databases of your own names in it
-``account_id``         an account id that nobody else uses
+``account_id``         an account id that no other test uses
 ``embedded_cache``     where PouchDB Server is installed, for tests that start servers of their own
 ``embedded_couchdb``   a server of this test's own, to stop, kill or fill
 ``shared``             the recorded material beside the checkout

@@ -10,22 +10,16 @@ from crossbar_appstore.crossbar.context import Context
 
 log = logging.getLogger(__name__)
 
-_TOKEN: Final = re.compile(r"eyJ[\w-]*(?:(?:\.|%2E)[\w-]*)+", re.IGNORECASE)
-_HIDDEN: Final = "[token]"
-_SERVER_ERROR: Final = 500
+_JWT: Final = re.compile(r"eyJ[\w-]*(?:(?:\.|%2E)[\w-]*)+", re.IGNORECASE)
 
 
 def without_tokens(text: str) -> str:
     """The text with every JWT in it replaced; a path or a request id may hold one."""
-    return _TOKEN.sub(_HIDDEN, text) if "eyJ" in text else text
+    return _JWT.sub("[token]", text) if "eyJ" in text else text
 
 
 class AccessLog:
-    """Logs requests at level INFO: every server error (5xx), and a share of all others.
-
-    Args:
-        share: from 0 (none) to 1 (each); 0.01 is one of a hundred.
-    """
+    """Logs requests at level INFO: every server error (5xx), and a share of all others, from 0 (none) to 1 (each)."""
 
     def __init__(self, share: float = 1.0) -> None:
         self._share = share
@@ -33,11 +27,12 @@ class AccessLog:
 
     def is_due(self, status: int) -> bool:
         """Whether to log a request that was answered with this status."""
+        # Adding up shares logs every n-th request exactly, without random numbers.
         self._due += self._share
         if self._due >= 1.0:
             self._due -= 1.0
             return True
-        return status >= _SERVER_ERROR
+        return status >= 500
 
     def write(self, context: Context, status: int, length: int, seconds: float) -> None:
         """Log a request without its query string, which may hold a token; ``length`` in bytes."""

@@ -26,6 +26,9 @@ from crossbar_appstore.crossbar.resource import Resource
 
 ErrorMapping = Callable[[Exception], CrossbarError | None]
 
+RESOURCES: Final = web.AppKey("resources", tuple[Resource, ...])
+"""The endpoints of an application."""
+
 _X_FORWARDED_FOR: Final = istr("X-Forwarded-For")
 _X_REQUEST_ID: Final = istr("X-Request-ID")
 _LONGEST_REQUEST_ID: Final = 256
@@ -51,9 +54,6 @@ def create_web_application(
     """An aiohttp application that serves the resources.
 
     Args:
-        resources: the endpoints; each is found by its noun.
-        gatekeeper: authenticates and authorizes callers.
-        envelope: serializes the JSON of this node.
         map_error: the Crossbar error for an exception of another package; None for an unexpected exception.
         limiter: token buckets of callers without a valid JWT; with KAZOO's default limits if not given.
         rates: configured limits and costs.
@@ -61,14 +61,10 @@ def create_web_application(
         access_log: the share of requests to log, from 0 to 1.
         body_seconds: the time limit for receiving a body.
     """
-    limiter = RateLimiter() if limiter is None else limiter
+    limiter = limiter or RateLimiter()
     renderer = Renderer(envelope, limiter)
     by_noun = {resource.noun: resource for resource in resources}
     pipeline = Pipeline(by_noun, gatekeeper, limiter, renderer, rates=rates, body_seconds=body_seconds)
-
-    async def handle(request: web.Request) -> web.Response:
-        return await pipeline.run(request, request[CONTEXT])
-
     # The first middleware is the outermost.
     middlewares = (
         request_context(AccessLog(access_log), trusted_proxies),
@@ -80,13 +76,9 @@ def create_web_application(
     # them tokens, and Crossbar does not decompress bodies.
     handler_args = {"access_log": None, "auto_decompress": False, "logger": server_log}
     application = web.Application(middlewares=middlewares, client_max_size=MAX_BODY, handler_args=handler_args)
-    application.router.add_route("*", "/{path:(?s:.*)}", handle, expect_handler=_no_continue)
+    application.router.add_route("*", "/{path:(?s:.*)}", pipeline.run, expect_handler=_no_continue)
     application[RESOURCES] = tuple(by_noun.values())
     return application
-
-
-RESOURCES: Final = web.AppKey("resources", tuple[Resource, ...])
-"""The endpoints of an application."""
 
 
 async def _no_continue(request: web.Request) -> None:
@@ -94,7 +86,7 @@ async def _no_continue(request: web.Request) -> None:
 
 
 def request_context(access_log: AccessLog, trusted_proxies: Networks) -> Middleware:
-    """The middleware that gives a request its context, with its id and the client's address, and logs it."""
+    """The middleware that gives a request its context, with its id and the client's address, and logs the request."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -106,6 +98,7 @@ def request_context(access_log: AccessLog, trusted_proxies: Networks) -> Middlew
         request_id = _request_id(headers.get(_X_REQUEST_ID))
         path = request.rel_url.raw_path
         context = request[CONTEXT] = Context(request_id, request.method, path, headers, {}, client_ip)
+        # The inner middlewares turn every exception into a response.
         response = await handler(request)
         if access_log.is_due(response.status):
             access_log.write(context, response.status, response.content_length or 0, time.perf_counter() - begun)
@@ -119,6 +112,7 @@ async def compression(request: web.Request, handler: Handler) -> web.StreamRespo
     """Compress long JSON and CSV with gzip if the client accepts it (`cowboy_compress_h`)."""
     response = await handler(request)
     accept_encoding = request.headers.get(hdrs.ACCEPT_ENCODING)
+    # Pictures are compressed already, and a few hundred bytes fit into one packet either way.
     if (
         accept_encoding is not None
         and isinstance(response, web.Response)
@@ -127,6 +121,7 @@ async def compression(request: web.Request, handler: Handler) -> web.StreamRespo
         and response.headers.get(hdrs.CONTENT_TYPE) in _COMPRESSED_TYPES
         and accepts_gzip(accept_encoding)
     ):
+        # Level 1: higher levels take several times as long for a few percent.
         response.body = zlib.compress(response.body, level=1, wbits=_GZIP_FORMAT)
         response.headers[hdrs.CONTENT_ENCODING] = "gzip"
     return response

@@ -6,6 +6,7 @@ import binascii
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Final
 
 from aiohttp import hdrs, web
@@ -37,19 +38,15 @@ MAX_PARTS: Final = 100
 BODY_SECONDS: Final = 120.0
 """The time limit for receiving a body (cowboy's idle_timeout)."""
 
-_MAX_PAIRS: Final = 100
 _LONGEST_BOUNDARY: Final = 200
+_MALFORMED: Final = "malformed multipart body"
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _DATA_URI: Final = re.compile(rf"data:({TOKEN}/{TOKEN})?[^,]*;base64,".encode())
 
 
-class MalformedMultipart(ValueError):
-    """A body that its boundary does not divide into parts."""
-
-
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A parsed body: its media type, its envelope with normalised keys, its ``data``, and uploaded files.
+    """A parsed body; ``envelope`` has normalised keys.
 
     The media type of a multipart body without an envelope is that of its first file.
     """
@@ -74,7 +71,7 @@ async def receive_body(request: web.Request, seconds: float) -> bytes:
     Raises:
         CrossbarError: 400, it is too large or malformed; 408, it did not arrive in time.
     """
-    # A body that is too large is refused unread; aiohttp discards it, so that the client sees the answer.
+    # Refused unread; aiohttp discards the body, so that the client sees the answer.
     if (request.content_length or 0) > MAX_BODY:
         raise _too_large()
     if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue" and request.version >= (1, 1):
@@ -105,6 +102,7 @@ def parse_body(content_type: str | None, raw: bytes, file_name: str | None = Non
         ValidationError: the body is no JSON, no envelope, or no base64.
         Refusal: 400, the Content-Type or the body cannot be parsed.
     """
+    # A body without a type is JSON, as in Crossbar.
     media_type, params = (JSON, "") if content_type is None else parse_content_type(content_type)
     if media_type in JSON_TYPES:
         return _enveloped(media_type, _parse_envelope(raw)) if raw else Body(media_type)
@@ -126,6 +124,7 @@ def _parse_envelope(raw: bytes) -> JsonObject:
         raise _invalid_json(f"invalid_json around {getattr(error, 'pos', 0) + 1}") from error
     if not isinstance(envelope, dict):
         raise _invalid_json("All JSON must be valid")
+    # Counting brackets is cheap and rules out nearly every body.
     if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _is_deeper_than(MAX_DEPTH, envelope):
         raise _invalid_json("nested too deeply")
     # A null member counts as absent, as in KAZOO's objects.
@@ -137,17 +136,11 @@ def _invalid_json(message: str) -> ValidationError:
 
 
 def _is_deeper_than(limit: int, value: Json) -> bool:
-    level = [value]
+    level: list[Json] = [value]
     for _ in range(limit):
-        level = [member for each in level for member in _members(each)]
-        if not level:
-            return False
-    return True
-
-
-def _members(value: Json) -> list[Json]:
-    members = value.values() if isinstance(value, dict) else value
-    return [member for member in members if isinstance(member, dict | list)]
+        members = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [member for member in chain.from_iterable(members) if isinstance(member, dict | list)]
+    return bool(level)
 
 
 def _enveloped(media_type: str, envelope: JsonObject, files: tuple[File, ...] = ()) -> Body:
@@ -159,15 +152,16 @@ def _enveloped(media_type: str, envelope: JsonObject, files: tuple[File, ...] = 
         details = {"message": f"Value did not match type(s): {target}", "target": target, "value": data}
         raise ValidationError({"data": {"type": details}})
     # The paging key of listings is removed before any module sees the data (`api_resource`).
-    if isinstance(data, dict) and "start_key" in data:
-        data = {key: value for key, value in data.items() if key != "start_key"}
-    return Body(media_type, {key: value for key, value in envelope.items() if key != "start_key"}, data, files)
+    envelope.pop("start_key", None)
+    if isinstance(data, dict):
+        data.pop("start_key", None)
+    return Body(media_type, envelope, data, files)
 
 
 def _form_body(raw: bytes) -> Body:
     """A form, or JSON sent with the Content-Type that curl has by default."""
     try:
-        pairs = parse_pairs(raw.decode("utf-8", "replace"), limit=_MAX_PAIRS)
+        pairs = parse_pairs(raw.decode("utf-8", "replace"), limit=100)
     except MalformedQuery:
         return _enveloped(FORM, _parse_envelope(raw))
     if len(pairs) == 1 and pairs[0][1] is None:
@@ -189,6 +183,7 @@ def _multipart_body(media_type: str, params: str, raw: bytes) -> Body:
     for part in _leaves(raw, boundary):
         parsed = _parse_part(part)
         files.extend(parsed.files)
+        # Of several envelopes the last one counts, as in Crossbar.
         envelope = envelope if parsed.files else parsed
     if envelope is None:
         return Body(files[0].content_type, files=tuple(files))
@@ -198,18 +193,14 @@ def _multipart_body(media_type: str, params: str, raw: bytes) -> Body:
 def _leaves(raw: bytes, boundary: str) -> Iterator[Part]:
     """The parts of a multipart body, including those of one nested multipart level."""
     count = 0
-    try:
-        for part in split_parts(raw, boundary):
-            inner = part.headers.get("content-type", "").partition(";")
-            nested = [part]
-            if inner[0].strip().lower().startswith("multipart/"):
-                nested = split_parts(part.body, parameter(f";{inner[2]}", "boundary") or "")
-            count += len(nested)
-            if count > MAX_PARTS:
-                raise MalformedMultipart("parts")
-            yield from nested
-    except MalformedMultipart as error:
-        raise Refusal(400, "malformed multipart body") from error
+    for part in split_parts(raw, boundary):
+        kind, _, params = part.headers.get("content-type", "").partition(";")
+        is_nested = kind.strip().lower().startswith("multipart/")
+        leaves = split_parts(part.body, parameter(f";{params}", "boundary") or "") if is_nested else [part]
+        count += len(leaves)
+        if count > MAX_PARTS:
+            raise Refusal(400, _MALFORMED)
+        yield from leaves
 
 
 def _parse_part(part: Part) -> Body:
@@ -228,32 +219,33 @@ def split_parts(raw: bytes, boundary: str) -> list[Part]:
     """Split a multipart body at its boundaries, without changing a byte of the parts (RFC 2046 §5.1).
 
     Raises:
-        MalformedMultipart: no part, no end, more than ``MAX_PARTS`` parts, or a part without its empty line.
+        Refusal: 400, the parts cannot be told apart or are more than ``MAX_PARTS``.
     """
     if not 0 < len(boundary) <= _LONGEST_BOUNDARY:
-        raise MalformedMultipart("boundary")
+        raise Refusal(400, _MALFORMED)
     mark = re.escape(boundary.encode("utf-8", "surrogateescape"))
     delimiter = re.compile(rb"\r\n--" + mark + rb"(--)?[ \t]*(?=\r\n|\Z)")
     parts: list[Part] = []
     begin = None
-    # The first delimiter has no line before it, so it gets one.
+    # The first delimiter has no line end before it, so it gets one.
     framed = b"\r\n" + raw
     for found in delimiter.finditer(framed):
         if begin is not None:
             parts.append(_part(framed[begin : found.start()]))
         if found[1] and parts:
             return parts
+        # The closing delimiter came without a part, or the parts are too many.
         if found[1] or len(parts) >= MAX_PARTS:
             break
         begin = found.end()
-    raise MalformedMultipart("parts")
+    raise Refusal(400, _MALFORMED)
 
 
 def _part(raw: bytes) -> Part:
-    """Parse the bytes between two delimiters, which begin with the line end of the first delimiter."""
+    # The bytes between two delimiters begin with the line end of the first one.
     head, separator, body = raw.partition(b"\r\n\r\n")
     if not separator:
-        raise MalformedMultipart("header")
+        raise Refusal(400, _MALFORMED)
     headers = {}
     for line in head.decode("utf-8", "replace").split("\r\n")[1:]:
         name, _, value = line.partition(":")
@@ -262,15 +254,11 @@ def _part(raw: bytes) -> Part:
 
 
 def _decode_base64(media_type: str, raw: bytes, file_name: str | None) -> File:
-    """Decode base64 with or without padding, line breaks and a leading ``data:`` URI.
-
-    As `kz_attachment:decode_base64/1`.
-    """
+    """Decode base64 with or without padding, white space and a ``data:`` prefix (`kz_attachment:decode_base64/1`)."""
     prefix = _DATA_URI.match(raw)
     encoded = b"".join((raw[prefix.end() :] if prefix else raw).split())
     kind = prefix[1].decode().lower() if prefix and prefix[1] else media_type
     try:
         return File(base64.b64decode(encoded + b"=" * (-len(encoded) % 4), validate=True), kind, file_name)
     except binascii.Error as error:
-        problem = {"message": "failed to decode base64 data"}
-        raise ValidationError({"file": {"encoding": problem}}) from error
+        raise ValidationError({"file": {"encoding": {"message": "failed to decode base64 data"}}}) from error

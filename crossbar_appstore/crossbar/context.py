@@ -24,9 +24,6 @@ class Noun:
     params: Params
 
 
-_NO_NOUN: Final = Noun("404", ())
-
-
 @dataclass(frozen=True, slots=True)
 class File:
     """An uploaded body: raw bytes with their declared type and, if one was given, their name."""
@@ -82,17 +79,6 @@ class SerializedJson:
         return loads(self.raw)
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
-    """The style of a request's JSON replies: indented, wrapped into a JSONP callback, or both."""
-
-    pretty: bool = False
-    callback: str | None = None
-
-
-PLAIN: Final = Style()
-
-
 @dataclass(slots=True)
 class Context:
     """One request on its way through the pipeline.
@@ -106,6 +92,8 @@ class Context:
         allowed_methods: of the resource; None before they are known.
         identity: set by the gatekeeper; anything but None means authenticated.
         consumed: the rate tokens that the request costs.
+        pretty: whether JSON is indented.
+        callback: the function that JSON is wrapped into (JSONP).
         stored: what one callback of the resource keeps for the next.
     """
 
@@ -128,14 +116,15 @@ class Context:
     auth_scheme: str | None = None
     identity: Any = None
     consumed: int = 1
-    style: Style = PLAIN
+    pretty: bool = False
+    callback: str | None = None
     stored: dict[str, Any] = field(default_factory=dict)
     reply: Reply = field(default_factory=Reply)
 
     @property
     def resource(self) -> Noun:
         """The last noun of the path: the endpoint that answers; ``404`` if the path names none, as in KAZOO."""
-        return self.nouns[-1] if self.nouns else _NO_NOUN
+        return self.nouns[-1] if self.nouns else Noun("404", ())
 
     @property
     def authenticated(self) -> bool:

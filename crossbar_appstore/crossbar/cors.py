@@ -20,7 +20,6 @@ _EXPOSE_HEADERS: Final = (
     "content-type, x-auth-token, x-request-id, x-kazoo-cluster-id, location, etag, "
     "content-disposition, retry-after, warning"
 )
-_FIRST_ERROR: Final = 400
 
 
 @web.middleware
@@ -28,7 +27,8 @@ async def cors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Add the CORS headers to every answer to a cross-origin request, and to every error."""
     response = await handler(request)
     headers = request.headers
-    if response.status >= _FIRST_ERROR or is_cors(headers):
+    # Without them a browser would hide the error from the page.
+    if response.status >= 400 or is_cors(headers):
         response.headers.update(cors_headers(headers, request[CONTEXT].allowed_methods))
     return response
 
@@ -49,9 +49,8 @@ def is_preflight(method: str, headers: Mapping[str, str]) -> bool:
 
 def cors_headers(headers: Mapping[str, str], allowed: Sequence[str] | None) -> Mapping[str, str]:
     """The five CORS headers; ``allowed`` is None before the methods of the resource are known."""
-    return _cors_headers(
-        headers.get(hdrs.ACCESS_CONTROL_REQUEST_METHOD), tuple(ALL_METHODS if allowed is None else allowed)
-    )
+    methods = ALL_METHODS if allowed is None else tuple(allowed)
+    return _cors_headers(headers.get(hdrs.ACCESS_CONTROL_REQUEST_METHOD), methods)
 
 
 @lru_cache(maxsize=256)

@@ -13,12 +13,7 @@ _SUCCESS: Final = b',"status":"success"}'
 
 
 class Envelope:
-    """Serializes the JSON of replies and errors for one node.
-
-    Args:
-        node: the node's name; replies carry a digest of it.
-        version: the release, sent to authenticated callers only.
-    """
+    """Serializes the JSON of replies and errors; they carry a digest of the name ``node``, and the release."""
 
     def __init__(self, node: str, version: str) -> None:
         digest = hashlib.md5(node.encode(), usedforsecurity=False).digest()
@@ -30,34 +25,31 @@ class Envelope:
     def success(self, context: Context, remaining: int) -> bytes:
         """The envelope of ``context.reply``; ``remaining`` rate tokens are left in the caller's bucket."""
         reply = context.reply
+        # A login answers with its new token, all others with the token of the request.
         token = reply.auth_token if reply.auth_token is not None else context.auth_token
         begin = _page_size(reply.page_size)
         if reply.next_start_key is not None:
-            begin = _member(b'"next_start_key":', reply.next_start_key) + b"," + begin
+            begin = b'"next_start_key":%b,' % dumps(reply.next_start_key) + begin
         if reply.start_key is not None:
-            begin = _member(b'"start_key":', reply.start_key) + b"," + begin
+            begin = b'"start_key":%b,' % dumps(reply.start_key) + begin
         end = _SUCCESS
         if reply.revision is not None:
-            end = _member(b',"revision":', reply.revision) + end
+            end = b',"revision":' + dumps(reply.revision) + end
         if reply.metadata is not None:
-            end = _member(b',"metadata":', reply.metadata) + end
+            end = b',"metadata":' + dumps(reply.metadata) + end
         return b"".join((b"{", begin, *self._common(context, remaining, token), *_data(reply.data), end))
 
     def error(self, context: Context, error: CrossbarError, remaining: int) -> bytes:
-        """The envelope of an error.
-
-        Raises:
-            ValueError: its data is no JSON.
-        """
+        """The envelope of an error; raises ``ValueError`` if its data is no JSON."""
         common = self._common(context, remaining, context.auth_token)
         end = b',"error":"%d","message":%b,"status":"error"}' % (error.code, dumps(error.message))
         return b"".join((b"{", _page_size(error.page_size), *common, *_data(error.data), end))
 
     def _common(self, context: Context, remaining: int, token: str | None) -> tuple[bytes, ...]:
-        """The members that every envelope has, ``version`` and ``auth_token`` only where they apply."""
+        """The members of every envelope; only authenticated callers learn the release."""
         second = int(time.time())
         if second != self._second:
-            # All envelopes of a second share the serialized time and node.
+            # All envelopes of a second share the serialized time and node: formatting takes longer than the rest.
             self._second = second
             timestamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
             self._stamp = f'"timestamp":"{timestamp}","node":"{self.node}","request_id":'.encode()
@@ -66,7 +58,7 @@ class Envelope:
             self._stamp,
             dumps(context.request_id),
             b',"tokens":{"consumed":%d,"remaining":%d}' % (context.consumed, remaining),
-            b"" if token is None else _member(b',"auth_token":', token),
+            b"" if token is None else b',"auth_token":' + dumps(token),
         )
 
 
@@ -78,7 +70,3 @@ def _data(data: Any) -> tuple[bytes, ...]:
     if data is ABSENT:
         return ()
     return b',"data":', data.raw if isinstance(data, SerializedJson) else dumps(data)
-
-
-def _member(name: bytes, value: Any) -> bytes:
-    return name + dumps(value)

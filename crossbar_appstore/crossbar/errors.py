@@ -1,47 +1,24 @@
-"""Crossbar's errors as exceptions; the middleware ``application.error_envelopes`` turns them into responses.
-
-CrossbarError                   any error response: code, message (a name or free text), data
-├── Refusal                     errors of the HTTP layer, cowboy in the original: 400, 406, 412, 415, 501
-├── ValidationError             400 ``validation error``, data = path → rule → details
-├── ExpiredToken                401 ``invalid credentials`` with empty data
-├── Gone                        410
-├── DatastoreFault              500 ``datastore_fault`` with a cause
-└── NamedError                  code and text of ``NAMED_ERRORS``
-    ├── AuthenticationRequired, Forbidden, BadIdentifier, NotFound, MethodNotAllowed, UnspecifiedFault
-    ├── TooManyRequests         429 with Retry-After
-    └── DatastoreConflict, DatastoreUnreachable (with Retry-After)
-"""
+"""Crossbar's errors as exceptions; the middleware ``application.error_envelopes`` turns them into responses."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 ABSENT: Final = object()
 """``data`` of an envelope without that member."""
 
 NAMED_ERRORS: Final[Mapping[str, tuple[int, str]]] = {
     "too_many_requests": (429, "too many requests"),
-    "no_payment_token": (402, "no payment method available"),
-    "no_credit": (402, "not enough credit to perform action"),
     "unspecified_fault": (500, "unspecified fault"),
-    "account_cant_create_tree": (500, "account creation fault"),
     "account_has_descendants": (500, "account has descendants"),
-    "not_implemented": (501, "not implemented"),
-    "faulty_request": (404, "faulty request"),
     "bad_identifier": (404, "bad identifier"),
     "forbidden": (403, "forbidden"),
     "invalid_credentials": (401, "invalid credentials"),
-    "datastore_missing": (503, "data collection missing: database not found"),
-    "datastore_missing_view": (503, "datastore missing view"),
     "datastore_conflict": (409, "conflicting documents"),
     "datastore_unreachable": (503, "datastore timeout"),
-    "datastore_fault": (503, "datastore fatal error"),
-    "empty_tree_accounts_exist": (400, "unable to create account tree"),
-    "parse_error": (400, "failed to parse request body"),
     "invalid_method": (405, "method not allowed"),
     "not_found": (404, "not found"),
-    "disabled": (400, "entity disabled"),
 }
-"""Name → (code, text), `cb_context:add_system_error/2`."""
+"""Name → (code, text), those of `cb_context:add_system_error/2` that this service uses."""
 
 
 class CrossbarError(Exception):
@@ -59,11 +36,13 @@ class CrossbarError(Exception):
 
 
 class NamedError(CrossbarError):
-    """An error of ``NAMED_ERRORS``; its data holds the ``extra`` members, then the text."""
+    """The error of ``NAMED_ERRORS`` with the name of the class; its data holds the ``extra`` members, then the text."""
 
-    def __init__(self, name: str, *, headers: Mapping[str, str] | None = None, **extra: Any) -> None:
-        code, text = NAMED_ERRORS[name]
-        super().__init__(code, name, {**extra, "message": text}, headers=headers)
+    name: ClassVar[str]
+
+    def __init__(self, *, headers: Mapping[str, str] | None = None, **extra: Any) -> None:
+        code, text = NAMED_ERRORS[self.name]
+        super().__init__(code, self.name, {**extra, "message": text}, headers=headers)
 
 
 class ValidationError(CrossbarError):
@@ -83,8 +62,7 @@ class Refusal(CrossbarError):
 class AuthenticationRequired(NamedError):
     """401 for a missing, wrong or unusable token."""
 
-    def __init__(self) -> None:
-        super().__init__("invalid_credentials")
+    name = "invalid_credentials"
 
 
 class ExpiredToken(CrossbarError):
@@ -97,29 +75,25 @@ class ExpiredToken(CrossbarError):
 class Forbidden(NamedError):
     """403; ``details`` or ``cause`` hold what was refused."""
 
-    def __init__(self, **extra: Any) -> None:
-        super().__init__("forbidden", **extra)
+    name = "forbidden"
 
 
 class BadIdentifier(NamedError):
     """404 for an unknown id, which ``cause`` or ``details`` hold."""
 
-    def __init__(self, **extra: Any) -> None:
-        super().__init__("bad_identifier", **extra)
+    name = "bad_identifier"
 
 
 class NotFound(NamedError):
     """404 for a path that no endpoint serves."""
 
-    def __init__(self) -> None:
-        super().__init__("not_found")
+    name = "not_found"
 
 
 class MethodNotAllowed(NamedError):
     """405; the allowed methods are in the CORS header, Crossbar sends no ``Allow``."""
 
-    def __init__(self) -> None:
-        super().__init__("invalid_method")
+    name = "invalid_method"
 
 
 class Gone(CrossbarError):
@@ -132,22 +106,25 @@ class Gone(CrossbarError):
 class TooManyRequests(NamedError):
     """429; ``retry_after`` in whole seconds (deviation D11)."""
 
+    name = "too_many_requests"
+
     def __init__(self, retry_after: int) -> None:
-        super().__init__("too_many_requests", headers={"Retry-After": str(retry_after)})
+        super().__init__(headers={"Retry-After": str(retry_after)})
 
 
 class DatastoreConflict(NamedError):
     """409 after repeated conflicts on one document."""
 
-    def __init__(self) -> None:
-        super().__init__("datastore_conflict")
+    name = "datastore_conflict"
 
 
 class DatastoreUnreachable(NamedError):
     """503 while CouchDB is unreachable; nothing was written (deviation D21). ``retry_after`` in whole seconds."""
 
+    name = "datastore_unreachable"
+
     def __init__(self, retry_after: int = 2) -> None:
-        super().__init__("datastore_unreachable", headers={"Retry-After": str(retry_after)})
+        super().__init__(headers={"Retry-After": str(retry_after)})
 
 
 class DatastoreFault(CrossbarError):
@@ -160,5 +137,4 @@ class DatastoreFault(CrossbarError):
 class UnspecifiedFault(NamedError):
     """500 for an unexpected exception."""
 
-    def __init__(self) -> None:
-        super().__init__("unspecified_fault")
+    name = "unspecified_fault"

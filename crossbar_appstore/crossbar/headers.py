@@ -1,19 +1,21 @@
-"""Request headers and query strings: addresses, tokens, media types, ranges and file names."""
+"""Request headers and query strings: lists, media types, tokens, addresses, ranges and file names."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
 from crossbar_appstore.crossbar.context import BASIC, BEARER, UNKNOWN, X_AUTH_TOKEN, Context
-from crossbar_appstore.crossbar.errors import Refusal
+from crossbar_appstore.crossbar.errors import CrossbarError, Refusal
 
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
+SEPARATOR: Final = r"[ \t,]*+"
+_END: Final = re.compile(rf"{SEPARATOR}\Z")
 # Possessive quantifiers, so that no header can make the match backtrack for long.
 _PARAMETERS: Final = rf"(?:[ \t]*+;[ \t]*+(?:{TOKEN}=(?:{TOKEN}|{QUOTED}))?+)*+[ \t]*+\Z"
 _PARAMETER: Final = re.compile(rf"[ \t]*;[ \t]*(?:({TOKEN})=({TOKEN}|{QUOTED}))?")
@@ -36,20 +38,27 @@ class MalformedQuery(ValueError):
     """A percent sign that escapes nothing, a value without a name, or too many pairs."""
 
 
-class RangeNotSatisfiable(Exception):
-    """The range begins beyond the end of the file."""
+# Lists and media types
 
 
-# Media types
+def elements(pattern: re.Pattern[str], header: str, complaint: str) -> Iterator[re.Match[str]]:
+    """The elements of a list in a header, empty ones skipped (RFC 9110 §5.6.1); ``pattern`` begins with ``SEPARATOR``.
+
+    Raises:
+        Refusal: 400 with the text ``complaint``, an element does not match.
+    """
+    position = 0
+    while not _END.match(header, position):
+        found = pattern.match(header, position)
+        if not found:
+            raise Refusal(400, complaint)
+        yield found
+        position = found.end()
 
 
 @lru_cache(maxsize=256)
 def parse_content_type(header: str) -> tuple[str, str]:
-    """Split a Content-Type header into its media type in lower case and its raw parameters (RFC 9110 §8.3).
-
-    Raises:
-        Refusal: 400, the header is malformed.
-    """
+    """Split a Content-Type header into its media type in lower case and its raw parameters; 400 if malformed."""
     found = _CONTENT_TYPE.match(header)
     if not found:
         raise Refusal(400, "malformed content-type header")
@@ -68,11 +77,7 @@ def parameter(raw: str, name: str) -> str | None:
 
 
 def decode(text: str) -> str:
-    """Undo percent-encoding; bytes that are no UTF-8 become replacement characters.
-
-    Raises:
-        MalformedQuery: a percent sign without two hexadecimal digits.
-    """
+    """Undo percent-encoding; bytes that are no UTF-8 become replacement characters. Raises ``MalformedQuery``."""
     if "%" not in text:
         return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     if _BAD_ESCAPE.search(text):
@@ -84,7 +89,7 @@ def parse_pairs(raw: str, limit: int | None = None) -> list[tuple[str, str | Non
     """The (name, value) pairs of a query string in their order; None for a name without ``=``.
 
     Raises:
-        MalformedQuery: it cannot be decoded, a value has no name, or there are more than ``limit`` pairs.
+        MalformedQuery: also for more than ``limit`` pairs.
     """
     if limit is not None and raw.count("&") >= limit:
         raise MalformedQuery("too many pairs")
@@ -100,11 +105,7 @@ def parse_pairs(raw: str, limit: int | None = None) -> list[tuple[str, str | Non
 
 
 def parse_query(raw: str) -> dict[str, str]:
-    """Parse a query string; of equal names the first counts, a name without a value has an empty one.
-
-    Raises:
-        MalformedQuery: it cannot be decoded, or a value has no name.
-    """
+    """Parse a query string; of equal names the first counts, a name without a value has an empty one."""
     query: dict[str, str] = {}
     for name, value in parse_pairs(raw):
         query.setdefault(name, value or "")
@@ -117,8 +118,8 @@ def parse_query(raw: str) -> dict[str, str]:
 def find_token(context: Context) -> tuple[str, str] | tuple[None, None]:
     """The token of a request and its scheme (`api_util:get_auth_token/2`).
 
-    The first place that has one wins: X-Auth-Token, then ``auth_token`` in data, query string and envelope, then
-    Authorization, then ``authorization`` in the same three.
+    It is taken from X-Auth-Token, else ``auth_token`` in data, query string or envelope, else Authorization, else
+    ``authorization`` in the same three.
     """
     token = context.headers.get("X-Auth-Token")
     if token is None:
@@ -146,13 +147,11 @@ def _printable(token: str) -> str:
 def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
     """The first address that is no trusted proxy, from the nearest hop outwards (`api_resource:get_client_ip/1`).
 
-    Args:
-        peer: the other end of the connection.
-        forwarded: the X-Forwarded-For headers; only what trusted proxies wrote is believed.
-        trusted: the networks of the proxies (`crossbar` reverse_proxies).
+    ``peer`` is the other end of the connection, ``forwarded`` the X-Forwarded-For headers.
     """
     address = peer
     for hop in reversed(",".join(forwarded).split(",")):
+        # Only trusted proxies are believed about the hop before them.
         if not _is_in(address, trusted) or not _is_address(hop.strip()):
             break
         address = hop.strip()
@@ -176,42 +175,37 @@ def _is_address(text: str) -> bool:
 
 
 def parse_range(header: str, length: int) -> tuple[int, int] | None:
-    """First and last byte that a Range header asks of ``length`` bytes; None if the whole file is the answer.
+    """First and last byte that a Range header asks of ``length`` bytes; None for the whole file.
 
     Several ranges, other units and malformed headers are answered with the whole file (RFC 9110 §14, deviation D18).
 
     Raises:
-        RangeNotSatisfiable: 416.
+        CrossbarError: 416, the range begins beyond the end of the file.
     """
     found = _RANGE.match(header)
     if not found:
         return None
     first, last, suffix = (None if digits is None else int(digits) for digits in found.groups())
-    if first is None:
-        if not suffix or not length:
-            raise RangeNotSatisfiable
-        return max(0, length - suffix), length - 1
-    if last is not None and last < first:
+    if last is not None and first is not None and last < first:
         return None
+    if first is None:  # The last ``suffix`` bytes.
+        first = max(0, length - (suffix or 0))
     if first >= length:
-        raise RangeNotSatisfiable
+        headers = {"Content-Range": f"bytes */{length}"}
+        raise CrossbarError(416, "range not satisfiable", {}, headers=headers)
     return first, length - 1 if last is None else min(last, length - 1)
 
 
 @lru_cache(maxsize=256)
 def attachment(file_name: str, *, quoted: bool = True) -> str:
-    """The Content-Disposition of a download (RFC 6266).
+    """The Content-Disposition of a download (RFC 6266), without folders and control characters in the name.
 
-    Folders in front of the name and control characters are left out. Names that are not ASCII are given twice, with
-    question marks and percent-encoded.
-
-    Args:
-        file_name: the suggested name.
-        quoted: whether to quote a plain name, too; Crossbar quotes CSV names and leaves pictures bare.
+    Crossbar quotes the names of CSV files always, those of pictures (``quoted=False``) only if they need it.
     """
     name = "".join(char for char in file_name.rpartition("/")[2] if char.isprintable())
     if _PLAIN_NAME.match(name) and not quoted:
         return f"attachment; filename={name}"
+    # Names that are not ASCII are given twice: with question marks for old clients, and percent-encoded.
     ascii_name = name.encode("ascii", "replace").decode().replace("\\", "\\\\").replace('"', '\\"')
     header = f'attachment; filename="{ascii_name}"'
     return header if name.isascii() else f"{header}; filename*=UTF-8''{quote(name, safe='')}"

@@ -1,13 +1,13 @@
 """Content negotiation as cowboy does it: Accept, Accept-Language and Accept-Encoding (RFC 9110 §12)."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from crossbar_appstore.crossbar.errors import Refusal
-from crossbar_appstore.crossbar.headers import JSON_TYPES, QUOTED, TOKEN
+from crossbar_appstore.crossbar.headers import JSON_TYPES, QUOTED, SEPARATOR, TOKEN, elements
 
 CSV_TYPES: Final = ("application/octet-stream", "text/csv", "text/comma-separated-values")
 OFFERED: Final = JSON_TYPES + CSV_TYPES
@@ -17,13 +17,12 @@ _LANGUAGES: Final = (DEFAULT_LANGUAGE, "en-us", "en-gb")
 # Some clients write .2 for 0.2, and Java's writes * for */*; cowboy takes both.
 _QVALUE: Final = r"0?\.[0-9]{1,3}|0\.?|1(?:\.0{0,3})?"
 _PARAMS: Final = rf"(?:[ \t]*+;[ \t]*+{TOKEN}(?:=(?:{TOKEN}|{QUOTED}))?+)*+"
-_MEDIA_RANGE: Final = re.compile(rf"(?:({TOKEN})/({TOKEN})|\*)({_PARAMS})[ \t]*+(?=,|\Z)")
+_MEDIA_RANGE: Final = re.compile(rf"{SEPARATOR}(?:({TOKEN})/({TOKEN})|\*)({_PARAMS})[ \t]*+(?=,|\Z)")
 _PARAM: Final = re.compile(rf";[ \t]*({TOKEN})(?:=({TOKEN}|{QUOTED}))?")
 _WEIGHT: Final = re.compile(rf"(?:{_QVALUE})\Z")
 _LANGUAGE: Final = re.compile(
-    rf"(\*|[A-Za-z]{{1,8}}(?:-[A-Za-z0-9]{{1,8}})*)(?:[ \t]*+;[ \t]*+[qQ]=({_QVALUE}))?[ \t]*+(?=,|\Z)"
+    rf"{SEPARATOR}(\*|[A-Za-z]{{1,8}}(?:-[A-Za-z0-9]{{1,8}})*)(?:[ \t]*+;[ \t]*+[qQ]=({_QVALUE}))?[ \t]*+(?=,|\Z)"
 )
-_BETWEEN: Final = re.compile(r"[ \t,]*+")
 _ZERO: Final = re.compile(r"q=0(?:\.0*)?\Z")
 
 
@@ -37,45 +36,18 @@ class MediaRange:
     precision: int
 
 
-@lru_cache(maxsize=256)
-def parse_accept(header: str) -> tuple[MediaRange, ...]:
-    """Parse an Accept header, best range first (cowboy prefers quality, then precision).
-
-    Raises:
-        Refusal: 400, the header is malformed.
-    """
-    ranges = [_media_range(found) for found in _elements(_MEDIA_RANGE, header, "malformed accept header")]
-    return tuple(sorted(ranges, key=lambda each: (-each.quality, -each.precision)))
-
-
-def _elements(pattern: re.Pattern[str], header: str, complaint: str) -> Iterator[re.Match[str]]:
-    position = _skip(header, 0)
-    while position < len(header):
-        found = pattern.match(header, position)
-        if not found:
-            raise Refusal(400, complaint)
-        yield found
-        position = _skip(header, found.end())
-
-
-def _skip(header: str, position: int) -> int:
-    between = _BETWEEN.match(header, position)
-    return between.end() if between else position
-
-
 def _media_range(found: re.Match[str]) -> MediaRange:
     kind, subtype = (found[1] or "*").lower(), (found[2] or "*").lower()
-    params, quality = 0, None
+    precision, quality = (kind != "*") + (subtype != "*"), 1.0
     for name, value in _PARAM.findall(found[3]):
-        if quality is not None:
-            continue  # Parameters after the weight are Accept extensions, which have no meaning here.
         if name.lower() != "q":
-            params += 1
+            precision += 1
         elif _WEIGHT.match(value):
             quality = float(value)
+            break  # Parameters after the weight are Accept extensions, which have no meaning here.
         else:
             raise Refusal(400, "malformed accept header")
-    return MediaRange(kind, subtype, 1.0 if quality is None else quality, (kind != "*") + (subtype != "*") + params)
+    return MediaRange(kind, subtype, quality, precision)
 
 
 @lru_cache(maxsize=256)
@@ -87,7 +59,8 @@ def choose_media_type(accept: str | None, offered: Sequence[str]) -> str:
     """
     if accept is None:
         return offered[0]
-    for each in parse_accept(accept):
+    ranges = [_media_range(found) for found in elements(_MEDIA_RANGE, accept, "malformed accept header")]
+    for each in sorted(ranges, key=lambda each: (-each.quality, -each.precision)):
         for media_type in offered:
             kind, _, subtype = media_type.partition(";")[0].strip().lower().partition("/")
             if each.subtype in ("*", subtype) and (each.type == kind or each.type == each.subtype == "*"):
@@ -97,21 +70,19 @@ def choose_media_type(accept: str | None, offered: Sequence[str]) -> str:
 
 @lru_cache(maxsize=256)
 def choose_language(accept_language: str | None) -> str:
-    """The language of the reply, in lower case.
+    """The language of the reply, in lower case; 400 for a malformed or empty header.
 
     English and the first language of the header are on offer (`api_resource:languages_provided/2`), so negotiation
-    never fails. Of two languages with the same quality the later one wins, as in cowboy.
-
-    Raises:
-        Refusal: 400, the header is malformed or empty.
+    never fails.
     """
     if accept_language is None:
         return DEFAULT_LANGUAGE
     complaint = "malformed accept-language header"
-    preferred = [(found[1].lower(), float(found[2] or 1)) for found in _elements(_LANGUAGE, accept_language, complaint)]
+    preferred = [(found[1].lower(), float(found[2] or 1)) for found in elements(_LANGUAGE, accept_language, complaint)]
     if not preferred:
         raise Refusal(400, complaint)
     offered = (*_LANGUAGES, preferred[0][0])
+    # Of two languages with the same quality the later one wins, as in cowboy; the sort is stable.
     preferred.reverse()
     preferred.sort(key=lambda each: -each[1])
     return next(

@@ -9,8 +9,6 @@ from typing import Final
 from crossbar_appstore.crossbar.context import Noun
 from crossbar_appstore.crossbar.headers import decode
 
-_ACCOUNT_ALIAS: Final = "account"
-_HOOKS: Final = "hooks"
 _VERSION: Final = re.compile(r"v[+-]?[0-9]+\Z")
 _LONGEST_CACHED: Final = 256
 
@@ -27,19 +25,11 @@ class ApiPath:
     alias: bool = False
 
 
-NOWHERE: Final = ApiPath("v2", ())
-"""A path that names no endpoint."""
-
-
 class PathParser:
-    """Splits raw paths into nouns.
-
-    Args:
-        greedy: noun → whether it takes all tokens that follow it as its own params.
-    """
+    """Splits raw paths into nouns; ``greedy``: noun → whether it takes all tokens that follow it as its own params."""
 
     def __init__(self, greedy: Mapping[str, bool]) -> None:
-        self._greedy = dict(greedy)
+        self._greedy = greedy
         self._cached = lru_cache(maxsize=512)(self._parse)
 
     def parse(self, raw_path: str) -> ApiPath | None:
@@ -48,28 +38,27 @@ class PathParser:
         Raises:
             MalformedQuery: a percent sign without two hexadecimal digits.
         """
-        if len(raw_path) > _LONGEST_CACHED:
-            return self._parse(raw_path)
-        return self._cached(raw_path)
+        # A cached path of a client must not take much memory.
+        return self._cached(raw_path) if len(raw_path) <= _LONGEST_CACHED else self._parse(raw_path)
 
     def _parse(self, raw_path: str) -> ApiPath | None:
         tokens = [decode(token) for token in raw_path.split("/")[1:]]
-        if not tokens or not (tokens[0] == _HOOKS or _VERSION.match(tokens[0])):
+        if not tokens or not (tokens[0] == "hooks" or _VERSION.match(tokens[0])):
             return None
         version, *rest = tokens
         while rest and not rest[-1]:
             rest.pop()
-        alias = bool(rest) and rest[0] == _ACCOUNT_ALIAS
+        alias = rest[:1] == ["account"]
+        # The empty param is the place of the caller's account id, which the pipeline fills in.
         return ApiPath(version, self._nouns(["accounts", "", *rest[1:]] if alias else rest), alias)
 
     def _nouns(self, tokens: list[str]) -> tuple[Noun, ...]:
         found: list[tuple[str, list[str]]] = []
         for token in tokens:
-            is_taken = bool(found) and self._greedy[found[-1][0]]
-            if token in self._greedy and not is_taken:
+            if token in self._greedy and not (found and self._greedy[found[-1][0]]):
                 found.append((token, []))
             elif found:
                 found[-1][1].append(token)
-            else:
+            else:  # The first token must be an endpoint.
                 return ()
         return tuple(Noun(name, tuple(params)) for name, params in found)

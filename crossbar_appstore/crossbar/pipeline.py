@@ -11,14 +11,14 @@ Checks run in this order; the first failure decides the response (`api_resource`
 Preflights are answered before all of them.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol
 
 from aiohttp import hdrs, web
 
 from crossbar_appstore.crossbar import negotiation, preconditions
-from crossbar_appstore.crossbar.body import BODY_SECONDS, parse_body, receive_body
-from crossbar_appstore.crossbar.context import Context, Noun
+from crossbar_appstore.crossbar.body import parse_body, receive_body
+from crossbar_appstore.crossbar.context import CONTEXT, Context, Noun
 from crossbar_appstore.crossbar.cors import ALL_METHODS, is_preflight
 from crossbar_appstore.crossbar.errors import (
     AuthenticationRequired,
@@ -34,13 +34,11 @@ from crossbar_appstore.crossbar.errors import (
 from crossbar_appstore.crossbar.headers import MalformedQuery, find_token, parse_query
 from crossbar_appstore.crossbar.paths import ApiPath, PathParser
 from crossbar_appstore.crossbar.rate_limits import RateLimiter, Rates
-from crossbar_appstore.crossbar.rendering import Renderer, style_of
+from crossbar_appstore.crossbar.rendering import Renderer, read_style
 from crossbar_appstore.crossbar.resource import Resource
 
-_KNOWN_METHODS: Final = frozenset(ALL_METHODS)
 _METHODS_WITH_BODY: Final = frozenset({"PUT", "POST", "PATCH"})
 _ACCOUNT_ID_BYTES: Final = 32
-_NOWHERE: Final = ApiPath("v2", ())
 _NO_RESOURCE: Final = Resource()
 """Stands for the resource if the path names no endpoint: only authenticated callers are told 404."""
 
@@ -49,7 +47,7 @@ class Gatekeeper(Protocol):
     """Authentication, accounts and authorization; each method is called at its place in the pipeline."""
 
     async def early(self, context: Context) -> None:
-        """Verify a JWT in ``context.auth_token`` and set ``context.identity`` if it is valid.
+        """Set ``context.identity`` if ``context.auth_token`` is a valid JWT.
 
         Raises:
             ExpiredToken: correctly signed, but expired.
@@ -57,20 +55,10 @@ class Gatekeeper(Protocol):
         """
 
     async def account(self, context: Context) -> None:
-        """Load the account ``context.account_id`` (32 characters) into ``context.account``.
-
-        Raises:
-            BadIdentifier: no such account.
-            DatastoreUnreachable: it cannot be read and is not cached.
-        """
+        """Load the account ``context.account_id`` into ``context.account``; raises ``BadIdentifier`` if none has it."""
 
     async def authenticate(self, context: Context) -> None:
-        """Try the schemes that are no JWT (Basic, Bearer) and set ``context.identity`` if the credentials are valid.
-
-        Raises:
-            ExpiredToken: a Bearer token has expired; other invalid ones leave the caller unknown.
-            ValidationError: the trial of the account has ended.
-        """
+        """Try the other schemes (Basic, Bearer); sets and raises the same as ``early``."""
 
     async def authorize(self, context: Context) -> bool:
         """Whether the account hierarchy and the token restrictions let the caller address the account in the path.
@@ -83,13 +71,9 @@ class Gatekeeper(Protocol):
 
 
 class Pipeline:
-    """Answers requests to the registered resources.
+    """Answers requests to ``resources``, which are noun → resource.
 
     Args:
-        resources: noun → resource.
-        gatekeeper: authenticates and authorizes callers.
-        limiter: token buckets of callers without a valid JWT.
-        renderer: makes the responses.
         rates: configured bucket sizes and costs; without them those of the limiter and of the resources apply.
         body_seconds: the time limit for receiving a body.
     """
@@ -101,8 +85,8 @@ class Pipeline:
         limiter: RateLimiter,
         renderer: Renderer,
         *,
-        rates: Rates | None = None,
-        body_seconds: float = BODY_SECONDS,
+        rates: Rates | None,
+        body_seconds: float,
     ) -> None:
         self._resources = resources
         self._paths = PathParser({noun: resource.greedy for noun, resource in resources.items()})
@@ -112,16 +96,13 @@ class Pipeline:
         self._rates = rates
         self._body_seconds = body_seconds
 
-    async def run(self, request: web.Request, context: Context) -> web.Response:
-        """Answer a request.
-
-        Raises:
-            CrossbarError: it is refused.
-            Exception: whatever the resource or the gatekeeper raise.
-        """
+    async def run(self, request: web.Request) -> web.Response:
+        """Answer a request; raises a ``CrossbarError`` if it is refused, and what resources and gatekeeper raise."""
+        context = request[CONTEXT]
         path = self._parse_path(context)
         if path is None:
             return self._renderer.banner()
+        # A sub-resource is looked up once, so that every callback of the request is called on the same object.
         resource = _NO_RESOURCE
         if path.nouns:
             noun = path.nouns[-1]
@@ -133,7 +114,7 @@ class Pipeline:
         if path.version == "v1":  # 1
             raise Gone
         await self._read(request, context)  # 2
-        if context.method not in _KNOWN_METHODS:  # 3
+        if context.method not in ALL_METHODS:  # 3
             raise Refusal(501, "not implemented")
         await self._admit(context, path, resource)  # 4 to 8
         return await self._answer(context, resource)  # 9 to 15
@@ -142,8 +123,9 @@ class Pipeline:
         try:
             return self._paths.parse(context.path)
         except MalformedQuery as error:
+            # Browsers report a refused preflight without its reason, so the request itself is refused.
             if is_preflight(context.method, context.headers):
-                return _NOWHERE
+                return ApiPath("v2", ())
             raise Refusal(400, "malformed request target") from error
 
     async def _read(self, request: web.Request, context: Context) -> None:
@@ -161,7 +143,7 @@ class Pipeline:
             parsed = parse_body(content_type, body, file_name)
             context.content_type, context.envelope = parsed.content_type, parsed.envelope
             context.data, context.files = parsed.data, parsed.files
-        context.style = style_of(context)
+        read_style(context)
 
     async def _admit(self, context: Context, path: ApiPath, resource: Resource) -> None:
         """Steps 4 to 8: whether the caller may make this request."""
@@ -175,6 +157,7 @@ class Pipeline:
         await self._load_account(context)
         if not context.authenticated:
             await self._authenticate(context, resource)
+        # Token restrictions are checked before a path that names no endpoint is refused.
         permitted = await self._gatekeeper.authorize(context)
         if not path.nouns:
             raise NotFound
@@ -193,9 +176,10 @@ class Pipeline:
 
     async def _load_account(self, context: Context) -> None:
         """Step 6: the account in the path, the last one if there are several."""
-        noun = _account_noun(context.nouns)
-        if noun is None:
+        accounts = [noun for noun in context.nouns if noun.name == "accounts"]
+        if not accounts or not accounts[-1].params:
             return
+        noun = accounts[-1]
         account_id = noun.params[0]
         if len(account_id.encode()) != _ACCOUNT_ID_BYTES:
             text = f"invalid account_id '{account_id}'" if account_id else "missing account_id"
@@ -209,6 +193,7 @@ class Pipeline:
     async def _authenticate(self, context: Context, resource: Resource) -> None:
         """Step 7: callers without a valid JWT pay from their bucket, then other schemes are tried."""
         context.consumed = resource.rate_cost(context)
+        # Operators may change the rates at any time; they are read from a cached document.
         if self._rates is not None:
             self._limiter.limits = await self._rates.limits()
             context.consumed = await self._rates.cost(context, context.consumed)
@@ -222,28 +207,24 @@ class Pipeline:
     async def _answer(self, context: Context, resource: Resource) -> web.Response:
         """Steps 9 to 15."""
         headers, verb, params = context.headers, context.verb, context.nouns[-1].params
+        # Negotiation comes first, so that a request whose answer the client cannot read changes nothing.
         offered = await resource.content_types_provided(context, *params)
         media_type = negotiation.choose_media_type(headers.get(hdrs.ACCEPT), tuple(offered))
         language = negotiation.choose_language(headers.get(hdrs.ACCEPT_LANGUAGE))
         for noun in context.nouns[:-1]:
             await self._resources[noun.name].resource_exists(context, *noun.params)
         await resource.validate(context, *params)
+        # Preconditions compare with the entity tag that ``validate`` has set.
         if preconditions.check(context, exists=verb != "PUT"):
             return self._renderer.not_modified(context, language)
         if context.method in _METHODS_WITH_BODY and hdrs.CONTENT_TYPE in headers:
             accepted = await resource.content_types_accepted(context, *params)
             if context.content_type not in accepted:
                 raise Refusal(415, "unsupported media type")
+        # ``validate`` has answered a GET.
         if verb != "GET":
             await getattr(resource, verb.lower())(context, *params)
         return await self._renderer.success(context, media_type, language)
-
-
-def _account_noun(nouns: Sequence[Noun]) -> Noun | None:
-    for noun in reversed(nouns):
-        if noun.name == "accounts":
-            return noun if noun.params else None
-    return None
 
 
 def _own_account(context: Context) -> tuple[Noun, ...]:
@@ -265,6 +246,7 @@ def _check_method(context: Context, resource: Resource) -> None:
     if verb is not None:
         context.verb = verb.upper() if isinstance(verb, str) else ""
         if method == "POST" and context.verb != "POST":
+            # Only the tunnelled verb must be allowed; the POST that carries it is allowed with it.
             others = tuple(each for each in methods if each != "POST")
             context.allowed_methods = methods = ("POST", *methods) if context.verb in methods else others
         elif context.verb not in (method, "GET"):

@@ -9,37 +9,27 @@ from aiohttp import hdrs
 
 from crossbar_appstore.crossbar.context import Context, Reply
 from crossbar_appstore.crossbar.errors import Refusal
+from crossbar_appstore.crossbar.headers import SEPARATOR, elements
 
-_TAG: Final = re.compile(r'[ \t,]*+(W/)?"([!\x23-\x7e\x80-\xff]*)"[ \t]*+(?=,|\Z)')
-_END: Final = re.compile(r"[ \t,]*+\Z")
+_TAG: Final = re.compile(rf'{SEPARATOR}(W/)?"([!\x23-\x7e\x80-\xff]*)"[ \t]*+(?=,|\Z)')
+_MALFORMED: Final = "malformed entity tag"
 
 
 @lru_cache(maxsize=256)
 def parse_entity_tags(header: str) -> tuple[tuple[bool, str], ...] | None:
-    """Parse a list of entity tags into (weak, opaque) pairs; None for ``*``, which matches any tag.
-
-    Raises:
-        Refusal: 400, the header is malformed.
-    """
+    """Parse a list of entity tags into (weak, opaque) pairs, None for ``*``; 400 for a malformed or empty header."""
     if header.strip() == "*":
         return None
-    tags: list[tuple[bool, str]] = []
-    position = 0
-    while not tags or not _END.match(header, position):
-        found = _TAG.match(header, position)
-        if not found:
-            raise Refusal(400, "malformed entity tag")
-        tags.append((bool(found[1]), found[2]))
-        position = found.end()
-    return tuple(tags)
+    tags = tuple((bool(found[1]), found[2]) for found in elements(_TAG, header, _MALFORMED))
+    if not tags:
+        raise Refusal(400, _MALFORMED)
+    return tags
 
 
 def check(context: Context, *, exists: bool) -> bool:
     """Evaluate the request's preconditions against ``context.reply``, as the resource validated it.
 
-    Args:
-        context: the request.
-        exists: False for an install: Crossbar reports such a resource as not existing.
+    ``exists`` is False for an install: Crossbar reports such a resource as not existing.
 
     Returns:
         Whether the client's copy is current, so that the reply is 304.
@@ -55,6 +45,7 @@ def check(context: Context, *, exists: bool) -> bool:
     if if_none_match is not None and exists:
         tags = parse_entity_tags(if_none_match)
         if tags is None or _is_current(tags, context.reply, weak_too=True):
+            # The client's copy is current: nothing to send for a read, and for a write the wrong state.
             if context.method == "GET":
                 return True
             raise Refusal(412, "precondition failed")

@@ -11,10 +11,10 @@ from typing import Any, Final
 from aiohttp import hdrs, web
 from multidict import CIMultiDict, istr
 
-from crossbar_appstore.crossbar.context import PLAIN, Binary, Context, SerializedJson, Style
+from crossbar_appstore.crossbar.context import Binary, Context, SerializedJson
 from crossbar_appstore.crossbar.envelope import Envelope
 from crossbar_appstore.crossbar.errors import CrossbarError, Refusal
-from crossbar_appstore.crossbar.headers import JSON, RangeNotSatisfiable, attachment, parse_range
+from crossbar_appstore.crossbar.headers import JSON, attachment, parse_range
 from crossbar_appstore.crossbar.negotiation import CSV_TYPES
 from crossbar_appstore.crossbar.rate_limits import RateLimiter
 from crossbar_appstore.json_codec import Json, dumps, loads
@@ -58,12 +58,7 @@ _INDENT: Final = "  "
 
 
 class Renderer:
-    """Makes responses.
-
-    Args:
-        envelope: serializes the JSON of this node.
-        limiter: the token buckets; envelopes say what is left in the caller's.
-    """
+    """Makes responses; envelopes say how many tokens ``limiter`` has left in the caller's bucket."""
 
     def __init__(self, envelope: Envelope, limiter: RateLimiter) -> None:
         self._envelope = envelope
@@ -79,15 +74,16 @@ class Renderer:
         reply = context.reply
         if context.verb == "PUT" and reply.status == 200:
             reply.status = 201
+        # Crossbar names the request's own path if the resource names none.
         if reply.status == 201 and reply.location is None:
             reply.location = context.path
         response = _response(context, reply.status, language)
         if reply.binary is not None:
             await _set_picture(response, context, reply.binary)
-        elif context.method == "GET" and _wants_csv(context, media_type):
+        elif context.method == "GET" and (media_type in CSV_TYPES or context.req_value("accept") in _CSV_OVERRIDES):
             _set_csv(response, context)
         else:
-            _set_json(response, context, self._envelope.success(context, self._remaining(context)))
+            _set_json(response, context, self._envelope.success(context, self._limiter.level(context.bucket)))
         return response
 
     def not_modified(self, context: Context, language: str) -> web.Response:
@@ -105,7 +101,7 @@ class Renderer:
         response = web.Response(status=error.code, headers=_ERROR)
         response.headers[_X_REQUEST_ID] = context.request_id
         response.headers.update(error.headers)
-        _set_json(response, context, self._envelope.error(context, error, self._remaining(context)))
+        _set_json(response, context, self._envelope.error(context, error, self._limiter.level(context.bucket)))
         return response
 
     def preflight(self, context: Context) -> web.Response:
@@ -120,9 +116,6 @@ class Renderer:
         response = web.Response(headers=_SERVER, body=self._banner)
         response.headers[hdrs.CONTENT_TYPE] = "text/plain; charset=UTF-8"
         return response
-
-    def _remaining(self, context: Context) -> int:
-        return self._limiter.level(context.bucket)
 
 
 def _response(context: Context, status: int, language: str) -> web.Response:
@@ -148,8 +141,8 @@ def _response(context: Context, status: int, language: str) -> web.Response:
 # JSON
 
 
-def style_of(context: Context) -> Style:
-    """The style that the request asks for in ``jsonp``, X-Pretty-Print and ``pretty_print``; the header wins.
+def read_style(context: Context) -> None:
+    """Set what the request asks for in ``jsonp``, and in X-Pretty-Print or else ``pretty_print``.
 
     Raises:
         Refusal: 400, the callback is not a name that may be echoed.
@@ -157,22 +150,22 @@ def style_of(context: Context) -> Style:
     wish = context.headers.get("X-Pretty-Print")
     if wish is None:
         wish = context.req_value("pretty_print")
-    pretty = wish is True or wish == "true"
+    context.pretty = wish is True or wish == "true"
     callback = context.req_value("jsonp")
-    if callback is None:
-        return Style(pretty) if pretty else PLAIN
-    if not isinstance(callback, str) or len(callback) > _LONGEST_CALLBACK or not _CALLBACK.match(callback):
-        raise Refusal(400, "jsonp callback is not a name")
-    return Style(pretty, callback)
+    if callback is not None:
+        if not isinstance(callback, str) or len(callback) > _LONGEST_CALLBACK or not _CALLBACK.match(callback):
+            raise Refusal(400, "jsonp callback is not a name")
+        context.callback = callback
 
 
-def apply_style(body: bytes, style: Style) -> bytes:
-    """The JSON text ``body`` in the given style."""
-    if style.pretty:
+def _set_json(response: web.Response, context: Context, body: bytes) -> None:
+    if context.pretty:
         body = indented(loads(body)).encode()
-    if style.callback is None:
-        return body
-    return b"%b(%b);" % (style.callback.encode(), body)
+    if context.callback is not None:
+        body = b"%b(%b);" % (context.callback.encode(), body)
+        response.headers[hdrs.CONTENT_TYPE] = JAVASCRIPT
+        response.headers[_X_CONTENT_TYPE_OPTIONS] = "nosniff"
+    response.body = body
 
 
 def indented(value: Json, depth: int = 0) -> str:
@@ -187,24 +180,13 @@ def indented(value: Json, depth: int = 0) -> str:
     return f"[{inner}{f',{inner}'.join(items)}{outer}]"
 
 
-def _set_json(response: web.Response, context: Context, body: bytes) -> None:
-    style = context.style
-    response.body = body if style is PLAIN else apply_style(body, style)
-    if style.callback is not None:
-        response.headers[hdrs.CONTENT_TYPE] = JAVASCRIPT
-        response.headers[_X_CONTENT_TYPE_OPTIONS] = "nosniff"
-
-
 # CSV
 
 
 def render_csv(data: Json) -> bytes:
-    """A header row and one flattened row for each object of ``data`` (`api_util:create_csv_resp_content/2`).
-
-    Args:
-        data: a list of objects, or one object.
-    """
+    """A header row and a flattened row for each object in a list, or for one (`api_util:create_csv_resp_content/2`)."""
     rows = [dict(_flatten(item)) for item in (data if isinstance(data, list) else [data])]
+    # Objects may differ; a column is placed where it first occurs.
     columns = list(dict.fromkeys(column for row in rows for column in row))
     out = io.StringIO()
     writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n")
@@ -212,10 +194,6 @@ def render_csv(data: Json) -> bytes:
         writer.writerow([_neutral(_CSV_HEADINGS.get(column, column)) for column in columns])
         writer.writerows([_neutral(row.get(column, "")) for column in columns] for row in rows)
     return out.getvalue().encode("utf-8", "replace")
-
-
-def _wants_csv(context: Context, media_type: str) -> bool:
-    return media_type in CSV_TYPES or context.req_value("accept") in _CSV_OVERRIDES
 
 
 def _set_csv(response: web.Response, context: Context) -> None:
@@ -244,9 +222,7 @@ def _flatten(value: Json, prefix: str = "") -> Iterator[tuple[str, str]]:
 def _cell(value: Any) -> str:
     if isinstance(value, str):
         return value
-    if value is None:
-        return ""
-    return dumps(value).decode()
+    return "" if value is None else dumps(value).decode()
 
 
 def _neutral(cell: str) -> str:
@@ -260,31 +236,22 @@ def _neutral(cell: str) -> str:
 async def _set_picture(response: web.Response, context: Context, binary: Binary) -> None:
     """The bytes of a picture, or the range of them that the client asks for."""
     body = await binary.load()
-    wanted = _wanted_range(context, len(body))
     headers = response.headers
+    wish, condition = context.headers.get(hdrs.RANGE), context.headers.get(hdrs.IF_RANGE)
+    wanted = None
+    # A client that holds a part of another version needs the whole file.
+    if wish is not None and context.method == "GET" and condition in (None, f'"{context.reply.etag}"'):
+        wanted = parse_range(wish, len(body))
     if wanted is not None:
         first, last = wanted
         headers[hdrs.CONTENT_RANGE] = f"bytes {first}-{last}/{len(body)}"
         response.set_status(206)
         body = body[first : last + 1]
     response.body = body
+    # Documents in CouchDB hold any text as type; only header characters may be sent.
     kind = binary.content_type
     headers[hdrs.CONTENT_TYPE] = kind if kind.isascii() and kind.isprintable() else "application/octet-stream"
     headers[hdrs.CONTENT_DISPOSITION] = attachment(binary.file_name, quoted=False)
     headers[hdrs.ACCEPT_RANGES] = "bytes"
     headers[_X_CONTENT_TYPE_OPTIONS] = "nosniff"
     headers["Content-Security-Policy"] = _INERT
-
-
-def _wanted_range(context: Context, length: int) -> tuple[int, int] | None:
-    header = context.headers.get(hdrs.RANGE)
-    if header is None or context.method != "GET":
-        return None
-    condition = context.headers.get(hdrs.IF_RANGE)
-    if condition is not None and condition != f'"{context.reply.etag}"':
-        return None
-    try:
-        return parse_range(header, length)
-    except RangeNotSatisfiable as error:
-        content_range = {"Content-Range": f"bytes */{length}"}
-        raise CrossbarError(416, "range not satisfiable", {}, headers=content_range) from error

@@ -8,15 +8,9 @@ from crossbar_appstore.settings import Settings
 
 __all__ = ["DRAIN", "run", "serve"]
 
-Announce = Callable[[str], None]
 
-
-async def serve(settings: Settings, announce: Announce = lambda _: None) -> None:
-    """Serve until SIGINT or SIGTERM.
-
-    Args:
-        settings: ``settings.workers`` says how many processes answer requests.
-        announce: called with the address once requests are answered.
+async def serve(settings: Settings, announce: Callable[[str], None] = lambda _: None) -> None:
+    """Serve until SIGINT or SIGTERM; ``announce`` is called with the address once requests are answered.
 
     Raises:
         SettingsError: no CouchDB was named.
@@ -24,7 +18,8 @@ async def serve(settings: Settings, announce: Announce = lambda _: None) -> None
     """
     settings.require_couchdb()
     with _reserved_port(settings.host, settings.port) as port:
-        address = f"http://[{settings.host}]:{port}" if ":" in settings.host else f"http://{settings.host}:{port}"
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        address = f"http://{host}:{port}"
         if settings.workers == 1:
             await work(settings, port, lambda: announce(address))
         else:
@@ -35,15 +30,10 @@ async def serve(settings: Settings, announce: Announce = lambda _: None) -> None
 
 @contextlib.contextmanager
 def _reserved_port(host: str, port: int) -> Iterator[int]:
-    """Hold a port for the workers; if it is 0, choose one that is the same for all of them.
-
-    The socket shares its port with those of the workers and never listens.
-
-    Raises:
-        OSError: another program has the port.
-    """
+    """Hold a port for the workers; if it is 0, choose one that is the same for all of them. Raises ``OSError``."""
     # Without SO_REUSEPORT, so that the port of another running service is refused.
     with bound_socket(host, port, shared=False) as probe:
         chosen: int = probe.getsockname()[1]
+    # This socket shares the port with those of the workers and never listens.
     with bound_socket(host, chosen):
         yield chosen

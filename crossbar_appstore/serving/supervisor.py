@@ -35,10 +35,7 @@ class WorkerArguments:
 async def supervise(settings: Settings, port: int, ready: Callable[[], None]) -> None:
     """Keep ``settings.workers`` processes running until SIGINT or SIGTERM; one that ends is replaced.
 
-    Args:
-        settings: of the service.
-        port: reserved for all workers.
-        ready: called once every worker answers requests.
+    ``port`` is reserved for all workers; ``ready`` is called once every worker answers requests.
     """
     stop = stop_signal()
     with tempfile.TemporaryDirectory(prefix="crossbar-appstore-") as directory:
@@ -67,16 +64,19 @@ async def _keep_running(arguments: WorkerArguments, stop: asyncio.Event, up: asy
         exit_code = await _run_worker(arguments, stop, up)
         if not stop.is_set():
             log.error("worker died", extra={"worker": arguments.number, "exit_code": exit_code})
+            # A worker that dies at once must not occupy a processor with starting.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _REPLACE_PAUSE)
 
 
 async def _run_worker(arguments: WorkerArguments, stop: asyncio.Event, up: asyncio.Event) -> int | None:
     """Run one process until it ends, by itself or because of ``stop``; its exit code."""
+    # A forked process would share the event loop and its connections.
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=worker_main, args=(arguments, sender), name=f"worker-{arguments.number}")
     process.start()
+    # Only the worker may hold the sending end, or its death would not close the pipe.
     sender.close()
     died = asyncio.create_task(readable(process.sentinel))
     stopping = asyncio.create_task(stop.wait())

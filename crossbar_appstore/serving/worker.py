@@ -1,6 +1,7 @@
 """One worker: aiohttp's ordinary runner on a socket that other workers may share."""
 
 import asyncio
+import contextlib
 import gc
 import importlib
 import signal
@@ -19,7 +20,6 @@ DRAIN: Final = 10.0
 KEEPALIVE: Final = 120.0
 """Seconds that an idle connection is kept open."""
 _BACKLOG: Final = 1024
-_STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 async def work(
@@ -36,11 +36,12 @@ async def work(
         port: reserved for all workers.
         ready: called once requests are answered.
         counters: the write counters that the workers share.
-        supervisor: a file descriptor that becomes readable when the parent process ends, which stops the worker: a
-            killed supervisor sends no signal, and its workers must not keep the port.
+        supervisor: a file descriptor that becomes readable when the parent process ends, which stops the worker.
     """
     stop = stop_signal()
-    watching = [] if supervisor is None else [asyncio.create_task(_stop_with(supervisor, stop))]
+    # A killed supervisor sends no signal, and its workers must not keep the port.
+    if supervisor is not None:
+        asyncio.get_running_loop().add_reader(supervisor, stop.set)
     application = create_application(settings, counters)
     runner = web.AppRunner(application, keepalive_timeout=KEEPALIVE, shutdown_timeout=DRAIN)
     await runner.setup()
@@ -51,17 +52,13 @@ async def work(
         ready()
         await stop.wait()
     finally:
-        for task in watching:
-            task.cancel()
+        if supervisor is not None:
+            asyncio.get_running_loop().remove_reader(supervisor)
         await runner.cleanup()
 
 
 def bound_socket(host: str, port: int, *, shared: bool = True) -> socket.socket:
-    """A TCP socket bound to an address, whose port other sockets of this user may share.
-
-    Raises:
-        OSError: the address cannot be bound.
-    """
+    """A TCP socket bound to an address, whose port other sockets of this user may share. Raises ``OSError``."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -74,16 +71,11 @@ def bound_socket(host: str, port: int, *, shared: bool = True) -> socket.socket:
     return listener
 
 
-async def _stop_with(supervisor: int, stop: asyncio.Event) -> None:
-    await readable(supervisor)
-    stop.set()
-
-
 def stop_signal() -> asyncio.Event:
     """An event that SIGINT and SIGTERM set from now on."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in _STOP_SIGNALS:
+    for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     return stop
 
@@ -101,14 +93,8 @@ async def readable(descriptor: int) -> None:
 
 def run(work: Coroutine[None, None, None]) -> None:
     """Run a coroutine to its end, on uvloop if it is installed."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    with contextlib.suppress(ImportError):
+        loop_factory = importlib.import_module("uvloop").new_event_loop
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(work)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        uvloop = importlib.import_module("uvloop")
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory

@@ -1,4 +1,4 @@
-"""A system and a service for every test; they live in ``tests/kit``."""
+"""Imports the fixtures of ``tests/kit`` for a system and a service."""
 
 from tests.kit.fixtures import kit_couchdb_url, kit_key, kit_system, new_service, proxy, service, system
 

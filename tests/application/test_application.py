@@ -57,7 +57,7 @@ async def test_application_connects_at_startup_and_disconnects_at_cleanup(proxy:
     assert len(proxy.requests) == asked
 
 
-async def test_create_application_counts_writes_on_given_board(system: System, kit_couchdb_url: str) -> None:
+async def test_create_application_uses_given_write_counters(system: System, kit_couchdb_url: str) -> None:
     counters = WriteCounters.alone()
     made = create_application(Settings.load({"COUCHDB_URL": kit_couchdb_url}), counters)
     path = f"/v2/{system.master.path}/{system.apps['voip']}"

@@ -21,7 +21,7 @@ def _root_logger() -> Iterator[None]:
 
 def test_set_up_logging_writes_one_json_line(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logging()
-    logging.getLogger("some.room").info("something\nhappened", extra={"account_id": "a" * 32, "milliseconds": 1.5})
+    logging.getLogger("some.logger").info("something\nhappened", extra={"account_id": "a" * 32, "milliseconds": 1.5})
     captured = capsys.readouterr()
     assert captured.out == ""
     (line,) = captured.err.splitlines()
@@ -29,7 +29,7 @@ def test_set_up_logging_writes_one_json_line(capsys: pytest.CaptureFixture[str])
     assert datetime.fromisoformat(record.pop("timestamp")).tzinfo is not None
     assert record == {
         "level": "INFO",
-        "logger": "some.room",
+        "logger": "some.logger",
         "message": "something\nhappened",
         "account_id": "a" * 32,
         "milliseconds": 1.5,
@@ -38,7 +38,7 @@ def test_set_up_logging_writes_one_json_line(capsys: pytest.CaptureFixture[str])
 
 def test_set_up_logging_accepts_any_value(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logging()
-    logging.getLogger("some.room").info("request", extra={"path": "/v2/\udcff", "target": {1: object}})
+    logging.getLogger("some.logger").info("request", extra={"path": "/v2/\udcff", "target": {1: object}})
     (line,) = capsys.readouterr().err.splitlines()
     record = json.loads(line)
     assert record["path"] == "/v2/\udcff"
@@ -50,21 +50,21 @@ def test_set_up_logging_includes_exception(capsys: pytest.CaptureFixture[str]) -
     try:
         raise ValueError("on purpose")
     except ValueError:
-        logging.getLogger("some.room").exception("it broke")
+        logging.getLogger("some.logger").exception("it broke")
     (line,) = capsys.readouterr().err.splitlines()
     assert "ValueError: on purpose" in json.loads(line)["exc_info"]
 
 
 def test_set_up_logging_omits_lower_levels(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logging(logging.WARNING)
-    logging.getLogger("some.room").info("quiet")
+    logging.getLogger("some.logger").info("quiet")
     assert capsys.readouterr().err == ""
 
 
 def test_set_up_logging_twice_logs_once(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logging()
     set_up_logging()
-    logging.getLogger("some.room").warning("once")
+    logging.getLogger("some.logger").warning("once")
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 

@@ -89,7 +89,7 @@ TABLE: Final = {
     "stranger admin": _answers(read=NO, look=NO, hide=NO, write=NO),
     "anonymous": _answers(read=WHO, look=WHO, hide=WHO, write=WHO),
 }
-"""``alone`` is an account's own token, as api_auth gives it; ``nobody`` one of a user who does not exist any more."""
+"""``alone`` is an account's own token, as api_auth gives it; ``nobody`` is the token of a deleted user."""
 
 
 def _token(system: System, family: Family, caller: str) -> str | None:

@@ -122,7 +122,7 @@ async def test_apps_store_post_and_delete_refuse_an_app_that_is_not_installed(
     await _assert_nothing_stored(system, sub)
 
 
-async def test_apps_store_put_refuses_an_app_with_a_permission_for_nobody(
+async def test_apps_store_put_refuses_app_with_permission_without_users(
     system: System, service: Service, sub: Account
 ) -> None:
     await system.store(sub, apps={system.apps["voip"]: permission("specific")})

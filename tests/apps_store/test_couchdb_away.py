@@ -29,7 +29,7 @@ def behind(new_service: NewService, proxy: FaultProxy) -> Service:
 
 
 async def _until_stale(client: Client, path: str, caller: Account) -> Answer:
-    """Data that was read a moment ago is not marked as stale."""
+    """Data that was read recently is not marked as stale."""
     while "Warning" not in (answer := await client.get(path, caller)).headers:
         assert answer.status == 200
         await asyncio.sleep(0.05)

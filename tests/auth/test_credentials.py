@@ -227,6 +227,6 @@ def test_credentials_belong_to_an_enabled_user_with_the_hash(user: Any, theirs: 
     assert Credentials(HASH).belong_to(user) is theirs
 
 
-def test_credentials_of_an_unknown_method_belong_to_nobody() -> None:
+def test_credentials_of_unknown_method_find_no_caller() -> None:
     assert not Credentials(HASH, "plain").belong_to(USER)
     assert Credentials("s", SHA).belong_to(USER)

@@ -50,7 +50,7 @@ def claims_of(system: System, token: str) -> JsonObject:
 
 
 async def only_voip(system: System, user: User) -> None:
-    """Allow a user the app voip, and nobody else of the account any app."""
+    """Allow the app voip for one user, and no other app for any user of the account."""
     apps = {system.apps["voip"]: permission("specific", user.id)}
     others = [system.apps[name] for name in ("numbers", "port", "hidden")]
     await system.store(user.account, apps=apps, blacklist=others)

@@ -1,4 +1,4 @@
-"""Real measurements of very little: that they measure what they say, not what they find."""
+"""Measurements at a tiny scale: checks what is measured, not the results."""
 
 import shutil
 import signal
@@ -23,7 +23,7 @@ TINY = Scale(turns=1, apps=(2, 3), accounts=(1, 4), in_turn=3, at_once=20, start
 
 
 @pytest.mark.timeout(240)
-async def test_measure_yields_the_wanted_rows_and_ends_what_it_started(embedded_cache: Path, need: Need) -> None:
+async def test_measure_yields_selected_rows_and_ends_its_processes(embedded_cache: Path, need: Need) -> None:
     need("wrk", shutil.which("wrk"))
     wanted = ("list", "icon-304", "post", "list-in-turn", "memory-account", "cold", "cold-clients")
     before = psutil.Process().children(recursive=True)
@@ -41,7 +41,7 @@ async def test_measure_yields_the_wanted_rows_and_ends_what_it_started(embedded_
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_main_ends_what_it_started_if_it_is_stopped(number: signal.Signals, embedded_cache: Path, need: Need) -> None:
+def test_main_ends_its_processes_on_signal(number: signal.Signals, embedded_cache: Path, need: Need) -> None:
     need("wrk", shutil.which("wrk"))
     command = [sys.executable, "-m", "benchmarks", "--only", "list"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as bench:
@@ -69,7 +69,7 @@ async def proxy(session: aiohttp.ClientSession, couchdb_url: str) -> AsyncIterat
         yield opened
 
 
-async def test_stand_in_makes_up_documents_and_counts_reads_of_the_watched_account(
+async def test_stand_in_generates_documents_and_counts_reads_of_watched_account(
     proxy: StandIn, session: aiohttp.ClientSession
 ) -> None:
     account_id = proxy.watched = made_up_id(7)
@@ -87,7 +87,7 @@ async def test_stand_in_makes_up_documents_and_counts_reads_of_the_watched_accou
     assert proxy.reads == len(expected) + 2
 
 
-async def test_stand_in_fills_made_up_accounts_into_all_docs_of_a_shared_database(
+async def test_stand_in_adds_generated_accounts_to_all_docs_of_shared_database(
     proxy: StandIn, session: aiohttp.ClientSession
 ) -> None:
     body: Document = {"keys": [made_up_id(1), CUSTOMER, made_up_id(2)]}

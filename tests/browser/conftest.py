@@ -1,4 +1,4 @@
-"""One system, one service and one browser for all tests of the room; a tab without cookies for each."""
+"""One system, one service and one browser for all tests of this directory; a tab without cookies for each test."""
 
 import shutil
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ from tests.browser.tab import PATIENCE, Tab
 from tests.conftest import Need
 
 _FLAGS: Final = (
-    "--no-sandbox",  # root may not have one
+    "--no-sandbox",  # It does not work for root.
     "--disable-gpu",
     "--disable-quic",
     "--disable-dev-shm-usage",
@@ -41,7 +41,7 @@ def chromium(need: Need) -> str:
 async def couchdb(
     chromium: str, tmp_path_factory: pytest.TempPathFactory, embedded_cache: Path
 ) -> AsyncIterator[EmbeddedCouchDB]:
-    """A CouchDB of this room's own: others have their systems in theirs."""
+    """A CouchDB of its own, because a CouchDB holds one system."""
     directory = tmp_path_factory.mktemp("browser-couchdb")
     async with EmbeddedCouchDB(data_dir=directory, cache=embedded_cache, in_memory=True) as server:
         yield server
@@ -55,7 +55,7 @@ async def couch(couchdb: EmbeddedCouchDB) -> AsyncIterator[Couch]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def operator(couch: Couch) -> Person:
-    """The master account's administrator, on a system that is complete before a service runs: none may be behind."""
+    """The master account's administrator; the system is complete before a service reads it."""
     return await make_system(couch)
 
 
@@ -63,7 +63,7 @@ async def operator(couch: Couch) -> Person:
 async def service(
     couchdb: EmbeddedCouchDB, operator: Person, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Service]:
-    """Two workers: whichever of them a connection of the browser ends at, the page has to be right."""
+    """Two workers; the connections of the browser are spread over them."""
     log = tmp_path_factory.mktemp("browser-service") / "service.log"
     async with Service(couchdb.url, log, workers=2) as running:
         yield running
@@ -94,7 +94,7 @@ async def browser(chromium: str) -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def tab(browser: Browser, page_port: int) -> AsyncIterator[Tab]:
-    """A tab in which nothing may fail but what the test takes out of ``failed``."""
+    """A tab; a failed load that the test does not remove from ``failed`` fails the test."""
     context = await browser.new_context(viewport={"width": 1000, "height": 800})
     context.set_default_timeout(PATIENCE * 1000)
     opened = Tab(await context.new_page(), page_port)
@@ -106,5 +106,5 @@ async def tab(browser: Browser, page_port: int) -> AsyncIterator[Tab]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def customer(system: System) -> Customer:
-    """An account of this test's own, with nothing installed."""
+    """A new account without installed apps."""
     return await system.customer()

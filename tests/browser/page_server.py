@@ -1,4 +1,4 @@
-"""Where the browser gets the page from: another origin than the API's, as for every Monster UI."""
+"""Serves the page from another origin than the API, as Monster UI is served."""
 
 import json
 from collections.abc import AsyncIterator
@@ -10,12 +10,12 @@ from aiohttp import web
 
 PAGE: Final = Path(__file__).with_name("page")
 CLUSTER_ID: Final = "0f6a5ae3d5f44ed28ae3b0b3d8cb1b11"
-"""Where a Monster UI is told one, it is a header of every call."""
+"""Monster UI sends it as a header of every call."""
 
 
 @asynccontextmanager
 async def page_served(api: str) -> AsyncIterator[int]:
-    """Serve the page, configured for an API, on a free port of 127.0.0.1; gives the port."""
+    """Serve the page, configured for an API, on a free port of 127.0.0.1; yields the port."""
     config = f"window.config = {json.dumps({'api': {'default': api}, 'kazooClusterId': CLUSTER_ID})};"
 
     async def configured(request: web.Request) -> web.Response:

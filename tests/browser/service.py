@@ -1,4 +1,4 @@
-"""The service as an operator starts it: ``crossbar-appstore serve``, in processes of its own."""
+"""Starts ``crossbar-appstore serve`` in processes of its own."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ _OUR_VARIABLES: Final = ("COUCHDB_URL", "KAZOO_CONFIG", "AMQP_URL", "CROSSBAR_")
 
 
 class Service:
-    """Serves a CouchDB on a free port, which stays the same from one start to the next."""
+    """``crossbar-appstore serve`` on a free port, which stays the same after a restart."""
 
     def __init__(self, couchdb_url: str, log: Path, *, workers: int) -> None:
         self._couchdb_url = couchdb_url
@@ -32,7 +32,7 @@ class Service:
         return f"http://127.0.0.1:{self._port}/v2/"
 
     async def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start the service and wait until it answers."""
         with self._log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "crossbar_appstore", "serve"), env=self._environ(), stderr=log
@@ -43,7 +43,7 @@ class Service:
                 await asyncio.sleep(_PAUSE)
 
     async def stop(self) -> None:
-        """Stop it and wait for its end."""
+        """Stop the service and wait for its end."""
         process, self._process = self._process, None
         if process is not None:
             process.terminate()
@@ -67,7 +67,7 @@ class Service:
         }
 
     def _is_listening(self) -> bool:
-        """Whether it has told its address."""
+        """Whether the service has logged its address."""
         for line in self._log.read_text().splitlines():
             if '"listening"' in line:
                 self._port = int(json.loads(line)["address"].rpartition(":")[2])

@@ -1,4 +1,4 @@
-"""A tab of the browser with the page in it: what a user does there, and what the user sees."""
+"""A browser tab with the page: methods for the actions of a user and for what the page shows."""
 
 import asyncio
 import base64
@@ -12,7 +12,7 @@ from playwright.async_api import ConsoleMessage, Error, Locator, Page, Request, 
 from tests.browser.system import Person
 
 PATIENCE: Final = 20.0
-"""Seconds until something that should be seen is; far more than it takes."""
+"""Seconds to wait for what the page should show."""
 
 _IDS: Final = re.compile(r"[0-9a-f]{32}")
 _PROBES: Final = re.compile(
@@ -39,7 +39,7 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Failed:
-    """A call or picture that failed: how (a status or an error of the network), and its path without ids."""
+    """A failed call or picture: its status or network error, and its path without ids."""
 
     how: str
     path: str
@@ -48,8 +48,8 @@ class Failed:
 class Tab:
     """The page in a browser without cookies, for one test.
 
-    Whatever the browser complains of, in its console or with an exception, is kept in ``complaints``, and what failed
-    to load in ``failed``, but for the calls by which the page finds out what the system has.
+    ``complaints`` holds console errors and exceptions, ``failed`` what failed to load, except for the calls that
+    detect which features the system has.
     """
 
     def __init__(self, page: Page, port: int) -> None:
@@ -63,11 +63,11 @@ class Tab:
         page.on("pageerror", self._exception)
 
     async def open(self, *, generation: str = "5.5", host: str = "127.0.0.1") -> None:
-        """Go to the page as a client of some generation of Monster UI."""
+        """Open the page as a client of the given version of Monster UI."""
         await self.page.goto(f"http://{host}:{self.port}/?ui={generation}")
 
     async def log_in(self, person: Person, *, password: str | None = None) -> None:
-        """Fill in the form and send it."""
+        """Fill in and send the login form."""
         form = self.page.locator("#login")
         await form.get_by_label("User name").fill(person.username)
         await form.get_by_label("Password").fill(person.password if password is None else password)
@@ -75,7 +75,7 @@ class Tab:
         await form.get_by_role("button", name="Log in").click()
 
     async def enter(self, person: Person, *, generation: str = "5.5") -> None:
-        """Open the page and log in; ends when the page is complete."""
+        """Open the page, log in and wait until the page is complete."""
         await self.open(generation=generation)
         await self.log_in(person)
         await expect(self.page.locator("#who")).to_contain_text(person.account.name)
@@ -86,7 +86,7 @@ class Tab:
         await self.page.reload()
 
     async def reload_until(self, element: Locator, text: str) -> None:
-        """Load the page again until an element has that text: for what the service need not know at once."""
+        """Reload the page until an element has that text, after a change that the service sees with a delay."""
         async with asyncio.timeout(PATIENCE):
             await self.sees_view("exchange")
             while await element.text_content() != text:
@@ -94,19 +94,19 @@ class Tab:
                 await self.sees_view("exchange")
 
     async def sees_view(self, view: str) -> None:
-        """Wait for the login form (``login``), the apps (``exchange``) or nothing of both (``launcher``)."""
+        """Wait for the login form (``login``), the App Exchange (``exchange``) or neither (``launcher``)."""
         await expect(self.page.locator("body")).to_have_attribute("data-view", view)
 
     async def sees_apps(self, *labels: str) -> None:
-        """Wait until these are the labels of the App Exchange, in this order."""
+        """Wait until the App Exchange lists these labels in this order."""
         await expect(self.page.locator("#apps .label")).to_have_text(list(labels))
 
     async def sees_launcher(self, *labels: str) -> None:
-        """Wait until these are the apps that the user can open."""
+        """Wait until the launcher offers these apps."""
         await expect(self.page.locator("#launcher button")).to_have_text(list(labels))
 
     async def sees_error(self, headline: str, *messages: str) -> None:
-        """Wait for the dialog, look at it, and close it."""
+        """Wait for the error dialog, check its texts and close it."""
         dialog = self.page.locator("#error")
         await expect(dialog.locator("h2")).to_have_text(headline)
         await expect(dialog.locator("li")).to_have_text(list(messages))
@@ -118,7 +118,7 @@ class Tab:
         return self.page.locator(".app", has_text=label)
 
     def sent(self, method: str, path: str) -> Request:
-        """The last request of that method whose path, without ids and query, ends so."""
+        """The last request with that method whose path, without ids and query, ends with ``path``."""
         for request in reversed(self.requests):
             if request.method == method and _IDS.sub("{id}", urlsplit(request.url).path).endswith(path):
                 return request
@@ -130,36 +130,36 @@ class Tab:
         return self.page.locator("#details")
 
     async def open_details(self, label: str) -> Locator:
-        """Click at an app and wait for its details."""
+        """Click an app and wait for its details."""
         await self.app(label).click()
         await expect(self.details.locator("h2")).to_have_text(label)
         return self.details
 
     async def save(self, label: str, choice: str, *users: str) -> None:
-        """Install an app, or change who may use it, and wait for the end of it."""
+        """Install an app, or change who may use it, and wait until it is saved."""
         details = await self.open_details(label)
         await self.choose(choice, *users)
         await details.locator("[name=save]").click()
         await expect(details).to_be_hidden()
 
     async def choose(self, choice: str, *users: str) -> None:
-        """Make a choice in the details, and let these users be ticked."""
+        """Select a choice in the details and tick exactly these users."""
         await self.details.get_by_label(choice).check()
         for box in await self.details.locator(".users li").all():
             await box.locator("input").set_checked((await box.inner_text()).strip() in users)
 
     async def uninstall(self, label: str) -> None:
-        """Uninstall an app and wait for the end of it."""
+        """Uninstall an app and wait until it is done."""
         details = await self.open_details(label)
         await details.get_by_role("button", name="Uninstall").click()
         await expect(details).to_be_hidden()
 
     async def sees_installed(self, label: str, *, installed: bool = True) -> None:
-        """Wait until an app is shown as installed, or as not."""
+        """Wait until an app is shown as installed or not installed."""
         await expect(self.app(label).locator(".state")).to_have_text("installed" if installed else "not installed")
 
     async def sees_pixel(self, element: Locator, colour: Colour, *, x: int = 48, y: int = 6) -> None:
-        """Wait until a pixel of what the browser painted has a colour."""
+        """Wait until a pixel of the rendered element has a colour."""
         seen: Colour | None = None
         try:
             async with asyncio.timeout(PATIENCE):
@@ -171,29 +171,29 @@ class Tab:
             raise AssertionError(f"the pixel is {seen}, not {colour}") from None
 
     async def picture_size(self, address: str) -> tuple[int, int]:
-        """Width and height of the picture at an address, loaded as pictures are."""
+        """Width and height of the picture at an address, loaded by an ``img`` element."""
         width, height = await self.page.evaluate(_SIZE, address)
         return width, height
 
     async def background(self, element: Locator) -> str:
-        """The address of the picture that CSS puts behind an element."""
+        """The address of an element's background image."""
         style: str = await element.evaluate("element => getComputedStyle(element).backgroundImage")
         found = re.fullmatch(r'url\("(.*)"\)', style)
         assert found, style
         return found[1]
 
     async def calls(self, *, since: int = 0) -> list[str]:
-        """The calls that the page lists, ids replaced by ``{id}``, each with its status."""
+        """The calls that the page lists with their status; ids are replaced by ``{id}``."""
         listed = await self.page.locator("#traffic li").all_inner_texts()
         return [_IDS.sub("{id}", call) for call in listed[since:]]
 
     async def expect_calls(self, *wanted: str, since: int = 0) -> None:
-        """Wait until these calls were made, and no others."""
+        """Wait until exactly these calls were made."""
         await expect(self.page.locator("#traffic li")).to_have_count(since + len(wanted))
         assert await self.calls(since=since) == list(wanted)
 
     async def count_calls(self) -> int:
-        """How many calls the page lists."""
+        """The number of calls that the page lists."""
         return await self.page.locator("#traffic li").count()
 
     def _request(self, request: Request) -> None:

@@ -1,4 +1,4 @@
-"""Looking at apps, installing them, changing who may use them, uninstalling them."""
+"""The App Exchange: list, details, install, change and uninstall."""
 
 import pytest
 from playwright.async_api import expect
@@ -10,12 +10,12 @@ from tests.samples.make_pictures import AMBER, BLUE, GREEN, INK, RED, Colour
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ICONS: dict[str, Colour] = dict(zip(LABELS, (BLUE, INK, RED, AMBER, GREEN), strict=True))
-"""The colour of each icon's disc."""
+"""Label → colour of the icon's disc."""
 generations = pytest.mark.parametrize("generation", ["4.3", "5.5"])
 
 
 @generations
-async def test_each_app_is_shown_with_the_pixels_of_its_icon(tab: Tab, customer: Customer, generation: str) -> None:
+async def test_exchange_shows_icon_of_each_app(tab: Tab, customer: Customer, generation: str) -> None:
     await tab.enter(customer.admin, generation=generation)
     await tab.sees_apps(*ICONS)
     await expect(tab.page.locator("#summary")).to_have_text("5 apps, 0 installed")
@@ -30,7 +30,7 @@ async def test_each_app_is_shown_with_the_pixels_of_its_icon(tab: Tab, customer:
 
 
 @generations
-async def test_details_tell_everything_about_an_app(tab: Tab, customer: Customer, generation: str) -> None:
+async def test_details_show_all_fields_of_app(tab: Tab, customer: Customer, generation: str) -> None:
     await tab.enter(customer.admin, generation=generation)
     before = await tab.count_calls()
     details = await tab.open_details("Wallboard")
@@ -46,7 +46,7 @@ async def test_details_tell_everything_about_an_app(tab: Tab, customer: Customer
     assert await tab.calls(since=before) == asked
 
 
-async def test_an_app_without_texts_and_pictures_has_details_too(tab: Tab, customer: Customer) -> None:
+async def test_details_of_app_without_texts_and_screenshots_open(tab: Tab, customer: Customer) -> None:
     await tab.enter(customer.admin)
     details = await tab.open_details("teapot")
     await expect(details.locator(".description")).to_be_empty()
@@ -55,7 +55,7 @@ async def test_an_app_without_texts_and_pictures_has_details_too(tab: Tab, custo
     await tab.sees_installed("teapot")
 
 
-async def test_screenshots_load_without_an_account_in_the_path_and_need_no_token(tab: Tab, customer: Customer) -> None:
+async def test_screenshots_load_without_account_and_token(tab: Tab, customer: Customer) -> None:
     await tab.enter(customer.admin)
     sizes = {"Wallboard": [(480, 300)] * 2, "Sound Library": [(480, 240)]}
     for label, wanted in sizes.items():
@@ -70,7 +70,7 @@ async def test_screenshots_load_without_an_account_in_the_path_and_need_no_token
 
 
 @generations
-async def test_installing_changing_and_uninstalling_an_app(tab: Tab, customer: Customer, generation: str) -> None:
+async def test_exchange_installs_changes_and_uninstalls_app(tab: Tab, customer: Customer, generation: str) -> None:
     await tab.enter(customer.admin, generation=generation)
     await tab.sees_launcher()
 
@@ -115,9 +115,7 @@ async def test_installing_changing_and_uninstalling_an_app(tab: Tab, customer: C
     assert changes(await tab.calls(since=before))[0] == "PUT accounts/{id}/apps_store/{id} 201"
 
 
-async def test_an_app_for_some_users_is_there_for_them_and_nobody_else(
-    tab: Tab, system: System, customer: Customer
-) -> None:
+async def test_launcher_shows_app_to_specific_users_only(tab: Tab, system: System, customer: Customer) -> None:
     uma = await system.user(customer.account, "Uma", "User")
     uwe = await system.user(customer.account, "Uwe", "User")
     await tab.enter(customer.admin)
@@ -137,7 +135,7 @@ async def test_an_app_for_some_users_is_there_for_them_and_nobody_else(
         await tab.sees_launcher(*apps)
 
 
-async def test_an_app_for_nobody_looks_uninstalled_and_is_changed_all_the_same(tab: Tab, customer: Customer) -> None:
+async def test_exchange_shows_app_for_no_users_as_uninstalled(tab: Tab, customer: Customer) -> None:
     await tab.enter(customer.admin)
     await tab.save("Call Notes", "These users:")
     await tab.reload()
@@ -148,22 +146,20 @@ async def test_an_app_for_nobody_looks_uninstalled_and_is_changed_all_the_same(t
     await tab.sees_installed("Call Notes")
 
 
-async def test_an_app_that_somebody_else_installed_meanwhile_is_refused_in_a_dialog(
-    tab: Tab, system: System, customer: Customer
-) -> None:
+async def test_install_of_app_installed_meanwhile_shows_error(tab: Tab, system: System, customer: Customer) -> None:
     await tab.enter(customer.admin)
     await system.install(customer.account, "wallboard")
     details = await tab.open_details("Wallboard")
     await tab.choose("All users")
     await details.locator("[name=save]").click()
-    # The reason stands where no client looks for it: Crossbar's data is empty.
+    # Crossbar puts the reason into ``message``, which clients do not show; ``data`` is empty.
     await tab.sees_error("Invalid Data:")
     assert tab.failed.pop() == Failed("400", "/v2/accounts/{id}/apps_store/{id}")
     await tab.reload()
     await tab.sees_installed("Wallboard")
 
 
-async def test_what_is_wrong_with_a_field_is_told_by_the_field(tab: Tab, customer: Customer) -> None:
+async def test_install_with_invalid_field_shows_field_error(tab: Tab, customer: Customer) -> None:
     await tab.enter(customer.admin)
     details = await tab.open_details("Wallboard")
     await details.get_by_label("All users").evaluate("radio => { radio.value = 'everybody'; radio.checked = true; }")
@@ -173,9 +169,7 @@ async def test_what_is_wrong_with_a_field_is_told_by_the_field(tab: Tab, custome
     await tab.sees_installed("Wallboard", installed=False)
 
 
-async def test_apps_without_an_address_of_their_own_use_the_api_of_the_page(
-    tab: Tab, system: System, customer: Customer
-) -> None:
+async def test_launcher_opens_app_without_api_url_on_api_of_page(tab: Tab, system: System, customer: Customer) -> None:
     await system.install(customer.account, "shift-plan")
     await system.install(customer.account, "teapot")
     await tab.enter(customer.admin)
@@ -185,5 +179,5 @@ async def test_apps_without_an_address_of_their_own_use_the_api_of_the_page(
 
 
 def changes(calls: list[str]) -> list[str]:
-    """The calls that are not for reading."""
+    """The calls that are no GET."""
     return [call for call in calls if not call.startswith("GET ")]

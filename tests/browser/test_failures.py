@@ -1,4 +1,4 @@
-"""Stale tokens, a CouchDB that is away, a service that is away: what the page makes of it, in the user's place."""
+"""Revoked tokens, an unreachable CouchDB, a stopped service: what the page shows and does."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,11 +8,11 @@ import pytest_asyncio
 from playwright.async_api import expect
 
 from crossbar_appstore.embedded import EmbeddedCouchDB
-from tests.browser.door import Door
 from tests.browser.page_server import page_served
 from tests.browser.service import Service
 from tests.browser.system import Customer, System
 from tests.browser.tab import Failed, Tab
+from tests.browser.tcp_proxy import TcpProxy
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -20,20 +20,23 @@ APP = "/v2/accounts/{id}/apps_store/{id}"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def door(couchdb: EmbeddedCouchDB) -> AsyncIterator[Door]:
-    async with Door(couchdb.url) as opened:
-        yield opened
+async def couchdb_proxy(couchdb: EmbeddedCouchDB) -> AsyncIterator[TcpProxy]:
+    async with TcpProxy(couchdb.url) as started:
+        yield started
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def lone_service(door: Door, tab: Tab, tmp_path: Path) -> AsyncIterator[Service]:
-    """A service for one test and its tab: a single worker, so that what it read once it knows from then on."""
-    async with Service(door.url, tmp_path / "service.log", workers=1) as running, page_served(running.api) as port:
+async def lone_service(couchdb_proxy: TcpProxy, tab: Tab, tmp_path: Path) -> AsyncIterator[Service]:
+    """A service for one test and its tab; one worker, so that every request finds what an earlier one has cached."""
+    async with (
+        Service(couchdb_proxy.url, tmp_path / "service.log", workers=1) as running,
+        page_served(running.api) as port,
+    ):
         tab.port = port
         yield running
 
 
-async def test_a_token_that_became_worthless_is_replaced_and_the_call_made_again(
+async def test_install_with_revoked_token_logs_in_and_repeats_the_call(
     tab: Tab, system: System, customer: Customer
 ) -> None:
     await tab.enter(customer.admin)
@@ -52,7 +55,7 @@ async def test_a_token_that_became_worthless_is_replaced_and_the_call_made_again
     assert [app["name"] for app in await system.apps(customer.account) if "allowed_users" in app] == ["wallboard"]
 
 
-async def test_whoever_has_a_new_password_by_now_is_asked_for_it(tab: Tab, system: System, customer: Customer) -> None:
+async def test_install_after_password_change_shows_login_form(tab: Tab, system: System, customer: Customer) -> None:
     await tab.enter(customer.admin)
     await system.set_password(customer.admin, "a new one")
     details = await tab.open_details("Wallboard")
@@ -66,14 +69,14 @@ async def test_whoever_has_a_new_password_by_now_is_asked_for_it(tab: Tab, syste
     await tab.sees_installed("Wallboard", installed=False)
 
 
-async def test_without_couchdb_the_apps_stay_and_changes_are_refused_until_it_is_back(
-    tab: Tab, customer: Customer, lone_service: Service, door: Door
+async def test_exchange_without_couchdb_lists_apps_and_refuses_changes(
+    tab: Tab, customer: Customer, lone_service: Service, couchdb_proxy: TcpProxy
 ) -> None:
     await tab.enter(customer.admin, generation="4.3")
     await tab.open_details("Wallboard")
     await tab.details.get_by_role("button", name="Close").click()
 
-    await door.shut()
+    await couchdb_proxy.stop()
     await tab.page.get_by_role("button", name="Apps").click()
     await expect(tab.page.locator("#summary")).to_have_text("5 apps, 0 installed")
     details = await tab.open_details("Wallboard")
@@ -84,12 +87,12 @@ async def test_without_couchdb_the_apps_stay_and_changes_are_refused_until_it_is
     assert tab.failed == [Failed("503", APP)]
     tab.failed.clear()
 
-    await door.open()
+    await couchdb_proxy.start()
     await tab.save("Wallboard", "All users")
     await tab.sees_installed("Wallboard")
 
 
-async def test_without_the_service_the_page_says_so_and_goes_on_with_its_token_later(
+async def test_exchange_without_service_shows_error_and_keeps_token(
     tab: Tab, customer: Customer, lone_service: Service
 ) -> None:
     await tab.enter(customer.admin)

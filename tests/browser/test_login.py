@@ -1,4 +1,4 @@
-"""From the first look at the page to the apps, and back out."""
+"""Login, session and logout."""
 
 import json
 from dataclasses import replace
@@ -11,41 +11,39 @@ from tests.browser.page_server import CLUSTER_ID
 from tests.browser.system import LABELS, Account, Customer, System
 from tests.browser.tab import Failed, Tab
 from tests.samples.make_pictures import RED, page
-from tests.samples.make_pictures import ROSE as ROSE_OF_THE_PALETTE
+from tests.samples.make_pictures import ROSE as ROSE_INDEX
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-LOOK_FOR_A_BRAND = (
+GET_WHITELABEL = (
     "GET whitelabel/127.0.0.1 404",
     "GET whitelabel/127.0.0.1/logo 404",
     "GET whitelabel/127.0.0.1/icon 404",
 )
-SEND_ACCOUNT_BACK = ("GET accounts/{id} 200", "POST accounts/{id} 200")
-"""What the first login of an account does: it lacks the settings of the page, so it is read and stored as a whole."""
-ASK_FOR_SESSION = (
+SAVE_ACCOUNT = ("GET accounts/{id} 200", "POST accounts/{id} 200")
+"""The first login of an account stores the settings of the page in it: the account is read and saved as a whole."""
+GET_SESSION = (
     "GET accounts/{id}/external_numbers 404",
     "GET accounts/{id} 200",
     "GET accounts/{id}/users/{id} 200",
     "GET accounts/{id}/apps_store 200",
 )
-ASK_FOR_BILLS = ("GET accounts/{id}/braintree/customer 404", "GET accounts/{id}/alerts 404")
-FIRST_LOGIN = ("PUT user_auth 201", *ASK_FOR_SESSION, *SEND_ACCOUNT_BACK, *ASK_FOR_BILLS)
-ASK_FOR_USERS = "GET accounts/{id}/users?paginate=false 200"
+GET_BILLING = ("GET accounts/{id}/braintree/customer 404", "GET accounts/{id}/alerts 404")
+FIRST_LOGIN = ("PUT user_auth 201", *GET_SESSION, *SAVE_ACCOUNT, *GET_BILLING)
+GET_USERS = "GET accounts/{id}/users?paginate=false 200"
 
 
-async def test_before_login_a_host_without_a_brand_has_the_name_of_the_page(tab: Tab) -> None:
+async def test_login_page_without_whitelabel_has_default_name(tab: Tab) -> None:
     await tab.open()
     await tab.sees_view("login")
     await expect(tab.page.locator("#brand")).to_have_text("App Exchange")
     await expect(tab.page.locator("#logo")).to_be_hidden()
-    await tab.expect_calls(*LOOK_FOR_A_BRAND)
+    await tab.expect_calls(*GET_WHITELABEL)
     assert tab.sent("GET", "/whitelabel/127.0.0.1").headers["x-auth-token"] == "undefined"
 
 
-async def test_before_login_a_host_with_a_brand_shows_its_name_and_logo(
-    tab: Tab, system: System, customer: Customer
-) -> None:
-    logo = page(ROSE_OF_THE_PALETTE, ())
+async def test_login_page_with_whitelabel_shows_its_name_and_logo(tab: Tab, system: System, customer: Customer) -> None:
+    logo = page(ROSE_INDEX, ())
     await system.brand(customer.account, "brand.localhost", "Acme Phones", logo)
     await tab.open(host="brand.localhost")
     await tab.sees_view("login")
@@ -53,9 +51,7 @@ async def test_before_login_a_host_with_a_brand_shows_its_name_and_logo(
     await tab.sees_pixel(tab.page.locator("#logo"), RED)
 
 
-async def test_wrong_credentials_are_refused_on_the_page_and_the_right_ones_lead_to_the_apps(
-    tab: Tab, customer: Customer
-) -> None:
+async def test_login_refuses_wrong_password_and_accepts_right_one(tab: Tab, customer: Customer) -> None:
     await tab.open()
     await tab.log_in(customer.admin, password="guessed")
     await expect(tab.page.get_by_role("alert")).to_have_text("Invalid credentials, please try again.")
@@ -63,12 +59,10 @@ async def test_wrong_credentials_are_refused_on_the_page_and_the_right_ones_lead
     await tab.log_in(customer.admin)
     await tab.sees_apps(*LABELS)
     await expect(tab.page.locator("#who")).to_have_text(f"Ada Admin, {customer.account.name} ({__version__})")
-    await tab.expect_calls(*LOOK_FOR_A_BRAND, "PUT user_auth 401", *FIRST_LOGIN, ASK_FOR_USERS)
+    await tab.expect_calls(*GET_WHITELABEL, "PUT user_auth 401", *FIRST_LOGIN, GET_USERS)
 
 
-async def test_the_user_name_counts_in_any_case_and_the_password_as_it_is(
-    tab: Tab, system: System, customer: Customer
-) -> None:
+async def test_login_ignores_case_of_user_name(tab: Tab, system: System, customer: Customer) -> None:
     zoe = await system.user(
         customer.account, "Zoë", "Ångström", username="Zoe@Example.com", password="Grüße, 世界", priv_level="admin"
     )
@@ -77,14 +71,14 @@ async def test_the_user_name_counts_in_any_case_and_the_password_as_it_is(
     await expect(tab.page.locator("#who")).to_contain_text("Zoë Ångström")
 
 
-async def test_an_unknown_account_is_refused_like_wrong_credentials(tab: Tab, system: System) -> None:
+async def test_login_with_unknown_account_is_refused_as_wrong_credentials(tab: Tab, system: System) -> None:
     await tab.open()
     await tab.log_in(replace(system.operator, account=Account(system.operator.account.id, "Nobody")))
     await expect(tab.page.get_by_role("alert")).to_have_text("Invalid credentials, please try again.")
     assert tab.failed.pop() == Failed("401", "/v2/user_auth")
 
 
-async def test_a_disabled_account_is_told_why_nobody_can_log_in(tab: Tab, system: System, customer: Customer) -> None:
+async def test_login_to_disabled_account_shows_reason(tab: Tab, system: System, customer: Customer) -> None:
     await system.call("PATCH", f"accounts/{customer.account.id}", {"enabled": False})
     await tab.open()
     await tab.log_in(customer.admin)
@@ -93,16 +87,16 @@ async def test_a_disabled_account_is_told_why_nobody_can_log_in(tab: Tab, system
     assert tab.failed.pop() == Failed("400", "/v2/user_auth")
 
 
-async def test_a_reload_goes_on_with_the_token_of_the_cookie(tab: Tab, customer: Customer) -> None:
+async def test_reload_keeps_session_of_cookie(tab: Tab, customer: Customer) -> None:
     await tab.enter(customer.admin)
     await tab.reload()
     await tab.sees_apps(*LABELS)
-    resumed = ("POST auth/tokeninfo 200", *ASK_FOR_SESSION, *ASK_FOR_BILLS)
-    await tab.expect_calls(*LOOK_FOR_A_BRAND, *resumed, ASK_FOR_USERS)
+    resumed = ("POST auth/tokeninfo 200", *GET_SESSION, *GET_BILLING)
+    await tab.expect_calls(*GET_WHITELABEL, *resumed, GET_USERS)
     assert "x-auth-token" not in tab.sent("POST", "/auth/tokeninfo").headers
 
 
-async def test_a_reload_with_a_worthless_token_leads_to_the_login(tab: Tab, system: System, customer: Customer) -> None:
+async def test_reload_with_revoked_token_shows_login_form(tab: Tab, system: System, customer: Customer) -> None:
     await tab.enter(customer.admin)
     await system.end_sessions(customer.admin)
     await tab.reload()
@@ -110,22 +104,22 @@ async def test_a_reload_with_a_worthless_token_leads_to_the_login(tab: Tab, syst
     assert tab.failed.pop() == Failed("401", "/v2/auth/tokeninfo")
 
 
-async def test_logging_out_forgets_the_token(tab: Tab, customer: Customer) -> None:
+async def test_logout_deletes_the_token(tab: Tab, customer: Customer) -> None:
     await tab.enter(customer.admin)
     await tab.page.get_by_role("button", name="Log out").click()
     await tab.sees_view("login")
-    await tab.expect_calls(*LOOK_FOR_A_BRAND)
+    await tab.expect_calls(*GET_WHITELABEL)
 
 
-async def test_the_oldest_and_the_newest_client_log_in_with_their_own_calls(tab: Tab, customer: Customer) -> None:
+async def test_login_of_monster_ui_4_3_makes_its_own_calls(tab: Tab, customer: Customer) -> None:
     await tab.enter(customer.admin, generation="4.3")
     await tab.sees_apps(*LABELS)
     more = ("GET accounts/{id}/ledgers/total 404", "GET accounts/{id}/limits 404", "GET accounts/{id}/users/{id} 200")
-    opened = (ASK_FOR_USERS, "GET accounts/{id}/apps_store 200")
-    await tab.expect_calls(*LOOK_FOR_A_BRAND, *FIRST_LOGIN, *more, *opened)
+    opened = (GET_USERS, "GET accounts/{id}/apps_store 200")
+    await tab.expect_calls(*GET_WHITELABEL, *FIRST_LOGIN, *more, *opened)
 
 
-async def test_apps_are_named_in_the_users_language_and_else_in_english(
+async def test_exchange_shows_labels_in_language_of_user_or_english(
     tab: Tab, system: System, customer: Customer
 ) -> None:
     jutta = await system.user(customer.account, "Jutta", "Müller", language="de-DE", priv_level="admin")
@@ -133,18 +127,18 @@ async def test_apps_are_named_in_the_users_language_and_else_in_english(
     await tab.sees_apps("Wallboard", "teapot", "Sound Library", "Dienstplan", "Call Notes")
 
 
-async def test_the_operator_of_the_system_and_a_reseller_see_that_they_are(tab: Tab, system: System) -> None:
+async def test_login_shows_role_of_superduper_admin_and_reseller(tab: Tab, system: System) -> None:
     await tab.enter(system.operator)
     await expect(tab.page.locator("#role")).to_have_text("system, reseller")
     reseller = await system.customer("Reseller")
     await system.promote(reseller.account)
     await tab.page.get_by_role("button", name="Log out").click()
     await tab.log_in(reseller.admin)
-    # It was another program that made it one, so a moment may pass until the service knows.
+    # The account was changed in CouchDB directly, so the service sees it with a delay of up to two seconds.
     await tab.reload_until(tab.page.locator("#role"), "reseller")
 
 
-async def test_a_user_without_rights_gets_the_installed_apps_and_no_exchange(
+async def test_login_of_plain_user_shows_launcher_without_exchange(
     tab: Tab, system: System, customer: Customer
 ) -> None:
     await system.install(customer.account, "wallboard")
@@ -160,7 +154,7 @@ async def test_a_user_without_rights_gets_the_installed_apps_and_no_exchange(
     await expect(tab.page.locator("#opened")).to_have_text(f"Wallboard works for {customer.account.name}")
 
 
-async def test_a_user_without_rights_who_is_first_in_an_account_gets_in_after_a_refusal(
+async def test_login_of_plain_user_to_new_account_shows_403_and_launcher(
     tab: Tab, system: System, customer: Customer
 ) -> None:
     uli = await system.user(customer.account, "Uli", "User")
@@ -171,7 +165,7 @@ async def test_a_user_without_rights_who_is_first_in_an_account_gets_in_after_a_
     assert tab.failed.pop() == Failed("403", "/v2/accounts/{id}")
 
 
-async def test_the_page_has_the_habits_of_monster_ui(tab: Tab, customer: Customer) -> None:
+async def test_page_sends_headers_and_bodies_of_monster_ui(tab: Tab, customer: Customer) -> None:
     await tab.enter(customer.admin)
     await tab.save("Wallboard", "All users")
     await tab.uninstall("Wallboard")

@@ -1,4 +1,4 @@
-"""Acting in accounts below the own one, and hiding apps from them."""
+"""Masquerading as descendant accounts, and their blacklists."""
 
 import pytest
 import pytest_asyncio
@@ -50,9 +50,7 @@ async def patron(system: System, reseller: Customer) -> Customer:
     return await system.customer("Patron", below=reseller.account)
 
 
-async def test_the_children_of_an_account_are_listed_and_nobody_elses(
-    tab: Tab, system: System, customer: Customer
-) -> None:
+async def test_accounts_children_lists_own_children_only(tab: Tab, system: System, customer: Customer) -> None:
     for number in range(2):
         await system.customer(f"Branch {number}", below=customer.account)
     await tab.enter(customer.admin)
@@ -63,7 +61,7 @@ async def test_the_children_of_an_account_are_listed_and_nobody_elses(
     await expect(children.nth(1)).to_contain_text("Branch 1")
 
 
-async def test_an_operator_acts_in_a_customer_of_a_reseller_with_the_own_token(
+async def test_masquerading_operator_uses_own_token_in_descendant(
     tab: Tab, system: System, reseller: Customer, patron: Customer
 ) -> None:
     await tab.enter(system.operator)
@@ -90,9 +88,7 @@ async def test_an_operator_acts_in_a_customer_of_a_reseller_with_the_own_token(
     await tab.sees_launcher("Call Notes")
 
 
-async def test_a_reseller_hides_an_app_from_a_customer_and_shows_it_again(
-    tab: Tab, reseller: Customer, patron: Customer
-) -> None:
+async def test_blacklist_of_reseller_hides_app_from_customer(tab: Tab, reseller: Customer, patron: Customer) -> None:
     await tab.enter(reseller.admin)
     await open_blacklist(tab, patron)
     await expect(tab.page.locator("#blacklist input:checked")).to_have_count(len(LABELS))
@@ -114,9 +110,7 @@ async def test_a_reseller_hides_an_app_from_a_customer_and_shows_it_again(
     await tab.sees_apps(*LABELS)
 
 
-async def test_an_installed_app_is_gone_while_it_is_hidden_and_back_when_it_is_shown_again(
-    tab: Tab, system: System, customer: Customer
-) -> None:
+async def test_blacklist_hides_installed_app_until_removed(tab: Tab, system: System, customer: Customer) -> None:
     (wallboard,) = [app["id"] for app in await system.apps(customer.account) if app["name"] == "wallboard"]
     blacklist = f"accounts/{customer.account.id}/apps_store/blacklist"
     await system.install(customer.account, "wallboard")

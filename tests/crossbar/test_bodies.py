@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from crossbar_appstore.crossbar.body import MAX_DEPTH, MAX_PARTS, Body, MalformedMultipart, parse_body, split_parts
-from crossbar_appstore.crossbar.errors import CrossbarError
+from crossbar_appstore.crossbar.body import MAX_DEPTH, MAX_PARTS, Body, parse_body, split_parts
+from crossbar_appstore.crossbar.errors import CrossbarError, Refusal
 from crossbar_appstore.json_codec import Json, JsonObject
 from tests.crossbar.sample import FIRST, LIST, MINE, NEW, Notes
 from tests.crossbar.wire import Wire
@@ -373,7 +373,7 @@ def test_parse_body_multipart_part_with_bad_type_is_refused() -> None:
 def test_split_parts_lowers_header_names() -> None:
     (part,) = split_parts(multipart(("content-TYPE:  a/b \r\nX: é\r\n", b"x")), "XX")
     assert part.headers == {"content-type": "a/b", "x": "é"}
-    with pytest.raises(MalformedMultipart):
+    with pytest.raises(Refusal):
         split_parts(b"", "")
 
 

@@ -9,12 +9,11 @@ import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from crossbar_appstore.crossbar.access_log import AccessLog, without_tokens
-from crossbar_appstore.crossbar.context import BASIC, BEARER, UNKNOWN, X_AUTH_TOKEN, Context, Noun, Style
+from crossbar_appstore.crossbar.context import BASIC, BEARER, UNKNOWN, X_AUTH_TOKEN, Context, Noun
 from crossbar_appstore.crossbar.envelope import Envelope
 from crossbar_appstore.crossbar.errors import CrossbarError, MethodNotAllowed
 from crossbar_appstore.crossbar.headers import (
     MalformedQuery,
-    RangeNotSatisfiable,
     attachment,
     client_address,
     find_token,
@@ -25,7 +24,7 @@ from crossbar_appstore.crossbar.headers import (
 )
 from crossbar_appstore.crossbar.paths import ApiPath, PathParser
 from crossbar_appstore.crossbar.rate_limits import Limits, RateLimiter
-from crossbar_appstore.crossbar.rendering import apply_style, indented, render_csv
+from crossbar_appstore.crossbar.rendering import indented, render_csv
 from crossbar_appstore.crossbar.resource import Resource
 from crossbar_appstore.json_codec import Json, loads
 
@@ -69,8 +68,9 @@ BEYOND = [("bytes=10-", 10), ("bytes=10-11", 10), ("bytes=-0", 10), ("bytes=-1",
 
 @pytest.mark.parametrize(("header", "length"), BEYOND)
 def test_parse_range_beyond_end_raises(header: str, length: int) -> None:
-    with pytest.raises(RangeNotSatisfiable):
+    with pytest.raises(CrossbarError) as raised:
         parse_range(header, length)
+    assert (raised.value.code, raised.value.headers) == (416, {"Content-Range": f"bytes */{length}"})
 
 
 NOUNS = {"accounts": False, "notes": False, "everything": True}
@@ -199,12 +199,6 @@ def test_indented_formats_as_jiffy() -> None:
     assert loads("\n".join(lines)) == value
     scalars: list[Json] = [[], "x", 1.5]
     assert [indented(each) for each in scalars] == ["[\n  \n]", '"x"', "1.5"]
-
-
-def test_apply_style_indents_and_wraps() -> None:
-    assert apply_style(b"{}", Style(callback="cb")) == b"cb({});"
-    assert apply_style(b"[]", Style(pretty=True, callback="cb")) == b"cb([\n  \n]);"
-    assert apply_style(b"[]", Style()) == b"[]"
 
 
 def test_envelope_node_is_digest_of_name() -> None:

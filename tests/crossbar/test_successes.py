@@ -305,6 +305,7 @@ async def test_pretty_print_by_header_or_query(ask: Wire, headers: dict[str, str
 async def test_pretty_print_with_jsonp(ask: Wire) -> None:
     answer = await ask("GET", f"{FIRST}?pretty_print=true&jsonp=cb", MINE)
     assert answer.text.startswith('cb({\n  "version" : "5.0",')
+    assert answer.text.endswith("\n});")
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ async def test_method_override_header_is_ignored(ask: Wire, notes: Notes) -> Non
 
 
 async def test_verb_get_of_post_is_rendered_as_json_without_expires(ask: Wire) -> None:
-    """As JSON whatever Accept says, and without Expires."""
+    """The reply is JSON whatever Accept says, without Expires."""
     answer = await ask("POST", f"{FIRST}?verb=get", {**MINE, "Accept": "text/csv"}, {"data": {}})
     assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
     assert "expires" not in answer.headers

@@ -168,7 +168,7 @@ async def test_cache_get_goes_on_if_another_request_is_cancelled(caching: Cachin
     assert caching.source.read_keys == [KEY]
 
 
-async def test_cache_get_logs_no_error_that_nobody_waits_for(caching: Caching) -> None:
+async def test_cache_get_logs_no_error_without_waiting_request(caching: Caching) -> None:
     reported: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: reported.append(context))
     caching.source.gate.clear()
@@ -408,9 +408,7 @@ async def test_cache_get_raises_what_is_no_trouble_though_a_value_is_cached(cach
         await caching.cache.get(KEY)
 
 
-async def test_cache_get_asks_for_a_failed_value_no_more_for_a_moment(
-    caching: Caching, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_cache_get_pauses_reads_of_a_failed_value(caching: Caching, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache_module, "RETRY_SECONDS", 1000.0)
     await caching.cache.get(KEY)
     await caching.cache.get(OTHER)

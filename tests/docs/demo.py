@@ -1,4 +1,4 @@
-"""The demo as ``./scripts/demo`` starts it once everything is set up, on ports that are free."""
+"""Starts ``crossbar-appstore demo`` as ``./scripts/demo`` does, on free ports."""
 
 import asyncio
 import os
@@ -43,7 +43,7 @@ async def running_demo(data: Path, cache: Path) -> AsyncIterator[Demo]:
 
 
 def without_settings() -> dict[str, str]:
-    """The environment of somebody who has just cloned the project."""
+    """The environment without the variables of the service."""
     return {name: value for name, value in os.environ.items() if not _SETTING.match(name)}
 
 

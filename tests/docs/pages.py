@@ -1,4 +1,4 @@
-"""The project's pages, taken apart."""
+"""Parses the Markdown pages of the project: links, headings, tables and fenced blocks."""
 
 import re
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ def links(page: Path) -> list[str]:
 
 
 def code_words(page: Path) -> set[str]:
-    """What stands between single backquotes."""
+    """The inline code of the page."""
     return set(_CODE.findall(prose(page)))
 
 

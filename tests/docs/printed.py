@@ -1,8 +1,8 @@
-"""Whether an answer is the one that a page prints, but for what differs from one run to the next.
+"""Compares an answer with the one that a page prints, apart from values that differ between runs.
 
-``…`` stands for what a page leaves out: at the end of a text, as the last element of a list, as a member of an
-object. Ids and revisions may be others, as long as the same is printed for the same. Moments, tokens, names of
-machines and the release that answers may be anything of their kind.
+``…`` stands for what a page omits: at the end of a text, as the last element of a list, as a member of an object.
+Ids and revisions are mapped one to one. Timestamps, tokens, host names and the release may be any value of their
+type.
 """
 
 import json
@@ -17,14 +17,14 @@ _ID: Final = re.compile(r"(?:\d+-)?([0-9a-f]{32}|[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f
 
 
 class Printed:
-    """Compares a page's answers with given ones; remembers which id is printed for which."""
+    """Compares printed answers with received ones; remembers which id is printed for which."""
 
     def __init__(self) -> None:
         self._given: dict[str, str] = {}
         self._printed: dict[str, str] = {}
 
     def differences(self, language: str, printed: str, given: str) -> list[str]:
-        """What is not as printed in a block of ``json`` or ``text``; empty if nothing is."""
+        """The differences from a printed block of ``json`` or ``text``."""
         if language != "json":
             return list(self._texts("the output", printed.strip(), given.strip()))
         try:
@@ -33,7 +33,7 @@ class Printed:
             return [f"no JSON: {given!r}"]
         envelope = json.loads(printed)
         if "version" in envelope and "version" in answer:
-            # A release does not rewrite the page.
+            # A new release does not change the page.
             envelope["version"] = answer["version"]
         return list(self._values("the answer", envelope, answer))
 

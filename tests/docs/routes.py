@@ -1,4 +1,4 @@
-"""The routes that the application answers, found by asking its resources, and those that the pages have in tables."""
+"""The routes of the application, found by calling its resources, and those in the tables of the pages."""
 
 import itertools
 import re
@@ -14,7 +14,7 @@ from crossbar_appstore.settings import Settings
 from tests.docs.pages import DOCS, rows
 
 ANY: Final = "{}"
-"""Stands for a param that is an id, an index or a name."""
+"""A param that is an id, an index or a name."""
 
 Route = tuple[str, ...]
 """A noun and its params."""
@@ -32,7 +32,7 @@ def wired() -> dict[str, Resource]:
 
 
 def answered(resources: Mapping[str, Resource]) -> dict[Route, set[str]]:
-    """Route → methods; of params that are treated alike, ``ANY`` stands for all."""
+    """Route → methods; params with the same methods are merged into ``ANY``."""
     found: dict[Route, set[str]] = {}
     for noun, resource in resources.items():
         words = (ANY, *sorted(_words(resource)))
@@ -51,8 +51,8 @@ def methods_of(resource: Resource, params: Iterable[str]) -> set[str]:
 def documented(nouns: Iterable[str]) -> dict[Route, set[str]]:
     """Route → methods, from each table row of ``docs/`` whose first cell has paths and whose second has methods.
 
-    A path that begins with a slash replaces the last part of the one before it. What stands in front of the last noun
-    is left out: ``accounts/{A}/users/{U}/apps_store`` is ``apps_store``.
+    A path that begins with a slash replaces the last part of the path before it. The nouns before the last one are
+    omitted: ``accounts/{A}/users/{U}/apps_store`` is ``apps_store``.
     """
     found: dict[Route, set[str]] = {}
     known = set(nouns)
@@ -73,7 +73,7 @@ def _wider(params: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 
 def _words(resource: Resource) -> set[str]:
-    """The words that ``part`` and ``allowed_methods`` may know: constants of them and of what they call."""
+    """The words that ``part`` and ``allowed_methods`` compare with: constants of them and of what they call."""
     words: set[str] = set()
     parts = [resource, *(part for part in vars(resource).values() if hasattr(part, "allowed_methods"))]
     for part in parts:

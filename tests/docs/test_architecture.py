@@ -1,4 +1,4 @@
-"""The pages about how it is built name what is there."""
+"""The pages about the architecture agree with the code."""
 
 import configparser
 import re
@@ -23,20 +23,20 @@ FILE = re.compile(r"(?!metadata/)\w[\w.]*/[\w./]*(?:\.py|\.json|(?<=/))")
 
 
 @pytest.mark.parametrize("page", ["architecture.md", "framework.md", "http.md", "policy.md", "browser.md"])
-def test_files_that_are_named_exist(page: str) -> None:
+def test_page_names_existing_files_only(page: str) -> None:
     named = {word for word in code_words(DOCS / page) if FILE.fullmatch(word)}
     missing = {word for word in named if not (CHECKOUT / word).exists() and not (PACKAGE / word).exists()}
     assert missing == set()
     assert page != "architecture.md" or len(named) > 30
 
 
-def test_every_room_is_on_the_page() -> None:
-    rooms = {f"{init.parent.name}/" for init in PACKAGE.glob("*/__init__.py")}
+def test_architecture_page_lists_every_package() -> None:
+    packages = {f"{init.parent.name}/" for init in PACKAGE.glob("*/__init__.py")}
     on_page = {cells[0].strip("`") for cells in rows(PAGE)}
-    assert rooms <= on_page
+    assert packages <= on_page
 
 
-def test_each_contract_is_named_as_it_is_checked() -> None:
+def test_architecture_page_lists_every_import_contract() -> None:
     parser = contracts()
     names = {parser[section]["name"] for section in parser.sections() if section.startswith("importlinter:contract")}
     assert len(names) > 3
@@ -44,14 +44,14 @@ def test_each_contract_is_named_as_it_is_checked() -> None:
     assert names <= listed
 
 
-def test_the_layers_are_drawn_as_they_are_checked() -> None:
+def test_architecture_page_draws_checked_layers() -> None:
     layers = contracts()["importlinter:contract:downwards"]["layers"].split("\n")
     checked = [set(re.findall(r"\w+", layer)) for layer in layers if layer.strip() not in ("", "(__main__)")]
     drawn = [set(line.split()) for line in fences(PAGE)[0].text.splitlines()]
     assert drawn == checked
 
 
-def test_each_deviation_that_is_named_is_explained() -> None:
+def test_pages_name_documented_deviations_only() -> None:
     explained = [cells[0] for cells in rows(DOCS / "deviations.md") if NUMBER.fullmatch(cells[0])]
     assert explained == [f"D{number + 1}" for number in range(len(explained))]
     in_code = [

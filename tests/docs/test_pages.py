@@ -1,4 +1,4 @@
-"""What the pages say is so: links lead somewhere, examples parse, settings are described as they are."""
+"""The pages: links, examples, settings and the changelog."""
 
 import json
 import re
@@ -33,26 +33,26 @@ def examples(*languages: str) -> list[object]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_links_between_pages_lead_somewhere(page: Path) -> None:
+def test_page_has_no_broken_links(page: Path) -> None:
     assert list(broken_links(page)) == []
 
 
 @pytest.mark.parametrize(("language", "code"), examples("json", "python"))
-def test_examples_are_well_formed(language: str, code: str) -> None:
+def test_page_example_is_well_formed(language: str, code: str) -> None:
     if language == "json":
         json.loads(code)
     else:
         compile(code, "example", "exec")
 
 
-def test_the_map_leads_to_every_page() -> None:
+def test_index_links_every_page() -> None:
     index = DOCS / "index.md"
     reached = {(index.parent / link.partition("#")[0]).resolve() for link in links(index)}
     missing = {name(page) for page in PAGES if page.parent != DOCS / "cli" and page not in (*reached, index)}
     assert missing == set()
 
 
-def test_each_setting_is_described_as_it_is() -> None:
+def test_settings_page_matches_settings() -> None:
     page = text(DOCS / "settings.md")
     rows = {line for line in page.splitlines() if line.startswith("| `") and "`--" in line}
     assert rows == {
@@ -61,17 +61,17 @@ def test_each_setting_is_described_as_it_is() -> None:
     }
 
 
-def test_no_page_speaks_of_a_setting_that_does_not_exist() -> None:
+def test_pages_name_existing_settings_only() -> None:
     known = {each.variable for each in SETTINGS}
     named = {(name(page), word) for page in PAGES for word in re.findall(r"\bCROSSBAR_[A-Z_]+", text(page))}
     assert {(page, word) for page, word in named if word not in known} == set()
 
 
-def test_the_changelog_has_a_section_for_this_version() -> None:
+def test_changelog_has_section_of_this_version() -> None:
     assert re.search(rf"^## \[{re.escape(__version__)}\]", text(CHECKOUT / "CHANGELOG.md"), re.MULTILINE)
 
 
-def test_the_changelog_has_a_sentence_a_line() -> None:
+def test_changelog_has_one_sentence_per_line() -> None:
     lines = [line for line in text(CHECKOUT / "CHANGELOG.md").splitlines() if line.startswith("- ")]
     assert lines
     assert [line for line in lines if not re.fullmatch(r"- (?:[^.]|\.(?! ))+\.", line)] == []

@@ -1,4 +1,4 @@
-"""Answers on pages are compared by rules that let a wrong one through only where they say so."""
+"""``printed.Printed``, which compares answers with those on the pages."""
 
 import json
 from typing import Any
@@ -29,7 +29,7 @@ def differences(printed: Any, given: Any) -> list[str]:
         ({"a": "Once upon…"}, {"a": "Once upon a time"}),
     ],
 )
-def test_what_differs_from_run_to_run_is_no_difference(printed: Any, given: Any) -> None:
+def test_differences_ignores_volatile_values(printed: Any, given: Any) -> None:
     assert differences(printed, given) == []
 
 
@@ -56,22 +56,22 @@ def test_what_differs_from_run_to_run_is_no_difference(printed: Any, given: Any)
         ({"id": ID}, {"id": "no id"}),
     ],
 )
-def test_everything_else_is_a_difference(printed: Any, given: Any) -> None:
+def test_differences_reports_other_values(printed: Any, given: Any) -> None:
     assert differences(printed, given) != []
 
 
-def test_ids_are_the_same_across_answers() -> None:
+def test_differences_maps_ids_across_answers() -> None:
     printed = Printed()
     assert printed.differences("json", f'{{"id": "{ID}"}}', f'{{"id": "{OTHER}"}}') == []
     assert printed.differences("json", f'{{"id": "{ID}"}}', f'{{"id": "{OTHER}"}}') == []
     assert len(printed.differences("json", f'{{"id": "{ID}"}}', f'{{"id": "{ID}"}}')) == 1
 
 
-def test_what_is_no_json_is_a_difference() -> None:
+def test_differences_reports_answer_that_is_no_json() -> None:
     assert len(Printed().differences("json", "{}", "curl: (7) Failed to connect")) == 1
 
 
-def test_output_that_is_no_json_is_compared_line_by_line() -> None:
+def test_differences_compares_text_output() -> None:
     assert Printed().differences("text", f"in {SLASHED}", f"out {SLASHED}") != []
     assert Printed().differences("text", "2 apps\n", "3 apps\n") != []
     assert Printed().differences("text", f"in {SLASHED}", f"in account/{OTHER[:2]}/{OTHER[2:4]}/{OTHER[4:]}") == []

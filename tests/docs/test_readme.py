@@ -1,4 +1,4 @@
-"""Every line of the README's ``shell`` blocks works as printed, on a demo, from top to bottom."""
+"""Runs the ``shell`` blocks of the README from top to bottom against a demo and compares their output."""
 
 import asyncio
 import shutil
@@ -20,7 +20,7 @@ PATIENCE: Final = 120.0
 
 
 def steps() -> list[tuple[Fence, Fence | None]]:
-    """Each shell block with the answer that is printed below it, None where it prints nothing."""
+    """Each shell block with the answer that is printed below it, or None."""
     blocks = [fence for fence in fences(README) if fence.language in ("shell", "json", "text")]
     following = [*blocks[1:], None]
     return [
@@ -38,7 +38,7 @@ def script(demo: Demo, answers: Path) -> str:
 
 
 def fresh_checkout(place: Path) -> Path:
-    """A folder with what the README's commands name."""
+    """A folder with the files that the commands of the README use."""
     shutil.copytree(SAMPLES, place / SAMPLES.relative_to(CHECKOUT))
     (place / ".venv").mkdir()
     (place / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
@@ -46,7 +46,7 @@ def fresh_checkout(place: Path) -> Path:
 
 
 async def differences(demo: Demo, place: Path) -> list[str]:
-    """Run the README; what is not as printed."""
+    """Run the README; the differences from the printed answers."""
     answers = place / "answers"
     answers.mkdir()
     process = await asyncio.create_subprocess_exec(
@@ -79,7 +79,7 @@ def tools(need: Need) -> None:
 
 
 @pytest.mark.timeout(420)
-async def test_the_lines_give_the_answers_that_are_printed_and_can_be_repeated(
+async def test_readme_commands_print_documented_answers_twice(
     tools: None, embedded_cache: Path, tmp_path: Path
 ) -> None:
     async with running_demo(tmp_path / "data", embedded_cache) as demo:
@@ -89,7 +89,7 @@ async def test_the_lines_give_the_answers_that_are_printed_and_can_be_repeated(
             assert await differences(demo, place) == []
 
 
-def test_the_two_commands_come_first() -> None:
+def test_readme_begins_with_demo_and_test_scripts() -> None:
     first = fences(README)[0]
     assert first.text.split() == ["./scripts/demo", "./scripts/test"]
     assert all((CHECKOUT / command).stat().st_mode & 0o111 for command in first.text.split())
@@ -112,13 +112,13 @@ def test_the_two_commands_come_first() -> None:
         "POST $API/accounts/$CUSTOMER/apps_store/blacklist",
     ],
 )
-def test_every_route_of_the_app_store_has_a_line(route: str) -> None:
+def test_readme_has_example_of_each_app_store_route(route: str) -> None:
     method, address = route.split()
     commands = [each for block, _ in steps() for each in block.text.replace("\\\n", " ").split("curl ")[1:]]
     asked = [command for command in commands if f"{address} " in command.translate(str.maketrans('")?|\n', "     "))]
     assert any((f"-X {method} " in command) or (method == "GET" and "-X " not in command) for command in asked)
 
 
-def test_nothing_of_what_the_test_replaces_is_missing() -> None:
+def test_readme_has_addresses_that_script_replaces() -> None:
     assert API in text(README)
     assert COUCHDB in text(README)

@@ -1,9 +1,9 @@
-"""Each route that is answered is on a page, with its methods; and each on a page is answered."""
+"""The routes in the tables of the pages are those of the application."""
 
 from tests.docs.routes import answered, documented, methods_of, wired
 
 
-def test_every_route_is_in_a_table_with_its_methods() -> None:
+def test_pages_list_every_route_with_its_methods() -> None:
     resources = wired()
     on_pages = documented(resources)
     routes = answered(resources)
@@ -11,7 +11,7 @@ def test_every_route_is_in_a_table_with_its_methods() -> None:
     assert {"/".join(route): methods for route, methods in routes.items() if on_pages.get(route) != methods} == {}
 
 
-def test_every_route_in_a_table_is_answered() -> None:
+def test_pages_list_existing_routes_only() -> None:
     resources = wired()
     wrong = {
         "/".join(route): methods

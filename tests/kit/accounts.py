@@ -1,4 +1,4 @@
-"""Accounts and users as they are stored, and whose they are."""
+"""Accounts and users with their documents."""
 
 import uuid
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ PASSWORD: Final = "secret"
 
 @dataclass(eq=False)
 class User:
-    """Somebody of an account; the password is ``PASSWORD``."""
+    """A user of an account; the password is ``PASSWORD``."""
 
     account: "Account"
     document: JsonObject
@@ -89,7 +89,7 @@ class Account:
 
     @property
     def path(self) -> str:
-        """Of its app store."""
+        """The path of the account's app store."""
         return f"accounts/{self.id}/apps_store"
 
 

@@ -1,4 +1,4 @@
-"""App documents with real little pictures."""
+"""App documents with small valid pictures."""
 
 import base64
 import uuid
@@ -28,7 +28,7 @@ SECOND = Picture("image/jpeg", jpeg(4, 3, lambda x, y: 40 * x + 20 * y))
 
 
 def app_document(name: str, pictures: Mapping[str, Picture] | None = None, **fields: Any) -> JsonObject:
-    """An app as ``init-apps`` stores it; ``fields`` replace or add, None leaves out. Without pictures: an icon."""
+    """An app as ``init-apps`` stores it, by default with an icon; ``fields`` replace members, None removes one."""
     attached = {"icon.png": ICON} if pictures is None else pictures
     document = {
         "_id": uuid.uuid4().hex,

@@ -1,4 +1,4 @@
-"""Import these into a ``conftest.py`` whose tests want a system of their own; see ``system.py`` and ``service.py``."""
+"""Fixtures for tests with a system of their own, to be imported by a ``conftest.py``."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.embedded import EmbeddedCouchDB
 from tests.datastore.fault_proxy import FaultProxy
 from tests.kit.service import Service
-from tests.kit.system import StrangersData, System, open_couch
+from tests.kit.system import ForeignData, System, open_couch
 
 NewService = Callable[..., Service]
 _read_once = cache(keys.from_pem)
@@ -25,7 +25,7 @@ __all__ = ["kit_couchdb_url", "kit_key", "kit_system", "new_service", "proxy", "
 
 @pytest.fixture(scope="session")
 def kit_couchdb_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """``COUCHDB_URL``, else a server in memory for the systems of this kit alone."""
+    """``COUCHDB_URL``, else an embedded server in memory for the systems of this kit."""
     named = os.environ.get("COUCHDB_URL")
     if named:
         yield named.rstrip("/")
@@ -47,7 +47,7 @@ def kit_key() -> RSAPrivateKey:
 
 @asynccontextmanager
 async def standing_system(couchdb_url: str, key: RSAPrivateKey) -> AsyncIterator[System]:
-    """For fixtures that keep an event loop; there is one system at a time."""
+    """A system for fixtures with an event loop of a wider scope; a CouchDB holds one system at a time."""
     async with open_couch(couchdb_url) as couch:
         made = System(key)
         await _create(made, couch)
@@ -78,7 +78,7 @@ async def system(kit_system: System, kit_couchdb_url: str) -> AsyncIterator[Syst
 async def _create(system: System, couch: Couch) -> None:
     try:
         await system.create(couch)
-    except StrangersData as error:
+    except ForeignData as error:
         pytest.fail(str(error), pytrace=False)
 
 
@@ -86,8 +86,8 @@ async def _create(system: System, couch: Couch) -> None:
 async def new_service(
     system: System, kit_couchdb_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[NewService]:
-    """``new_service(couchdb_url=…, CROSSBAR_WRITES_NEED_ADMIN="false")``: as many as a test wants."""
-    # Reading a private key takes longer than all the rest of most tests; it is always the same one.
+    """Makes services: ``new_service(couchdb_url=…, CROSSBAR_WRITES_NEED_ADMIN="false")``."""
+    # Parsing a private key takes longer than the rest of most tests; it is always the same key.
     monkeypatch.setattr(keys, "from_pem", _read_once)
     made: list[Service] = []
 
@@ -107,6 +107,6 @@ def service(new_service: NewService) -> Service:
 
 @pytest.fixture
 async def proxy(kit_couchdb_url: str) -> AsyncIterator[FaultProxy]:
-    """A broken network to put between a service and CouchDB."""
+    """A proxy between a service and CouchDB that can inject faults."""
     async with FaultProxy(kit_couchdb_url) as between:
         yield between

@@ -1,4 +1,4 @@
-"""Another writer of CouchDB, which writes synchronously: for ``FaultProxy.before``."""
+"""Another client of CouchDB, which writes synchronously: for ``FaultProxy.before``."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""The whole application on a port of its own, and a client for it."""
+"""An HTTP client of the service, and the application in this process on a free port."""
 
 import asyncio
 from collections.abc import Mapping
@@ -83,7 +83,7 @@ class Client:
         token: str | None = None,
         body: bytes | None = None,
     ) -> Answer:
-        """``path`` follows ``/v2/``, percent-encoded, perhaps with a query; ``data`` is put into an envelope."""
+        """Send a request; ``path`` is percent-encoded and follows ``/v2/``, ``data`` is put into an envelope."""
         url = URL(f"{await self.address()}/v2/{path}", encoded=True)
         sent = dict(headers or {})
         if caller is not None:
@@ -126,7 +126,7 @@ class Client:
 
 
 class Service(Client):
-    """The application in this process. It starts at the first call, so that a test can prepare the database before."""
+    """The application in this process; it starts with the first call, so that a test can fill the database before."""
 
     def __init__(self, system: System, couchdb_url: str, **settings: str) -> None:
         super().__init__(system)
@@ -156,7 +156,7 @@ class Service(Client):
 
 
 def _token_holder(caller: Account | User | ApiKey) -> Account | User:
-    """Whose token a caller has; an account's is what its API key gives."""
+    """The account or user whose token is sent; an account with an API key has a token without a user."""
     if isinstance(caller, ApiKey):
         return caller.account
     return caller.admin if isinstance(caller, Account) else caller

@@ -1,12 +1,12 @@
-"""A KAZOO system: a master account with a catalogue, and whatever accounts a test adds.
+"""A KAZOO system for tests: a master account with a catalogue, and the accounts that a test adds.
 
     sub = await system.account("sub", below=system.master)
     await system.store(sub, apps={system.apps["voip"]: permission("all")})
     answer = await service.get(sub.path, sub)
 
-It lives on a CouchDB that no other system uses meanwhile. The tests of a module share it: what one changes of the
-master account or of the configuration is put back; the other accounts are each test's own. In the end everything that
-came with it is taken away.
+It needs a CouchDB that no other system uses at the same time. The tests of a module share it: changes of the master
+account and of the configuration are undone after each test; other accounts belong to one test. ``destroy`` deletes
+everything that the system created.
 """
 
 import asyncio
@@ -37,8 +37,8 @@ SYSTEM_DATABASES: Final = ("accounts", "services", "system_config", "system_auth
 _HASHES: Final = {"RS256": SHA256(), "RS384": SHA384(), "RS512": SHA512()}
 
 
-class StrangersData(Exception):
-    """The CouchDB holds accounts that no test made."""
+class ForeignData(Exception):
+    """The CouchDB holds accounts that were not created by tests."""
 
 
 class System:
@@ -64,12 +64,12 @@ class System:
 
     @property
     def couch(self) -> Couch:
-        """The client of the test that runs."""
+        """The client of the running test."""
         assert self._couch is not None
         return self._couch
 
     def _documents(self, apps: list[JsonObject]) -> dict[tuple[str, str], JsonObject]:
-        """What a test finds, by database and id."""
+        """(Database, id) → document, as each test finds it."""
         auth = {"system_key": self.key_id, "secret_for_user_signature": self.server_secret}
         users = [user.document for user in self.master.users]
         found = [
@@ -84,7 +84,7 @@ class System:
         return {(database, document["_id"]): copy.deepcopy(document) for database, document in found}
 
     async def create(self, couch: Couch) -> None:
-        """Raises StrangersData rather than touch a system that somebody uses."""
+        """Create the databases and documents; raises ``ForeignData`` instead of changing a system in use."""
         self._couch = couch
         await asyncio.gather(*(couch.create_database(database) for database in SYSTEM_DATABASES))
         await asyncio.gather(*(self._look(database) for database in SYSTEM_DATABASES))
@@ -94,11 +94,11 @@ class System:
         self._sequence = await couch.update_seq(self.master.database)
 
     def begin(self, couch: Couch) -> None:
-        """Lend the system to a test."""
+        """Use the client of a new test."""
         self._couch = couch
 
     async def restore(self) -> None:
-        """Undo what the test changed of what others find, through us or through a service."""
+        """Undo the test's changes of shared documents, made directly or through a service."""
         changes, self._sequence = await self.couch.changes_since(self.master.database, self._sequence)
         touched = self._touched | {(self.master.database, doc_id) for doc_id in changes}
         if touched:
@@ -113,7 +113,7 @@ class System:
             document.update(copy.deepcopy(first))
 
     async def destroy(self, couch: Couch) -> None:
-        """Take everything away."""
+        """Delete everything that the system created."""
         self._couch = couch
         await asyncio.gather(
             *(self._clear(database) for database in SYSTEM_DATABASES),
@@ -124,7 +124,7 @@ class System:
     # Accounts
 
     async def account(self, name: str, below: Account, **fields: Any) -> Account:
-        """A new one, without an ``apps_store`` document; ``reseller=True`` makes a reseller, the rest are fields."""
+        """A new account without an ``apps_store`` document; ``reseller=True`` makes a reseller, the rest are fields."""
         made = Account.new(name, below, **fields)
         self._accounts.append(made)
         await self.couch.create_database(made.database, q=1)
@@ -136,18 +136,18 @@ class System:
         return made
 
     def adopt(self, account_id: str) -> None:
-        """Remove an account that a service created with this system."""
+        """Let ``destroy`` delete an account that a service created."""
         self._adopted.append(account_id)
 
     async def user(self, account: Account, **fields: Any) -> User:
-        """One more user of an account."""
+        """Add a user to an account."""
         made = account.new_user(**fields)
         account.users.append(made)
         await self.put(account.database, made.document)
         return made
 
     async def store(self, account: Account, **fields: Any) -> JsonObject:
-        """Give an account an ``apps_store`` document with ``apps``, ``blacklist`` or anything else."""
+        """Save an ``apps_store`` document for an account, with ``apps``, ``blacklist`` or other members."""
         return await self.put(account.database, new_apps_store(account.id) | fields)
 
     async def stored(self, account: Account) -> JsonObject:
@@ -179,7 +179,7 @@ class System:
     # Apps and documents
 
     async def app(self, name: str, owner: Account | None = None, **fields: Any) -> str:
-        """The id of one more app, of the master account or of a vendor."""
+        """Add an app to the master account or a vendor; returns its id."""
         document = app_document(name, **fields)
         await self.put((owner or self.master).database, document)
         return str(document["_id"])
@@ -192,7 +192,7 @@ class System:
         await self.put("system_config", _config(category, **values))
 
     async def put(self, database: str, document: JsonObject) -> JsonObject:
-        """Save over whatever is there."""
+        """Save a document over any existing revision."""
         doc_id = document["_id"]
         self._touch(database, doc_id)
         new = {key: value for key, value in document.items() if key != "_rev"}
@@ -210,7 +210,7 @@ class System:
     # Tokens as KAZOO makes them, signed here without the code under test
 
     def token(self, who: Account | User, **claims: Any) -> str:
-        """A token with ``claims``, see there."""
+        """A valid token with the given ``claims``."""
         return self.sign(self.claims(who, **claims))
 
     def claims(self, who: Account | User, **claims: Any) -> JsonObject:
@@ -261,7 +261,7 @@ class System:
             await self.couch.delete_doc(database, doc_id, stored["_rev"])
 
     async def _save(self, database: str, *documents: JsonObject) -> None:
-        """Save documents that are new, or take the place of another system's."""
+        """Save documents that are new or replace those of another system."""
         before = [self._before.get((database, document["_id"]), {}) for document in documents]
         revised = [
             document | {key: each[key] for key in ("_rev",) if key in each}
@@ -271,15 +271,15 @@ class System:
         assert all(result.error is None for result in saved), saved
 
     async def _look(self, database: str) -> None:
-        """Remember what is there: other tests' systems, that are put back in the end."""
+        """Keep the existing documents, which belong to systems of other tests and are restored by ``destroy``."""
         rows = await self.couch.all_docs(database, include_docs=True)
         there = [row.doc for row in rows if row.doc is not None]
-        if database == "accounts" and not all(_is_made_up(document) for document in there):
-            raise StrangersData("there are accounts that no test made; give the tests a CouchDB of their own")
+        if database == "accounts" and not all(_is_of_a_test(document) for document in there):
+            raise ForeignData("CouchDB holds accounts that were not created by tests; use a CouchDB for tests only")
         self._before |= {(database, document["_id"]): document for document in there}
 
     async def _clear(self, database: str) -> None:
-        """Delete what came, and put back what was there."""
+        """Delete new documents and restore the previous ones."""
         rows = [row for row in await self.couch.all_docs(database) if not str(row.id).startswith("_design/")]
         left = []
         for row in rows:
@@ -294,10 +294,10 @@ class System:
         try:
             await self.couch.delete_database(database)
         except DatabaseMissing:
-            return  # the test did it
+            return  # The test deleted it.
 
 
-def _is_made_up(document: JsonObject) -> bool:
+def _is_of_a_test(document: JsonObject) -> bool:
     realm = document.get("realm", "")
     return document["_id"].startswith("_design/") or str(realm).endswith((".test", ".example.org", ".example.com"))
 
@@ -307,7 +307,7 @@ def _config(category: str, **values: Any) -> JsonObject:
 
 
 def base64url(raw: bytes) -> str:
-    """Without padding."""
+    """Base64 for URLs without padding (RFC 7515 §2)."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 

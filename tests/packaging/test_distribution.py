@@ -1,4 +1,4 @@
-"""The program as a stranger gets it: built, installed into an empty environment, started from another directory."""
+"""The wheel and the sdist: built, installed into an empty environment, started from another directory."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ def distribution(tmp_path_factory: pytest.TempPathFactory) -> Distribution:
 
 @pytest.fixture(scope="module")
 def environment(distribution: Distribution, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bin directory of an environment that holds the wheel and what it asks for, nothing else."""
+    """The bin directory of an environment that holds the wheel and its requirements only."""
     place = tmp_path_factory.mktemp("environment")
     venv.create(place, with_pip=True)
     run(place / "bin/python", "-m", "pip", "install", "-qq", distribution.wheel, cwd=place)
@@ -69,7 +69,7 @@ def test_setup_cfg_names_every_package() -> None:
     }
 
 
-def test_the_wheel_holds_the_package_and_its_data_and_nothing_else(distribution: Distribution) -> None:
+def test_wheel_holds_package_and_data_only(distribution: Distribution) -> None:
     with zipfile.ZipFile(distribution.wheel) as wheel:
         content = {name for name in wheel.namelist() if ".dist-info/" not in name}
         licences = [name for name in wheel.namelist() if name.endswith("/LICENSE")]
@@ -80,7 +80,7 @@ def test_the_wheel_holds_the_package_and_its_data_and_nothing_else(distribution:
     assert len(licences) == 1
 
 
-def test_the_sdist_holds_what_is_needed_to_build_and_test(distribution: Distribution) -> None:
+def test_sdist_holds_sources_tests_and_docs(distribution: Distribution) -> None:
     with tarfile.open(distribution.sdist) as sdist:
         content = {member.name.partition("/")[2] for member in sdist.getmembers() if member.isfile()}
     for folder in ("benchmarks", "crossbar_appstore", "schemas", "couchdb_views", "tests", "scripts", "docs"):
@@ -88,7 +88,7 @@ def test_the_sdist_holds_what_is_needed_to_build_and_test(distribution: Distribu
     assert {"setup.cfg", "pyproject.toml", "tox.ini", "README.md", "CHANGELOG.md", "LICENSE"} <= content
 
 
-def test_every_module_finds_what_it_imports(environment: Path, tmp_path: Path) -> None:
+def test_installed_package_imports_every_module(environment: Path, tmp_path: Path) -> None:
     code = (
         "import importlib, pkgutil, crossbar_appstore as package;"
         "names = [each.name for each in pkgutil.walk_packages(package.__path__, 'crossbar_appstore.')];"
@@ -98,7 +98,7 @@ def test_every_module_finds_what_it_imports(environment: Path, tmp_path: Path) -
     assert int(run(environment / "python", "-W", "error", "-c", code, cwd=tmp_path)) > 50
 
 
-def test_data_is_found_in_an_installed_package(environment: Path, tmp_path: Path) -> None:
+def test_package_data_of_installed_package_equals_checkout(environment: Path, tmp_path: Path) -> None:
     code = (
         "import json; from crossbar_appstore import package_data as data;"
         "print(json.dumps([[data.schema_names(), [*map(data.load_schema, data.schema_names())]],"
@@ -111,17 +111,17 @@ def test_data_is_found_in_an_installed_package(environment: Path, tmp_path: Path
         assert dict(zip(names, contents, strict=True)) == in_checkout
 
 
-def test_the_console_script_is_installed(environment: Path, tmp_path: Path) -> None:
+def test_console_script_is_installed(environment: Path, tmp_path: Path) -> None:
     helped = run(environment / "crossbar-appstore", "--help", cwd=tmp_path)
     assert "serve" in helped
     assert "demo" in helped
 
 
-def test_requirements_agree_with_each_other(environment: Path, tmp_path: Path) -> None:
+def test_requirements_have_no_conflicts(environment: Path, tmp_path: Path) -> None:
     assert "No broken requirements" in run(environment / "python", "-m", "pip", "check", cwd=tmp_path)
 
 
-async def test_the_installed_service_starts_answers_and_stops(
+async def test_serve_of_installed_package_starts_answers_and_stops(
     environment: Path, couchdb_url: str, account_id: str, tmp_path: Path
 ) -> None:
     service = await asyncio.create_subprocess_exec(
@@ -145,7 +145,7 @@ async def test_the_installed_service_starts_answers_and_stops(
 
 
 async def address_in(log: asyncio.StreamReader) -> str:
-    """The address that the service says it listens on."""
+    """The address that the service logs."""
     lines = []
     async for line in log:
         lines.append(line)

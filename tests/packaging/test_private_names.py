@@ -22,8 +22,8 @@ CLASSES: Final = (
     *(aiocouch.CouchDB, attachment.Attachment, database.Database, document.Document, view.View),
     *(each for each in vars(remote).values() if isinstance(each, type) and each.__module__ == remote.__name__),
 )
-FAMOUS: Final = ("_make_server", "_messages", "_current_request", "_http_session", "_server")
-PRIVATE: Final = frozenset(FAMOUS).union(
+KNOWN_NAMES: Final = ("_make_server", "_messages", "_current_request", "_http_session", "_server")
+PRIVATE: Final = frozenset(KNOWN_NAMES).union(
     *(re.findall(r"\b(?:self\.|def )(_[a-z]\w*)", inspect.getsource(each)) for each in CLASSES)
 )
 

@@ -1,4 +1,4 @@
-"""A system for the services that these tests start; it lives in ``tests/kit``."""
+"""Imports the fixtures of ``tests/kit`` for a system."""
 
 from tests.kit.fixtures import kit_couchdb_url, kit_key, kit_system, proxy, system
 

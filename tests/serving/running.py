@@ -1,4 +1,4 @@
-"""Runs ``crossbar-appstore serve`` as operators do, and looks at its processes and logs."""
+"""Starts ``crossbar-appstore serve`` in a process and reads its log."""
 
 import asyncio
 import json
@@ -64,7 +64,7 @@ async def _address(process: asyncio.subprocess.Process, log: Path) -> str:
                 if record["message"] == "listening":
                     return str(record["address"])
             await asyncio.sleep(0.05)
-    raise AssertionError(f"it ended with {process.returncode}:\n{log.read_text()}")
+    raise AssertionError(f"the service ended with {process.returncode}:\n{log.read_text()}")
 
 
 def records(log: Path) -> list[dict[str, Any]]:
@@ -84,7 +84,7 @@ async def refused(address: str) -> None:
     async with asyncio.timeout(PATIENCE):
         while True:
             try:
-                # A connection made at the moment when listening ends may stay unanswered: asyncio drops the socket.
+                # A connection made while listening ends may stay unanswered: asyncio drops the socket.
                 await asyncio.wait_for(status(address), 1)
             except aiohttp.ClientConnectorError:
                 return

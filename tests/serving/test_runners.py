@@ -1,4 +1,4 @@
-"""The application under each runner of aiohttp: the same answers as from ``crossbar-appstore serve``."""
+"""The application answers under each runner of aiohttp as under ``crossbar-appstore serve``."""
 
 import asyncio
 import os

@@ -1,11 +1,11 @@
-// Sub-accounts: acting in one of them, and which apps they get to see at all.
+// Sub-accounts: masquerading as one of them, and their blacklists.
 
 import { Failure } from "./api.js";
 import { button, fill, make, one, show } from "./elements.js";
 import { textsOf } from "./texts.js";
 
 export class Accounts {
-  // ``actAs`` is called with the account that the user wants to act in, ``failed`` with what went wrong.
+  // ``actAs`` is called with the account that the user wants to act in, ``failed`` with the error.
   constructor(session, { actAs, failed }) {
     this.session = session;
     this.api = session.api;
@@ -30,7 +30,7 @@ export class Accounts {
     const form = one("#blacklist");
     const path = `accounts/${child.id}/apps_store/blacklist`;
     const hidden = await this.#blacklisted(path);
-    // The rows are the apps of whoever manages the account.
+    // The rows are the apps of the account that manages this one.
     const apps = (await this.api.get(`accounts/${this.session.accountId}/apps_store`)).data;
     one("#blacklist-of").textContent = `Apps that ${child.name} may see`;
     one("#blacklist-message").textContent = "";

@@ -1,4 +1,4 @@
-// Calls to the API with the headers and habits of Monster UI's kit; every call is listed on the page.
+// Calls to the API with the headers and parameters of Monster UI; every call is listed on the page.
 
 const JSON_OR_ANYTHING = "application/json, text/javascript, */*; q=0.01";
 const UI_METADATA = { version: "4.3.0", ui: "monster-ui", origin: "appstore" };
@@ -25,7 +25,7 @@ export class Api {
     return this.#call("GET", path, options);
   }
 
-  // What a write sends is told apart by where it comes from; a DELETE has a body, too.
+  // ``ui_metadata`` says which page sends a write; a DELETE has a body, too.
   write(method, path, data, { beside = {} } = {}) {
     return this.#call(method, path, { body: { data: { ...data, ui_metadata: UI_METADATA }, ...beside } });
   }
@@ -82,7 +82,7 @@ export class Api {
   }
 }
 
-// Only this very type counts as JSON, as in Monster UI: with a charset the text stays a text.
+// Only this exact type counts as JSON, as in Monster UI; a type with a charset is treated as text.
 function parsed(request) {
   const isJson = request.getResponseHeader("Content-Type") === "application/json";
   return isJson ? JSON.parse(request.responseText) : request.responseText;

@@ -1,4 +1,4 @@
-// What is shown when a call fails.
+// The error dialog for failed calls.
 
 import { fill, item, one } from "./elements.js";
 import { Failure } from "./api.js";
@@ -20,7 +20,7 @@ function headline(status) {
   return `Oops! Something went wrong (${status}).`;
 }
 
-// The texts come from the objects in data, one for each rule that a field broke; never from the message beside them.
+// The texts come from the objects in ``data``, one for each rule that a field violates, never from ``message``.
 function messages(status, { data, message }) {
   if (typeof data === "string" && typeof message === "string") return [message];
   if (typeof data !== "object" || data === null) return [];

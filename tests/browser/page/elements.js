@@ -1,4 +1,4 @@
-// Short ways to elements.
+// Functions that find and create elements.
 
 export const one = (selector, within = document) => within.querySelector(selector);
 

@@ -7,7 +7,7 @@ import { textsOf } from "./texts.js";
 const TEXTS = ["author", "version", "license"];
 
 export class Exchange {
-  // ``changed`` is called after each change of an app of the own account, ``failed`` with what went wrong.
+  // ``changed`` is called after each change of an app of the own account, ``failed`` with the error.
   constructor(session, { changed, failed }) {
     this.session = session;
     this.api = session.api;
@@ -20,7 +20,7 @@ export class Exchange {
     this.accountId = accountId;
     const isOwn = accountId === session.accountId;
     const users = await this.api.get(`accounts/${accountId}/users?paginate=false`);
-    // Sorted by names in lower case, which all users have to have.
+    // Sorted by names in lower case; every user must have one.
     this.users = users.data.map((user) => ({ ...user, name: `${user.first_name} ${user.last_name}`.toLowerCase() }));
     if (!isOwn || session.generation === "4.3") {
       this.apps = (await this.api.get(`accounts/${accountId}/apps_store`)).data;
@@ -45,7 +45,7 @@ export class Exchange {
     const title = make("b", { className: "label", textContent: label });
     const state = make("span", { className: "state", textContent: isInstalled(app) ? "installed" : "not installed" });
     const phase = make("i", { className: "phase", textContent: app.phase === "gold" ? "" : (app.phase ?? "") });
-    // What a search would look for; without a label the page stops here.
+    // The text that a search matches; an app without a label raises an exception here.
     const data = { id: app.id, search: label.toLowerCase(), installed: isInstalled(app) };
     return make("li", { className: "app", data, onclick: () => this.#details(app) }, [icon, title, state, phase]);
   }
@@ -58,7 +58,7 @@ export class Exchange {
     }
   }
 
-  // Newer generations know nothing but the list.
+  // Newer versions of Monster UI read the list only.
   async #whole(listed) {
     if (this.session.generation !== "4.3") return listed;
     return (await this.api.get(`accounts/${this.accountId}/apps_store/${listed.id}`)).data;

@@ -1,4 +1,4 @@
-// The page: before login, login, and what can be reached from there.
+// The page: whitelabel, login and navigation.
 
 import { Accounts } from "./accounts.js";
 import { Api, Failure } from "./api.js";
@@ -21,7 +21,7 @@ async function start() {
   else show("login");
 }
 
-// The look of the host that the page is at. Nobody is logged in, and most hosts have none.
+// The whitelabel of the host name. No user is logged in yet, and most hosts have none.
 async function brand() {
   const path = `whitelabel/${location.hostname}`;
   const found = await probe(api, path);
@@ -60,7 +60,7 @@ function renderLauncher() {
   fill(one("#launcher"), mine.map((app) => item(button(textsOf(app, session).label, () => attempt(() => openApp(app))))));
 }
 
-// An app talks to the API that its document names, else to the page's own; an empty address is the page's origin.
+// An app uses the API that its document names, else that of the page; an empty address is the page's origin.
 async function openApp(app) {
   const own = new Api(new URL(app.api_url ?? api.base, location.href).href, one("#traffic"));
   own.token = api.token;
@@ -88,7 +88,7 @@ async function attempt(action) {
   }
 }
 
-// Without a login there is no page to stay on; any other failure is shown on it.
+// A failure to authenticate leads to the login form; any other failure is shown in a dialog.
 function failed(error) {
   if (error instanceof Failure && error.reply.status === 401) backToLogin("Your session has ended.");
   else showFailure(error);
@@ -118,7 +118,7 @@ one("#login").onsubmit = async (event) => {
 
 function refuseLogin(error) {
   if (!(error instanceof Failure) || error.reply.status !== 401) return showFailure(error);
-  // Unguarded, as in Monster UI: a body that was not taken for JSON stops here and shows nothing.
+  // Unchecked, as in Monster UI: a body that was not parsed as JSON raises an exception and shows nothing.
   const wantsFactor = error.reply.body.data.hasOwnProperty("multi_factor_request");
   one("#login-message").textContent = wantsFactor ? "A second factor is needed." : "Invalid credentials, please try again.";
   return undefined;

@@ -1,4 +1,4 @@
-// MD5 as RFC 1321 has it: what Crossbar takes for credentials, and what no browser brings.
+// MD5 (RFC 1321), which Crossbar requires for credentials and browsers do not provide.
 
 const SHIFTS = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
 const SINES = Array.from({ length: 64 }, (_, i) => Math.floor(Math.abs(Math.sin(i + 1)) * 2 ** 32) | 0);

@@ -1,11 +1,11 @@
-// Who may open which app, as the page reads it from the list.
+// Which users may open an app, as read from the list.
 
 export function isInstalled(app) {
   if (!("allowed_users" in app)) return false;
   return app.allowed_users !== "specific" || (app.users ?? []).length > 0;
 }
 
-// An app whose entry has the key is changed, even where nobody may use it; any other is installed.
+// An app whose entry has the key is changed, even if no user may use it; any other app is installed.
 export function methodFor(app) {
   return "allowed_users" in app ? "POST" : "PUT";
 }

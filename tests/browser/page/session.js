@@ -1,4 +1,4 @@
-// Logging in, staying logged in, and the calls that follow each login.
+// Login, session and the calls that follow each login.
 
 import { Failure } from "./api.js";
 import { md5 } from "./md5.js";
@@ -9,10 +9,10 @@ const RESTRICTIONS = { myaccount: { user: { show_tab: true }, account: { show_ta
 const FOUR = "4.3";
 
 export class Session {
-  // What the user gave, kept in memory to log in again when a token has become stale.
+  // The credentials, kept in memory to log in again when the token is rejected.
   #given = null;
 
-  // ``failed`` is called with what went wrong where the page goes on all the same.
+  // ``failed`` is called with errors that do not stop the page.
   constructor(api, generation, failed) {
     this.api = api;
     this.generation = generation;
@@ -27,7 +27,7 @@ export class Session {
     await this.#load();
   }
 
-  // With the token that the cookie holds; false if there is none, or it opens nothing.
+  // Resumes the session of the token in the cookie; false if there is none or it is rejected.
   async resume() {
     const kept = readCookie();
     if (!kept) return false;
@@ -49,7 +49,7 @@ export class Session {
     return this.user.priv_level === "admin";
   }
 
-  // The user document remembers which apps the user may open; it is brought up to date whenever they change.
+  // The user document lists the apps that the user may open; it is updated whenever they change.
   async keepAppList() {
     const ids = idsForUser(this.apps, this.user);
     const stored = this.user.appList ?? [];
@@ -62,7 +62,7 @@ export class Session {
     }
   }
 
-  // An account that does not say which parts of the page it has is read again and sent back as a whole.
+  // An account without ``ui_restrictions`` is read again and posted back as a whole.
   async #keepRestrictions() {
     if ("ui_restrictions" in this.account) return;
     const path = `accounts/${this.accountId}`;
@@ -89,7 +89,7 @@ export class Session {
   }
 
   #open({ auth_token: token, data }) {
-    // The claims are looked into: a token without a dot stops the page.
+    // The claims are decoded; a token without a dot raises an exception.
     atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
     this.api.token = token;
     this.accountId = data.account_id;
@@ -120,7 +120,7 @@ export class Session {
   }
 }
 
-// A call whose failure only means that the system has no such thing.
+// A call whose failure means that the system lacks the feature.
 export async function probe(api, path, options) {
   try {
     return await api.get(path, options);
@@ -130,7 +130,7 @@ export async function probe(api, path, options) {
   }
 }
 
-// JSON, with its braces and colons as they are and only the rest escaped: the service gets it with every picture.
+// JSON in which braces and colons are not escaped; the service receives it with every picture.
 function writeCookie(value) {
   const escaped = encodeURIComponent(JSON.stringify(value)).replace(/%(7B|7D|3A)/g, decodeURIComponent);
   document.cookie = `${COOKIE}=${escaped}; path=/`;

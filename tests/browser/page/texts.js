@@ -1,4 +1,4 @@
-// What an app is called: newer generations take any language rather than none.
+// The label of an app; newer versions of Monster UI fall back to any language.
 
 export function textsOf(app, { language, generation }) {
   const exact = app.i18n[language] ?? app.i18n["en-US"];
