@@ -138,11 +138,11 @@ def plan_app(
         return _refused(source, "_id", f"the app {stored[0].get('name')!r} has this id; refresh-app renames it")
     keys = INIT_KEYS if options.mode is Mode.INIT else options.refresh_keys
     # A field that is named twice is no problem.
-    refreshed = refresh(stored[0], metadata, (*keys, *ADDRESSES) if options.keep_addresses else keys)
+    changed, refreshed = refresh(stored[0], metadata, (*keys, *ADDRESSES) if options.keep_addresses else keys)
     document, inline, pictures = app_files.update_pictures(
-        stored[0], refreshed.document, source.pictures, remove_old=options.remove_old_pictures, same=same
+        stored[0], refreshed, source.pictures, remove_old=options.remove_old_pictures, same=same
     )
-    if not refreshed.changed and not pictures:
+    if not changed and not pictures:
         return AppPlan(source, Action.UNCHANGED, stored[0]["_id"], remarks=source.remarks)
     changes = field_changes(stored[0], document)
     return AppPlan(source, Action.UPDATED, stored[0]["_id"], document, inline, changes, pictures, source.remarks)

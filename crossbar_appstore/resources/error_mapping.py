@@ -4,9 +4,9 @@ from crossbar_appstore.crossbar.errors import (
     BadIdentifier,
     CrossbarError,
     DatastoreConflict,
+    DatastoreDenied,
     DatastoreFault,
     DatastoreUnreachable,
-    NamedError,
 )
 from crossbar_appstore.datastore.errors import (
     AccessDenied,
@@ -42,7 +42,7 @@ def translate(error: Exception) -> CrossbarError | None:
             return DatastoreUnreachable(retry_after=30)
         case AccessDenied():
             # A repeated request would be refused as well, so without Retry-After.
-            return NamedError("datastore_fault", cause=error.reason)
+            return DatastoreDenied(cause=error.reason)
         case DatabaseMissing():
             return CrossbarError(500, "datastore_missing", {"cause": error.database, "message": "unknown failure"})
         case ViewMissing():
