@@ -14,6 +14,7 @@ NAMED_ERRORS: Final[Mapping[str, tuple[int, str]]] = {
     "forbidden": (403, "forbidden"),
     "invalid_credentials": (401, "invalid credentials"),
     "datastore_conflict": (409, "conflicting documents"),
+    "datastore_fault": (503, "datastore fatal error"),
     "datastore_unreachable": (503, "datastore timeout"),
     "invalid_method": (405, "method not allowed"),
     "not_found": (404, "not found"),
