@@ -1,7 +1,7 @@
 """Crossbar's errors as exceptions; the middleware ``application.error_envelopes`` turns them into responses."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 ABSENT: Final = object()
 """``data`` of an envelope without that member."""
@@ -16,6 +16,7 @@ NAMED_ERRORS: Final[Mapping[str, tuple[int, str]]] = {
     "datastore_conflict": (409, "conflicting documents"),
     "datastore_fault": (503, "datastore fatal error"),
     "datastore_unreachable": (503, "datastore timeout"),
+    "datastore_fault": (503, "datastore fatal error"),
     "invalid_method": (405, "method not allowed"),
     "not_found": (404, "not found"),
 }
@@ -37,13 +38,14 @@ class CrossbarError(Exception):
 
 
 class NamedError(CrossbarError):
-    """The error of ``NAMED_ERRORS`` with the name of the class; its data holds the ``extra`` members, then the text."""
+    """An error of ``NAMED_ERRORS``, named here or by the class; its data holds the ``extra`` members, then the text."""
 
-    name: ClassVar[str]
+    name = ""
 
-    def __init__(self, *, headers: Mapping[str, str] | None = None, **extra: Any) -> None:
-        code, text = NAMED_ERRORS[self.name]
-        super().__init__(code, self.name, {**extra, "message": text}, headers=headers)
+    def __init__(self, name: str = "", *, headers: Mapping[str, str] | None = None, **extra: Any) -> None:
+        name = name or self.name
+        code, text = NAMED_ERRORS[name]
+        super().__init__(code, name, {**extra, "message": text}, headers=headers)
 
 
 class ValidationError(CrossbarError):

@@ -229,7 +229,7 @@ class Speaker(Resource):
 async def test_named_error_has_code_and_text(start: Start, name: str) -> None:
     code, text = NAMED_ERRORS[name]
     speaker = Speaker()
-    speaker.said = type("Named", (errors.NamedError,), {"name": name})()
+    speaker.said = errors.NamedError(name)
     check(await (await start(speaker))("GET", "/v2/speaker"), code, name, {"message": text})
 
 
