@@ -24,8 +24,6 @@ WHITELABEL: Final = "whitelabel"
 PREFETCHED: Final = (WHITELABEL, apps_store_document.DOCUMENT_ID)
 """The ids of the documents that nearly every request reads after the account document."""
 
-_DEFAULT_EXPIRY: Final = 3600
-
 
 class AuthDocuments:
     """Cached account, user, services and configuration documents; None for a document that does not exist.
@@ -71,14 +69,15 @@ class AuthDocuments:
             return None
 
     async def reseller_id(self, account_id: str) -> str | None:
-        """The account's reseller (``kz_services_reseller:get_id/1``).
-
-        Without a services document it is the nearest ancestor that is a reseller, else the master account.
-        """
+        """The account's reseller, found above it where there is no services document (``kz_services_reseller``)."""
         services = await self.services(account_id)
         if services is not None:
             return resellers.reseller_id(services)
-        for ancestor in resellers.ancestors(await self.account(account_id)):
+        return await self.reseller_above(await self.account(account_id))
+
+    async def reseller_above(self, account: JsonObject | None) -> str | None:
+        """The nearest ancestor that is a reseller, else the master account (``kz_services_reseller:find_id/1``)."""
+        for ancestor in resellers.ancestors(account):
             if await self.is_reseller(ancestor):
                 return ancestor
         return await self.master_account_id()
@@ -153,7 +152,7 @@ class AuthSettings:
         if own is not None and own > 0:
             return own
         general = as_integer(await self._config.get(CROSSBAR_AUTH, "token_auth_expiry_s"))
-        seconds = _DEFAULT_EXPIRY if general is None else general
+        seconds = 3600 if general is None else general
         return seconds if seconds > 0 else None
 
     async def _second_factor(self, account_id: str, options: JsonObject) -> SecondFactor | None:

@@ -126,6 +126,7 @@ class Login:
         policy = await self._settings.login_policy(claimant.account_id, claimant.method)
         if not policy.enabled:
             raise _with_page_size(CrossbarError(401, "invalid credentials", {}), page_size)
+        # An administrator who impersonates a user does not have the user's second factor.
         if policy.second_factor is not None and not claimant.original:
             raise _with_page_size(_second_factor_required(policy.second_factor), page_size)
         expires = None if policy.expiry is None else int(time.time()) + policy.expiry

@@ -8,10 +8,9 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from crossbar_appstore.appstore import resellers
 from crossbar_appstore.auth.documents import SERVICES, AuthDocuments
 from crossbar_appstore.auth.hierarchy import account_tree
-from crossbar_appstore.crossbar.errors import NAMED_ERRORS, CrossbarError, Forbidden, Refusal
+from crossbar_appstore.crossbar.errors import Forbidden, NamedError, Refusal
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import Conflict, DatastoreError, ViewMissing
 from crossbar_appstore.datastore.updates import Change
@@ -100,6 +99,7 @@ class AccountStorage:
         try:
             return await self._store.update(account_db(account_id), account_id, mark_own)
         except Refusal:
+            # Another writer changed the account meanwhile: it stays, and so do its other documents.
             for database in others:
                 await self._store.update(database, account_id, _restored)
             raise
@@ -121,7 +121,7 @@ class AccountStorage:
             raise Forbidden
         for below in await self._ids_below(account_id):
             if await self._documents.is_reseller(below):
-                raise has_descendants()
+                raise NamedError("account_has_descendants")
 
     async def set_reseller(self, account: JsonObject, *, is_reseller: bool) -> JsonObject:
         """Make the account a reseller, or none, and set the reseller of every account below; returns it as saved.
@@ -130,19 +130,13 @@ class AccountStorage:
         """
         account_id: str = account["_id"]
         saved = await self._set_field(account_id, account, "pvt_reseller", is_reseller)
-        reseller_id = account_id if is_reseller else await self.reseller_above(account)
+        reseller_id = account_id if is_reseller else await self._documents.reseller_above(account)
+        # The account first: the others follow from it where this is repeated.
         for below in await self._ids_below(account_id):
             document = await self._documents.account(below)
             if document is not None and reseller_id is not None:
                 await self._set_field(below, document, "pvt_reseller_id", reseller_id)
         return saved
-
-    async def reseller_above(self, account: JsonObject) -> str | None:
-        """The nearest ancestor that is a reseller, else the master account (`kz_services_reseller:find_id/1`)."""
-        for ancestor in resellers.ancestors(account):
-            if await self._documents.is_reseller(ancestor):
-                return ancestor
-        return await self._documents.master_account_id()
 
     async def _copy(self, account_id: str, account: JsonObject) -> None:
         copied = {key: value for key, value in account.items() if key not in ("_rev", "_attachments")}
@@ -162,7 +156,7 @@ class AccountStorage:
 
     async def _set_field(self, account_id: str, account: JsonObject, field: str, value: Json) -> JsonObject:
         """Set a private field of an account and of its services."""
-        place = Place(tuple(account_tree(account)), await self.reseller_above(account))
+        place = Place(tuple(account_tree(account)), await self._documents.reseller_above(account))
 
         def change_services(services: JsonObject | None) -> JsonObject:
             base = services if services is not None else services_document(account_id, place)
@@ -182,12 +176,6 @@ class AccountStorage:
         except ViewMissing:
             return [each["_id"] for each in await accounts_below(couch, account_id)]
         return [row.id for row in rows if row.id is not None]
-
-
-def has_descendants() -> CrossbarError:
-    """The refusal because of the accounts below."""
-    code, text = NAMED_ERRORS["account_has_descendants"]
-    return CrossbarError(code, "account_has_descendants", {"message": text})
 
 
 async def descendants(couch: Couch, account_id: str) -> int:

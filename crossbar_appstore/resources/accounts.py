@@ -1,5 +1,6 @@
 """The endpoint ``accounts`` (`cb_accounts`): an account, its sub-accounts, and the accounts around it."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar, Final
 
@@ -7,20 +8,29 @@ from crossbar_appstore.appstore import resellers
 from crossbar_appstore.auth.credentials import Directory
 from crossbar_appstore.auth.documents import AuthDocuments
 from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
-from crossbar_appstore.auth.hierarchy import is_in_account_hierarchy
+from crossbar_appstore.auth.hierarchy import account_tree, is_in_account_hierarchy
 from crossbar_appstore.crossbar.context import Context
-from crossbar_appstore.crossbar.errors import BadIdentifier, CrossbarError, Forbidden, MethodNotAllowed
+from crossbar_appstore.crossbar.errors import BadIdentifier, CrossbarError, Forbidden, MethodNotAllowed, NamedError
 from crossbar_appstore.crossbar.resource import Methods, Resource
+from crossbar_appstore.datastore.replies import ViewRow
+from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.documents import gregorian_seconds, is_soft_deleted
 from crossbar_appstore.kazoo.ids import account_db
 from crossbar_appstore.kazoo.values import is_true
-from crossbar_appstore.resources import account_lists, account_rules, documents
-from crossbar_appstore.resources.account_creation import AccountCreation, taken_names
+from crossbar_appstore.resources import account_rules, documents, listings
+from crossbar_appstore.resources.account_creation import CATEGORY, AccountCreation, taken_names
 from crossbar_appstore.resources.account_rules import ACCOUNT, Checked
-from crossbar_appstore.resources.account_storage import AccountStorage, descendants, has_descendants
+from crossbar_appstore.resources.account_storage import (
+    ACCOUNTS,
+    DESCENDANTS_VIEW,
+    AccountStorage,
+    accounts_below,
+    descendants,
+)
 
 _ACCOUNT: Final = "account"
+_LISTS: Final = frozenset({"children", "descendants", "parents", "siblings", "tree"})
 _METHODS: Final = ("GET", "PUT", "POST", "PATCH", "DELETE")
 
 
@@ -44,7 +54,7 @@ class Accounts(Resource):
                 return ("PUT",)
             case (_,):
                 return _METHODS
-            case (_, which) if which in account_lists.LISTS:
+            case (_, which) if which in _LISTS:
                 return ("GET",)
             case (_, "reseller"):
                 return ("PUT", "DELETE")
@@ -69,7 +79,7 @@ class Accounts(Resource):
                 if len(params) == 1:
                     await self._show(context, account, stale=stale)
                 else:
-                    await account_lists.answer(context, self._store, account, params[1])
+                    await self._list(context, account, params[1])
             case _, (_, "reseller"):
                 await self._validate_promotion(context, account_id)
             case "PUT", _:
@@ -86,6 +96,7 @@ class Accounts(Resource):
             return
         account = await self._creation.create(context)
         await self._show(context, account)
+        # Wherever it was created, it is found below the noun alone.
         context.reply.location = f"/{context.path.split('/')[1]}/accounts/{account['_id']}"
 
     async def post(self, context: Context, *params: str) -> None:
@@ -116,6 +127,28 @@ class Accounts(Resource):
             await self._storage.count_descendants(parent_id)
         documents.show(context, saved, deleted=True)
 
+    async def _list(self, context: Context, account: JsonObject, which: str) -> None:
+        """Reply with one of the lists around an account."""
+        identity, ancestors = documents.caller_of(context), account_tree(account)
+        # The ancestors from the caller's account down; none of those above the caller.
+        below = ancestors[ancestors.index(identity.account_id) :] if identity.account_id in ancestors else []
+        match which:
+            case "children" | "descendants":
+                await listings.answer(context, self._store, _below(self._store, account["_id"], which))
+            case "siblings":
+                allowed = is_true(await self._store.config.get(CATEGORY, "allow_sibling_listing", True))
+                # A caller's own siblings are customers of somebody else.
+                if not identity.is_superduper and (account["_id"] == identity.account_id or not allowed):
+                    raise Forbidden
+                if not ancestors:
+                    raise BadIdentifier(cause=account["_id"])
+                await listings.answer(context, self._store, _below(self._store, ancestors[-1], "children"))
+            case "parents":
+                context.reply.data = await _names(self._store, below or ancestors)
+                context.reply.page_size = len(context.reply.data)
+            case _:
+                context.reply.data = await _names(self._store, below)
+
     async def _validate_change(self, context: Context, account_id: str) -> None:
         account = await documents.load_for_change(context, self._store, account_db(account_id), account_id, ACCOUNT)
         checked = _changed(context, account)
@@ -143,14 +176,14 @@ class Accounts(Resource):
             message = "deleting your own account is forbidden"
             raise CrossbarError(403, "forbidden", {"message": message, "cause": account_id})
         if await descendants(self._store.couch, account_id):
-            raise has_descendants()
+            raise NamedError("account_has_descendants")
 
     async def _show(self, context: Context, account: JsonObject, *, stale: bool = False) -> None:
         """Reply with an account and its derived fields (`cb_accounts:leak_pvt_fields/2`)."""
         identity = documents.caller_of(context)
         metadata = account_rules.metadata(
             account,
-            reseller_id=await self._storage.reseller_above(account),
+            reseller_id=await self._documents.reseller_above(account),
             is_reseller=await self._documents.is_reseller(account["_id"]),
             caller_id=identity.account_id,
             master_id=await self._documents.master_account_id(),
@@ -172,3 +205,40 @@ def _changed(context: Context, account: JsonObject) -> Checked:
         patch=context.verb == "PATCH",
         may_enable=is_in_account_hierarchy(documents.caller_of(context).account_id, account),
     )
+
+
+def _below(store: Datastore, account_id: str, which: str) -> listings.Listing:
+    async def search() -> Sequence[ViewRow]:
+        accounts = await accounts_below(store.couch, account_id)
+        wanted = [each for each in accounts if which == "descendants" or account_tree(each)[-1] == account_id]
+        return [_row(account_id, each, which) for each in wanted]
+
+    # Unless the client says otherwise these come in descending order (`crossbar_view:direction/2`).
+    return listings.Listing(
+        ACCOUNTS,
+        DESCENDANTS_VIEW if which == "descendants" else "accounts/listing_by_children",
+        search,
+        start=[account_id],
+        end=[account_id, listings.AFTER_ALL],
+        descending=True,
+        shows_start=True,
+    )
+
+
+async def _names(store: Datastore, account_ids: Sequence[str]) -> list[JsonObject]:
+    """Id and name of each account that exists."""
+    cached = await store.open_many((ACCOUNTS, account_id) for account_id in account_ids)
+    documents = [each.document for each in cached if each.document is not None]
+    return [{"id": account["_id"], "name": account.get("name")} for account in documents]
+
+
+def _row(ancestor_id: str, account: JsonObject, which: str) -> ViewRow:
+    """An account as the views emit it, for databases without them."""
+    name = account.get("name")
+    entry: JsonObject = {"id": account["_id"], "name": name, "realm": account.get("realm")}
+    if which == "descendants":
+        entry["tree"] = account_tree(account)
+    else:
+        entry["descendants_count"] = account.get("descendants_count") or 0
+    entry["flags"] = account.get("flags") or []
+    return ViewRow(account["_id"], [ancestor_id, name], entry, account)

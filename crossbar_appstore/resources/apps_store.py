@@ -121,6 +121,7 @@ class AppsStore(Resource):
         if account_id == context.account_id:
             body = found.body(app_id)
         else:
+            # Below a domain: its account's users are no business of every caller.
             identity = documents.caller_of(context)
             body = await path_prefixes.body_for_caller(self._store, identity, found, account_id, app_id)
         if body is None:
@@ -130,6 +131,7 @@ class AppsStore(Resource):
     async def _validate_change(self, context: Context, account_id: str, app_id: str) -> None:
         found = await self._apps.apps(account_id)
         app = found.find(app_id)
+        # Crossbar answers 404 where the app is read, and 403 where it is changed.
         if app is None:
             raise Forbidden(details=app_id)
         if context.verb != "DELETE":

@@ -1,9 +1,8 @@
 """Documents as Crossbar's modules load, check, save and show them (`crossbar_doc`), and the preconditions of changes.
 
-A change with ``If-Match`` is checked twice: with the document by which the request is validated, and with the one that
-is written over. The client may have a revision that another writer stored after the cache last read the document, so
-where ``If-Match`` names revisions, validation reads the newest document. ``If-Match: *`` names none: it needs a
-document that exists, and the change is re-applied after a conflict as it is without the header.
+A change with ``If-Match`` is checked twice: with the document by which the request is validated, the newest one, since
+the client may have a revision that the cache has not; and with the one that is written over. ``If-Match: *`` names no
+revision: it needs a document that exists, and the change is re-applied after a conflict.
 """
 
 from collections.abc import Callable, Mapping
@@ -118,10 +117,7 @@ def check_expected(context: Context, document: JsonObject | None) -> None:
 def checked_change(
     context: Context, account_id: str, doc_id: str, doc_type: str, edit: Callable[[JsonObject], JsonObject]
 ) -> Callable[[JsonObject | None], JsonObject]:
-    """The change for ``Datastore.update`` that applies an edit to a document of an account.
-
-    It raises Refusal as ``check_expected``, BadIdentifier as ``of_type``, and what ``edit`` raises.
-    """
+    """The change for ``Datastore.update`` that applies an edit; raises as ``check_expected``, ``of_type``, ``edit``."""
 
     def change(document: JsonObject | None) -> JsonObject:
         check_expected(context, document)

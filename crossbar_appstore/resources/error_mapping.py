@@ -8,19 +8,7 @@ from crossbar_appstore.crossbar.errors import (
     DatastoreFault,
     DatastoreUnreachable,
 )
-from crossbar_appstore.datastore.errors import (
-    AccessDenied,
-    Closed,
-    Conflict,
-    DatabaseMissing,
-    DatastoreError,
-    DocumentMissing,
-    Misconfigured,
-    NoMasterAccount,
-    TimedOut,
-    Unreachable,
-    ViewMissing,
-)
+from crossbar_appstore.datastore import errors
 
 
 def translate(error: Exception) -> CrossbarError | None:
@@ -28,26 +16,26 @@ def translate(error: Exception) -> CrossbarError | None:
 
     A CouchDB that is away or slow is 503 with ``Retry-After``; Crossbar answers a timeout with 500 (deviation D21).
     """
-    if not isinstance(error, DatastoreError):
+    if not isinstance(error, errors.DatastoreError):
         return None
     match error:
-        case DocumentMissing():
+        case errors.DocumentMissing():
             return BadIdentifier(cause=error.doc_id)
-        case Conflict():
+        case errors.Conflict():
             return DatastoreConflict()
-        case Unreachable() | TimedOut() | Closed():
+        case errors.Unreachable() | errors.TimedOut() | errors.Closed():
             return DatastoreUnreachable()
-        case Misconfigured():
+        case errors.Misconfigured():
             # Until somebody corrects the password, or CouchDB unlocks the user.
             return DatastoreUnreachable(retry_after=30)
-        case AccessDenied():
+        case errors.AccessDenied():
             # A repeated request would be refused as well, so without Retry-After.
             return DatastoreDenied(cause=error.reason)
         case DatabaseMissing():
             return CrossbarError(500, "datastore_missing", {"cause": error.database, "message": "unknown failure"})
-        case ViewMissing():
+        case errors.ViewMissing():
             return CrossbarError(500, "datastore_missing_view", {"cause": error.view, "message": "unknown failure"})
-        case NoMasterAccount():
+        case errors.NoMasterAccount():
             # Without accounts there is no catalogue, and nothing in it.
             return BadIdentifier()
     return DatastoreFault(str(error))

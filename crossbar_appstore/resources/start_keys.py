@@ -62,6 +62,7 @@ def decode_start_key(text: str) -> Json:
 
 def _encoded(value: Json) -> bytes:
     match value:
+        # Before the integers, among which Python counts the booleans.
         case None | bool():
             name = {True: b"true", False: b"false", None: b"null"}[value]
             return struct.pack(">BH", _ATOM, len(name)) + name

@@ -42,6 +42,7 @@ def checked_user(current: JsonObject | None, data: JsonObject, *, patch: bool = 
     """
     stored = {} if current is None else own_fields(current)
     fields = merge(stored, data) if patch else dict(data)
+    # The hashes are made from the password alone; KAZOO makes them from the user name in lower case.
     fields.pop("credentials", None)
     username = nonempty_text_at(fields, "username")
     if username is not None:
@@ -94,7 +95,11 @@ def _set_credentials(document: JsonObject, errors: SchemaErrors, was: str | None
     if password is not None:
         if username is None:
             username = document["username"] = f"user_{secrets.token_hex(8)}"
-        _set_hashes(document, *password_hashes(username, password))
+        hashes = password_hashes(username, password)
+        if hashes != (document.get(MD5), document.get(SHA1)):
+            # Tokens are signed with it: a new password invalidates all tokens of the user.
+            document[SECRET] = new_secret()
+        document[MD5], document[SHA1] = hashes
     elif username is None:
         document.pop(MD5, None)
         document.pop(SHA1, None)
@@ -103,13 +108,6 @@ def _set_credentials(document: JsonObject, errors: SchemaErrors, was: str | None
         errors.setdefault("password", {})["required"] = {"message": message, "cause": username}
     if not nonempty_text_at(document, SECRET):
         document[SECRET] = new_secret()
-
-
-def _set_hashes(document: JsonObject, md5: str, sha1: str) -> None:
-    if (document.get(MD5), document.get(SHA1)) != (md5, sha1):
-        # Tokens are signed with it: a new password invalidates all tokens of the user.
-        document[SECRET] = new_secret()
-    document[MD5], document[SHA1] = md5, sha1
 
 
 def _check_call_forward(document: JsonObject, errors: SchemaErrors) -> None:

@@ -41,12 +41,7 @@ class Users(Resource):
 
     def allowed_methods(self, *params: str) -> Methods | None:
         """Users are listed, created, read, changed and deleted."""
-        match params:
-            case ():
-                return ("GET", "PUT")
-            case (_,):
-                return ("GET", "POST", "DELETE", "PATCH")
-        return None
+        return {0: ("GET", "PUT"), 1: ("GET", "POST", "DELETE", "PATCH")}.get(len(params))
 
     async def authorize(self, context: Context) -> bool:
         """Requires an administrator for writes, except for changes of the caller's own document."""

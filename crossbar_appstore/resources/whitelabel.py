@@ -21,7 +21,6 @@ from crossbar_appstore.resources.pictures import Attached, Pictures, attachment
 PARTS: Final = frozenset({"icon", "logo", "welcome"})
 """What a whitelabel document has as attachments, named ``<part>-<file name>``."""
 
-_BY_DOMAIN: Final = "accounts/list_by_whitelabel_domain"
 _FOUND: Final = "whitelabel"
 
 
@@ -36,12 +35,8 @@ class Whitelabel(Resource):
 
     def allowed_methods(self, *params: str) -> Methods | None:
         """The account's own document, a domain's, and the parts of either are read."""
-        match params:
-            case () | (_,):
-                return ("GET",)
-            case (_, part) if part in PARTS:
-                return ("GET",)
-        return None
+        is_part = len(params) == 2 and params[1] in PARTS
+        return ("GET",) if len(params) < 2 or is_part else None
 
     async def authenticate(self, context: Context) -> bool:
         """Paths with a domain are public: the web client requests them before anybody logs in."""
@@ -94,7 +89,7 @@ class Whitelabel(Resource):
 
 async def account_of_domain(store: Datastore, domain: str) -> str | None:
     """The account with that domain; None if there is none, or more than one (`cb_whitelabel:find_whitelabel/2`)."""
-    rows = (await store.rows("accounts", _BY_DOMAIN, key=domain.lower())).rows or ()
+    rows = (await store.rows("accounts", "accounts/list_by_whitelabel_domain", key=domain.lower())).rows or ()
     account_id = get(rows[0].value, "account_id") if len(rows) == 1 else None
     return account_id if is_account_id(account_id) else None
 
