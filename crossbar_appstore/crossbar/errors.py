@@ -16,7 +16,6 @@ NAMED_ERRORS: Final[Mapping[str, tuple[int, str]]] = {
     "datastore_conflict": (409, "conflicting documents"),
     "datastore_fault": (503, "datastore fatal error"),
     "datastore_unreachable": (503, "datastore timeout"),
-    "datastore_fault": (503, "datastore fatal error"),
     "invalid_method": (405, "method not allowed"),
     "not_found": (404, "not found"),
 }

@@ -4,9 +4,9 @@ from crossbar_appstore.crossbar.errors import (
     BadIdentifier,
     CrossbarError,
     DatastoreConflict,
-    DatastoreDenied,
     DatastoreFault,
     DatastoreUnreachable,
+    NamedError,
 )
 from crossbar_appstore.datastore import errors
 
@@ -30,8 +30,8 @@ def translate(error: Exception) -> CrossbarError | None:
             return DatastoreUnreachable(retry_after=30)
         case errors.AccessDenied():
             # A repeated request would be refused as well, so without Retry-After.
-            return DatastoreDenied(cause=error.reason)
-        case DatabaseMissing():
+            return NamedError("datastore_fault", cause=error.reason)
+        case errors.DatabaseMissing():
             return CrossbarError(500, "datastore_missing", {"cause": error.database, "message": "unknown failure"})
         case errors.ViewMissing():
             return CrossbarError(500, "datastore_missing_view", {"cause": error.view, "message": "unknown failure"})
