@@ -51,7 +51,6 @@ class Action(StrEnum):
     UNCHANGED = "unchanged"
     REFUSED = "refused"
     FAILED = "failed"
-    """It could not be saved."""
 
 
 @dataclass(frozen=True)

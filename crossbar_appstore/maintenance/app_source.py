@@ -30,10 +30,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class AppSource:
-    """An app's folder as read. ``metadata`` is empty if ``app.json`` could not be read.
-
-    A folder with a refusal among its remarks must not be loaded.
-    """
+    """An app's folder as read. ``metadata`` is empty if ``app.json`` could not be read."""
 
     folder: Path
     metadata: JsonObject = field(default_factory=dict)
@@ -52,7 +49,7 @@ class AppSource:
 
     @property
     def refused(self) -> bool:
-        """Whether the app must not be loaded."""
+        """Whether the app must not be loaded: there is a refusal among the remarks."""
         return any(remark.weight is Weight.REFUSED for remark in self.remarks)
 
 

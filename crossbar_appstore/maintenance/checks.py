@@ -53,8 +53,8 @@ class CheckedApp:
         repair: Repair | None = None,
     ) -> Finding:
         """A finding about this app; ``command`` without the program's name."""
-        line = None if command is None else f"crossbar-appstore {command}"
-        return Finding(severity, check, self.subject, message, line, repair, value)
+        command = command and f"crossbar-appstore {command}"
+        return Finding(severity, check, self.subject, message, command, repair, value)
 
     def repair(self, words: str, change: DocumentChange) -> Repair:
         """A safe change to the app document."""

@@ -24,7 +24,7 @@ from crossbar_appstore.kazoo.values import get, is_true, object_at, string_at
 from crossbar_appstore.maintenance import lookup
 from crossbar_appstore.maintenance.checks import CheckedAccount, CheckedApp, account_findings, catalogue_findings
 from crossbar_appstore.maintenance.reports import Finding, Repair, Severity
-from crossbar_appstore.maintenance.system import same_code
+from crossbar_appstore.maintenance.system import view_code
 
 _CONCURRENT_READS: Final = 8
 _OLDEST: Final = 2
@@ -140,8 +140,7 @@ async def _master(couch: Couch, master: str | None, *, alone: bool) -> list[Find
     subject = f"master account ({master})"
     if document is None:
         message = "the account named in system_config/accounts has no database or no account document"
-        command = _CREATE_ACCOUNT if alone else None
-        findings.append(Finding(Severity.ERROR, "master_account", subject, message, command))
+        findings.append(Finding(Severity.ERROR, "master_account", subject, message, _CREATE_ACCOUNT if alone else None))
     elif not is_true(document.get("pvt_superduper_admin")):
         message = "is not pvt_superduper_admin, so its tokens give no access to other accounts"
         findings.append(Finding(Severity.WARNING, "master_account", subject, message))
@@ -172,7 +171,7 @@ async def _design_documents(couch: Couch, database: str, kind: DatabaseClass, *,
             message = "the design document is missing"
         elif missing:
             message = f"lacks views: {', '.join(missing)}"
-        elif alone and not same_code(there, ours):
+        elif alone and view_code(there) != view_code(ours):
             severity, message = Severity.WARNING, "its code is not that of this release"
         else:
             continue

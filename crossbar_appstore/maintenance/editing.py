@@ -75,9 +75,9 @@ async def edit_app(
         stored = await catalogue.open(name_or_id)
         changed = change(stored)
         # Old faults do not block an edit: they may need several edits, or not matter to the operator.
-        faults = _new_faults(stored, changed)
-        if faults:
-            raise EditRefused(faults)
+        new_faults = _new_faults(stored, changed)
+        if new_faults:
+            raise EditRefused(new_faults)
         document, inline, attached = app_files.update_pictures(
             stored, changed, pictures, remove_old=remove_old_pictures, same=()
         )

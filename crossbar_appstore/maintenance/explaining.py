@@ -45,10 +45,7 @@ class Reason(Report):
 
 @dataclass(frozen=True)
 class ExplainedApp(Report):
-    """One app: whether it is visible, and every rule that applied, in order; the last one that is no override decided.
-
-    An override changes only how the app looks.
-    """
+    """One app: whether it is visible, and every rule that applied, in order; the last that is no override decided."""
 
     id: str | None
     name: Json
@@ -80,15 +77,18 @@ async def explain(couch: Couch, account: str, app: str | None = None, user: str 
     await reading.catalogue()
     document = await lookup.find_account(couch, account)
     account_id: str = document["_id"]
-    person = None if user is None else await lookup.find_user(couch, account_id, user)
+    viewer = None
+    if user is not None:
+        person = await lookup.find_user(couch, account_id, user)
+        viewer = AccountUser(person["_id"], person)
     snapshot, state, plans = await account_state(reading, account_id)
-    user_id = None if person is None else person["_id"]
-    found = rules.allowed_apps(snapshot.apps, state, user_id and AccountUser(user_id, person))
+    found = rules.allowed_apps(snapshot.apps, state, viewer)
     wanted = [one for one in found if app is None or app in (one.id, one.document.get("name"))]
     if app is not None and not wanted:
         raise lookup.UnknownApp(f"the account has no app {app!r}")
     master_config = await reading.document("system_config", ACCOUNTS_CONFIG)
     apps = tuple(_explained(one, account_id, plans, master_config) for one in wanted)
+    user_id = None if viewer is None else viewer.user_id
     return Explanation(account_id, document.get("name"), user_id, plans.account_id, apps)
 
 

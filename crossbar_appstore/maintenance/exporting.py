@@ -115,17 +115,14 @@ def metadata_of(document: JsonObject) -> JsonObject:
 
 
 def compare_apps(folders: Iterable[Path], documents: Sequence[JsonObject]) -> list[ComparedApp]:
-    """Compare folders with app documents, by id if the folder was exported, else by name; reads the folders.
-
-    If the folder was not exported, only the fields of its ``app.json`` are compared, and no addresses.
-    """
+    """Compare folders, which are read, with app documents, by id if the folder was exported, else by name."""
     unmatched = {document["_id"]: document for document in documents}
     compared = []
     for folder in folders:
         source = read_app(folder, _ANY_PICTURE)
         # By id first: an exported folder may have another name than the app.
-        same_id = [document for document in documents if document["_id"] == source.metadata.get("_id")]
-        same_name = [document for document in documents if source.name == document.get("name") is not None]
+        same_id = [each for each in documents if each["_id"] == source.metadata.get("_id")]
+        same_name = [each for each in documents if source.name is not None and each.get("name") == source.name]
         document = next(iter([*same_id, *same_name]), None)
         if document is not None:
             unmatched.pop(document["_id"], None)

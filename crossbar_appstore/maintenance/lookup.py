@@ -146,18 +146,14 @@ async def find_user(couch: Couch, account_id: str, wanted: str) -> JsonObject:
     document = live(await stored(couch, database, wanted))
     if document is not None and document.get("pvt_type") == "user":
         return document
-    named = await couch.find(database, {"pvt_type": "user", "username": wanted.lower()})
-    found = next((user for user in named if live(user) is not None), None)
-    if found is None:
-        raise UnknownUser(f"the account has no user {wanted!r}")
-    return found
+    for user in await couch.find(database, {"pvt_type": "user", "username": wanted.lower()}):
+        if live(user) is not None:
+            return user
+    raise UnknownUser(f"the account has no user {wanted!r}")
 
 
 async def retry_conflicts(attempt: Callable[[], Awaitable[T]]) -> T:
-    """Call a function that reads a document, changes and saves it; repeat that if another writer saves in between.
-
-    Raises Conflict if five attempts fail.
-    """
+    """Call a function that reads, changes and saves a document; five times at most if others save in between."""
     for _ in range(4):
         try:
             return await attempt()

@@ -80,8 +80,7 @@ class _Repair:
         if price is None or price == "":
             self._set("price", 0, "required", "an app without a price is free")
         elif number is not None:
-            # KAZOO's JSON encoder writes 2.0 as 2.
-            whole = int(number)
+            whole = int(number)  # KAZOO's JSON encoder writes 2.0 as 2.
             self._set("price", whole if whole == number else number, "type", "a price is a number")
         version = self.metadata.get("version")
         if isinstance(version, int | float) and not isinstance(version, bool):

@@ -107,7 +107,7 @@ async def deploy_views(
     for ours in map(design_document, names_for(kind)):
         there = await lookup.stored(couch, database, ours["_id"])
         # Only our views count: others may have been added.
-        old, new = _code(there), _code(ours)
+        old, new = view_code(there), view_code(ours)
         views = tuple(view for view in new if old.get(view) != new[view])
         if views and not dry_run:
             await _install(couch, database, ours, _merged(there, ours))
@@ -116,12 +116,8 @@ async def deploy_views(
     return deployed
 
 
-def same_code(one: JsonObject, other: JsonObject) -> bool:
-    """Whether two design documents have the same views, ignoring white space."""
-    return _code(one) == _code(other)
-
-
-def _code(design: JsonObject | None) -> dict[str, dict[str, str]]:
+def view_code(design: JsonObject | None) -> dict[str, dict[str, str]]:
+    """The functions of each view of a design document, without white space."""
     return {
         view: {part: "".join(str(code).split()) for part, code in object_at(parts).items()}
         for view, parts in object_at(design, "views").items()
@@ -144,10 +140,9 @@ async def _build(couch: Couch, database: str, view: str) -> None:
     while True:
         try:
             await couch.view(database, view, limit=1)
+            return
         except TimedOut:
             await asyncio.sleep(_PAUSE)
-        else:
-            return
 
 
 async def _replace(couch: Couch, database: str, design: JsonObject, *, merge: bool) -> JsonObject:
