@@ -129,12 +129,6 @@ class DatastoreUnreachable(NamedError):
         super().__init__(headers={"Retry-After": str(retry_after)})
 
 
-class DatastoreDenied(NamedError):
-    """503 for a database that may not be read or written; ``cause`` is CouchDB's reason."""
-
-    name = "datastore_fault"
-
-
 class DatastoreFault(CrossbarError):
     """500 for an unusable answer of the datastore."""
 
