@@ -63,7 +63,7 @@ class SingleFlight(Generic[K, V]):
             if self._tasks.get(key) is task:
                 del self._tasks[key]
         if not task.cancelled():
-            task.exception()  # retrieved, or asyncio would log it where nobody waits any more
+            task.exception()  # retrieved, or asyncio would log it where no request waits any more
 
 
 class Entry:
@@ -139,7 +139,7 @@ class Cache:
         self._availability = availability
         self._statistics = statistics
         self._entries: LRUCache[Key, Entry] = LRUCache(max_entries)
-        # By key and the number of writes of its row: nobody joins a read that began before a write.
+        # By key and the number of writes of its row: no request joins a read that began before a write.
         self._reads: SingleFlight[tuple[Key, int], Found] = SingleFlight()
         # Keys to read again in the background, in order.
         self._aged: dict[Key, None] = {}
@@ -304,7 +304,7 @@ class Cache:
         return found
 
     def _failed(self, keys: Iterable[Key]) -> None:
-        """Use the cached values of keys for a moment, and find out whether all of CouchDB is unavailable."""
+        """Use the cached values of keys for ``RETRY_SECONDS``, and find out whether all of CouchDB is unavailable."""
         until = time.monotonic() + RETRY_SECONDS
         for key in keys:
             entry = self._entries.get(key)

@@ -211,7 +211,7 @@ class CouchClient:
         if self._is_closed:
             raise Closed
         if time.monotonic() < self._rejected_until:
-            raise Misconfigured("CouchDB rejected the user and password a moment ago")
+            raise Misconfigured("CouchDB has just rejected the user and password")
 
     def _translated(self, error: Exception, subject: Subject) -> DatastoreError:
         """The datastore's error; a rejected password starts the pause."""
@@ -293,7 +293,7 @@ class CouchClient:
 
 
 class Availability:
-    """Whether CouchDB as a whole answers, found out by asking the server itself for a moment's answer.
+    """Whether CouchDB as a whole answers, found out by asking the server itself.
 
     A read that fails or is slow says nothing about other documents, so it only makes us ask.
 

@@ -445,4 +445,4 @@ class Couch:
 
 
 def _ignore(written: Written) -> None:
-    """Nothing has to be told of writes."""
+    """The default of ``on_write``."""

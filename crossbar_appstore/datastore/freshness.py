@@ -1,7 +1,7 @@
 """How long a cached value may be used: write counters, change feeds and maximum ages.
 
-A value is used without asking CouchDB as long as it is young enough and nobody is known to have written what it was
-read from. Writes of this service, in whichever worker, are known through counters in shared memory; writes of others
+A value is used without asking CouchDB as long as it is young enough and no write is known of what it was read
+from. Writes of this service, in whichever worker, are known through counters in shared memory; writes of others
 through CouchDB's ``_db_updates`` feed where it has one, and through a short maximum age everywhere.
 """
 

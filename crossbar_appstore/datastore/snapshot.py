@@ -1,4 +1,4 @@
-"""The catalogue at one moment, and how it is made of documents. No I/O."""
+"""A snapshot of the catalogue, and how it is made of documents. No I/O."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -79,7 +79,7 @@ class Datastore:
     # Reading
 
     async def open(self, database: str, doc_id: str, *, prefetch: Iterable[str] = ()) -> CachedDocument:
-        """A document as it is in CouchDB, or was a moment ago; soft-deleted ones as they are.
+        """A document, perhaps from the cache; soft-deleted ones as they are.
 
         Args:
             database: where it is.

@@ -124,7 +124,7 @@ class AppStore:
     def __init__(self, store: Datastore) -> None:
         self._store = store
         self._decided: LRUCache[str, AccountApps] = LRUCache(MAX_ACCOUNTS)
-        # By account and number of writes: nobody joins what began before a write.
+        # By account and number of writes: no request joins what began before a write.
         self._deciding: SingleFlight[tuple[str, int], AccountApps] = SingleFlight()
         self._serialized: LRUCache[Hashable, Serialized] = LRUCache(MAX_BYTES, getsizeof=lambda kept: kept.size)
 

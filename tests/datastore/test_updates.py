@@ -156,7 +156,7 @@ async def test_updates_update_that_is_cancelled_lets_the_next_one_go(
     assert (await couch.open_doc(database, "x"))["seen"] == [1, 2]
 
 
-async def test_updates_update_keeps_no_lock_that_nobody_waits_for(store: Datastore, database: str) -> None:
+async def test_updates_update_keeps_no_unused_lock(store: Datastore, database: str) -> None:
     await update_all(store, database, *map(adding, range(5)))
     assert len(store._updates._locks) == 0
 
