@@ -43,8 +43,10 @@ def need() -> Need:
 
 
 @pytest.fixture(scope="session")
-def shared(need: Need) -> Path:
-    need("../shared", _SHARED.is_dir())
+def shared() -> Path:
+    # No program that a machine could install: any clone passes without it.
+    if not _SHARED.is_dir():
+        pytest.skip("../shared is not here")
     return _SHARED
 
 
