@@ -6,10 +6,10 @@ Beside KAZOO these exist already and are only read.
 import asyncio
 import base64
 from collections.abc import Mapping
-from typing import Final
 
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import Conflict, DocumentMissing
+from crossbar_appstore.datastore.updates import ATTEMPTS
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.accounts import config_document, new_secret
 from crossbar_appstore.kazoo.documents import gregorian_seconds
@@ -18,8 +18,6 @@ from crossbar_appstore.kazoo.ids import new_id
 from . import keys
 from .documents import SYSTEM_AUTH, SYSTEM_CONFIG
 from .tokens import AUTH_CATEGORY, SERVER_SECRET, SYSTEM_KEY
-
-_ATTEMPTS: Final = 5
 
 
 async def ensure_system_auth(couch: Couch) -> str:
@@ -42,8 +40,7 @@ async def ensure_config(couch: Couch, category: str, values: Mapping[str, Json])
 
     Raises ``Conflict`` if another writer was faster in each of five attempts.
     """
-    attempts = _ATTEMPTS
-    while True:
+    for _ in range(ATTEMPTS):
         stored = await _open(couch, SYSTEM_CONFIG, category)
         wanted = config_document(category, values, stored)
         if stored is not None and wanted["default"] == stored.get("default"):
@@ -51,9 +48,8 @@ async def ensure_config(couch: Couch, category: str, values: Mapping[str, Json])
         try:
             return await couch.save_doc(SYSTEM_CONFIG, wanted)
         except Conflict:
-            attempts -= 1
-            if not attempts:
-                raise
+            continue
+    raise Conflict(SYSTEM_CONFIG, category)
 
 
 async def _ensure_key(couch: Couch, key_id: str) -> None:
