@@ -106,13 +106,10 @@ class Couch:
 
     # Documents
 
-    async def open_doc(
-        self, database: str, doc_id: str, *, attachments: bool = False, conflicts: bool = False
-    ) -> JsonObject:
+    async def open_doc(self, database: str, doc_id: str, *, conflicts: bool = False) -> JsonObject:
         """The newest revision of a document as CouchDB has it, ``_rev`` and attachment stubs included.
 
-        ``attachments`` puts the attachments' bytes (base64) in place of their stubs; ``conflicts`` adds
-        ``_conflicts`` where other branches are stored.
+        ``conflicts`` adds ``_conflicts`` where other branches are stored.
 
         Raises:
             DocumentMissing: it never existed, or was deleted.
@@ -121,9 +118,9 @@ class Couch:
         document = self._document(database, doc_id)
 
         async def fetch() -> JsonObject:
-            if attachments or conflicts:
+            if conflicts:
                 # aiocouch takes no parameters here.
-                params = json_params(attachments=attachments or None, conflicts=conflicts or None)
+                params = json_params(conflicts=True)
                 found: Json = (await self._client.request("GET", document.endpoint, params=params)).object()
             else:
                 await document.fetch(discard_changes=True)

@@ -283,7 +283,7 @@ async def test_apps_store_writes_keep_unknown_fields(
     assert (await write(system, service, sub)).status in (200, 201)
     after = await system.stored(sub)
     assert int(after["_rev"].split("-")[0]) == int(first["_rev"].split("-")[0]) + 1
-    assert after["_attachments"]["note.png"]["data"] == ICON.inline["data"]
+    assert await system.stored_attachment(sub, "note.png") == ICON.body
     own = {"_rev", "_attachments", "apps", "blacklist", "pvt_modified", "pvt_request_id", "pvt_is_authenticated"}
     kept = {key: value for key, value in before.items() if key not in own}
     assert {key: after[key] for key in kept} == kept

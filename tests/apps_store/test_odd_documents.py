@@ -51,7 +51,7 @@ async def test_apps_store_malformed_document_is_ignored_and_repaired_by_a_write(
     if isinstance(malformed.get("apps"), dict):
         assert {key: value for key, value in stored["apps"].items() if key != voip} == malformed["apps"]
     if "_attachments" in malformed:
-        assert stored["_attachments"]["note.png"]["data"] == ICON.inline["data"]
+        assert await system.stored_attachment(sub, "note.png") == ICON.body
         assert (stored["pvt_account_id"], stored["pvt_account_db"]) == (sub.id, 7)
 
 

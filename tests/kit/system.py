@@ -151,8 +151,12 @@ class System:
         return await self.put(account.database, new_apps_store(account.id) | fields)
 
     async def stored(self, account: Account) -> JsonObject:
-        """The account's ``apps_store`` document as CouchDB has it, with the bytes of its attachments."""
-        return await self.couch.open_doc(account.database, "apps_store", attachments=True)
+        """The account's ``apps_store`` document as CouchDB has it."""
+        return await self.couch.open_doc(account.database, "apps_store")
+
+    async def stored_attachment(self, account: Account, name: str) -> bytes:
+        """The bytes of an attachment of the account's ``apps_store`` document."""
+        return (await self.couch.open_attachment(account.database, "apps_store", name)).body
 
     async def change(self, account: Account, **fields: Any) -> None:
         """Change the account's document, in both its databases."""
