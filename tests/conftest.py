@@ -6,6 +6,8 @@
 ``embedded_couchdb``   a server of this test's own, to stop, kill or fill
 ``shared``             the recorded material beside the checkout
 ``need``               ``need("chromium", found)``: skips by name where a component is missing, fails on a CI machine
+``long_form``          whether ``--long`` asks for the long forms of the fault, security and history tests
+``couchdb_nodes``      the addresses of a cluster's nodes, from ``COUCHDB_NODES``
 """
 
 import asyncio
@@ -28,6 +30,24 @@ T = TypeVar("T")
 Need = Callable[[str, object], None]
 
 _SHARED = Path(__file__).parents[2] / "shared"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the long forms of the fault, security and history tests")
+
+
+@pytest.fixture(scope="session")
+def long_form(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--long"))
+
+
+@pytest.fixture(scope="session")
+def couchdb_nodes() -> list[str]:
+    # No program that a script could install.
+    nodes = os.environ.get("COUCHDB_NODES", "")
+    if not nodes:
+        pytest.skip("COUCHDB_NODES names no cluster of Apache CouchDB")
+    return [node.rstrip("/") for node in nodes.split(",")]
 
 
 @pytest.fixture(scope="session")
