@@ -53,12 +53,12 @@ def test_settings_load_reads_the_process_environment(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("text", "address"),
     [
-        ("http://db:5984", CouchAddress("http://db:5984")),
-        ("http://db:5984/", CouchAddress("http://db:5984")),
-        ("https://db", CouchAddress("https://db")),
-        ("http://admin:s%40cret%2F@db:5984", CouchAddress("http://db:5984", "admin", "s@cret/")),
-        ("http://admin@db:5984", CouchAddress("http://db:5984", "admin", "")),
-        ("http://a:b@[::1]:5984", CouchAddress("http://[::1]:5984", "a", "b")),
+        ("http://db:5984", CouchAddress(("http://db:5984",))),
+        ("http://db:5984/", CouchAddress(("http://db:5984",))),
+        ("https://db", CouchAddress(("https://db",))),
+        ("http://admin:s%40cret%2F@db:5984", CouchAddress(("http://db:5984",), "admin", "s@cret/")),
+        ("http://admin@db:5984", CouchAddress(("http://db:5984",), "admin", "")),
+        ("http://a:b@[::1]:5984", CouchAddress(("http://[::1]:5984",), "a", "b")),
     ],
 )
 def test_settings_load_splits_couchdb_credentials(text: str, address: CouchAddress) -> None:
@@ -162,7 +162,7 @@ def config_ini(tmp_path: Path) -> Path:
 
 def test_settings_load_reads_couchdb_and_broker_from_kazoo_config(config_ini: Path) -> None:
     settings = Settings.load({"KAZOO_CONFIG": str(config_ini)})
-    assert settings.couchdb == CouchAddress("http://10.0.0.5:15984", "kazoo", "p@ss;word")
+    assert settings.couchdb == CouchAddress(("http://10.0.0.5:15984",), "kazoo", "p@ss;word")
     assert settings.amqp_url == "amqp://guest:guest@rabbit:5672"
     assert "p@ss" not in repr(settings)
 
@@ -171,7 +171,7 @@ def test_settings_load_urls_override_kazoo_config(config_ini: Path) -> None:
     settings = Settings.load(
         {"KAZOO_CONFIG": str(config_ini), "COUCHDB_URL": "http://db:5984", "AMQP_URL": "amqp://broker"}
     )
-    assert settings.couchdb == CouchAddress("http://db:5984")
+    assert settings.couchdb == CouchAddress(("http://db:5984",))
     assert settings.amqp_url == "amqp://broker"
 
 
@@ -195,4 +195,4 @@ def test_settings_load_rejects_invalid_kazoo_config_with_reason(tmp_path: Path, 
 def test_settings_load_brackets_ipv6_address_of_kazoo_config(tmp_path: Path) -> None:
     path = tmp_path / "config.ini"
     path.write_text("[bigcouch]\nip = ::1\n", encoding="utf-8")
-    assert Settings.load({"KAZOO_CONFIG": str(path)}).couchdb == CouchAddress("http://[::1]:5984")
+    assert Settings.load({"KAZOO_CONFIG": str(path)}).couchdb == CouchAddress(("http://[::1]:5984",))
