@@ -54,7 +54,7 @@ _PROBE_TIMEOUT: Final = 1.0
 
 
 class NodeLeft(aiohttp.ClientConnectionError):
-    """The connections to the node were closed while the request waited for a free one."""
+    """The connections to the node were closed before the request got one of them."""
 
 
 # No connection was made, so that nothing was sent.
@@ -337,6 +337,9 @@ class CouchClient:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
+            raise NodeLeft from None
+        except AssertionError:
+            # aiohttp's, where it wants to send a request again through a session that was closed meanwhile.
             raise NodeLeft from None
         if 300 <= response.status < 400:
             response.release()

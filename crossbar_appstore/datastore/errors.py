@@ -150,7 +150,7 @@ TRANSLATED = (
     NotFoundError,
     ConflictError,
     Refused,
-    RuntimeError,  # a session that was closed meanwhile
+    RuntimeError,  # a session or a transport that was closed meanwhile
     AssertionError,  # aiocouch's, about a reply of another form
     AttributeError,
     TypeError,
@@ -182,7 +182,7 @@ def translate(error: Exception, subject: Subject) -> DatastoreError:
         return TimedOut("no reply in time")
     if isinstance(error, aiohttp.ContentTypeError):
         return MalformedReply("the reply is no JSON")
-    if isinstance(error, aiohttp.ClientError | OSError):
+    if isinstance(error, aiohttp.ClientError | OSError | RuntimeError):
         # Only the type: the text may hold headers, or an address with a password.
         return Unreachable(f"connection failed: {type(error).__name__}")
     if isinstance(error, ValueError | TypeError | AssertionError | AttributeError):

@@ -16,6 +16,8 @@ class ClusterNode:
     """One node: ``proxy`` before it. PouchDB Server has no ``/_up``: the proxy answers it."""
 
     proxy: FaultProxy
+    has_up: bool
+    """Whether the server itself answers ``/_up``."""
 
     @property
     def url(self) -> str:
@@ -48,7 +50,10 @@ class ClusterNode:
     async def recover(self) -> None:
         """Be well again; connections that are open are closed."""
         self.proxy.heal()
-        self.proxy.scripts[UP] = answering({"status": "ok"})
+        if self.has_up:
+            self.proxy.scripts.pop(UP, None)
+        else:
+            self.proxy.scripts[UP] = answering({"status": "ok"})
         await self.proxy.accept()
 
     def count(self, method: str = "", path: str = "") -> int:
@@ -59,9 +64,10 @@ class ClusterNode:
 
 @asynccontextmanager
 async def cluster(targets: Sequence[str]) -> AsyncIterator[list[ClusterNode]]:
-    """One node a target; the same target may be given several times."""
+    """One node a target; for servers without ``/_up`` the same target several times."""
     async with AsyncExitStack() as stack:
-        nodes = [ClusterNode(await stack.enter_async_context(FaultProxy(target))) for target in targets]
+        has_up = len(set(targets)) == len(targets)
+        nodes = [ClusterNode(await stack.enter_async_context(FaultProxy(target)), has_up) for target in targets]
         for node in nodes:
             await node.recover()
         yield nodes
