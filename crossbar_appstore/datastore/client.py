@@ -23,6 +23,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
+from crossbar_appstore.request_scope import time_limit
 
 from .errors import (
     TRANSLATED,
@@ -33,6 +34,7 @@ from .errors import (
     Refused,
     Subject,
     TimedOut,
+    Unavailable,
     Unreachable,
     translate,
 )
@@ -54,12 +56,12 @@ _PROBE_TIMEOUT: Final = 1.0
 
 
 class NodeLeft(aiohttp.ClientConnectionError):
-    """The connections to the node were closed before the request got one of them."""
+    """The connections to the node were closed while the request waited for a free one."""
 
 
 # No connection was made, so that nothing was sent.
 _UNCONNECTED: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, NodeLeft)
-_INTERRUPTED: ContextVar[bool] = ContextVar("interrupted")
+_INTERRUPTED: ContextVar[bool] = ContextVar("interrupted", default=False)
 """Whether a connection broke during the running operation."""
 
 _random = random.SystemRandom()
@@ -71,7 +73,7 @@ class Timeouts:
 
     connect: float = 2.0
     read: float = 10.0
-    total: float = 15.0
+    total: float = 10.0
 
 
 @dataclass(slots=True)
@@ -206,13 +208,13 @@ class CouchClient:
     async def read(self, subject: Subject, operation: Callable[[], Awaitable[T]]) -> T:
         """Run an operation that reads; repeat it, twice at most, where the connection failed.
 
-        All tries share one deadline (``timeouts.total``).
+        All tries share one time limit: ``timeouts.total``, or the request's deadline if that comes first.
 
         Raises:
             DatastoreError: as ``translate`` says.
         """
         try:
-            async with asyncio.timeout(self.timeouts.total):
+            async with time_limit(self.timeouts.total):
                 for attempt in range(1, READ_ATTEMPTS):
                     node = self.nodes.current
                     try:
@@ -226,19 +228,20 @@ class CouchClient:
             raise TimedOut("no reply in time") from None
 
     async def once(self, subject: Subject, operation: Callable[[], Awaitable[T]]) -> T:
-        """Run an operation once, a write for instance; errors as ``read``.
+        """Run an operation once, a write for instance, until the request's deadline at most; errors as ``read``.
 
-        Where nothing was sent, as no connection was made, it is sent to the next node.
+        What a node did not do, because no connection was made for instance, is sent to the next one.
         """
         self._check()
         node = self.nodes.current
         _INTERRUPTED.set(False)
         try:
-            return await operation()
+            async with time_limit():
+                return await operation()
         except TRANSLATED as error:
             trouble = self._translated(error, subject)
-            unsent = isinstance(error, _UNCONNECTED) and not _INTERRUPTED.get()
-        if unsent and await self.nodes.choose(node):
+            undone = isinstance(trouble, Unavailable) or isinstance(error, _UNCONNECTED)
+        if undone and await self.nodes.choose(node):
             return await self.once(subject, operation)
         # Raised outside of the handler: the text of the original may hold the Authorization header.
         raise trouble
@@ -327,9 +330,11 @@ class CouchClient:
         try:
             response = await handler(request)
         except _UNCONNECTED:
+            # aiohttp sends some requests once more; where only that did not connect, something was sent before.
+            if _INTERRUPTED.get():
+                raise aiohttp.ClientConnectionError from None
             raise
         except (aiohttp.ClientError, OSError):
-            # aiohttp may send it again, and not connect then: something was sent all the same.
             _INTERRUPTED.set(True)
             raise
         except asyncio.CancelledError:
@@ -340,7 +345,7 @@ class CouchClient:
             raise NodeLeft from None
         except AssertionError:
             # aiohttp's, where it wants to send a request again through a session that was closed meanwhile.
-            raise NodeLeft from None
+            raise aiohttp.ClientConnectionError from None
         if 300 <= response.status < 400:
             response.release()
             raise Refused(response.status)

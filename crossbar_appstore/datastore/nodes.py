@@ -7,7 +7,7 @@ usable is asked of itself (``GET /_up``, the way that load balancers use). Of a 
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -15,6 +15,7 @@ import aiohttp
 from aiocouch import CouchDB
 
 from crossbar_appstore.json_codec import JsonObject, loads
+from crossbar_appstore.request_scope import remaining, shared_context
 
 from .errors import Refused
 from .replies import NodeState
@@ -72,24 +73,22 @@ class Nodes:
         self.current = self.all[0]
         self._open_session = open_session
         self._session: aiohttp.ClientSession | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._choosing: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._is_watched = False
+        self._closing: set[asyncio.Task[None]] = set()
 
     def watch(self) -> None:
         """Ask the current node in the background, from now until ``close``."""
-        if not self._is_watched and len(self.all) > 1:
-            self._is_watched = True
-            self._keep(asyncio.get_running_loop().create_task(self._watch()))
+        if self._watching is None and len(self.all) > 1:
+            self._watching = _background(self._watch())
 
     async def choose(self, failed: Node) -> bool:
         """After a request to a node failed: whether another one is the current one now."""
-        if self._is_watched and failed is self.current:
+        if self._watching is not None and failed is self.current:
             if self._choosing is None or self._choosing.done():
-                self._choosing = asyncio.get_running_loop().create_task(self._choose())
-                self._keep(self._choosing)
+                self._choosing = _background(self._choose())
             # Unlike a task that is awaited, this raises nothing when the choice is cancelled.
-            await asyncio.wait({self._choosing})
+            await asyncio.wait({self._choosing}, timeout=remaining(2 * UP_SECONDS))
         return failed is not self.current
 
     async def trouble(self, node: Node) -> str | None:
@@ -131,10 +130,11 @@ class Nodes:
 
     async def close(self) -> None:
         """End the questions and close all connections."""
-        self._is_watched = False
-        for task in self._tasks:
+        tasks = [task for task in (self._watching, self._choosing, *self._closing) if task is not None]
+        self._watching = None
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         for node in self.all:
             await node.close()
         session, self._session = self._session, None
@@ -161,11 +161,14 @@ class Nodes:
         logger.warning("CouchDB node left", extra={"node": left.address, "reason": reason, "used": used})
         if reason != MAINTENANCE:
             # It may be hung. Reads that wait for it are repeated at the next node, once their connection is closed.
-            self._keep(asyncio.get_running_loop().create_task(left.close()))
+            closing = _background(left.close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
-    def _keep(self, task: asyncio.Task[None]) -> None:
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+
+def _background(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    # The request that is in progress sets no deadline for it.
+    return asyncio.get_running_loop().create_task(work, context=shared_context())
 
 
 async def _told(node: Node, path: str) -> JsonObject:
