@@ -153,7 +153,9 @@ class Nodes:
             return
         others = [node for node in self.all if node is not left]
         troubles = await asyncio.gather(*map(self.trouble, others))
-        usable = [node for node, trouble in zip(others, troubles, strict=True) if trouble is None]
+        # A node in maintenance answers all the same, which is better than none; so does a server without /_up.
+        wanted = (None,) if reason == MAINTENANCE else (None, MAINTENANCE)
+        usable = [node for want in wanted for node, found in zip(others, troubles, strict=True) if found == want]
         if not usable:
             return
         self.current = usable[0]

@@ -13,7 +13,7 @@ from crossbar_appstore.auth.keys import ATTACHMENT
 from crossbar_appstore.auth.tokens import AUTH_CATEGORY, SYSTEM_KEY
 from crossbar_appstore.datastore.catalogue import VIEW
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.errors import ViewMissing
+from crossbar_appstore.datastore.errors import Unreachable, ViewMissing
 from crossbar_appstore.datastore.nodes import MAINTENANCE
 from crossbar_appstore.datastore.replies import NodeState, ViewRow
 from crossbar_appstore.datastore.snapshot import is_app
@@ -61,11 +61,12 @@ async def examine(couch: Couch, accounts: Sequence[str] = (), *, all_accounts: b
 
     ``accounts`` are the ids, names or realms of others to check as well. Raises UnknownAccount if one does not exist.
     """
+    nodes = await _nodes(couch)
     alone = await standing_alone(couch)
     master = await lookup.master_account_id(couch)
     findings = [
         *await _server(couch, alone=alone),
-        *await _nodes(couch),
+        *nodes,
         *await _master(couch, master, alone=alone),
         *await _keys(couch, alone=alone),
         *await _design_documents(couch, "accounts", DatabaseClass.ACCOUNTS, alone=alone),
@@ -130,8 +131,10 @@ async def _server(couch: Couch, *, alone: bool) -> list[Finding]:
 
 
 async def _nodes(couch: Couch) -> list[Finding]:
-    """The state of each node, where several are named."""
+    """The state of each node, where several are named. Raises Unreachable with the states if none answers."""
     states = await couch.nodes()
+    if states and all(state.trouble not in (None, MAINTENANCE) for state in states):
+        raise Unreachable("; ".join(f"{state.address}: {state.trouble}" for state in states))
     members = next((state.members for state in states if state.is_current), frozenset())
     return [_node(state, members) for state in states]
 

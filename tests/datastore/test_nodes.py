@@ -159,6 +159,12 @@ async def test_nodes_in_maintenance_alone_are_used_all_the_same(
     for node in nodes:
         node.maintain()
     assert await clustered.database_exists(database)
+    await nodes[0].kill()
+    assert await clustered.database_exists(database)
+    assert used(clustered, nodes) == 1
+    # Until a better one is there.
+    await nodes[2].recover()
+    await moved(clustered, nodes, 2)
 
 
 # In the middle of requests
