@@ -342,8 +342,8 @@ async def test_nodes_catalogue_follows_the_changes_at_the_next_node(
             await eventually(is_seen)
             while not catalogue.feed.is_healthy():
                 await asyncio.sleep(0.01)
-        # Once for all: what changed meanwhile was caught up with.
-        assert clustered.statistics.catalogue_loads == 1
+        # What changed meanwhile was caught up with, unless CouchDB waited for the node that the sequence names.
+        assert clustered.statistics.catalogue_loads <= (2 if fault == "hang" else 1)
     finally:
         await catalogue.stop()
 
