@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler, Middleware
 from multidict import istr
 
 from crossbar_appstore.crossbar.access_log import AccessLog, server_log, without_tokens
-from crossbar_appstore.crossbar.body import BODY_SECONDS, MAX_BODY
+from crossbar_appstore.crossbar.body import BODY_PAUSE, BODY_SECONDS
 from crossbar_appstore.crossbar.context import CONTEXT, Context
 from crossbar_appstore.crossbar.cors import cors
 from crossbar_appstore.crossbar.envelope import Envelope
@@ -28,6 +28,9 @@ ErrorMapping = Callable[[Exception], CrossbarError | None]
 
 RESOURCES: Final = web.AppKey("resources", tuple[Resource, ...])
 """The endpoints of an application."""
+
+HEAD_SECONDS: Final = 30.0
+"""Seconds that a connection is kept open without a complete request."""
 
 _X_FORWARDED_FOR: Final = istr("X-Forwarded-For")
 _X_REQUEST_ID: Final = istr("X-Request-ID")
@@ -50,6 +53,8 @@ def create_web_application(
     trusted_proxies: Networks = (),
     access_log: float = 1.0,
     body_seconds: float = BODY_SECONDS,
+    body_pause: float = BODY_PAUSE,
+    head_seconds: float = HEAD_SECONDS,
 ) -> web.Application:
     """An aiohttp application that serves the resources.
 
@@ -60,11 +65,16 @@ def create_web_application(
         trusted_proxies: peers whose X-Forwarded-For is believed (`crossbar` reverse_proxies).
         access_log: the share of requests to log, from 0 to 1.
         body_seconds: the time limit for receiving a body.
+        body_pause: the time limit in seconds for each next piece of a body.
+        head_seconds: how long a connection is kept open without a complete request: from its beginning, and after each
+            response.
     """
     limiter = limiter or RateLimiter()
     renderer = Renderer(envelope, limiter)
     by_noun = {resource.noun: resource for resource in resources}
-    pipeline = Pipeline(by_noun, gatekeeper, limiter, renderer, rates=rates, body_seconds=body_seconds)
+    pipeline = Pipeline(
+        by_noun, gatekeeper, limiter, renderer, rates=rates, body_seconds=body_seconds, body_pause=body_pause
+    )
     # The first middleware is the outermost.
     middlewares = (
         request_context(AccessLog(access_log), trusted_proxies),
@@ -74,8 +84,13 @@ def create_web_application(
     )
     # These win over the arguments of whatever runner is used: aiohttp's access log would hold query strings and with
     # them tokens, and Crossbar does not decompress bodies.
-    handler_args = {"access_log": None, "auto_decompress": False, "logger": server_log}
-    application = web.Application(middlewares=middlewares, client_max_size=MAX_BODY, handler_args=handler_args)
+    handler_args = {
+        "access_log": None,
+        "auto_decompress": False,
+        "logger": server_log,
+        "keepalive_timeout": head_seconds,
+    }
+    application = web.Application(middlewares=middlewares, handler_args=handler_args)
     application.router.add_route("*", "/{path:(?s:.*)}", pipeline.run, expect_handler=_no_continue)
     application[RESOURCES] = tuple(by_noun.values())
     return application

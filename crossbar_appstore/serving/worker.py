@@ -17,8 +17,6 @@ from crossbar_appstore.settings import Settings
 
 DRAIN: Final = 10.0
 """Seconds that requests in progress have to finish when a worker stops."""
-KEEPALIVE: Final = 120.0
-"""Seconds that an idle connection is kept open."""
 _BACKLOG: Final = 1024
 
 
@@ -43,7 +41,7 @@ async def work(
     if supervisor is not None:
         asyncio.get_running_loop().add_reader(supervisor, stop.set)
     application = create_application(settings, counters)
-    runner = web.AppRunner(application, keepalive_timeout=KEEPALIVE, shutdown_timeout=DRAIN)
+    runner = web.AppRunner(application, shutdown_timeout=DRAIN)
     await runner.setup()
     try:
         await web.SockSite(runner, bound_socket(settings.host, port), backlog=_BACKLOG).start()
