@@ -44,7 +44,7 @@ MAX_DEPTH: Final = 100
 MAX_MEMBERS: Final = 10_000
 """Members of objects and items of lists that the JSON of a request may have in all."""
 
-MAX_DIGITS: Final = 1_000
+MAX_DIGITS: Final = 512
 """Digits of an integer in a request; converting one takes time that grows with their square."""
 
 MAX_PARTS: Final = 100
@@ -69,8 +69,8 @@ _MOST_DELIMITERS: Final = 1_000
 _LONGEST_BOUNDARY: Final = 200
 _MALFORMED: Final = "malformed multipart body"
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-_DATA_URI: Final = re.compile(rf"data:({TOKEN}+/{TOKEN}+)?[^,]*;base64,".encode())
-"""With possessive quantifiers, so that no body can make the match backtrack for long."""
+_DATA_URI: Final = re.compile(rf"data:({TOKEN}/{TOKEN})?.*;base64,".encode(), re.DOTALL)
+_LONGEST_DATA_URI: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,7 +351,7 @@ def _part(raw: bytes, begin: int, end: int) -> Part:
 
 def _decode_base64(media_type: str, raw: bytes, file_name: str | None) -> File:
     """Decode base64 with or without padding, white space and a ``data:`` prefix (`kz_attachment:decode_base64/1`)."""
-    prefix = _DATA_URI.match(raw)
+    prefix = _DATA_URI.fullmatch(raw, 0, raw.find(b",", 0, _LONGEST_DATA_URI) + 1)
     encoded = (raw[prefix.end() :] if prefix else raw).translate(None, b" \t\r\n\v\f")
     kind = prefix[1].decode().lower() if prefix and prefix[1] else media_type
     try:

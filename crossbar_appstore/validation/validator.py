@@ -15,6 +15,7 @@ from jsonschema.protocols import Validator
 from referencing import Registry
 from referencing.jsonschema import DRAFT4
 
+from crossbar_appstore import json_codec
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.values import as_integer, as_number
 from crossbar_appstore.package_data import load_schema, schema_names
@@ -47,7 +48,8 @@ class Schema:
 
     def coerced(self, value: Json) -> Json:
         """Returns a copy with wrong types converted, where possible (``kz_json_schema:fix_js_types/2``)."""
-        fixed = copy.deepcopy(value)
+        # Several times as fast as ``deepcopy``, for values of thousands of members.
+        fixed: Json = json_codec.loads(json_codec.dumps(value))
         for error in islice(self.validator.iter_errors(value), MAX_COERCED):
             # Where the schema allows several types, none of them is the one to convert to.
             if error.validator == "type" and isinstance(error.validator_value, str) and error.absolute_path:
