@@ -21,7 +21,7 @@ from crossbar_appstore.crossbar.headers import JSON, Networks, client_address
 from crossbar_appstore.crossbar.negotiation import accepts_gzip
 from crossbar_appstore.crossbar.pipeline import Gatekeeper, Pipeline
 from crossbar_appstore.crossbar.rate_limits import RateLimiter, Rates
-from crossbar_appstore.crossbar.rendering import CSV, JAVASCRIPT, Renderer
+from crossbar_appstore.crossbar.rendering import CSV, JAVASCRIPT, Renderer, off_loop
 from crossbar_appstore.crossbar.resource import Resource
 
 ErrorMapping = Callable[[Exception], CrossbarError | None]
@@ -137,7 +137,8 @@ async def compression(request: web.Request, handler: Handler) -> web.StreamRespo
         and accepts_gzip(accept_encoding)
     ):
         # Level 1: higher levels take several times as long for a few percent.
-        response.body = zlib.compress(response.body, level=1, wbits=_GZIP_FORMAT)
+        body = response.body
+        response.body = await off_loop(len(body), lambda: zlib.compress(body, level=1, wbits=_GZIP_FORMAT))
         response.headers[hdrs.CONTENT_ENCODING] = "gzip"
     return response
 

@@ -204,7 +204,7 @@ def header_requests(listing: str) -> Iterator[Costly]:
         for unit in units:
             value = (unit * HEADER)[: HEADER - len(header)]
             for more in ("", "!"):
-                sent = ((header, value[: len(value) - 1] + more),)
+                sent: tuple[tuple[str, str], ...] = ((header, value[: len(value) - 1] + more),)
                 yield Costly(
                     f"{header} of {unit!r}{more}", "GET", listing, headers=sent, has_token=header != "X-Auth-Token"
                 )

@@ -5,7 +5,12 @@ import statistics
 import time
 from collections.abc import Iterable
 
-from tests.crossbar.wire import Connection
+import pytest
+from aiohttp import web
+
+from tests.crossbar.conftest import sample_application
+from tests.crossbar.sample import LIST, MINE, Accounts, Notes
+from tests.crossbar.wire import Connection, Wire
 from tests.kit.service import Service
 from tests.kit.system import System
 from tests.security.costs import Costly, body_requests, header_requests, target_requests
@@ -66,3 +71,34 @@ async def test_header_takes_little_time_whatever_it_holds(service: Service, syst
 
 async def test_target_takes_little_time_whatever_it_holds(service: Service, system: System, long_form: bool) -> None:
     await measure(service, target_requests(system.master.path), long_form=long_form)
+
+
+@pytest.mark.parametrize(
+    ("query", "headers"),
+    [
+        ("", {}),
+        ("", {"Accept-Encoding": "gzip"}),
+        ("?pretty_print=true", {"Accept-Encoding": "gzip"}),
+        ("", {"Accept": "text/csv", "Accept-Encoding": "gzip"}),
+    ],
+    ids=["JSON", "gzip", "indented", "CSV"],
+)
+async def test_long_list_takes_little_time_of_event_loop(query: str, headers: dict[str, str]) -> None:
+    """A list of some megabytes: what takes long is done in a thread, beside which other requests are answered."""
+    notes = Notes()
+    labels = {language: {"label": "A label", "description": "Some words " * 20} for language in ("en-US", "de-DE")}
+    notes.notes = {str(number): {"id": str(number), "i18n": labels, "tags": ["a", "b"]} for number in range(4_000)}
+    runner = web.AppRunner(sample_application(Accounts(), notes))
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        ask = Wire(runner.addresses[0][1])
+        taken = []
+        for _ in range(RUNS):
+            begun = time.thread_time()
+            assert (await ask("GET", LIST + query, {**MINE, **headers})).status == 200
+            taken.append(time.thread_time() - begun)
+    finally:
+        await runner.cleanup()
+    print(f"{statistics.median(taken) * 1000:7.1f} ms  {query} {headers}")
+    assert statistics.median(taken) < LIMIT
