@@ -19,7 +19,7 @@ from crossbar_appstore.crossbar.envelope import Envelope
 from crossbar_appstore.crossbar.errors import CrossbarError, Refusal, UnspecifiedFault
 from crossbar_appstore.crossbar.headers import JSON, Networks, client_address
 from crossbar_appstore.crossbar.negotiation import accepts_gzip
-from crossbar_appstore.crossbar.pipeline import Gatekeeper, Pipeline
+from crossbar_appstore.crossbar.pipeline import REQUEST_SECONDS, Gatekeeper, Pipeline
 from crossbar_appstore.crossbar.rate_limits import RateLimiter, Rates
 from crossbar_appstore.crossbar.rendering import CSV, JAVASCRIPT, Renderer, off_loop
 from crossbar_appstore.crossbar.resource import Resource
@@ -55,6 +55,7 @@ def create_web_application(
     body_seconds: float = BODY_SECONDS,
     body_pause: float = BODY_PAUSE,
     head_seconds: float = HEAD_SECONDS,
+    request_seconds: float = REQUEST_SECONDS,
 ) -> web.Application:
     """An aiohttp application that serves the resources.
 
@@ -68,12 +69,20 @@ def create_web_application(
         body_pause: the time limit in seconds for each next piece of a body.
         head_seconds: how long a connection is kept open without a complete request: from its beginning, and after each
             response.
+        request_seconds: the time limit for the answer after that; what takes longer is 503.
     """
     limiter = limiter or RateLimiter()
     renderer = Renderer(envelope, limiter)
     by_noun = {resource.noun: resource for resource in resources}
     pipeline = Pipeline(
-        by_noun, gatekeeper, limiter, renderer, rates=rates, body_seconds=body_seconds, body_pause=body_pause
+        by_noun,
+        gatekeeper,
+        limiter,
+        renderer,
+        rates=rates,
+        body_seconds=body_seconds,
+        body_pause=body_pause,
+        request_seconds=request_seconds,
     )
     # The first middleware is the outermost.
     middlewares = (

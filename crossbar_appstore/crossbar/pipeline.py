@@ -11,6 +11,8 @@ Checks run in this order; the first failure decides the response (`api_resource`
 Preflights are answered before all of them.
 """
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Final, Protocol
@@ -52,9 +54,13 @@ from crossbar_appstore.crossbar.paths import ApiPath, PathParser
 from crossbar_appstore.crossbar.rate_limits import RateLimiter, Rates
 from crossbar_appstore.crossbar.rendering import Renderer, read_style
 from crossbar_appstore.crossbar.resource import Resource
+from crossbar_appstore.request_scope import request_scope
 
 _METHODS_WITH_BODY: Final = frozenset({"PUT", "POST", "PATCH"})
+_CHANGING: Final = _METHODS_WITH_BODY | {"DELETE"}
+"""Methods that no outdated data may answer: what it says may have been changed already."""
 _ACCOUNT_ID_BYTES: Final = 32
+REQUEST_SECONDS: Final = 10.0
 _NO_RESOURCE: Final = Resource()
 """Stands for the resource if the path names no endpoint: only authenticated callers are told 404."""
 
@@ -93,6 +99,7 @@ class Pipeline:
         rates: configured bucket sizes and costs; without them those of the limiter and of the resources apply.
         body_seconds: the time limit for receiving a body.
         body_pause: the time limit in seconds for each next piece of a body.
+        request_seconds: the time limit for the answer after that; what takes longer is 503.
     """
 
     def __init__(
@@ -105,6 +112,7 @@ class Pipeline:
         rates: Rates | None,
         body_seconds: float,
         body_pause: float,
+        request_seconds: float,
     ) -> None:
         self._resources = resources
         self._paths = PathParser({noun: resource.greedy for noun, resource in resources.items()})
@@ -113,6 +121,7 @@ class Pipeline:
         self._renderer = renderer
         self._rates = rates
         self._receive = partial(receive_body, seconds=body_seconds, pause=body_pause)
+        self._request_seconds = request_seconds
 
     async def run(self, request: web.Request) -> web.Response:
         """Answer a request; raises a ``CrossbarError`` if it is refused, and what resources and gatekeeper raise."""
@@ -134,8 +143,10 @@ class Pipeline:
         await self._read(request, context, resource)  # 2
         if context.method not in ALL_METHODS:  # 3
             raise Refusal(501, "not implemented")
-        await self._admit(context, path, resource)  # 4 to 8
-        return await self._answer(context, resource)  # 9 to 15
+        # A slow client has limits of its own: the time for the answer begins when the request is there.
+        with request_scope(self._request_seconds - context.waited, accepts_stale=context.method not in _CHANGING):
+            await self._admit(context, path, resource)  # 4 to 8
+            return await self._answer(context, resource)  # 9 to 15
 
     def _parse_path(self, context: Context) -> ApiPath | None:
         try:
@@ -170,35 +181,33 @@ class Pipeline:
 
         The token is taken from the headers or the query string. Whether it is refused is decided at its step.
         """
-        context.auth_token, context.auth_scheme = find_token(context)
-        await self._try(self._gatekeeper.early, context, size)
-        if not context.authenticated:
-            is_other_scheme = context.auth_scheme in (BASIC, BEARER)
-            if size > ANONYMOUS_BODY and not is_other_scheme:
-                return ANONYMOUS_BODY
-            # Taken from the bucket of the address, since the account in the path is not known to exist.
-            cost = min(size, ANONYMOUS_BODY) // FREE_BODY
-            await self._consume(context, cost)
-            context.body_cost = cost
-            if is_other_scheme:
-                await self._try(self._gatekeeper.authenticate, context, size)
-        may_have_more, context.identity = context.authenticated, None
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        with request_scope(self._request_seconds, accepts_stale=context.method not in _CHANGING):
+            may_have_more = await self._has_token(context, size)
+        context.waited += loop.time() - begun
         if not may_have_more:
             return ANONYMOUS_BODY
         content_type = context.headers.get(hdrs.CONTENT_TYPE)
         is_file = content_type is not None and parse_content_type(content_type)[0] not in (*JSON_TYPES, FORM)
         return MAX_UPLOAD if is_file and context.method in resource.uploads else MAX_JSON
 
-    async def _try(self, check: Callable[[Context], Awaitable[None]], context: Context, size: int) -> None:
-        """Check the caller's token for a body of this size; a refused one counts as none."""
-        try:
-            await check(context)
-        except CrossbarError:
-            pass
-        except Exception:
-            # Without an answer of the datastore, a small body is read as anybody's.
-            if size > ANONYMOUS_BODY:
-                raise
+    async def _has_token(self, context: Context, size: int) -> bool:
+        """Whether a body comes with a valid token; if not, take what it costs from the bucket of the address."""
+        context.auth_token, context.auth_scheme = find_token(context)
+        await _try(self._gatekeeper.early, context)
+        if not context.authenticated:
+            is_other_scheme = context.auth_scheme in (BASIC, BEARER)
+            if size > ANONYMOUS_BODY and not is_other_scheme:
+                return False
+            # Not from the account's bucket: whether there is an account of the id in the path is not known yet.
+            cost = min(size, ANONYMOUS_BODY) // FREE_BODY
+            await self._consume(context, cost)
+            context.body_cost = cost
+            if is_other_scheme:
+                await _try(self._gatekeeper.authenticate, context)
+        is_known, context.identity = context.authenticated, None
+        return is_known
 
     async def _admit(self, context: Context, path: ApiPath, resource: Resource) -> None:
         """Steps 4 to 8: whether the caller may make this request."""
@@ -285,6 +294,12 @@ class Pipeline:
         if verb != "GET":
             await getattr(resource, verb.lower())(context, *params)
         return await self._renderer.success(context, media_type, language)
+
+
+async def _try(check: Callable[[Context], Awaitable[None]], context: Context) -> None:
+    """Check the caller's token; a refused one counts as none."""
+    with contextlib.suppress(CrossbarError):
+        await check(context)
 
 
 def _own_account(context: Context) -> tuple[Noun, ...]:
