@@ -59,9 +59,10 @@ BODY_PAUSE: Final = 30.0
 Admission = Callable[[int], Awaitable[int]]
 """Called with the size of a body, or of what of it has been received; returns the bytes that it may have."""
 
-# Each member has at most a name and a value that are strings, the comma or bracket before it, and its own bracket.
-_MAX_TOKENS: Final = 4 * MAX_MEMBERS + 10
-_TOKEN_OF_JSON: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[,\[{]', re.DOTALL)
+# A piece of JSON up to the next comma or opening bracket outside texts, of which at most two are before it. Each member
+# has such a mark before it, and may be an empty list or object, which has one more.
+_PIECE: Final = re.compile(rb'[^"\[{,]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"?[^"\[{,]*+){0,2}+[\[{,]?', re.DOTALL)
+_MAX_PIECES: Final = 2 * MAX_MEMBERS + 10
 _MAX_BITS: Final = (10**MAX_DIGITS).bit_length()
 _LONGEST_PART_HEAD: Final = 4_096
 _MOST_PART_HEADERS: Final = 16
@@ -180,7 +181,7 @@ def _check_json(raw: bytes) -> None:
     """Refuse JSON that would take long to parse; whether it is JSON is not checked."""
     if len(raw) > MAX_JSON:
         raise _too_large(MAX_JSON)
-    if next(islice(_TOKEN_OF_JSON.finditer(raw), _MAX_TOKENS, None), None) is not None:
+    if next(islice(_PIECE.finditer(raw), _MAX_PIECES, None), None) is not None:
         raise _too_many_members()
 
 

@@ -15,7 +15,6 @@ from jsonschema.protocols import Validator
 from referencing import Registry
 from referencing.jsonschema import DRAFT4
 
-from crossbar_appstore import json_codec
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.values import as_integer, as_number
 from crossbar_appstore.package_data import load_schema, schema_names
@@ -47,13 +46,16 @@ class Schema:
         return _with_defaults(self.validator.schema, value)
 
     def coerced(self, value: Json) -> Json:
-        """Returns a copy with wrong types converted, where possible (``kz_json_schema:fix_js_types/2``)."""
-        # Several times as fast as ``deepcopy``, for values of thousands of members.
-        fixed: Json = json_codec.loads(json_codec.dumps(value))
-        for error in islice(self.validator.iter_errors(value), MAX_COERCED):
-            # Where the schema allows several types, none of them is the one to convert to.
-            if error.validator == "type" and isinstance(error.validator_value, str) and error.absolute_path:
-                _coerce(fixed, list(error.absolute_path), error.validator_value)
+        """Returns the value with wrong types converted, where possible (``kz_json_schema:fix_js_types/2``)."""
+        # Where the schema allows several types, none of them is the one to convert to.
+        wrong = [
+            (list(error.absolute_path), error.validator_value)
+            for error in islice(self.validator.iter_errors(value), MAX_COERCED)
+            if error.validator == "type" and isinstance(error.validator_value, str) and error.absolute_path
+        ]
+        fixed = _copy(value) if wrong else value
+        for path, wanted in wrong:
+            _coerce(fixed, path, wanted)
         return fixed
 
 
@@ -91,6 +93,13 @@ def _with_defaults(schema: Json, value: Json) -> Json:
         if name in filled:
             filled[name] = _with_defaults(below, filled[name])
     return filled
+
+
+def _copy(value: Json) -> Json:
+    """Returns a copy of a JSON value; several times as fast as ``deepcopy`` for thousands of members."""
+    if isinstance(value, dict):
+        return {key: _copy(member) for key, member in value.items()}
+    return [_copy(item) for item in value] if isinstance(value, list) else value
 
 
 def _coerce(value: Json, path: list[str | int], wanted: str) -> None:

@@ -25,6 +25,8 @@ from tests.kit.service import Service
 from tests.kit.system import System
 from tests.serving.running import running, settings
 
+pytestmark = pytest.mark.timeout(900)  # of the long forms
+
 TLS_HELLO = bytes.fromhex("16030100c8010000c40303") + bytes(range(200))
 
 

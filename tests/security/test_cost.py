@@ -1,9 +1,10 @@
 """What the requests that cost most take of the processor: of the thread with the event loop, by its own clock."""
 
 import contextlib
+import gc
 import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pytest
 from aiohttp import web
@@ -15,10 +16,21 @@ from tests.kit.service import Service
 from tests.kit.system import System
 from tests.security.costs import Costly, body_requests, header_requests, target_requests
 
+pytestmark = pytest.mark.timeout(900)  # of the long forms
+
 LIMIT = 0.25
 """Seconds; five times what a request may take, as other programs run beside the tests."""
 RUNS = 3
 PRINTED = 15
+
+
+@pytest.fixture(autouse=True)
+def frozen() -> Iterator[None]:
+    """What exists before a test is not scanned for garbage, as in a worker: a test run has much of it."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 async def measure(service: Service, requests: Iterable[Costly], *, long_form: bool) -> None:
