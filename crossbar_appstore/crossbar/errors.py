@@ -70,7 +70,10 @@ def _may_fit(value: Json) -> bool:
 
 
 class CrossbarError(Exception):
-    """An error response: HTTP ``code``, and ``message`` and ``data`` of the envelope (``ABSENT`` omits it)."""
+    """An error response: HTTP ``code``, and ``message`` and ``data`` of the envelope (``ABSENT`` omits it).
+
+    Texts in ``data`` may repeat what the client sent; they are ``shown``.
+    """
 
     def __init__(
         self, code: int, message: str, data: Any = ABSENT, *, headers: Mapping[str, str] | None = None
@@ -79,6 +82,10 @@ class CrossbarError(Exception):
         self.code = code
         self.message = message
         self.data = data
+        if isinstance(data, dict):
+            self.data = {key: shown(value) if isinstance(value, str) else value for key, value in data.items()}
+        elif isinstance(data, list):
+            self.data = [shown(value) for value in data]
         self.headers: Mapping[str, str] = headers or {}
         self.page_size: int | None = None
 
