@@ -1,0 +1,22 @@
+"""A system and a service for every test, from ``tests/kit``; the accounts and callers of the authorization table."""
+
+import pytest
+
+from tests.kit.fixtures import kit_couchdb_url, kit_key, kit_system, new_service, proxy, service, system
+from tests.kit.system import System
+from tests.security.callers import Family
+
+__all__ = ["kit_couchdb_url", "kit_key", "kit_system", "new_service", "proxy", "service", "system"]
+
+
+@pytest.fixture(scope="module")
+def families() -> list[Family]:
+    return []
+
+
+@pytest.fixture
+async def family(system: System, families: list[Family]) -> Family:
+    """One family for a module: what its tests may do changes nothing."""
+    if not families:
+        families.append(await Family.create(system))
+    return families[0]
