@@ -115,7 +115,7 @@ class AuthGatekeeper:
         return await self._identity(claims)
 
     async def _identity(self, claims: JsonObject) -> Identity | None:
-        """The identity of verified claims; None for a deleted account, and one masquerading as no descendant of its own.
+        """The identity of verified claims; None if their account is deleted, or masquerades as no descendant.
 
         The claim ``as`` counts only with both its members (``cb_token_auth:check_as_payload/3``).
         """

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final, Self
 
 from crossbar_appstore.datastore.views import DatabaseClass, ensure, names_for
@@ -72,6 +73,7 @@ class Family:
     def domain(self) -> str:
         return f"ui.{self.own.id[:8]}.example.org"
 
+    @cached_property
     def names(self) -> dict[str, str]:
         """What the braces in a path stand for."""
         accounts = {name: account.id for name, account in self.accounts.items()}

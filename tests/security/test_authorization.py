@@ -97,7 +97,7 @@ def _status(row: Row, caller: Caller, *, need_admin: bool) -> int:
 
 async def _send(service: Service, family: Family, row: Row, headers: dict[str, str]) -> Answer:
     token = headers.get("X-Auth-Token") or headers.get("Authorization", "x").rpartition(" ")[2]
-    names = family.names() | {"token": quote(token, safe="")}
+    names = family.names | {"token": quote(token, safe="")}
     # Its own bucket for each row: a caller without a token may make no more than a hundred requests at once.
     sent = {**headers, **row.headers, "X-Forwarded-For": f"10.0.0.{ROWS.index(row)}"}
     more: dict[str, Any] = {} if row.data is None else {"data": _filled(row.data, family)}
@@ -107,7 +107,7 @@ async def _send(service: Service, family: Family, row: Row, headers: dict[str, s
 def _filled(data: JsonObject, family: Family) -> JsonObject:
     own = family.own
     values = {"api_key": own.document["pvt_api_key"], "md5": own.admin.document["pvt_md5_auth"]}
-    names = family.names() | values | {"account_name": own.name}
+    names = family.names | values | {"account_name": own.name}
     return {key: value.format(**names) if isinstance(value, str) else value for key, value in data.items()}
 
 
