@@ -5,6 +5,7 @@ import pytest
 from tests.kit.fixtures import kit_couchdb_url, kit_key, kit_system, new_service, proxy, service, system
 from tests.kit.system import System
 from tests.security.callers import Family
+from tests.security.cost import COSTS
 
 __all__ = ["kit_couchdb_url", "kit_key", "kit_system", "new_service", "proxy", "service", "system"]
 
@@ -20,3 +21,12 @@ async def family(system: System, families: list[Family]) -> Family:
     if not families:
         families.append(await Family.create(system))
     return families[0]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    measured = [costs for costs in COSTS if costs.inputs]
+    if measured:
+        terminalreporter.section("processor time of fuzzed inputs")
+    for costs in measured:
+        for line in costs.lines():
+            terminalreporter.write_line(line)
