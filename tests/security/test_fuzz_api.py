@@ -78,6 +78,7 @@ def fuzzed(runner: asyncio.Runner, kit_system: System, kit_couchdb_url: str) -> 
     logging.getLogger().removeHandler(handler)
 
 
+@pytest.mark.timeout(3600)
 def test_requests_of_any_kind_are_answered(runner: asyncio.Runner, fuzzed: Fuzzed, long_form: bool) -> None:
     tokens = {
         "admin": fuzzed.family.system.token(fuzzed.family.own.admin, exp=None),
