@@ -8,7 +8,7 @@ import pytest
 from tests.kit.fixtures import kit_couchdb_url, kit_key, kit_system, new_service, proxy, service, system
 from tests.kit.system import System
 from tests.security.callers import Family
-from tests.security.cost import COSTS
+from tests.security.processor_time import COSTS
 
 __all__ = ["kit_couchdb_url", "kit_key", "kit_system", "new_service", "proxy", "service", "system"]
 

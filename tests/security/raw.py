@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from tests.security.cost import HTTP
+from tests.security.processor_time import HTTP
 
 PATIENCE: Final = 20.0
 _STATUS_LINE: Final = re.compile(rb"HTTP/\d\.\d [1-5]\d\d ")

@@ -16,7 +16,7 @@ from tests.kit.service import Service
 from tests.kit.system import System, open_couch
 from tests.security import requests
 from tests.security.callers import Family
-from tests.security.cost import API
+from tests.security.processor_time import API
 
 SHORT: Final = 1500
 LONG: Final = 30_000

@@ -15,7 +15,7 @@ from yarl import URL
 
 from tests.kit.fixtures import NewService
 from tests.kit.system import System
-from tests.security.cost import HTTP
+from tests.security.processor_time import HTTP
 from tests.security.raw import Server, Watch, responses
 
 SHORT: Final = 4_000
