@@ -238,7 +238,7 @@ def unusual() -> Iterator[bytes]:
         b"http://x/v2/schemas", b"http://evil.example.org/v2/schemas", b"https://x:443/v2/schemas", b"//x/v2/schemas",
         b"x:80", b"*", b"v2/schemas", b"?a=b", b"#x", b"/v2/schemas#x", b"/../../etc/passwd", b"/v2/..;/x", b"/%00",
         b"/%", b"/%zz", b"/v2/\xff", b"/v2/\xc3\xa9", b"javascript:x", b"ftp://x/", b"http://", b"http://[",
-        b"http://[::1]/v2/", b"http://user:x@y/v2/schemas", b"http://x:99999/", b"/v2/schemas HTTP/1.1 /x", b"",
+        b"http://[::1]/v2/", b"http://user:@y/v2/schemas", b"http://x:99999/", b"/v2/schemas HTTP/1.1 /x", b"",
         b"/" * 8000, b"/v2/" + b"%2F" * 2000,
     ):  # fmt: skip
         for method in (b"GET", b"OPTIONS", b"CONNECT", b"PUT", b"HEAD", b"PRI"):
