@@ -49,7 +49,8 @@ def create_application(settings: Settings, counters: WriteCounters | None = None
         SettingsError: no CouchDB was named.
     """
     address = settings.require_couchdb()
-    store = Datastore(Couch(address.url, user=address.user, password=address.password), counters=counters)
+    couch = Couch(*address.urls, user=address.user, password=address.password, tls=settings.couchdb_tls())
+    store = Datastore(couch, counters=counters)
     documents = AuthDocuments(store)
     config = AuthSettings(documents)
     tokens = Tokens(documents, config, KeyRing(documents))
