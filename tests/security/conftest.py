@@ -1,8 +1,5 @@
 """A system and a service for every test, from ``tests/kit``; the accounts and callers of the authorization table."""
 
-import gc
-from collections.abc import Iterator
-
 import pytest
 
 from tests.kit.fixtures import kit_couchdb_url, kit_key, kit_system, new_service, proxy, service, system
@@ -24,15 +21,6 @@ async def family(system: System, families: list[Family]) -> Family:
     if not families:
         families.append(await Family.create(system))
     return families[0]
-
-
-@pytest.fixture
-def without_old_garbage() -> Iterator[None]:
-    """Keeps the collector from what other tests left: it would be counted as the cost of some input."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

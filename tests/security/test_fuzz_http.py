@@ -46,7 +46,7 @@ ORDINARY: Final = (
 
 
 @pytest.fixture
-async def server(system: System, new_service: NewService, without_old_garbage: None) -> AsyncIterator[Server]:
+async def server(system: System, new_service: NewService) -> AsyncIterator[Server]:
     # Nobody here has a token, and each request is to be answered.
     await system.config("token_buckets", max_bucket_tokens=10**9)
     port = URL(await new_service(CROSSBAR_ACCESS_LOG="1").address()).port
