@@ -30,6 +30,7 @@ from .cache import Key
 from .couch import Couch
 from .edits import ATTACHMENTS, Edit, Path, edits, holds, value_at, with_values
 from .errors import Conflict, DatastoreError, DocumentMissing
+from .replies import history
 
 logger = logging.getLogger(__name__)
 
@@ -251,7 +252,7 @@ class Confirmation:
         """Remove a losing branch that holds nothing of value, or count that it is left."""
         _, database, doc_id = key
         changed, revision = self._changed[key], loser["_rev"]
-        common = next((each for each in _path(loser) if _is_in(each, winner)), None)
+        common = next((each for each in history(loser) if _is_in(each, winner)), None)
         try:
             before = None if common is None else await self._couch.open_doc(database, doc_id, rev=common)
             is_held = holds(winner, edits(before, loser))
@@ -298,15 +299,9 @@ class Confirmation:
         return found
 
 
-def _path(document: JsonObject) -> list[str]:
-    """A revision and those that it descends from, newest first; ``_revisions`` as CouchDB gives it with ``revs``."""
-    revisions = document["_revisions"]
-    return [f"{revisions['start'] - index}-{each}" for index, each in enumerate(revisions["ids"])]
-
-
 def _is_in(revision: str, document: JsonObject) -> bool:
     """Whether a revision is the document's, or one that it descends from."""
-    return revision in _path(document)
+    return revision in history(document)
 
 
 def _stored(document: JsonObject) -> JsonObject:

@@ -111,6 +111,14 @@ def is_document(value: Json) -> TypeGuard[JsonObject]:
     return isinstance(value, dict) and isinstance(value.get("_id"), str) and isinstance(value.get("_rev"), str)
 
 
+def history(document: JsonObject) -> list[str]:
+    """A document's revision and those that it descends from, newest first; for one read with ``revs``."""
+    revisions = document.get("_revisions")
+    if not isinstance(revisions, dict):
+        raise MalformedReply("the revisions are missing")
+    return [f"{revisions['start'] - index}-{each}" for index, each in enumerate(revisions["ids"])]
+
+
 def sequence(since: Json) -> str:
     """A sequence as the ``since`` parameter: numbers and text as they are, BigCouch's arrays as JSON."""
     return since if isinstance(since, str) else dumps(since).decode()

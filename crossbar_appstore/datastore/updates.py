@@ -13,6 +13,7 @@ from .confirmation import Confirmation, Superseded
 from .couch import Couch
 from .documents import DOCUMENT
 from .errors import Conflict, DocumentMissing, Troubled
+from .replies import history
 
 ATTEMPTS: Final = 5
 _PAUSE: Final = 0.01
@@ -62,10 +63,18 @@ class Updates:
         lock = self._lock(key)
         async with lock:
             winner: JsonObject | None = None
+            document: JsonObject | None = None
             for attempt in range(ATTEMPTS):
                 base = winner or (self._cache.peek(key) or await self._cache.newest(key)).value
                 try:
-                    return await self._save(key, base, _changed(doc_id, base, change))
+                    document = _changed(doc_id, base, change)
+                except Exception:
+                    # Perhaps since the last save did happen, and another writer has changed what it saved.
+                    if document is not None and base is not None and await self._was_saved(database, document):
+                        return base
+                    raise
+                try:
+                    return await self._save(key, base, document)
                 except Superseded as superseded:
                     winner = superseded.winner
                 except Conflict:
@@ -134,6 +143,16 @@ class Updates:
                 if not await self._confirmation.is_cluster():
                     return True
         raise Conflict(database, doc_id)
+
+    async def _was_saved(self, database: str, document: JsonObject) -> bool:
+        """Whether the newest revision descends from what was to be saved; False if CouchDB does not know any more."""
+        doc_id, replaced = document["_id"], document.get("_rev")
+        try:
+            revisions = history(await self._couch.open_doc(database, doc_id, revs=True))
+            later = revisions if replaced is None else revisions[: revisions.index(replaced)]
+            return _is_same_content(await self._couch.open_doc(database, doc_id, rev=later[-1]), document)
+        except (DocumentMissing, LookupError, ValueError):
+            return False
 
     def _lock(self, key: Key) -> asyncio.Lock:
         return self._locks.setdefault(key, asyncio.Lock())
