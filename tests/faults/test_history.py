@@ -31,8 +31,10 @@ from .history import ABSENT, BLACKLIST, COUNTER, OUTSIDE, Entry, History
 
 OPERATIONS: Final = 2_000
 LONG: Final = 20_000
-APPS: Final = 6
-"""Apps that each have an owner in each account."""
+OWNERS: Final = 6
+"""Owners of permissions in each account."""
+APPS: Final = 8
+"""Apps of each owner: of an entry that is changed often, only the last changes can be seen to be lost."""
 CHANGES_OF_AN_ACCOUNT: Final = 500
 """Half as many as the revisions of which CouchDB keeps the ids."""
 PROMISE: Final = 2.0
@@ -105,8 +107,9 @@ class Run:
         """Let all owners change their entries, through a broken network; afterwards it is whole."""
         work = [self.write_outside(number) for number in range(len(self.accounts))]
         for number in range(len(self.accounts)):
-            for index, name in enumerate((*self.apps, BLACKLIST)):
-                work.append(self.own(number, name, self.services[(number + index) % 2]))
+            owned = [self.apps[owner::OWNERS] for owner in range(OWNERS)]
+            for owner, names in enumerate((*owned, [BLACKLIST])):
+                work.append(self.own(number, names, self.services[(number + owner) % 2]))
         breaking = asyncio.create_task(self.break_the_network())
         await asyncio.gather(*work)
         breaking.cancel()
@@ -135,13 +138,13 @@ class Run:
             if not self.history.lost(documents) and not any("_conflicts" in each for each in documents.values()):
                 return
 
-    async def shown(self, service: Service) -> list[int]:
-        """The values of all entries as a service shows them."""
+    async def shown(self, service: Service) -> list[JsonObject]:
+        """The accounts' documents as a service shows them."""
         found = []
-        for entry in self.entries:
-            path = f"{self.accounts[entry.account].path}/{entry.name}"
-            data = (await service.call("GET", path, None, token=self.token)).data
-            found.append(entry.stored(data if entry.name == BLACKLIST else {"apps": {entry.name: data}}))
+        for account in self.accounts:
+            listed = (await service.call("GET", account.path, None, token=self.token)).data
+            blacklist = (await service.call("GET", f"{account.path}/blacklist", None, token=self.token)).data
+            found.append({"apps": {app["id"]: app for app in listed}, **blacklist})
         return found
 
     def statistics(self) -> dict[str, int]:
@@ -150,12 +153,13 @@ class Run:
         names = ("conflicts", "unconfirmed_saves", "changes_reapplied", "branches_removed", "branches_left")
         return {name: sum(getattr(each, name) for each in counted) for name in names}
 
-    async def own(self, number: int, name: str, service: Service) -> None:
-        """Change an entry again and again."""
-        entry = self.history.entry(number, name)
+    async def own(self, number: int, names: list[str], service: Service) -> None:
+        """Change some entries of an account again and again."""
+        entries = [self.history.entry(number, name) for name in names]
         while self.left > 0:
             self.left -= 1
-            change = self._change_blacklist if name == BLACKLIST else self._change_permission
+            entry = self.chance.choice(entries)
+            change = self._change_blacklist if entry.name == BLACKLIST else self._change_permission
             await change(entry, service)
 
     async def _change_blacklist(self, entry: Entry, service: Service) -> None:
@@ -230,7 +234,7 @@ async def run(place: Place, long_form: bool) -> AsyncIterator[Run]:
     accounts = [await system.account(f"Shared {number}", below=system.master) for number in range(number_of_accounts)]
     for account in accounts:
         await system.put(account.database, new_apps_store(account.id))
-    apps = [await system.app(f"app-{number}") for number in range(APPS)]
+    apps = [await system.app(f"app-{number}") for number in range(OWNERS * APPS)]
     await system.config("token_buckets", max_bucket_tokens=100_000, tokens_fill_rate=100_000)
     async with AsyncExitStack() as stack:
         proxies = [await stack.enter_async_context(FaultProxy(address)) for address in place.addresses]
@@ -254,7 +258,10 @@ async def test_apps_store_changes_through_two_services_are_explained_by_an_order
     assert history.outcomes["acknowledged"] > operations / 2
     assert history.lost(documents, outside=not run.place.is_cluster) == []
     for service in run.services:
-        assert await run.shown(service) == [entry.stored(documents[entry.account]) for entry in run.entries]
+        shown = dict(enumerate(await run.shown(service)))
+        assert [e.stored(shown[e.account]) for e in run.entries] == [
+            e.stored(documents[e.account]) for e in run.entries
+        ]
     if not run.place.is_cluster:
         assert history.unexplained == []
         for number, document in documents.items():
