@@ -25,11 +25,12 @@ from cachetools import LRUCache
 
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.values import Missing, list_at
+from crossbar_appstore.request_scope import shared_context
 
 from .cache import Key
 from .couch import Couch
 from .edits import ATTACHMENTS, Edit, Path, edits, holds, value_at, with_values
-from .errors import Conflict, DatastoreError, DocumentMissing
+from .errors import Conflict, DatastoreError, DocumentMissing, OutcomeUnknown
 from .replies import history
 
 logger = logging.getLogger(__name__)
@@ -123,12 +124,15 @@ class Confirmation:
 
         Raises:
             Superseded: another branch has won without it.
-            DatastoreError: the winner could not be read, so the outcome is unknown.
+            OutcomeUnknown: the winner could not be read.
         """
         if not await self.is_cluster():
             return saved
         attempt = self._remember(key, base, wanted, saved["_rev"])
-        winner = await self._winner(key)
+        try:
+            winner = await self._winner(key)
+        except DatastoreError as error:
+            raise OutcomeUnknown(str(error)) from None
         if winner is None or not _is_in(saved["_rev"], winner):
             if winner is None or not holds(winner, attempt.edits):
                 self._statistics.changes_reapplied += 1
@@ -152,7 +156,7 @@ class Confirmation:
         del changed.attempts[:-MAX_ATTEMPTS]
         changed.look_from(now)
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._watch())
+            self._task = asyncio.get_running_loop().create_task(self._watch(), context=shared_context())
         return attempt
 
     # Looking again
@@ -197,6 +201,7 @@ class Confirmation:
         except DatastoreError:
             # This node may be the one that has to catch up.
             self._connected = frozenset()
+            self._asked_at += _ASK_SECONDS_CHANGING - _ASK_SECONDS
             return
         self._all = everyone
         if self._connected - before:

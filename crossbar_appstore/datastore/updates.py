@@ -6,13 +6,14 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from crossbar_appstore.json_codec import JsonObject
+from crossbar_appstore.request_scope import time_limit
 
 from .cache import Cache, Key
 from .client import backoff
 from .confirmation import Confirmation, Superseded
 from .couch import Couch
 from .documents import DOCUMENT
-from .errors import Conflict, DocumentMissing, Troubled
+from .errors import Conflict, DatastoreError, DocumentMissing, OutcomeUnknown, TimedOut, Unavailable
 from .replies import history
 
 ATTEMPTS: Final = 5
@@ -56,14 +57,16 @@ class Updates:
 
         Raises:
             Conflict: other writers were faster each time.
-            DatastoreError: not saved; after TimedOut and Unreachable perhaps saved all the same.
+            DatastoreError: not saved; after OutcomeUnknown perhaps saved all the same.
         """
         key: Key = (DOCUMENT, database, doc_id)
         # The local name keeps the lock in the dictionary for as long as anybody waits for it.
         lock = self._lock(key)
-        async with lock:
+        await _acquire(lock)
+        try:
             winner: JsonObject | None = None
             document: JsonObject | None = None
+            failure: DatastoreError = Conflict(database, doc_id)
             for attempt in range(ATTEMPTS):
                 base = winner or (self._cache.peek(key) or await self._cache.newest(key)).value
                 try:
@@ -77,11 +80,15 @@ class Updates:
                     return await self._save(key, base, document)
                 except Superseded as superseded:
                     winner = superseded.winner
-                except Conflict:
-                    winner = None
+                except Conflict as error:
+                    winner, failure = None, error
                     self._couch.statistics.conflicts += 1
+                except Unavailable as error:
+                    failure = error
                 await backoff(_PAUSE * 2**attempt)
-            raise Conflict(database, doc_id)
+            raise failure
+        finally:
+            lock.release()
 
     async def save(self, database: str, document: JsonObject) -> JsonObject:
         """Save a document that does not exist, and cache it; errors as ``Couch.save_doc``.
@@ -89,8 +96,12 @@ class Updates:
         After a conflict the newest document is cached.
         """
         key: Key = (DOCUMENT, database, document["_id"])
-        async with self._lock(key):
+        lock = self._lock(key)
+        await _acquire(lock)
+        try:
             return await self._save(key, None, document)
+        finally:
+            lock.release()
 
     async def _save(self, key: Key, base: JsonObject | None, document: JsonObject) -> JsonObject:
         """Save a document over the revision that it names, and cache it; errors as ``Couch.save_doc``, and Superseded.
@@ -107,7 +118,7 @@ class Updates:
             if newest is None or not _is_same_content(newest, document):
                 raise
             saved = newest
-        except Troubled:
+        except OutcomeUnknown:
             self._confirmation.remember_unknown(key, base, document)
             raise
         confirmed = await self._confirmation.confirm(key, base, document, saved)
@@ -156,6 +167,14 @@ class Updates:
 
     def _lock(self, key: Key) -> asyncio.Lock:
         return self._locks.setdefault(key, asyncio.Lock())
+
+
+async def _acquire(lock: asyncio.Lock) -> None:
+    try:
+        async with time_limit():
+            await lock.acquire()
+    except TimeoutError:
+        raise TimedOut("another change of the document takes too long") from None
 
 
 def _changed(doc_id: str, base: JsonObject | None, change: Change) -> JsonObject:
