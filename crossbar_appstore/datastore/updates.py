@@ -1,7 +1,7 @@
 """Changes of documents: read, apply, save; on a conflict once more with the newest document."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -13,7 +13,7 @@ from .client import backoff
 from .confirmation import Confirmation, Superseded
 from .couch import Couch
 from .documents import DOCUMENT
-from .errors import Conflict, DatastoreError, DocumentMissing, OutcomeUnknown, TimedOut, Unavailable
+from .errors import Conflict, DocumentMissing, OutcomeUnknown, TimedOut, Troubled, Unavailable
 from .replies import history
 
 ATTEMPTS: Final = 5
@@ -64,31 +64,37 @@ class Updates:
         lock = self._lock(key)
         await _acquire(lock)
         try:
-            winner: JsonObject | None = None
-            document: JsonObject | None = None
-            failure: DatastoreError = Conflict(database, doc_id)
-            for attempt in range(ATTEMPTS):
-                base = winner or (self._cache.peek(key) or await self._cache.newest(key)).value
-                try:
-                    document = _changed(doc_id, base, change)
-                except Exception:
-                    # Perhaps since the last save did happen, and another writer has changed what it saved.
-                    if document is not None and base is not None and await self._was_saved(database, document):
-                        return base
-                    raise
-                try:
-                    return await self._save(key, base, document)
-                except Superseded as superseded:
-                    winner = superseded.winner
-                except Conflict as error:
-                    winner, failure = None, error
-                    self._couch.statistics.conflicts += 1
-                except Unavailable as error:
-                    failure = error
-                await backoff(_PAUSE * 2**attempt)
-            raise failure
+            return await self._update(key, change)
         finally:
             lock.release()
+
+    async def _update(self, key: Key, change: Change) -> JsonObject:
+        _, database, doc_id = key
+        attempts: list[JsonObject] = []
+        winner: JsonObject | None = None
+        failure: Exception = Conflict(database, doc_id)
+        for attempt in range(ATTEMPTS):
+            base = winner or (self._cache.peek(key) or await self._cache.newest(key)).value
+            try:
+                attempts.append(_changed(doc_id, base, change))
+            except Exception as error:  # noqa: BLE001 - it is raised below
+                failure = error
+                break
+            try:
+                return await self._save(key, base, attempts[-1])
+            except Superseded as superseded:
+                winner = superseded.winner
+            except Conflict as error:
+                winner, failure = None, error
+                self._couch.statistics.conflicts += 1
+            except Unavailable as error:
+                failure = error
+            await backoff(_PAUSE * 2**attempt)
+        # A repeated request may have met itself, after another writer has changed what it saved.
+        saved = await self._saved(key, attempts) if attempts else None
+        if saved is None:
+            raise failure
+        return saved
 
     async def save(self, database: str, document: JsonObject) -> JsonObject:
         """Save a document that does not exist, and cache it; errors as ``Couch.save_doc``.
@@ -155,15 +161,29 @@ class Updates:
                     return True
         raise Conflict(database, doc_id)
 
-    async def _was_saved(self, database: str, document: JsonObject) -> bool:
-        """Whether the newest revision descends from what was to be saved; False if CouchDB does not know any more."""
-        doc_id, replaced = document["_id"], document.get("_rev")
+    async def _saved(self, key: Key, attempts: Iterable[JsonObject]) -> JsonObject | None:
+        """The newest document, if it descends from one of those that were to be saved, as far as CouchDB knows.
+
+        Raises:
+            OutcomeUnknown: CouchDB does not answer.
+        """
+        _, database, doc_id = key
         try:
-            revisions = history(await self._couch.open_doc(database, doc_id, revs=True))
-            later = revisions if replaced is None else revisions[: revisions.index(replaced)]
-            return _is_same_content(await self._couch.open_doc(database, doc_id, rev=later[-1]), document)
-        except (DocumentMissing, LookupError, ValueError):
-            return False
+            newest = await self._couch.open_doc(database, doc_id, revs=True)
+            revisions = history(newest)
+            for attempt in attempts:
+                replaced = attempt.get("_rev")
+                if replaced not in (None, *revisions):
+                    continue
+                # The first revision after the one that was replaced.
+                later = revisions[: revisions.index(replaced)] if replaced in revisions else revisions
+                if later and _is_same_content(await self._couch.open_doc(database, doc_id, rev=later[-1]), attempt):
+                    return {name: value for name, value in newest.items() if name != "_revisions"}
+        except DocumentMissing:
+            pass  # deleted, or compacted
+        except Troubled as error:
+            raise OutcomeUnknown(error.reason) from None
+        return None
 
     def _lock(self, key: Key) -> asyncio.Lock:
         return self._locks.setdefault(key, asyncio.Lock())

@@ -41,6 +41,7 @@ PROMISE: Final = 2.0
 SETTLED: Final = 75.0
 """Seconds after which nothing is looked at again on a cluster."""
 FAULTS: Final = (
+    Fault.STALL,
     Fault.RESET,
     Fault.LOSE_REPLY,
     Fault.TRUNCATE,
@@ -238,7 +239,7 @@ async def run(place: Place, long_form: bool) -> AsyncIterator[Run]:
     await system.config("token_buckets", max_bucket_tokens=100_000, tokens_fill_rate=100_000)
     async with AsyncExitStack() as stack:
         proxies = [await stack.enter_async_context(FaultProxy(address)) for address in place.addresses]
-        services = [Service(system, proxy.url) for proxy in proxies]
+        services = [Service(system, proxy.url, CROSSBAR_REQUEST_SECONDS="3") for proxy in proxies]
         yield Run(place, accounts, apps, proxies, services, operations)
         for service in services:
             await service.stop()
