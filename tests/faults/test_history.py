@@ -40,6 +40,8 @@ CHANGES_OF_AN_ACCOUNT: Final = 500
 PROMISE: Final = 2.0
 SETTLED: Final = 75.0
 """Seconds after which nothing is looked at again on a cluster."""
+FAULTY: Final = 0.06
+"""Faults for each change."""
 FAULTS: Final = (
     Fault.STALL,
     Fault.RESET,
@@ -111,7 +113,7 @@ class Run:
             owned = [self.apps[owner::OWNERS] for owner in range(OWNERS)]
             for owner, names in enumerate((*owned, [BLACKLIST])):
                 work.append(self.own(number, names, self.services[(number + owner) % 2]))
-        breaking = asyncio.create_task(self.break_the_network())
+        breaking = asyncio.create_task(self.kill_nodes())
         await asyncio.gather(*work)
         breaking.cancel()
         await asyncio.gather(breaking, return_exceptions=True)
@@ -119,17 +121,14 @@ class Run:
             await proxy.accept()
             proxy.heal()
 
-    async def break_the_network(self) -> None:
-        while True:
-            await asyncio.sleep(self.chance.uniform(0.02, 0.15))
+    async def kill_nodes(self) -> None:
+        """Let one coordinator after the other look as if it had been killed, and started again."""
+        while self.place.is_cluster:
+            await asyncio.sleep(self.chance.uniform(2, 6))
             proxy = self.chance.choice(self.proxies)
-            if self.place.is_cluster and self.chance.random() < 0.02:
-                # As if the node had been killed, and started again.
-                await proxy.refuse()
-                await asyncio.sleep(self.chance.uniform(0.2, 1.5))
-                await proxy.accept()
-            else:
-                proxy.fail(self.chance.choice(FAULTS), path="apps_store", times=1)
+            await proxy.refuse()
+            await asyncio.sleep(self.chance.uniform(0.2, 1.5))
+            await proxy.accept()
 
     async def settle(self) -> None:
         """Wait until nothing is lost and no branch is left, or until nothing is looked at again."""
@@ -179,6 +178,8 @@ class Run:
 
     async def _send(self, entry: Entry, service: Service, method: str, value: int, *data: Any) -> None:
         path = f"{self.accounts[entry.account].path}/{entry.name}"
+        if self.chance.random() < FAULTY:
+            self.chance.choice(self.proxies).fail(self.chance.choice(FAULTS), path="apps_store", times=1)
         try:
             answer = await service.call(method, path, None, *data, token=self.token)
         except (aiohttp.ClientError, TimeoutError):
@@ -186,7 +187,7 @@ class Run:
             return
         self._record(entry, method, value, answer)
         if answer.status == 503:
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(float(answer.headers.get("Retry-After", 1)))
 
     def _record(self, entry: Entry, method: str, value: int, answer: Answer) -> None:
         match answer.status:
@@ -256,7 +257,7 @@ async def test_apps_store_changes_through_two_services_are_explained_by_an_order
     await asyncio.sleep(PROMISE)
     documents = await run.documents()
     print(f"\n{operations} changes in {seconds:.0f} s: {dict(history.outcomes)}; {run.statistics()}")
-    assert history.outcomes["acknowledged"] > operations / 2
+    assert history.outcomes["acknowledged"] > operations / 4
     assert history.lost(documents, outside=not run.place.is_cluster) == []
     for service in run.services:
         shown = dict(enumerate(await run.shown(service)))
