@@ -162,10 +162,8 @@ class Confirmation:
     # Looking again
 
     async def _watch(self) -> None:
-        while True:
+        while self._changed:
             await asyncio.sleep(LOOKS[0] / 2)
-            if not self._changed:
-                continue
             await self._ask(_ASK_SECONDS_CHANGING)
             due = [key for key, changed in self._changed.items() if changed.due <= time.monotonic()]
             for key in due:
@@ -173,6 +171,7 @@ class Confirmation:
                 with suppress(DatastoreError):
                     await self._look(key)
                 self._schedule(key)
+        self._task = None
 
     def _schedule(self, key: Key) -> None:
         """Plan the next look; forget what is older than the last one, unless a node is missing."""
@@ -212,20 +211,21 @@ class Confirmation:
     async def _look(self, key: Key) -> None:
         """Apply again what has been lost of a document, and remove the losing branches that hold nothing else."""
         async with self._lock(key):
+            changed = self._changed.get(key, _Changed())
             for _ in range(_TRIES):
                 winner = await self._winner(key)
                 losing = [] if winner is None else await self._losing(key, winner)
                 if winner is None or not losing:
                     return
-                if not await self._reapply(key, winner, losing):
+                if not await self._reapply(key, changed, winner, losing):
                     for loser in losing:
-                        await self._settle(key, winner, loser)
+                        await self._settle(key, changed, winner, loser)
                     return
 
-    async def _reapply(self, key: Key, winner: JsonObject, losing: Sequence[JsonObject]) -> bool:
+    async def _reapply(self, key: Key, changed: _Changed, winner: JsonObject, losing: Sequence[JsonObject]) -> bool:
         """Save the winner with the entries that were lost; False if there are none."""
         again: dict[Path, Json | Missing] = {}
-        for attempt in self._changed[key].attempts:
+        for attempt in changed.attempts:
             revision = attempt.revision
             if not attempt.acknowledged or revision is None:
                 continue
@@ -237,9 +237,10 @@ class Confirmation:
             current = {path: value_at(winner, path) for path in values}
             lost = {path: value for path, value in values.items() if value != current[path]}
             if not lost:
-                # Also a later change of ours: it is not to be undone by an earlier one.
-                attempt.revision = winner["_rev"]
+                # A later change of ours is not to be undone by an earlier one.
                 again = {path: value for path, value in again.items() if path not in values}
+                if holder is not winner:
+                    attempt.revision = winner["_rev"]
             for path, value in lost.items():
                 is_ours = path in again or current[path] == attempt.edits[path].before
                 # The bytes of an attachment are not at hand.
@@ -253,10 +254,10 @@ class Confirmation:
             logger.warning("lost change applied again", extra={"database": key[1], "document": key[2]})
         return True
 
-    async def _settle(self, key: Key, winner: JsonObject, loser: JsonObject) -> None:
+    async def _settle(self, key: Key, changed: _Changed, winner: JsonObject, loser: JsonObject) -> None:
         """Remove a losing branch that holds nothing of value, or count that it is left."""
         _, database, doc_id = key
-        changed, revision = self._changed[key], loser["_rev"]
+        revision = loser["_rev"]
         common = next((each for each in history(loser) if _is_in(each, winner)), None)
         try:
             before = None if common is None else await self._couch.open_doc(database, doc_id, rev=common)

@@ -142,10 +142,10 @@ def is_document(value: Json) -> TypeGuard[JsonObject]:
 
 def history(document: JsonObject) -> list[str]:
     """A document's revision and those that it descends from, newest first; for one read with ``revs``."""
-    revisions = document.get("_revisions")
-    if not isinstance(revisions, dict):
-        raise MalformedReply("the revisions are missing")
-    return [f"{revisions['start'] - index}-{each}" for index, each in enumerate(revisions["ids"])]
+    match document.get("_revisions"):
+        case {"start": int(start), "ids": list(ids)}:
+            return [f"{start - index}-{each}" for index, each in enumerate(ids)]
+    raise MalformedReply("the revisions are missing")
 
 
 def sequence(since: Json) -> str:
