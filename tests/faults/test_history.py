@@ -142,10 +142,18 @@ class Run:
         """The accounts' documents as a service shows them."""
         found = []
         for account in self.accounts:
-            listed = (await service.call("GET", account.path, None, token=self.token)).data
-            blacklist = (await service.call("GET", f"{account.path}/blacklist", None, token=self.token)).data
+            listed = await self._fresh(service, account.path)
+            blacklist = await self._fresh(service, f"{account.path}/blacklist")
             found.append({"apps": {app["id"]: app for app in listed}, **blacklist})
         return found
+
+    async def _fresh(self, service: Service, path: str) -> Any:
+        """The data of an answer that is not marked as stale, as it may be on a slow machine."""
+        while True:
+            answer = await service.call("GET", path, None, token=self.token)
+            if answer.status == 200 and "Warning" not in answer.headers:
+                return answer.data
+            await asyncio.sleep(0.5)
 
     def statistics(self) -> dict[str, int]:
         """What the services counted, together."""
