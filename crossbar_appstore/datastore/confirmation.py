@@ -196,7 +196,7 @@ class Confirmation:
         self._asked_at = now
         before = self._connected
         try:
-            self._connected, everyone = await self._couch.nodes()
+            self._connected, everyone = await self._couch.membership()
         except DatastoreError:
             # This node may be the one that has to catch up.
             self._connected = frozenset()
