@@ -32,6 +32,10 @@ _COPY_ATTEMPTS: Final = 5
 log = logging.getLogger(__name__)
 
 
+async def _accept() -> None:
+    """The default of ``check``."""
+
+
 class AccountStorage:
     """Creates, changes, promotes and deletes accounts."""
 
@@ -40,11 +44,17 @@ class AccountStorage:
         self._documents = documents
 
     async def create(
-        self, account: JsonObject, services: JsonObject, check: Callable[[], Awaitable[None]]
+        self,
+        account: JsonObject,
+        services: JsonObject,
+        *,
+        users: Sequence[JsonObject] = (),
+        check: Callable[[], Awaitable[None]] = _accept,
     ) -> JsonObject:
-        """Create the account's database and documents, and return the account as saved.
+        """Create the account's database and documents, those of its first users too; return the account as saved.
 
-        ``check`` is called when the account can be found. If it raises, or a step fails, everything is undone.
+        ``check`` is called when the account can be found. If it raises, or a step fails, everything is undone; what a
+        killed process leaves, ``doctor`` finds (``maintenance.orphans``).
         """
         account_id: str = account["_id"]
         database = account_db(account_id)
@@ -54,7 +64,8 @@ class AccountStorage:
         try:
             saved = await self._store.create(database, account)
             await ensure(self._store.couch, database, names_for(DatabaseClass.ACCOUNT))
-            await self._store.create(database, new_apps_store(account_id))
+            for document in (new_apps_store(account_id), *users):
+                await self._store.create(database, document)
             await self._store.create(SERVICES, services)
             await self._store.create(ACCOUNTS, account)
             await check()
