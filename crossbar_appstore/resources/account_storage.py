@@ -58,12 +58,14 @@ class AccountStorage:
         """
         account_id: str = account["_id"]
         database = account_db(account_id)
-        # One shard: there are many such databases, and most are small.
-        if not await self._store.couch.create_database(database, q=1):
+        couch = self._store.couch
+        # One shard: there are many such databases, and most are small. An empty one may be ours, where the connection
+        # closed before the reply and aiohttp sent the request again.
+        if not await couch.create_database(database, q=1) and await couch.all_docs(database, limit=1):
             raise Conflict(database, account_id)
         try:
             saved = await self._store.create(database, account)
-            await ensure(self._store.couch, database, names_for(DatabaseClass.ACCOUNT))
+            await ensure(couch, database, names_for(DatabaseClass.ACCOUNT))
             for document in (new_apps_store(account_id), *users):
                 await self._store.create(database, document)
             await self._store.create(SERVICES, services)
