@@ -85,6 +85,7 @@ def create_application(settings: Settings, counters: WriteCounters | None = None
         rates=ConfiguredRates(store.config),
         trusted_proxies=TRUSTED_PROXIES,
         access_log=settings.access_log,
+        request_seconds=settings.request_seconds,
     )
     application[STORE] = store
     application.cleanup_ctx.append(_connected)

@@ -80,6 +80,16 @@ def _share(text: str) -> float:
     return share
 
 
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.0 < seconds <= 3600.0:
+        raise ValueError(f"{text!r} is not a number of seconds from 0 to 3600")
+    return seconds
+
+
 def _path(text: str) -> Path:
     try:
         return Path(text).expanduser()
@@ -109,6 +119,12 @@ class Settings:
         _share,
         "0.01",
         "The share of requests that are logged, from 0 (none) to 1 (all); server errors always are.",
+    )
+    request_seconds: float = _setting(
+        "CROSSBAR_REQUEST_SECONDS",
+        _seconds,
+        "10",
+        "The seconds within which a request is answered once it was received, however slow CouchDB is.",
     )
     amqp_url: str | None = _setting(
         "AMQP_URL", amqp_url, None, f"KAZOO's message broker, as {AMQP_FORM}. It overrides KAZOO_CONFIG.", secret=True

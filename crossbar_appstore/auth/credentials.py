@@ -10,6 +10,7 @@ from typing import Final
 from cachetools import LRUCache
 
 from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.documents import ACCOUNTS, refuse_lost_database
 from crossbar_appstore.datastore.errors import DatabaseMissing, DocumentMissing, ViewMissing
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.accounts import password_hashes
@@ -18,7 +19,6 @@ from crossbar_appstore.kazoo.ids import account_db, is_account_id
 
 from .documents import CROSSBAR_AUTH, AuthDocuments, AuthSettings
 
-ACCOUNTS: Final = "accounts"
 MD5: Final = "md5"
 SHA: Final = "sha"
 
@@ -92,6 +92,7 @@ class Directory:
             found = await self._couch.find(database, {"pvt_type": "user", field: credentials.digest})
             return [doc["_id"] for doc in found if credentials.belong_to(doc)]
         except DatabaseMissing:
+            await refuse_lost_database(self._couch, database)
             return []
         return [row.id for row in rows if row.id is not None]
 

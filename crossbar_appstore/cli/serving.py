@@ -12,7 +12,7 @@ import click
 from crossbar_appstore import serving
 from crossbar_appstore.cli.options import connected, example, settings_options
 from crossbar_appstore.cli.program import DONE
-from crossbar_appstore.datastore.errors import TimedOut, Unreachable
+from crossbar_appstore.datastore.errors import OutcomeUnknown, TimedOut, Unreachable
 from crossbar_appstore.logs import set_up_logging
 from crossbar_appstore.maintenance.system import prepare_system
 from crossbar_appstore.settings import Settings
@@ -67,7 +67,7 @@ async def _prepared(settings: Settings) -> bool:
     try:
         async with connected(settings) as couch:
             found = await prepare_system(couch)
-    except (Unreachable, TimedOut) as error:
+    except (Unreachable, TimedOut, OutcomeUnknown) as error:
         log.warning("CouchDB is away, it will be asked again", extra={"reason": str(error)})
         return False
     log.info("CouchDB is there", extra={"alone": found.alone, "master_account_id": found.master_account_id})

@@ -19,7 +19,7 @@ from crossbar_appstore.crossbar.envelope import Envelope
 from crossbar_appstore.crossbar.errors import CrossbarError, Refusal, UnspecifiedFault
 from crossbar_appstore.crossbar.headers import JSON, Networks, client_address
 from crossbar_appstore.crossbar.negotiation import accepts_gzip
-from crossbar_appstore.crossbar.pipeline import Gatekeeper, Pipeline
+from crossbar_appstore.crossbar.pipeline import REQUEST_SECONDS, Gatekeeper, Pipeline
 from crossbar_appstore.crossbar.rate_limits import RateLimiter, Rates
 from crossbar_appstore.crossbar.rendering import CSV, JAVASCRIPT, Renderer
 from crossbar_appstore.crossbar.resource import Resource
@@ -50,6 +50,7 @@ def create_web_application(
     trusted_proxies: Networks = (),
     access_log: float = 1.0,
     body_seconds: float = BODY_SECONDS,
+    request_seconds: float = REQUEST_SECONDS,
 ) -> web.Application:
     """An aiohttp application that serves the resources.
 
@@ -60,11 +61,20 @@ def create_web_application(
         trusted_proxies: peers whose X-Forwarded-For is believed (`crossbar` reverse_proxies).
         access_log: the share of requests to log, from 0 to 1.
         body_seconds: the time limit for receiving a body.
+        request_seconds: the time limit for the answer after that; what takes longer is 503.
     """
     limiter = limiter or RateLimiter()
     renderer = Renderer(envelope, limiter)
     by_noun = {resource.noun: resource for resource in resources}
-    pipeline = Pipeline(by_noun, gatekeeper, limiter, renderer, rates=rates, body_seconds=body_seconds)
+    pipeline = Pipeline(
+        by_noun,
+        gatekeeper,
+        limiter,
+        renderer,
+        rates=rates,
+        body_seconds=body_seconds,
+        request_seconds=request_seconds,
+    )
     # The first middleware is the outermost.
     middlewares = (
         request_context(AccessLog(access_log), trusted_proxies),

@@ -121,12 +121,15 @@ class DatastoreConflict(NamedError):
 
 
 class DatastoreUnreachable(NamedError):
-    """503 while CouchDB is unreachable; nothing was written (deviation D21). ``retry_after`` in whole seconds."""
+    """503 while CouchDB is unreachable (deviation D21).
+
+    Nothing was written unless ``cause`` says that this is not known. ``retry_after`` in whole seconds.
+    """
 
     name = "datastore_unreachable"
 
-    def __init__(self, retry_after: int = 2) -> None:
-        super().__init__(headers={"Retry-After": str(retry_after)})
+    def __init__(self, retry_after: int = 2, **extra: Any) -> None:
+        super().__init__(headers={"Retry-After": str(retry_after)}, **extra)
 
 
 class DatastoreFault(CrossbarError):

@@ -36,9 +36,13 @@ from crossbar_appstore.crossbar.paths import ApiPath, PathParser
 from crossbar_appstore.crossbar.rate_limits import RateLimiter, Rates
 from crossbar_appstore.crossbar.rendering import Renderer, read_style
 from crossbar_appstore.crossbar.resource import Resource
+from crossbar_appstore.request_scope import request_scope
 
 _METHODS_WITH_BODY: Final = frozenset({"PUT", "POST", "PATCH"})
+_CHANGING: Final = _METHODS_WITH_BODY | {"DELETE"}
+"""Methods that no outdated data may answer: what it says may have been changed already."""
 _ACCOUNT_ID_BYTES: Final = 32
+REQUEST_SECONDS: Final = 10.0
 _NO_RESOURCE: Final = Resource()
 """Stands for the resource if the path names no endpoint: only authenticated callers are told 404."""
 
@@ -76,6 +80,7 @@ class Pipeline:
     Args:
         rates: configured bucket sizes and costs; without them those of the limiter and of the resources apply.
         body_seconds: the time limit for receiving a body.
+        request_seconds: the time limit for the answer after that; what takes longer is 503.
     """
 
     def __init__(
@@ -87,6 +92,7 @@ class Pipeline:
         *,
         rates: Rates | None,
         body_seconds: float,
+        request_seconds: float,
     ) -> None:
         self._resources = resources
         self._paths = PathParser({noun: resource.greedy for noun, resource in resources.items()})
@@ -95,6 +101,7 @@ class Pipeline:
         self._renderer = renderer
         self._rates = rates
         self._body_seconds = body_seconds
+        self._request_seconds = request_seconds
 
     async def run(self, request: web.Request) -> web.Response:
         """Answer a request; raises a ``CrossbarError`` if it is refused, and what resources and gatekeeper raise."""
@@ -116,8 +123,10 @@ class Pipeline:
         await self._read(request, context)  # 2
         if context.method not in ALL_METHODS:  # 3
             raise Refusal(501, "not implemented")
-        await self._admit(context, path, resource)  # 4 to 8
-        return await self._answer(context, resource)  # 9 to 15
+        # A slow client has limits of its own: the time for the answer begins when the request is there.
+        with request_scope(self._request_seconds, accepts_stale=context.method not in _CHANGING):
+            await self._admit(context, path, resource)  # 4 to 8
+            return await self._answer(context, resource)  # 9 to 15
 
     def _parse_path(self, context: Context) -> ApiPath | None:
         try:

@@ -12,8 +12,10 @@ from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from cachetools import LRUCache
 
+from crossbar_appstore.request_scope import accepts_stale, remaining, shared_context, time_limit
+
 from .client import Availability, Statistics
-from .errors import DatastoreError, Fault, MalformedReply, Troubled
+from .errors import DatastoreError, Fault, MalformedReply, TimedOut, Troubled, Unavailable
 from .freshness import Freshness, Stamp, row_of
 
 K = TypeVar("K", bound=Hashable)
@@ -34,33 +36,39 @@ class SingleFlight(Generic[K, V]):
     """Runs one piece of work for all who ask for the same key meanwhile; it goes on if those who asked are gone."""
 
     def __init__(self) -> None:
-        self._tasks: dict[K, asyncio.Task[V]] = {}
+        self._tasks: dict[K, tuple[asyncio.Task[V], float]] = {}
+        """The task, and when (monotonic) it began."""
 
     async def run(self, key: K, work: Callable[[], Coroutine[Any, Any, V]]) -> V:
-        """Return or raise what the running work of that key does; where there is none, that of ``work``."""
-        return await asyncio.shield(self._tasks.get(key) or self.start([key], work()))
+        """Return or raise what the running work of that key does; where there is none, that of ``work``.
+
+        Raises:
+            TimedOut: it is not done at the request's deadline.
+        """
+        return await within_request(self.running(key) or self.start([key], work()))
 
     def running(self, key: K) -> "asyncio.Task[V] | None":
-        """The task of that key, None if there is none."""
-        return self._tasks.get(key)
+        """The task of that key, None if there is none, or if it seems to be stuck."""
+        task, begun = self._tasks.get(key, (None, 0.0))
+        return task if time.monotonic() - begun < PATIENCE else None
 
     def start(self, keys: Sequence[K], work: Coroutine[Any, Any, V]) -> "asyncio.Task[V]":
         """Start work for some keys; who asks for one of them from now on gets this."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.update(dict.fromkeys(keys, task))
+        task = asyncio.get_running_loop().create_task(work, context=shared_context())
+        self._tasks.update(dict.fromkeys(keys, (task, time.monotonic())))
         task.add_done_callback(partial(self._done, keys))
         return task
 
     async def close(self) -> None:
         """Cancel what is running."""
-        tasks = set(self._tasks.values())
+        tasks = {task for task, _ in self._tasks.values()}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _done(self, keys: Sequence[K], task: "asyncio.Task[V]") -> None:
         for key in keys:
-            if self._tasks.get(key) is task:
+            if self._tasks.get(key, (None,))[0] is task:
                 del self._tasks[key]
         if not task.cancelled():
             task.exception()  # retrieved, or asyncio would log it where no request waits any more
@@ -184,7 +192,7 @@ class Cache:
         """The cached value if it may be used, else CouchDB's, else the cached one marked stale.
 
         Raises:
-            DatastoreError: nothing is cached, and CouchDB does not answer.
+            DatastoreError: CouchDB does not answer, and nothing is cached, or the request does not accept stale data.
         """
         entry = self._entries.get(key)
         if entry is None:
@@ -194,9 +202,14 @@ class Cache:
         if self.are_current((entry,)):
             self._statistics.hits += 1
             return Answer(entry, stale=False)
+        if not accepts_stale():
+            if self._availability.away:
+                raise Unavailable("CouchDB is away")
+            (task,) = self._join([key])
+            return Answer(await _result(task, key), stale=False)
         if self._may_read(entry):
             (task,) = self._join([key])
-            await asyncio.wait({task}, timeout=PATIENCE)
+            await asyncio.wait({task}, timeout=remaining(PATIENCE))
             if task.done():
                 try:
                     return Answer(await _result(task, key), stale=False)
@@ -230,7 +243,7 @@ class Cache:
         if not wanted:
             return {}
         tasks = {task for batch in self._source.batches(wanted) for task in self._join(batch)}
-        _, slow = await asyncio.wait(tasks, timeout=PATIENCE)
+        _, slow = await asyncio.wait(tasks, timeout=remaining(PATIENCE))
         if slow:
             self._failed(key for key in wanted if self.peek(key) is None)
         for task in tasks - slow:
@@ -327,8 +340,17 @@ class Cache:
         return entry
 
 
+async def within_request(task: "asyncio.Task[V]") -> V:
+    """Wait for a task that others may wait for as well; raises TimedOut at the request's deadline."""
+    try:
+        async with time_limit():
+            return await asyncio.shield(task)
+    except TimeoutError:
+        raise TimedOut("no reply in time") from None
+
+
 async def _result(task: "asyncio.Task[Found]", key: Key) -> Entry:
-    found = (await asyncio.shield(task))[key]
+    found = (await within_request(task))[key]
     if isinstance(found, DatastoreError):
         raise found
     return found

@@ -21,6 +21,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
+from crossbar_appstore.request_scope import time_limit
 
 from .errors import (
     TRANSLATED,
@@ -58,7 +59,7 @@ class Timeouts:
 
     connect: float = 2.0
     read: float = 10.0
-    total: float = 15.0
+    total: float = 10.0
 
 
 @dataclass(slots=True)
@@ -179,13 +180,13 @@ class CouchClient:
     async def read(self, subject: Subject, operation: Callable[[], Awaitable[T]]) -> T:
         """Run an operation that reads; repeat it, twice at most, where the connection failed.
 
-        All tries share one deadline (``timeouts.total``).
+        All tries share one time limit: ``timeouts.total``, or the request's deadline if that comes first.
 
         Raises:
             DatastoreError: as ``translate`` says.
         """
         try:
-            async with asyncio.timeout(self.timeouts.total):
+            async with time_limit(self.timeouts.total):
                 for attempt in range(1, READ_ATTEMPTS):
                     try:
                         return await self.once(subject, operation)
@@ -197,10 +198,11 @@ class CouchClient:
             raise TimedOut("no reply in time") from None
 
     async def once(self, subject: Subject, operation: Callable[[], Awaitable[T]]) -> T:
-        """Run an operation once, a write for instance; errors as ``read``."""
+        """Run an operation once, a write for instance, until the request's deadline at most; errors as ``read``."""
         self._check()
         try:
-            return await operation()
+            async with time_limit():
+                return await operation()
         except TRANSLATED as error:
             trouble = self._translated(error, subject)
         # Raised outside of the handler: the text of the original may hold the Authorization header.

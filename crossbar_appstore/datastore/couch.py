@@ -27,13 +27,19 @@ from .errors import (
     DatabaseMissing,
     DocumentMissing,
     MalformedReply,
+    OutcomeUnknown,
+    ServerFault,
     Subject,
+    TimedOut,
+    Unavailable,
+    Unreachable,
 )
 from .replies import (
     Attachment,
     SaveResult,
     ServerInfo,
     ViewRow,
+    attachment_of,
     is_attachment_name,
     is_database_name,
     is_document,
@@ -144,7 +150,7 @@ class Couch:
 
         Raises:
             Conflict: ``_rev`` is not the newest, or is missing though the document exists.
-            TimedOut, Unreachable: it may have been saved or not.
+            OutcomeUnknown: it may have been saved or not.
         """
         doc_id, saved = doc["_id"], dict(doc)
         document = self._document(database, doc_id, saved)
@@ -208,13 +214,12 @@ class Couch:
             raise AttachmentMissing(database, doc_id, name)
         # aiocouch gives the bytes without their digest.
         endpoint = RemoteAttachment(document, name).endpoint
-        reply = await self._client.read(
-            Subject(database, doc_id=doc_id, attachment=name), lambda: self._client.request("GET", endpoint)
-        )
-        content_type = reply.headers.get("Content-Type", "application/octet-stream")
-        # The ETag is the base64 of the MD5 on CouchDB and on PouchDB; the stub writes it "md5-…".
-        digest = "md5-" + reply.headers.get("ETag", "").removeprefix("W/").strip('"')
-        return Attachment(name, content_type, digest, reply.body)
+
+        async def read() -> Attachment:
+            reply = await self._client.request("GET", endpoint)
+            return attachment_of(name, reply.headers, reply.body)
+
+        return await self._client.read(Subject(database, doc_id=doc_id, attachment=name), read)
 
     # Views and lists
 
@@ -284,9 +289,13 @@ class Couch:
 
         async def read() -> list[ViewRow]:
             reply = await self._client.request(method, endpoint, params=params, json=query)
-            rows = view_rows(reply.object().get("rows"))
-            if any(row.doc is not None and row.doc["_id"] != row.key for row in rows):
-                raise MalformedReply("a row holds another document")
+            found = reply.object().get("rows")
+            rows = view_rows(found)
+            # Each key has a row, also where there is no document: one that is left out does not mean that.
+            if keys is not None and (not isinstance(found, list) or len(found) != len(keys)):
+                raise MalformedReply("a key has no row")
+            if any(row.id != row.key for row in rows):
+                raise MalformedReply("a row is another document's")
             return rows
 
         return await self._client.read(Subject(database), read)
@@ -378,7 +387,7 @@ class Couch:
         remote = self._database(database)
 
         async def read() -> Json:
-            return (await remote.info()).get("update_seq")
+            return (await remote.info())["update_seq"]
 
         return await self._client.read(Subject(database), read)
 
@@ -455,6 +464,10 @@ class Couch:
     async def _write(self, written: Written, operation: Callable[[], Awaitable[object]]) -> None:
         try:
             await self._client.once(Subject(written.database, doc_id=written.doc_id), operation)
+        except Unavailable:
+            raise
+        except (Unreachable, TimedOut, ServerFault) as error:
+            raise OutcomeUnknown(error.reason) from None
         finally:
             # Also after an error: a conflict proves that what is cached is old, a time-out may be a save.
             self.on_write(written)

@@ -1,20 +1,27 @@
 """What is cached of CouchDB: documents, the rows of small views, and the documents whose ids have a common prefix."""
 
+import logging
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
+from crossbar_appstore.kazoo.documents import is_soft_deleted
+from crossbar_appstore.kazoo.ids import parse_account_id
 
 from .cache import Cache, Entry, Key
 from .catalogue import Catalogue
 from .couch import Couch, Written
-from .errors import DatabaseMissing, DocumentMissing, ViewMissing
+from .errors import DatabaseMissing, DocumentMissing, Unreachable, ViewMissing
 from .freshness import WriteCounters, row_of
 from .replies import ViewRow, is_document_id
 from .snapshot import Snapshot
 
+logger = logging.getLogger(__name__)
+
+ACCOUNTS: Final = "accounts"
+"""The database with a copy of every account document."""
 DOCUMENT: Final = "document"
 VIEW: Final = "view"
 PREFIX: Final = "prefix"
@@ -94,7 +101,10 @@ class CouchSource:
             if kind == PREFIX:
                 return [tuple(map(_shared, await self._couch.docs_by_prefix(database, name)))]
             return [_shared(await self._couch.open_doc(database, name))]
-        except (DocumentMissing, DatabaseMissing, ViewMissing):
+        except DatabaseMissing:
+            await refuse_lost_database(self._couch, database)
+            return [() if kind == PREFIX else None] * len(keys)
+        except (DocumentMissing, ViewMissing):
             return [() if kind == PREFIX else None] * len(keys)
 
     def is_same(self, key: Key, old: Any, new: Any) -> bool:
@@ -105,6 +115,24 @@ class CouchSource:
         if kind == PREFIX:
             return [_version(document) for document in old] == [_version(document) for document in new]
         return _version(old) == _version(new)
+
+
+async def refuse_lost_database(couch: Couch, database: str) -> None:
+    """Raise Unreachable if a database that CouchDB says does not exist is that of an account that does.
+
+    CouchDB answers so while it cannot find a database's shards, and KAZOO then as if the account did not exist. The
+    copy of the account document in ``accounts`` tells.
+    """
+    account_id = parse_account_id(database)
+    if account_id is None:
+        return
+    try:
+        copy = await couch.open_doc(ACCOUNTS, account_id)
+    except (DocumentMissing, DatabaseMissing):
+        return
+    if not is_soft_deleted(copy):
+        logger.error("the database of an account is missing", extra={"database": database})
+        raise Unreachable(f"the database {database} is missing, though its account exists")
 
 
 def _shared(value: Json) -> Json:

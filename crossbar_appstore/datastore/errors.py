@@ -6,12 +6,15 @@ DatastoreError
 ├── NoMasterAccount                                                     there is no account
 ├── Closed                                                              the client was closed
 └── Troubled                                                            no answer about the document
-    ├── Unreachable                                                     no connection, 429, 502, 503, 504
+    ├── Unreachable                                                     no connection, 502, 504
+    │   ├── Unavailable                                                 not even connected, 412, 429, 503
     │   └── MalformedReply                                              the reply has not the form that it must have
-    ├── TimedOut                                                        a write may have happened
+    ├── TimedOut                                                        no reply in time
+    ├── OutcomeUnknown                                                  a write that may have happened
     ├── Misconfigured                                                   401, or the user is locked out
     ├── AccessDenied                                                    403 for one database
     └── Fault                                                           any other answer
+        └── ServerFault                                                 500, 501, 505 …
 
 ``translate`` is the one boundary between the errors of aiocouch and aiohttp and these. No message holds a credential:
 reasons are CouchDB's own words, or the type of the connection error.
@@ -101,7 +104,11 @@ class Troubled(DatastoreError):
 
 
 class Unreachable(Troubled):
-    """No connection, a connection that broke, 429, 502, 503 or 504."""
+    """A connection that broke, 502 or 504: what was asked for may have been done."""
+
+
+class Unavailable(Unreachable):
+    """No connection, 412, 429 or 503: nothing was done, so that a write may be repeated."""
 
 
 class MalformedReply(Unreachable):
@@ -109,7 +116,11 @@ class MalformedReply(Unreachable):
 
 
 class TimedOut(Troubled):
-    """No reply in time, ours or CouchDB's. A write may have happened all the same."""
+    """No reply in time, ours or CouchDB's."""
+
+
+class OutcomeUnknown(Troubled):
+    """A write without a usable reply: it may have happened or not."""
 
 
 class Misconfigured(Troubled):
@@ -122,6 +133,10 @@ class AccessDenied(Troubled):
 
 class Fault(Troubled):
     """Any other answer that CouchDB should not have given."""
+
+
+class ServerFault(Fault):
+    """CouchDB failed at the request (500): what was asked for may have been done."""
 
 
 class Refused(Exception):
@@ -147,8 +162,7 @@ TRANSLATED = (
     aiohttp.ClientError,
     OSError,  # TimeoutError and PermissionError (aiocouch's 401, 403) are among its kinds
     ValueError,  # a reply that is no JSON; aiocouch's 400, 412, 415
-    NotFoundError,
-    ConflictError,
+    LookupError,  # aiocouch's 404 and 409; a member that a reply should have
     Refused,
     RuntimeError,  # a session that was closed meanwhile
     AssertionError,  # aiocouch's, about a reply of another form
@@ -182,10 +196,12 @@ def translate(error: Exception, subject: Subject) -> DatastoreError:
         return TimedOut("no reply in time")
     if isinstance(error, aiohttp.ContentTypeError):
         return MalformedReply("the reply is no JSON")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return Unavailable(f"connection failed: {type(error).__name__}")
     if isinstance(error, aiohttp.ClientError | OSError):
         # Only the type: the text may hold headers, or an address with a password.
         return Unreachable(f"connection failed: {type(error).__name__}")
-    if isinstance(error, ValueError | TypeError | AssertionError | AttributeError):
+    if isinstance(error, ValueError | TypeError | AssertionError | AttributeError | LookupError):
         return MalformedReply("the reply has not the expected form")
     return Fault(type(error).__name__)
 
@@ -204,9 +220,12 @@ def from_status(status: int, reason: str, subject: Subject) -> DatastoreError:
         return DatabaseMissing(subject.database)
     if status == 408 or (status == 500 and _is_timeout(reason)):
         return TimedOut(reason or "CouchDB answered 408")
-    if status in (429, 502, 503, 504) or (status == 500 and reason == "all_dbs_active"):
+    # 412: some proxies and servers answer so to a save of which they know nothing yet.
+    if status in (412, 429, 503) or (status == 500 and reason == "all_dbs_active"):
+        return Unavailable(reason or f"CouchDB answered {status}")
+    if status in (502, 504):
         return Unreachable(reason or f"CouchDB answered {status}")
-    return Fault(f"{status} {reason}".strip())
+    return (ServerFault if status >= 500 else Fault)(f"{status} {reason}".strip())
 
 
 def _missing(reason: str, subject: Subject) -> DatastoreError:

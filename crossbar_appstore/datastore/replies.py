@@ -1,6 +1,9 @@
 """What CouchDB accepts as names, and what it replies, as values."""
 
+import base64
+import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
@@ -92,7 +95,7 @@ def view_rows(rows: Json) -> list[ViewRow]:
     """The ``rows`` member of a view's reply as rows, without those that say that their key was not found.
 
     Raises:
-        MalformedReply: it is no list of rows, a row could not be read, or its ``doc`` is no document.
+        MalformedReply: it is no list of rows, a row could not be read, or its ``doc`` is not the row's document.
     """
     if not isinstance(rows, list):
         raise MalformedReply("no list of rows")
@@ -103,6 +106,9 @@ def view_rows(rows: Json) -> list[ViewRow]:
             raise MalformedReply(f"a row could not be read: {error}")
         if doc is not None and not is_document(doc):
             raise MalformedReply("a row holds something else than a document")
+        # A view may name another document as the row's: ``{"_id": …}`` in its value.
+        if doc is not None and doc["_id"] != raw.get("id") and not _links(raw.get("value")):
+            raise MalformedReply("a row holds another document")
         if error is None:
             found.append(ViewRow(raw.get("id"), raw.get("key"), raw.get("value"), doc))
     return found
@@ -121,6 +127,29 @@ def posix_time(value: Json) -> float | None:
     while moment > _LATEST:
         moment /= 1000
     return moment or None
+
+
+def attachment_of(name: str, headers: Mapping[str, str], body: bytes) -> Attachment:
+    """An attachment from the reply to a GET of it.
+
+    Raises:
+        MalformedReply: the bytes of a picture are not those of its digest.
+    """
+    content_type = headers.get("Content-Type", "application/octet-stream")
+    # The ETag is the base64 of the MD5 on CouchDB and on PouchDB; the stub writes it "md5-…".
+    digest = "md5-" + headers.get("ETag", "").removeprefix("W/").strip('"')
+    # CouchDB stores texts, SVG among them if so configured, compressed, and digests that.
+    if content_type.startswith("image/") and content_type != "image/svg+xml" and digest != _digest(body):
+        raise MalformedReply("the bytes of an attachment do not match its digest")
+    return Attachment(name, content_type, digest, body)
+
+
+def _digest(body: bytes) -> str:
+    return "md5-" + base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+
+
+def _links(value: Json) -> bool:
+    return isinstance(value, dict) and "_id" in value
 
 
 def is_document(value: Json) -> TypeGuard[JsonObject]:

@@ -6,12 +6,13 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from crossbar_appstore.json_codec import JsonObject
+from crossbar_appstore.request_scope import time_limit
 
 from .cache import Cache, Key
 from .client import backoff
 from .couch import Couch
 from .documents import DOCUMENT
-from .errors import Conflict, DocumentMissing
+from .errors import Conflict, DatastoreError, DocumentMissing, TimedOut, Unavailable
 
 ATTEMPTS: Final = 5
 _PAUSE: Final = 0.01
@@ -48,20 +49,27 @@ class Updates:
 
         Raises:
             Conflict: other writers were faster each time.
-            DatastoreError: not saved; after TimedOut and Unreachable perhaps saved all the same.
+            DatastoreError: not saved; after OutcomeUnknown perhaps saved all the same.
         """
         key: Key = (DOCUMENT, database, doc_id)
         # The local name keeps the lock in the dictionary for as long as anybody waits for it.
         lock = self._locks.setdefault(key, asyncio.Lock())
-        async with lock:
+        await _acquire(lock)
+        try:
+            failure: DatastoreError = Conflict(database, doc_id)
             for attempt in range(ATTEMPTS):
                 current = (self._cache.peek(key) or await self._cache.newest(key)).value
                 try:
                     return await self.save(database, _changed(doc_id, current, change))
-                except Conflict:
+                except Conflict as error:
                     self._couch.statistics.conflicts += 1
+                    failure = error
+                except Unavailable as error:
+                    failure = error
                 await backoff(_PAUSE * 2**attempt)
-            raise Conflict(database, doc_id)
+            raise failure
+        finally:
+            lock.release()
 
     async def save(self, database: str, document: JsonObject) -> JsonObject:
         """Save a document over the revision that it names, and cache it; errors as ``Couch.save_doc``.
@@ -105,6 +113,14 @@ class Updates:
                 self._cache.put(key, None, before)
                 return True
         raise Conflict(database, doc_id)
+
+
+async def _acquire(lock: asyncio.Lock) -> None:
+    try:
+        async with time_limit():
+            await lock.acquire()
+    except TimeoutError:
+        raise TimedOut("another change of the document takes too long") from None
 
 
 def _changed(doc_id: str, base: JsonObject | None, change: Change) -> JsonObject:

@@ -18,11 +18,13 @@ from crossbar_appstore.appstore.listing import Skipped, app_body, label_language
 from crossbar_appstore.crossbar.context import SerializedJson
 from crossbar_appstore.datastore.cache import SingleFlight
 from crossbar_appstore.datastore.documents import Reading
+from crossbar_appstore.datastore.errors import Unavailable
 from crossbar_appstore.datastore.snapshot import Snapshot
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import Json, JsonObject, dumps
 from crossbar_appstore.kazoo.documents import live
 from crossbar_appstore.kazoo.ids import account_db
+from crossbar_appstore.request_scope import accepts_stale
 from crossbar_appstore.resources.account_state import account_state
 
 log = logging.getLogger(__name__)
@@ -137,7 +139,10 @@ class AppStore:
         decided = self._decided.get(account_id)
         if decided is not None and self._store.are_current(decided.sources):
             return decided
-        return await self._deciding.run((account_id, self._store.writes), partial(self._decide, account_id))
+        found = await self._deciding.run((account_id, self._store.writes), partial(self._decide, account_id))
+        if found.stale and not accepts_stale():
+            raise Unavailable("CouchDB is away")
+        return found
 
     async def _decide(self, account_id: str) -> AccountApps:
         """What was decided before, if all that was read is the same, else what the rules say now."""

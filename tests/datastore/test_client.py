@@ -18,6 +18,7 @@ from crossbar_appstore.datastore.errors import (
     Fault,
     MalformedReply,
     Misconfigured,
+    OutcomeUnknown,
     TimedOut,
     Unreachable,
 )
@@ -119,7 +120,7 @@ async def test_client_silent_server_times_out(behind: Couch, proxy: FaultProxy, 
     proxy.fail(broken.Fault.STALL)
     with pytest.raises(TimedOut):
         await behind.open_doc(database, "x")
-    with pytest.raises(TimedOut):
+    with pytest.raises(OutcomeUnknown):
         await behind.save_doc(database, {"_id": "x"})
     assert len(proxy.requests) == 2
 
@@ -130,7 +131,7 @@ async def test_client_write_whose_reply_is_lost_may_have_been_saved(
     told: list[str] = []
     behind.on_write = lambda written: told.append(written.doc_id)
     proxy.fail(broken.Fault.LOSE_REPLY, method="PUT")
-    with pytest.raises(Unreachable):
+    with pytest.raises(OutcomeUnknown):
         await behind.save_doc(database, {"_id": "x"})
     # It was saved: caches must read it again though the caller gets an error.
     assert await couch.open_doc(database, "x")
@@ -141,12 +142,12 @@ async def test_client_save_without_a_revision_in_the_reply_may_have_been_saved(
     behind: Couch, proxy: FaultProxy, database: str
 ) -> None:
     proxy.fail(Status(201), method="PUT")
-    with pytest.raises(MalformedReply):
+    with pytest.raises(OutcomeUnknown):
         await behind.save_doc(database, {"_id": "x"})
     proxy.heal()
     saved = await behind.save_doc(database, {"_id": "x"})
     proxy.fail(Status(201), method="PUT")
-    with pytest.raises(MalformedReply):
+    with pytest.raises(OutcomeUnknown):
         await behind.save_doc(database, saved)
 
 
@@ -232,11 +233,12 @@ async def test_client_reply_of_another_form_is_malformed(behind: Couch, proxy: F
         lambda: behind.view("accounts", "a/b", group=True),
         lambda: behind.find("accounts", {}),
         lambda: behind.changes_since("accounts", 0),
-        lambda: behind.save_doc("accounts", {"_id": "x"}),
     ]
     for request in requests:
         with pytest.raises(MalformedReply):
             await request()
+    with pytest.raises(OutcomeUnknown):
+        await behind.save_doc("accounts", {"_id": "x"})
 
 
 @pytest.mark.parametrize("body", [b'"text"', b'{"rows":{}}', b"{", b"7"])
@@ -412,7 +414,7 @@ async def test_client_closed_ends_requests_without_connecting_again(proxy: Fault
     with pytest.raises(Closed):
         await reading
     # It may have been saved.
-    with pytest.raises(Unreachable):
+    with pytest.raises(OutcomeUnknown):
         await saving
     assert len(proxy.requests) == 2
 

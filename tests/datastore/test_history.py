@@ -7,7 +7,7 @@ import pytest
 
 from crossbar_appstore.datastore.client import Timeouts
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.errors import Conflict, TimedOut, Unreachable
+from crossbar_appstore.datastore.errors import Conflict, OutcomeUnknown, TimedOut, Unreachable
 from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
@@ -34,7 +34,7 @@ async def _add(worker: Datastore, database: str, number: int) -> bool:
 
     try:
         saved = await worker.update(database, "x", adding)
-    except (Conflict, Unreachable, TimedOut):
+    except (Conflict, OutcomeUnknown, Unreachable, TimedOut):
         return False
     assert number in saved["seen"]
     return True

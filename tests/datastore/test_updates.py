@@ -8,11 +8,20 @@ import pytest
 
 from crossbar_appstore.datastore import updates as updates_module
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.errors import AccessDenied, Conflict, DatabaseMissing, Fault, TimedOut, Unreachable
+from crossbar_appstore.datastore.errors import (
+    AccessDenied,
+    Conflict,
+    DatabaseMissing,
+    Fault,
+    OutcomeUnknown,
+    TimedOut,
+    Unavailable,
+)
 from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.datastore.updates import Change
 from crossbar_appstore.json_codec import JsonObject
+from crossbar_appstore.request_scope import request_scope
 
 from . import fault_proxy as broken
 from .conftest import QUICK
@@ -139,7 +148,7 @@ async def test_updates_update_of_one_document_does_not_wait_for_another(
     slow = asyncio.ensure_future(store.update(database, "slow", adding(1)))
     assert await store.update(database, "quick", adding(1))
     assert not slow.done()
-    with pytest.raises(TimedOut):
+    with pytest.raises(OutcomeUnknown):
         await slow
 
 
@@ -265,10 +274,11 @@ async def test_updates_update_of_two_workers_loses_nothing(
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        (broken.Fault.STALL, TimedOut),
-        (broken.Fault.RESET, Unreachable),
-        (broken.Fault.TRUNCATE, Unreachable),
-        (Status(503), Unreachable),
+        (broken.Fault.STALL, OutcomeUnknown),
+        (broken.Fault.RESET, OutcomeUnknown),
+        (broken.Fault.TRUNCATE, OutcomeUnknown),
+        (Status(500, "badmatch"), OutcomeUnknown),
+        (Status(504), OutcomeUnknown),
         (Status(413, "too large"), Fault),
         (Status(403, "only administrators may do this"), AccessDenied),
     ],
@@ -282,6 +292,33 @@ async def test_updates_update_repeats_no_save_that_failed(
         await store.update(database, "x", adding(1))
     assert proxy.count("PUT") == 2
     assert isinstance(await store.update(database, "x", adding(3)), dict)
+
+
+@pytest.mark.parametrize("status", [412, 429, 503])
+async def test_updates_update_repeats_a_save_that_was_not_done(
+    proxy: FaultProxy, store: Datastore, database: str, status: int
+) -> None:
+    proxy.fail(Status(status), method="PUT", times=2)
+    assert (await store.update(database, "x", adding(1)))["seen"] == [1]
+    assert proxy.count("PUT") == 3
+    proxy.fail(Status(status), method="PUT")
+    with pytest.raises(Unavailable):
+        await store.update(database, "x", adding(2))
+
+
+async def test_updates_update_that_waits_for_another_change_ends_at_the_requests_deadline(
+    proxy: FaultProxy, store: Datastore, database: str
+) -> None:
+    proxy.fail(broken.Fault.STALL, method="PUT", times=1)
+    slow = asyncio.ensure_future(store.update(database, "x", adding(1)))
+    while not proxy.count("PUT"):
+        await asyncio.sleep(0.01)
+    with request_scope(0.05, accepts_stale=False), pytest.raises(TimedOut):
+        await store.update(database, "x", adding(2))
+    assert not slow.done()
+    with pytest.raises(OutcomeUnknown):
+        await slow
+    assert (await store.update(database, "x", adding(3)))["seen"][-1] == 3
 
 
 async def test_updates_update_that_failed_does_not_stop_the_next_one(
@@ -298,7 +335,7 @@ async def test_updates_update_fails_while_couchdb_is_unavailable(
 ) -> None:
     await proxy.refuse()
     results = await update_all(store, database, adding(1), adding(2))
-    assert [type(result) for result in results] == [Unreachable, Unreachable]
+    assert [type(result) for result in results] == [Unavailable, Unavailable]
     await proxy.accept()
     assert await store.update(database, "x", adding(1))
 
@@ -308,11 +345,11 @@ async def test_updates_update_whose_outcome_is_unknown_is_read_again(
 ) -> None:
     await store.create(database, {"_id": "x", "n": 1})
     proxy.fail(broken.Fault.STALL, method="PUT")
-    with pytest.raises(TimedOut):
+    with pytest.raises(OutcomeUnknown):
         await store.update(database, "x", counting)
     proxy.heal()
     proxy.fail(broken.Fault.LOSE_REPLY, method="PUT")
-    with pytest.raises(Unreachable):
+    with pytest.raises(OutcomeUnknown):
         await store.update(database, "x", counting)
     # The second one was saved, though its reply was lost.
     document = await cached(store, database)

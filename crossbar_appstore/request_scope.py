@@ -1,0 +1,59 @@
+"""What the request in progress allows the layers below: how long they may wait, and whether outdated data is an answer.
+
+The framework opens a scope for each request; the datastore asks for it. Work without a request, such as a change feed
+or a command, and work that several requests share, has no deadline and accepts outdated data.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import Context, ContextVar, copy_context
+from dataclasses import dataclass
+from math import inf
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class RequestScope:
+    """``deadline`` is a time of the event loop's clock, in seconds."""
+
+    deadline: float = inf
+    accepts_stale: bool = True
+
+
+_NO_REQUEST: Final = RequestScope()
+_SCOPE: Final[ContextVar[RequestScope]] = ContextVar("request_scope", default=_NO_REQUEST)
+
+
+@contextmanager
+def request_scope(seconds: float, *, accepts_stale: bool) -> Iterator[None]:
+    """Open the scope of a request that has to be answered within so many seconds from now."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    token = _SCOPE.set(RequestScope(deadline, accepts_stale))
+    try:
+        yield
+    finally:
+        _SCOPE.reset(token)
+
+
+def accepts_stale() -> bool:
+    """Whether outdated data may answer the request."""
+    return _SCOPE.get().accepts_stale
+
+
+def remaining(seconds: float = inf) -> float:
+    """The seconds that are left to the request, at least 0 and at most ``seconds``."""
+    return max(0.0, min(seconds, _SCOPE.get().deadline - asyncio.get_running_loop().time()))
+
+
+def time_limit(seconds: float = inf) -> asyncio.Timeout:
+    """A context manager that raises TimeoutError at the request's deadline, and at the latest after ``seconds``."""
+    end = min(_SCOPE.get().deadline, asyncio.get_running_loop().time() + seconds)
+    return asyncio.timeout_at(None if end == inf else end)
+
+
+def shared_context() -> Context:
+    """The current context without the scope, for a task that several requests wait for."""
+    context = copy_context()
+    context.run(_SCOPE.set, _NO_REQUEST)
+    return context
