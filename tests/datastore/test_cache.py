@@ -694,10 +694,9 @@ async def test_availability_is_asked_after_the_deadline_of_the_request_that_fail
     await proxy.refuse()
     with request_scope(0.1, accepts_stale=True):
         availability.suspect()
-    while not availability.away:
-        await asyncio.sleep(0.02)
-    await asyncio.sleep(0.1)
-    await proxy.accept()
-    while availability.away:
-        await asyncio.sleep(0.02)
+    for away in (True, False):
+        while availability.away is not away:
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
+        await proxy.accept()
     await availability.close()

@@ -11,14 +11,14 @@ from typing import Any, Final
 from crossbar_appstore.kazoo.ids import account_db
 from tests.datastore.fault_proxy import FaultProxy
 from tests.faults.kinds import Kind
-from tests.faults.rows import Row, Stage
+from tests.faults.rows import Row, Stage, data_of
 from tests.kit.service import Answer, Service
 
-SECONDS: Final = "1"
+SECONDS: Final = "3"
 """The deadline of a request, as ``CROSSBAR_REQUEST_SECONDS``."""
-SLOWEST: Final = 4.0
+SLOWEST: Final = 6.0
 """Seconds for a request: the deadline, on a machine that does a dozen other things."""
-RECOVERY: Final = 6.0
+RECOVERY: Final = 10.0
 """Seconds after a fault until all is as before: three, on such a machine."""
 _AGE: Final = 1.6
 """Seconds after which what was cached is read again."""
@@ -50,15 +50,16 @@ class Outcome:
 
 
 class ErrorLog(logging.Handler):
-    """Collects records at ERROR by cell: the tasks of a service inherit the context in which it was started."""
+    """Collects tracebacks at ERROR by cell: the tasks of a service inherit the context in which it was started."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.found: dict[str, list[str]] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        cause = record.exc_info[1] if record.exc_info else None
-        self.found.setdefault(CELL.get(), []).append(f"{record.name}: {record.getMessage()}: {cause!r}")
+        if record.exc_info:
+            text = f"{record.name}: {record.getMessage()}: {record.exc_info[1]!r}"
+            self.found.setdefault(CELL.get(), []).append(text)
 
 
 @dataclass(frozen=True)
@@ -164,8 +165,3 @@ class Cell:
                 # What was refused may have been done, so that nothing is left to do.
                 await self.row.prepare(stage)
             await asyncio.sleep(0.1)
-
-
-def data_of(answer: Answer) -> Any:
-    """What is compared: the data of an envelope, or the bytes."""
-    return answer.data if answer.headers.get("Content-Type") == "application/json" else answer.raw
