@@ -1,7 +1,6 @@
 """A system on a disk, the real service in a process of its own, and clients that remember what was acknowledged."""
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -56,6 +55,8 @@ class Api:
     session: aiohttp.ClientSession
     address: str = ""
     token: str = ""
+    working: bool = True
+    """Whether those who change something go on."""
 
     async def call(self, method: str, path: str, data: Any = None, picture: Picture | None = None) -> tuple[int, Any]:
         """Status and envelope; raises OSError or aiohttp.ClientError where there is no answer."""
@@ -107,8 +108,8 @@ class Writer:
         return f"accounts/{self.account_id}/apps_store/{self.app_id}"
 
     async def run(self) -> None:
-        """Until a request is not answered."""
-        while True:
+        """Until a request is not answered, or all are to end."""
+        while self.api.working:
             self.changes += 1
             method, data, after = self._next()
             self.possible.add(after)
@@ -163,7 +164,7 @@ class Uploader(Writer):
         return f"accounts/{self.account_id}/apps_store/{self.app_id}/override/icon"
 
     async def run(self) -> None:
-        while True:
+        while self.api.working:
             self.changes += 1
             self.possible.add(self.changes % 2)
             picture = (ICON, FIRST)[self.changes % 2]
@@ -204,8 +205,8 @@ class Creator:
     """Names of accounts whose creation was not acknowledged."""
 
     async def run(self) -> None:
-        """Until a request is not answered."""
-        while True:
+        """Until a request is not answered, or all are to end."""
+        while self.api.working:
             self.tried += 1
             name = f"{self.name} {self.tried}"
             self.unknown.append(name)
@@ -237,12 +238,15 @@ async def stored_document(couch: Couch, database: str, doc_id: str) -> JsonObjec
 
 
 async def until_killed(
-    seed: random.Random, work: list[Callable[[], Awaitable[None]]], kill: Callable[[], Awaitable[None]]
+    api: Api, seconds: float, work: list[Callable[[], Awaitable[None]]], kill: Callable[[], Awaitable[None]]
 ) -> None:
-    """Let some work run, kill at a random moment, and wait until all of it has noticed."""
+    """Let some work run for so long, kill, and wait until all of it has noticed."""
+    api.working = True
     tasks = [asyncio.ensure_future(each()) for each in work]
-    await asyncio.sleep(seed.uniform(0.05, 0.9))
+    await asyncio.sleep(seconds)
     await kill()
+    # Who talks to a worker that lives would never end.
+    api.working = False
     await asyncio.gather(*tasks)
 
 
