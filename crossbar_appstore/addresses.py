@@ -9,27 +9,35 @@ AMQP_FORM = "amqp[s]://[user:password@]host[:port][/vhost]"
 
 @dataclass(frozen=True, slots=True)
 class CouchAddress:
-    """The address of CouchDB. ``url`` contains no credentials and no trailing slash, so that it can be logged."""
+    """The addresses of CouchDB's nodes; all have the same user and password.
 
-    url: str
+    ``urls`` contain no credentials and no trailing slash, so that they can be logged; there is at least one.
+    """
+
+    urls: tuple[str, ...]
     user: str | None = None
     password: str | None = field(default=None, repr=False)
 
 
 def couch_address(text: str) -> CouchAddress:
-    """Parses an address of the form ``COUCHDB_FORM``, with percent-encoded credentials.
+    """Parses addresses of the form ``COUCHDB_FORM`` that commas separate, with percent-encoded credentials.
+
+    Credentials that one of them has apply to all.
 
     Raises:
-        ValueError: the text has another form. The message does not contain it, as it may hold a password.
+        ValueError: the text has another form, or the credentials differ. The message does not contain the text, as it
+            may hold a password.
     """
-    parts = _split(text, ("http", "https"), COUCHDB_FORM)
-    if parts.path.strip("/") or parts.query or parts.fragment:
+    nodes = [_split(each.strip(), ("http", "https"), COUCHDB_FORM) for each in text.split(",")]
+    if any(parts.path.strip("/") or parts.query or parts.fragment for parts in nodes):
         raise ValueError(f"the form is {COUCHDB_FORM}, nothing may follow")
-    return CouchAddress(
-        url=f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}",
-        user=unquote(parts.username) if parts.username else None,
-        password=unquote(parts.password or "") if parts.username else None,
-    )
+    named = {(unquote(parts.username), unquote(parts.password or "")) for parts in nodes if parts.username}
+    if len(named) > 1:
+        raise ValueError("all nodes must have the same user and password")
+    user, password = named.pop() if named else (None, None)
+    # The same address twice is one node.
+    urls = dict.fromkeys(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" for parts in nodes)
+    return CouchAddress(tuple(urls), user, password)
 
 
 def amqp_url(text: str) -> str:

@@ -17,6 +17,7 @@ from crossbar_appstore.auth.restrictions import RestrictionCheck
 from crossbar_appstore.auth.tokens import Tokens
 from crossbar_appstore.crossbar.application import create_web_application
 from crossbar_appstore.crossbar.envelope import Envelope
+from crossbar_appstore.crossbar.rate_limits import Buckets, RateLimiter
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.datastore.store import Datastore
@@ -40,16 +41,19 @@ TRUSTED_PROXIES: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 """Peers whose X-Forwarded-For is believed (`crossbar` reverse_proxies)."""
 
 
-def create_application(settings: Settings, counters: WriteCounters | None = None) -> web.Application:
+def create_application(
+    settings: Settings, counters: WriteCounters | None = None, buckets: Buckets | None = None
+) -> web.Application:
     """The whole service as an ordinary aiohttp application, which connects to CouchDB at startup.
 
-    ``counters`` are the write counters that this worker shares with others.
+    ``counters`` are the write counters that this worker shares with others, ``buckets`` those of the rate limits.
 
     Raises:
         SettingsError: no CouchDB was named.
     """
     address = settings.require_couchdb()
-    store = Datastore(Couch(address.url, user=address.user, password=address.password), counters=counters)
+    couch = Couch(*address.urls, user=address.user, password=address.password, tls=settings.couchdb_tls())
+    store = Datastore(couch, counters=counters)
     documents = AuthDocuments(store)
     config = AuthSettings(documents)
     tokens = Tokens(documents, config, KeyRing(documents))
@@ -82,6 +86,7 @@ def create_application(settings: Settings, counters: WriteCounters | None = None
         gatekeeper,
         Envelope(socket.gethostname(), __version__),
         map_error=translate,
+        limiter=RateLimiter(buckets=buckets),
         rates=ConfiguredRates(store.config),
         trusted_proxies=TRUSTED_PROXIES,
         access_log=settings.access_log,

@@ -7,8 +7,10 @@ options and the documentation are generated from them (``SETTINGS``).
 import dataclasses
 import os
 import socket
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
@@ -103,7 +105,27 @@ class Settings:
     """All settings, parsed and checked; ``repr`` contains no secret."""
 
     couchdb: CouchAddress | None = _setting(
-        "COUCHDB_URL", couch_address, None, f"The CouchDB server, as {COUCHDB_FORM}. It overrides KAZOO_CONFIG."
+        "COUCHDB_URL",
+        couch_address,
+        None,
+        f"The CouchDB server, as {COUCHDB_FORM}, or several nodes of one cluster, separated by commas. "
+        "It overrides KAZOO_CONFIG.",
+    )
+    couchdb_ca_file: Path | None = _setting(
+        "COUCHDB_CA_FILE",
+        _path,
+        None,
+        "The certificate authorities that CouchDB's certificate is checked against, in PEM format; "
+        "those of the machine by default.",
+    )
+    couchdb_certificate_file: Path | None = _setting(
+        "COUCHDB_CERTIFICATE_FILE", _path, None, "The certificate that is presented to CouchDB, in PEM format."
+    )
+    couchdb_key_file: Path | None = _setting(
+        "COUCHDB_KEY_FILE",
+        _path,
+        None,
+        "The key of COUCHDB_CERTIFICATE_FILE, not encrypted, if that does not contain it.",
     )
     host: str = _setting("CROSSBAR_HOST", str, "127.0.0.1", "The address to listen on.")
     port: int = _setting("CROSSBAR_PORT", _whole(0, 65535), "8000", "The port to listen on; 0 selects a free one.")
@@ -154,7 +176,7 @@ class Settings:
             overrides: variable → text of the command line's options; None is ignored.
 
         Raises:
-            SettingsError: a value is invalid, or config.ini cannot be read.
+            SettingsError: a value is invalid, or a file that is named cannot be used.
         """
         environ = os.environ if environ is None else environ
         texts = _user_directories(environ)
@@ -162,6 +184,7 @@ class Settings:
         texts |= {variable: text for variable, text in (overrides or {}).items() if text is not None}
         read = {each.name: _read(each, texts[each.variable]) for each in SETTINGS if each.variable in texts}
         settings = cls(**read)
+        settings.couchdb_tls()
         if settings.kazoo_config is None:
             return settings
         config = _read_kazoo_config(settings.kazoo_config, settings.kazoo_zone)
@@ -179,6 +202,14 @@ class Settings:
             ways = f"name the CouchDB server, as {COUCHDB_FORM}, or a KAZOO config.ini in KAZOO_CONFIG"
             raise SettingsError("COUCHDB_URL", f"{ways}; 'crossbar-appstore demo' brings a CouchDB of its own")
         return self.couchdb
+
+    def couchdb_tls(self) -> ssl.SSLContext | None:
+        """Returns how connections to CouchDB are secured, always the same object; None if no setting says it.
+
+        Raises:
+            SettingsError: a file is missing or malformed.
+        """
+        return _tls(self.couchdb_ca_file, self.couchdb_certificate_file, self.couchdb_key_file)
 
     def __repr__(self) -> str:
         values = ((field, getattr(self, field.name)) for field in dataclasses.fields(self))
@@ -206,6 +237,37 @@ def _read(setting: Setting, text: str) -> Any:
     except ValueError as error:
         # Without the original error, whose traceback could show a password.
         raise SettingsError(setting.variable, str(error)) from None
+
+
+@cache
+def _tls(authorities: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    if key is not None and certificate is None:
+        raise SettingsError("COUCHDB_KEY_FILE", "COUCHDB_CERTIFICATE_FILE must be set, too")
+    if authorities is None and certificate is None:
+        return None
+    _check_readable("COUCHDB_CA_FILE", authorities)
+    _check_readable("COUCHDB_CERTIFICATE_FILE", certificate)
+    _check_readable("COUCHDB_KEY_FILE", key)
+    try:
+        context = ssl.create_default_context(cafile=authorities)
+    except ssl.SSLError:
+        raise SettingsError("COUCHDB_CA_FILE", f"{authorities} contains no certificate in PEM format") from None
+    if certificate is not None:
+        try:
+            # Without a password OpenSSL would ask for one on the terminal.
+            context.load_cert_chain(certificate, key, password="")
+        except ssl.SSLError:
+            reason = f"{certificate} contains no certificate, or {key or 'it'} not its unencrypted key, in PEM format"
+            raise SettingsError("COUCHDB_CERTIFICATE_FILE", reason) from None
+    return context
+
+
+def _check_readable(variable: str, path: Path | None) -> None:
+    if path is not None:
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            raise SettingsError(variable, f"{path} cannot be read: {error.strerror}") from None
 
 
 def _user_directories(environ: Mapping[str, str]) -> dict[str, str]:

@@ -1,7 +1,19 @@
 import dataclasses
+import datetime as dt
+import ssl
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from cryptography.x509.oid import NameOID
 
 from crossbar_appstore.addresses import CouchAddress
 from crossbar_appstore.settings import SETTINGS, Settings, SettingsError
@@ -53,12 +65,18 @@ def test_settings_load_reads_the_process_environment(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("text", "address"),
     [
-        ("http://db:5984", CouchAddress("http://db:5984")),
-        ("http://db:5984/", CouchAddress("http://db:5984")),
-        ("https://db", CouchAddress("https://db")),
-        ("http://admin:s%40cret%2F@db:5984", CouchAddress("http://db:5984", "admin", "s@cret/")),
-        ("http://admin@db:5984", CouchAddress("http://db:5984", "admin", "")),
-        ("http://a:b@[::1]:5984", CouchAddress("http://[::1]:5984", "a", "b")),
+        ("http://db:5984", CouchAddress(("http://db:5984",))),
+        ("http://db:5984/", CouchAddress(("http://db:5984",))),
+        ("https://db", CouchAddress(("https://db",))),
+        ("http://admin:s%40cret%2F@db:5984", CouchAddress(("http://db:5984",), "admin", "s@cret/")),
+        ("http://admin@db:5984", CouchAddress(("http://db:5984",), "admin", "")),
+        ("http://a:b@[::1]:5984", CouchAddress(("http://[::1]:5984",), "a", "b")),
+        ("http://a:b@db1:5984, https://db2/", CouchAddress(("http://db1:5984", "https://db2"), "a", "b")),
+        (
+            "http://db1,http://a:b@db2,http://a:b@db3",
+            CouchAddress(("http://db1", "http://db2", "http://db3"), "a", "b"),
+        ),
+        ("http://db1:5984,http://db1:5984/", CouchAddress(("http://db1:5984",))),
     ],
 )
 def test_settings_load_splits_couchdb_credentials(text: str, address: CouchAddress) -> None:
@@ -84,6 +102,13 @@ def test_require_couchdb_explains_how_to_set_it() -> None:
         ("COUCHDB_URL", "http://u:secret@db/path"),
         ("COUCHDB_URL", "http://u:secret@db?query"),
         ("COUCHDB_URL", "secret"),
+        ("COUCHDB_URL", "http://u:secret@db1,"),
+        ("COUCHDB_URL", "http://u:secret@db1,db2"),
+        ("COUCHDB_URL", "http://u:secret@db1,http://u:other-secret@db2"),
+        ("COUCHDB_URL", "http://u:secret@db1,http://v:secret@db2"),
+        ("COUCHDB_URL", "http://u:sec,ret@db1"),
+        ("COUCHDB_CA_FILE", "/no/such/ca.pem"),
+        ("COUCHDB_CERTIFICATE_FILE", "/no/such/certificate.pem"),
         ("AMQP_URL", "http://u:secret@broker"),
         ("AMQP_URL", "amqp://u:secret@broker:none"),
         ("CROSSBAR_PORT", "65536"),
@@ -162,7 +187,7 @@ def config_ini(tmp_path: Path) -> Path:
 
 def test_settings_load_reads_couchdb_and_broker_from_kazoo_config(config_ini: Path) -> None:
     settings = Settings.load({"KAZOO_CONFIG": str(config_ini)})
-    assert settings.couchdb == CouchAddress("http://10.0.0.5:15984", "kazoo", "p@ss;word")
+    assert settings.couchdb == CouchAddress(("http://10.0.0.5:15984",), "kazoo", "p@ss;word")
     assert settings.amqp_url == "amqp://guest:guest@rabbit:5672"
     assert "p@ss" not in repr(settings)
 
@@ -171,7 +196,7 @@ def test_settings_load_urls_override_kazoo_config(config_ini: Path) -> None:
     settings = Settings.load(
         {"KAZOO_CONFIG": str(config_ini), "COUCHDB_URL": "http://db:5984", "AMQP_URL": "amqp://broker"}
     )
-    assert settings.couchdb == CouchAddress("http://db:5984")
+    assert settings.couchdb == CouchAddress(("http://db:5984",))
     assert settings.amqp_url == "amqp://broker"
 
 
@@ -195,4 +220,59 @@ def test_settings_load_rejects_invalid_kazoo_config_with_reason(tmp_path: Path, 
 def test_settings_load_brackets_ipv6_address_of_kazoo_config(tmp_path: Path) -> None:
     path = tmp_path / "config.ini"
     path.write_text("[bigcouch]\nip = ::1\n", encoding="utf-8")
-    assert Settings.load({"KAZOO_CONFIG": str(path)}).couchdb == CouchAddress("http://[::1]:5984")
+    assert Settings.load({"KAZOO_CONFIG": str(path)}).couchdb == CouchAddress(("http://[::1]:5984",))
+
+
+def pem(*, name: str = "client", encrypted: bool = False) -> tuple[str, str]:
+    """A certificate and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = dt.datetime.now(dt.UTC)
+    day = dt.timedelta(days=1)
+    builder = x509.CertificateBuilder(subject, subject, key.public_key(), 1, now - day, now + day)
+    secrecy = BestAvailableEncryption(b"secret") if encrypted else NoEncryption()
+    made = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, secrecy)
+    return builder.sign(key, SHA256()).public_bytes(Encoding.PEM).decode(), made.decode()
+
+
+def test_settings_couchdb_tls_is_none_without_files_and_one_object_with_them(tmp_path: Path) -> None:
+    assert Settings.load({"COUCHDB_URL": "https://db"}).couchdb_tls() is None
+    certificate, key = pem()
+    path = tmp_path / "client.pem"
+    path.write_text(certificate + key, encoding="utf-8")
+    settings = Settings.load({"COUCHDB_CA_FILE": str(path), "COUCHDB_CERTIFICATE_FILE": str(path)})
+    tls = settings.couchdb_tls()
+    assert tls is not None
+    assert tls is settings.couchdb_tls()
+    assert tls.verify_mode is ssl.CERT_REQUIRED
+    # Only what the file names is trusted.
+    assert tls.cert_store_stats()["x509"] == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "reason"),
+    [
+        ("COUCHDB_CA_FILE", "contains no certificate in PEM format"),
+        ("COUCHDB_CERTIFICATE_FILE", "contains no certificate, or it not its unencrypted key"),
+        ("COUCHDB_KEY_FILE", "COUCHDB_CERTIFICATE_FILE must be set, too"),
+    ],
+)
+def test_settings_load_rejects_a_malformed_certificate_with_reason(tmp_path: Path, variable: str, reason: str) -> None:
+    path = tmp_path / "malformed.pem"
+    path.write_text("-----BEGIN CERTIFICATE-----\nsecret\n-----END CERTIFICATE-----\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match=reason) as caught:
+        Settings.load({variable: str(path)})
+    assert caught.value.variable == variable
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("fault", ["another key", "encrypted", "no key"])
+def test_settings_load_rejects_a_certificate_whose_key_cannot_be_used(tmp_path: Path, fault: str) -> None:
+    certificate, key = pem(encrypted=fault == "encrypted")
+    texts = {"another key": pem()[1], "encrypted": key, "no key": certificate}
+    paths = (tmp_path / "certificate.pem", tmp_path / "key.pem")
+    for path, text in zip(paths, (certificate, texts[fault]), strict=True):
+        path.write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError, match="not its unencrypted key") as caught:
+        Settings.load({"COUCHDB_CERTIFICATE_FILE": str(paths[0]), "COUCHDB_KEY_FILE": str(paths[1])})
+    assert all(str(path) in str(caught.value) for path in paths)

@@ -13,7 +13,15 @@ from crossbar_appstore.settings import SETTINGS, Settings
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-DATABASE: Final = ("COUCHDB_URL", "KAZOO_CONFIG", "KAZOO_ZONE", "AMQP_URL")  # of verbs that use a CouchDB
+DATABASE: Final = (
+    "COUCHDB_URL",
+    "COUCHDB_CA_FILE",
+    "COUCHDB_CERTIFICATE_FILE",
+    "COUCHDB_KEY_FILE",
+    "KAZOO_CONFIG",
+    "KAZOO_ZONE",
+    "AMQP_URL",
+)  # of verbs that use a CouchDB
 _PREFIX: Final = "setting_"
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
@@ -78,9 +86,11 @@ def connected(settings: Settings) -> Couch:
     """The client for the CouchDB that the settings name, to be entered.
 
     Raises:
-        SettingsError: they name none.
+        SettingsError: they name none, or its certificates cannot be used.
     """
     address = settings.require_couchdb()
     # In seconds. Longer than those of the service, since a bulk of pictures takes time.
     timeouts = Timeouts(connect=5.0, read=60.0, total=120.0)
-    return Couch(address.url, user=address.user, password=address.password, timeouts=timeouts)
+    return Couch(
+        *address.urls, user=address.user, password=address.password, timeouts=timeouts, tls=settings.couchdb_tls()
+    )

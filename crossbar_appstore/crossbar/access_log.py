@@ -10,12 +10,12 @@ from crossbar_appstore.crossbar.context import Context
 
 log = logging.getLogger(__name__)
 
-_JWT: Final = re.compile(r"eyJ[\w-]*(?:(?:\.|%2E)[\w-]*)+", re.IGNORECASE)
+_JWT: Final = re.compile(r"eyJ[\w-]*+((?:(?:\.|%2E)[\w-]*+)++)?", re.IGNORECASE)
 
 
 def without_tokens(text: str) -> str:
     """The text with every JWT in it replaced; a path or a request id may hold one."""
-    return _JWT.sub("[token]", text) if "eyJ" in text else text
+    return _JWT.sub(lambda found: "[token]" if found[1] else found[0], text) if "eyJ" in text else text
 
 
 class AccessLog:

@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler, Middleware
 from multidict import istr
 
 from crossbar_appstore.crossbar.access_log import AccessLog, server_log, without_tokens
-from crossbar_appstore.crossbar.body import BODY_SECONDS, MAX_BODY
+from crossbar_appstore.crossbar.body import BODY_PAUSE, BODY_SECONDS
 from crossbar_appstore.crossbar.context import CONTEXT, Context
 from crossbar_appstore.crossbar.cors import cors
 from crossbar_appstore.crossbar.envelope import Envelope
@@ -21,13 +21,16 @@ from crossbar_appstore.crossbar.headers import JSON, Networks, client_address
 from crossbar_appstore.crossbar.negotiation import accepts_gzip
 from crossbar_appstore.crossbar.pipeline import REQUEST_SECONDS, Gatekeeper, Pipeline
 from crossbar_appstore.crossbar.rate_limits import RateLimiter, Rates
-from crossbar_appstore.crossbar.rendering import CSV, JAVASCRIPT, Renderer
+from crossbar_appstore.crossbar.rendering import CSV, JAVASCRIPT, Renderer, off_loop
 from crossbar_appstore.crossbar.resource import Resource
 
 ErrorMapping = Callable[[Exception], CrossbarError | None]
 
 RESOURCES: Final = web.AppKey("resources", tuple[Resource, ...])
 """The endpoints of an application."""
+
+HEAD_SECONDS: Final = 30.0
+"""Seconds that a connection is kept open without a complete request."""
 
 _X_FORWARDED_FOR: Final = istr("X-Forwarded-For")
 _X_REQUEST_ID: Final = istr("X-Request-ID")
@@ -50,6 +53,8 @@ def create_web_application(
     trusted_proxies: Networks = (),
     access_log: float = 1.0,
     body_seconds: float = BODY_SECONDS,
+    body_pause: float = BODY_PAUSE,
+    head_seconds: float = HEAD_SECONDS,
     request_seconds: float = REQUEST_SECONDS,
 ) -> web.Application:
     """An aiohttp application that serves the resources.
@@ -61,6 +66,9 @@ def create_web_application(
         trusted_proxies: peers whose X-Forwarded-For is believed (`crossbar` reverse_proxies).
         access_log: the share of requests to log, from 0 to 1.
         body_seconds: the time limit for receiving a body.
+        body_pause: the time limit in seconds for each next piece of a body.
+        head_seconds: how long a connection is kept open without a complete request: from its beginning, and after each
+            response.
         request_seconds: the time limit for the answer after that; what takes longer is 503.
     """
     limiter = limiter or RateLimiter()
@@ -73,6 +81,7 @@ def create_web_application(
         renderer,
         rates=rates,
         body_seconds=body_seconds,
+        body_pause=body_pause,
         request_seconds=request_seconds,
     )
     # The first middleware is the outermost.
@@ -84,8 +93,13 @@ def create_web_application(
     )
     # These win over the arguments of whatever runner is used: aiohttp's access log would hold query strings and with
     # them tokens, and Crossbar does not decompress bodies.
-    handler_args = {"access_log": None, "auto_decompress": False, "logger": server_log}
-    application = web.Application(middlewares=middlewares, client_max_size=MAX_BODY, handler_args=handler_args)
+    handler_args = {
+        "access_log": None,
+        "auto_decompress": False,
+        "logger": server_log,
+        "keepalive_timeout": head_seconds,
+    }
+    application = web.Application(middlewares=middlewares, handler_args=handler_args)
     application.router.add_route("*", "/{path:(?s:.*)}", pipeline.run, expect_handler=_no_continue)
     application[RESOURCES] = tuple(by_noun.values())
     return application
@@ -132,7 +146,8 @@ async def compression(request: web.Request, handler: Handler) -> web.StreamRespo
         and accepts_gzip(accept_encoding)
     ):
         # Level 1: higher levels take several times as long for a few percent.
-        response.body = zlib.compress(response.body, level=1, wbits=_GZIP_FORMAT)
+        body = response.body
+        response.body = await off_loop(len(body), lambda: zlib.compress(body, level=1, wbits=_GZIP_FORMAT))
         response.headers[hdrs.CONTENT_ENCODING] = "gzip"
     return response
 

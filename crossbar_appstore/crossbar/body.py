@@ -4,15 +4,15 @@ import asyncio
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import islice
 from typing import Any, Final
 
 from aiohttp import hdrs, web
 
 from crossbar_appstore.crossbar.context import File
-from crossbar_appstore.crossbar.errors import Refusal, ValidationError
+from crossbar_appstore.crossbar.errors import CrossbarError, Refusal, ValidationError
 from crossbar_appstore.crossbar.headers import (
     BASE64_TYPES,
     FORM,
@@ -26,11 +26,26 @@ from crossbar_appstore.crossbar.headers import (
 )
 from crossbar_appstore.json_codec import Json, JsonObject, loads
 
-MAX_BODY: Final = 8_000_000
-"""Bytes a request body may have (`api_util` max_upload_size)."""
+FREE_BODY: Final = 4_096
+"""Bytes of a body that cost a caller without a valid token nothing; each further token pays for as many."""
 
-MAX_DEPTH: Final = 200
+ANONYMOUS_BODY: Final = 65_536
+"""Bytes a body may have without a valid token (deviation D29)."""
+
+MAX_JSON: Final = 1_048_576
+"""Bytes a body may have that is no upload, and all JSON in a multipart body."""
+
+MAX_UPLOAD: Final = 8_000_000
+"""Bytes the body of an upload may have (`api_util` max_upload_size)."""
+
+MAX_DEPTH: Final = 100
 """How deep objects and lists may be nested in a request."""
+
+MAX_MEMBERS: Final = 10_000
+"""Members of objects and items of lists that the JSON of a request may have in all."""
+
+MAX_DIGITS: Final = 512
+"""Digits of an integer in a request; converting one takes time that grows with their square."""
 
 MAX_PARTS: Final = 100
 """Parts that a multipart body may have, those of nested multipart bodies included."""
@@ -38,10 +53,25 @@ MAX_PARTS: Final = 100
 BODY_SECONDS: Final = 120.0
 """The time limit for receiving a body (cowboy's idle_timeout)."""
 
+BODY_PAUSE: Final = 30.0
+"""The longest time in seconds between two pieces of a body."""
+
+Admission = Callable[[int], Awaitable[int]]
+"""Called with the size of a body, or of what of it has been received; returns the bytes that it may have."""
+
+# A piece of JSON up to the next comma or opening bracket outside texts, of which at most two are before it. Each member
+# has such a mark before it, and may be an empty list or object, which has one more.
+_PIECE: Final = re.compile(rb'[^"\[{,]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"?[^"\[{,]*+){0,2}+[\[{,]?', re.DOTALL)
+_MAX_PIECES: Final = 2 * MAX_MEMBERS + 10
+_MAX_BITS: Final = (10**MAX_DIGITS).bit_length()
+_LONGEST_PART_HEAD: Final = 4_096
+_MOST_PART_HEADERS: Final = 16
+_MOST_DELIMITERS: Final = 1_000
 _LONGEST_BOUNDARY: Final = 200
 _MALFORMED: Final = "malformed multipart body"
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-_DATA_URI: Final = re.compile(rf"data:({TOKEN}/{TOKEN})?[^,]*;base64,".encode())
+_DATA_URI: Final = re.compile(rf"data:({TOKEN}/{TOKEN})?.*;base64,".encode(), re.DOTALL)
+_LONGEST_DATA_URI: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,34 +95,59 @@ class Part:
     body: bytes
 
 
-async def receive_body(request: web.Request, seconds: float) -> bytes:
-    """Read the whole body of a request, at most for so many seconds.
+async def receive_body(request: web.Request, admit: Admission, *, seconds: float, pause: float) -> bytes:
+    """Read the whole body of a request, in at most ``seconds`` with at most ``pause`` seconds between two pieces.
+
+    ``admit`` is called for bodies over ``FREE_BODY`` bytes, before they are read if their size is known.
 
     Raises:
-        CrossbarError: 400, it is too large or malformed; 408, it did not arrive in time.
+        CrossbarError: 400, it is malformed; 408, it did not arrive in time; 413, it is too large.
     """
-    # Refused unread; aiohttp discards the body, so that the client sees the answer.
-    if (request.content_length or 0) > MAX_BODY:
-        raise _too_large()
-    if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue" and request.version >= (1, 1):
-        # As aiohttp's own handler of the header does it, but only once the body is wanted.
-        await request.writer.write(_CONTINUE)
-        request.writer.output_size = 0
+    size = request.content_length
+    limit = ANONYMOUS_BODY
+    if size is not None and size > FREE_BODY:
+        limit = await admit(size)
+        # Refused unread; aiohttp discards the body, so that the client sees the answer.
+        if size > limit:
+            raise _too_large(limit)
     try:
-        async with asyncio.timeout(seconds):
-            return await request.read()
-    except web.HTTPRequestEntityTooLarge as error:
-        raise _too_large() from error
+        if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue" and request.version >= (1, 1):
+            # As aiohttp's own handler of the header does it, but only once the body is wanted.
+            await request.writer.write(_CONTINUE)
+            request.writer.output_size = 0
+        pieces, received = [], 0
+        async for piece in _pieces(request, seconds, pause):
+            pieces.append(piece)
+            received += len(piece)
+            if received > limit and size is None and limit == ANONYMOUS_BODY:
+                limit = await admit(received)
+            if received > limit:
+                raise _too_large(limit)
     except TimeoutError as error:
         raise Refusal(408, "request timeout") from error
     except (web.RequestPayloadError, ConnectionError) as error:
         raise Refusal(400, "malformed request body") from error
+    if size is None and FREE_BODY < received <= ANONYMOUS_BODY:
+        await admit(received)
+    return b"".join(pieces)
 
 
-def _too_large() -> ValidationError:
-    """The refusal of a body over ``MAX_BODY`` bytes: 400, not 413, as recorded."""
-    message = f"Payload or Files must not be more than {MAX_BODY} bytes"
-    return ValidationError({"file": {"maxSize": {"message": message, "target": MAX_BODY}}})
+async def _pieces(request: web.Request, seconds: float, pause: float) -> AsyncIterator[bytes]:
+    """The pieces of a body as they arrive; raises TimeoutError."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while True:
+        async with asyncio.timeout_at(min(end, loop.time() + pause)):
+            piece = await request.content.readany()
+        if not piece:
+            return
+        yield piece
+
+
+def _too_large(limit: int) -> CrossbarError:
+    """413 with the data of Crossbar's 400 (deviation D29)."""
+    message = f"Payload or Files must not be more than {limit} bytes"
+    return CrossbarError(413, "validation error", {"file": {"maxSize": {"message": message, "target": limit}}})
 
 
 def parse_body(content_type: str | None, raw: bytes, file_name: str | None = None) -> Body:
@@ -118,29 +173,53 @@ def parse_body(content_type: str | None, raw: bytes, file_name: str | None = Non
 
 
 def _parse_envelope(raw: bytes) -> JsonObject:
+    _check_json(raw)
+    return _parse_checked(raw)
+
+
+def _check_json(raw: bytes) -> None:
+    """Refuse JSON that would take long to parse; whether it is JSON is not checked."""
+    if len(raw) > MAX_JSON:
+        raise _too_large(MAX_JSON)
+    if next(islice(_PIECE.finditer(raw), _MAX_PIECES, None), None) is not None:
+        raise _too_many_members()
+
+
+def _parse_checked(raw: bytes) -> JsonObject:
     try:
         envelope = loads(raw)
     except ValueError as error:
         raise _invalid_json(f"invalid_json around {getattr(error, 'pos', 0) + 1}") from error
     if not isinstance(envelope, dict):
         raise _invalid_json("All JSON must be valid")
-    # Counting brackets is cheap and rules out nearly every body.
-    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _is_deeper_than(MAX_DEPTH, envelope):
-        raise _invalid_json("nested too deeply")
+    _check_members(envelope)
     # A null member counts as absent, as in KAZOO's objects.
     return {key.lower().replace("-", "_"): value for key, value in envelope.items() if value is not None}
+
+
+def _too_many_members() -> ValidationError:
+    return _invalid_json(f"more than {MAX_MEMBERS} members")
 
 
 def _invalid_json(message: str) -> ValidationError:
     return ValidationError({"json": {"invalid": {"message": message, "target": "body"}}})
 
 
-def _is_deeper_than(limit: int, value: Json) -> bool:
-    level: list[Json] = [value]
-    for _ in range(limit):
-        members = (each.values() if isinstance(each, dict) else each for each in level)
-        level = [member for member in chain.from_iterable(members) if isinstance(member, dict | list)]
-    return bool(level)
+def _check_members(envelope: JsonObject) -> None:
+    """Refuse JSON that is nested too deeply, has too many members, or too large integers."""
+    level: list[dict[str, Json] | list[Json]] = [envelope]
+    members = 0
+    for _ in range(MAX_DEPTH):
+        members += sum(map(len, level))
+        if members > MAX_MEMBERS:
+            raise _too_many_members()
+        values = [value for each in level for value in (each.values() if isinstance(each, dict) else each)]
+        if any(isinstance(value, int) and value.bit_length() > _MAX_BITS for value in values):
+            raise _invalid_json(f"an integer of more than {MAX_DIGITS} digits")
+        level = [value for value in values if isinstance(value, dict | list)]
+        if not level:
+            return
+    raise _invalid_json("nested too deeply")
 
 
 def _enveloped(media_type: str, envelope: JsonObject, files: tuple[File, ...] = ()) -> Body:
@@ -159,7 +238,9 @@ def _enveloped(media_type: str, envelope: JsonObject, files: tuple[File, ...] = 
 
 
 def _form_body(raw: bytes) -> Body:
-    """A form, or JSON sent with the Content-Type that curl has by default."""
+    """A form, or JSON sent with the Content-Type that curl has by default, as is all that is too long for a form."""
+    if len(raw) > ANONYMOUS_BODY:
+        return _enveloped(FORM, _parse_envelope(raw))
     try:
         pairs = parse_pairs(raw.decode("utf-8", "replace"), limit=100)
     except MalformedQuery:
@@ -180,8 +261,13 @@ def _multipart_body(media_type: str, params: str, raw: bytes) -> Body:
         return Body(media_type)
     envelope: Body | None = None
     files: list[File] = []
-    for part in _leaves(raw, boundary):
-        parsed = _parse_part(part)
+    # A part without Content-Type is JSON, as is a whole body without one.
+    leaves = [
+        (parse_content_type(part.headers.get("content-type") or JSON)[0], part) for part in _leaves(raw, boundary)
+    ]
+    _check_json(b"".join(part.body for part_type, part in leaves if part_type in JSON_TYPES))
+    for part_type, part in leaves:
+        parsed = _parse_part(part_type, part)
         files.extend(parsed.files)
         # Of several envelopes the last one counts, as in Crossbar.
         envelope = envelope if parsed.files else parsed
@@ -203,13 +289,10 @@ def _leaves(raw: bytes, boundary: str) -> Iterator[Part]:
         yield from leaves
 
 
-def _parse_part(part: Part) -> Body:
-    """A part without Content-Type is JSON, as is a whole body without one."""
-    declared = part.headers.get("content-type") or JSON
-    file_name = parameter(";" + part.headers.get("content-disposition", "").partition(";")[2], "filename")
-    media_type = parse_content_type(declared)[0]
+def _parse_part(media_type: str, part: Part) -> Body:
     if media_type in JSON_TYPES:
-        return _enveloped(media_type, _parse_envelope(part.body))
+        return _enveloped(media_type, _parse_checked(part.body))
+    file_name = parameter(";" + part.headers.get("content-disposition", "").partition(";")[2], "filename")
     if media_type in BASE64_TYPES or part.headers.get("content-transfer-encoding", "").lower() == "base64":
         return Body(media_type, files=(_decode_base64(media_type, part.body, file_name),))
     return Body(media_type, files=(File(part.body, media_type, file_name),))
@@ -223,40 +306,54 @@ def split_parts(raw: bytes, boundary: str) -> list[Part]:
     """
     if not 0 < len(boundary) <= _LONGEST_BOUNDARY:
         raise Refusal(400, _MALFORMED)
-    mark = re.escape(boundary.encode("utf-8", "surrogateescape"))
-    delimiter = re.compile(rb"\r\n--" + mark + rb"(--)?[ \t]*(?=\r\n|\Z)")
     parts: list[Part] = []
     begin = None
-    # The first delimiter has no line end before it, so it gets one.
-    framed = b"\r\n" + raw
-    for found in delimiter.finditer(framed):
+    for at, end, closing in _delimiters(raw, b"\r\n--" + boundary.encode("utf-8", "surrogateescape")):
         if begin is not None:
-            parts.append(_part(framed[begin : found.start()]))
-        if found[1] and parts:
+            parts.append(_part(raw, begin, at))
+        if closing and parts:
             return parts
         # The closing delimiter came without a part, or the parts are too many.
-        if found[1] or len(parts) >= MAX_PARTS:
+        if closing or len(parts) >= MAX_PARTS:
             break
-        begin = found.end()
+        begin = end
     raise Refusal(400, _MALFORMED)
 
 
-def _part(raw: bytes) -> Part:
-    # The bytes between two delimiters begin with the line end of the first one.
-    head, separator, body = raw.partition(b"\r\n\r\n")
-    if not separator:
+def _delimiters(raw: bytes, delimiter: bytes) -> Iterator[tuple[int, int, bool]]:
+    """Where each delimiter line begins and ends, and whether it is the closing one."""
+    # The first delimiter may have no line end before it.
+    at = -2 if raw.startswith(delimiter[2:]) else raw.find(delimiter)
+    # Other lines may begin like a delimiter; a body of nothing else would take long.
+    for _ in range(_MOST_DELIMITERS):
+        if at == -1:
+            return
+        begin = at + len(delimiter)
+        end = raw.find(b"\r\n", begin)
+        end = len(raw) if end < 0 else end
+        closing = raw.startswith(b"--", begin)
+        if not raw[begin + 2 * closing : end].strip(b" \t"):
+            yield at, end, closing
+        at = raw.find(delimiter, end)
+
+
+def _part(raw: bytes, begin: int, end: int) -> Part:
+    """The part between two delimiters, which begins with the line end of the first one."""
+    head_end = raw.find(b"\r\n\r\n", begin, min(end, begin + _LONGEST_PART_HEAD))
+    lines = raw[begin : max(head_end, begin)].decode("utf-8", "replace").split("\r\n")[1:]
+    if head_end < 0 or len(lines) > _MOST_PART_HEADERS:
         raise Refusal(400, _MALFORMED)
     headers = {}
-    for line in head.decode("utf-8", "replace").split("\r\n")[1:]:
+    for line in lines:
         name, _, value = line.partition(":")
         headers[name.strip().lower()] = value.strip()
-    return Part(headers, body)
+    return Part(headers, raw[head_end + 4 : end])
 
 
 def _decode_base64(media_type: str, raw: bytes, file_name: str | None) -> File:
     """Decode base64 with or without padding, white space and a ``data:`` prefix (`kz_attachment:decode_base64/1`)."""
-    prefix = _DATA_URI.match(raw)
-    encoded = b"".join((raw[prefix.end() :] if prefix else raw).split())
+    prefix = _DATA_URI.fullmatch(raw, 0, raw.find(b",", 0, _LONGEST_DATA_URI) + 1)
+    encoded = (raw[prefix.end() :] if prefix else raw).translate(None, b" \t\r\n\v\f")
     kind = prefix[1].decode().lower() if prefix and prefix[1] else media_type
     try:
         return File(base64.b64decode(encoded + b"=" * (-len(encoded) % 4), validate=True), kind, file_name)

@@ -91,7 +91,9 @@ class Context:
         data: its member ``data``.
         allowed_methods: of the resource; None before they are known.
         identity: set by the gatekeeper; anything but None means authenticated.
-        consumed: the rate tokens that the request costs.
+        body_cost: the rate tokens that were taken for the request's body.
+        waited: the seconds for which the request waited before its body was there, apart from the body.
+        consumed: the rate tokens that the request costs, with those.
         pretty: whether JSON is indented.
         callback: the function that JSON is wrapped into (JSONP).
         stored: what one callback of the resource keeps for the next.
@@ -115,6 +117,8 @@ class Context:
     auth_token: str | None = None
     auth_scheme: str | None = None
     identity: Any = None
+    body_cost: int = 0
+    waited: float = 0.0
     consumed: int = 1
     pretty: bool = False
     callback: str | None = None

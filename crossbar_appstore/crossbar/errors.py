@@ -1,7 +1,16 @@
 """Crossbar's errors as exceptions; the middleware ``application.error_envelopes`` turns them into responses."""
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, Final
+
+from crossbar_appstore.json_codec import Json, dumps
+
+MAX_SHOWN: Final = 1_024
+"""Bytes of a client's value that an error repeats (deviation D29)."""
+
+MAX_PLACES: Final = 20
+"""Places in a request's data that an error names."""
 
 ABSENT: Final = object()
 """``data`` of an envelope without that member."""
@@ -22,8 +31,49 @@ NAMED_ERRORS: Final[Mapping[str, tuple[int, str]]] = {
 """Name → (code, text), those of `cb_context:add_system_error/2` that this service uses."""
 
 
+def shown(value: Json) -> Json:
+    """A client's value as errors repeat it: a long text is cut and ends with ``…``, a long list or object is counted.
+
+    A text has at most ``MAX_SHOWN`` bytes of UTF-8, anything else so many of JSON.
+    """
+    if isinstance(value, str):
+        return _cut(value)
+    if _may_fit(value) and len(dumps(value)) <= MAX_SHOWN:
+        return value
+    return f"{len(value)} members" if isinstance(value, dict | list) else "a large number"
+
+
+def _cut(text: str) -> str:
+    # Encoding a whole long text is needless work: a character has at least one byte.
+    raw = text[: MAX_SHOWN + 1].encode("utf-8", "replace")
+    return text if len(raw) <= MAX_SHOWN else raw[: MAX_SHOWN - 3].decode("utf-8", "ignore") + "…"
+
+
+def _may_fit(value: Json) -> bool:
+    """Whether the value is small enough to be serialized for its exact size."""
+    room, values = MAX_SHOWN, [value]
+    while values and room > 0:
+        each = values.pop()
+        room -= 1
+        if isinstance(each, dict | list):
+            room -= len(each)
+        if isinstance(each, str):
+            room -= len(each)
+        elif isinstance(each, int):
+            room -= each.bit_length() // 4
+        elif isinstance(each, dict) and room > 0:
+            values += each.keys()
+            values += each.values()
+        elif isinstance(each, list) and room > 0:
+            values += each
+    return room > 0
+
+
 class CrossbarError(Exception):
-    """An error response: HTTP ``code``, and ``message`` and ``data`` of the envelope (``ABSENT`` omits it)."""
+    """An error response: HTTP ``code``, and ``message`` and ``data`` of the envelope (``ABSENT`` omits it).
+
+    Texts in ``data`` may repeat what the client sent; they are ``shown``.
+    """
 
     def __init__(
         self, code: int, message: str, data: Any = ABSENT, *, headers: Mapping[str, str] | None = None
@@ -32,6 +82,10 @@ class CrossbarError(Exception):
         self.code = code
         self.message = message
         self.data = data
+        if isinstance(data, dict):
+            self.data = {key: shown(value) if isinstance(value, str) else value for key, value in data.items()}
+        elif isinstance(data, list):
+            self.data = [shown(value) for value in data]
         self.headers: Mapping[str, str] = headers or {}
         self.page_size: int | None = None
 
@@ -44,14 +98,27 @@ class NamedError(CrossbarError):
     def __init__(self, name: str = "", *, headers: Mapping[str, str] | None = None, **extra: Any) -> None:
         name = name or self.name
         code, text = NAMED_ERRORS[name]
-        super().__init__(code, name, {**extra, "message": text}, headers=headers)
+        details = {key: shown(value) for key, value in extra.items()}
+        super().__init__(code, name, {**details, "message": text}, headers=headers)
 
 
 class ValidationError(CrossbarError):
-    """400 ``validation error``; ``errors`` is path → rule → details (`kz_json_schema:error_to_jobj/1`)."""
+    """400 ``validation error``; ``errors`` is path → rule → details (`kz_json_schema:error_to_jobj/1`).
+
+    Of the paths the first ``MAX_PLACES`` count; in the details ``value`` and ``cause`` are what the client sent.
+    """
 
     def __init__(self, errors: Mapping[str, Mapping[str, Any]]) -> None:
-        super().__init__(400, "validation error", dict(errors))
+        named = islice(errors.items(), MAX_PLACES)
+        data = {shown(path): {rule: _details(each) for rule, each in rules.items()} for path, rules in named}
+        super().__init__(400, "validation error", data)
+
+
+def _details(details: Any) -> Any:
+    """The details of one rule, with the client's values as they are shown."""
+    if not isinstance(details, Mapping):
+        return details
+    return {key: shown(value) if key in ("value", "cause") else value for key, value in details.items()}
 
 
 class Refusal(CrossbarError):

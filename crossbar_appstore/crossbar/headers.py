@@ -18,7 +18,7 @@ SEPARATOR: Final = r"[ \t,]*+"
 _END: Final = re.compile(rf"{SEPARATOR}\Z")
 # Possessive quantifiers, so that no header can make the match backtrack for long.
 _PARAMETERS: Final = rf"(?:[ \t]*+;[ \t]*+(?:{TOKEN}=(?:{TOKEN}|{QUOTED}))?+)*+[ \t]*+\Z"
-_PARAMETER: Final = re.compile(rf"[ \t]*;[ \t]*(?:({TOKEN})=({TOKEN}|{QUOTED}))?")
+_PARAMETER: Final = re.compile(rf";[ \t]*+(?:({TOKEN})=({TOKEN}|{QUOTED}))?")
 _CONTENT_TYPE: Final = re.compile(rf"({TOKEN}/{TOKEN})({_PARAMETERS})")
 _ESCAPED: Final = re.compile(r"\\(.)")
 _PLAIN_NAME: Final = re.compile(rf"{TOKEN}\Z")
@@ -27,6 +27,9 @@ _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _RANGE: Final = re.compile(
     r"[ \t]*bytes=(?:0*([0-9]{1,18})-(?:0*([0-9]{1,18}))?|-0*([0-9]{1,18}))[ \t]*\Z", re.IGNORECASE
 )
+
+_MOST_HOPS: Final = 20
+_LONGEST_FILE_NAME: Final = 255
 
 JSON: Final = "application/json"
 JSON_TYPES: Final = (JSON, "application/x-json")
@@ -147,10 +150,11 @@ def _printable(token: str) -> str:
 def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
     """The first address that is no trusted proxy, from the nearest hop outwards (`api_resource:get_client_ip/1`).
 
-    ``peer`` is the other end of the connection, ``forwarded`` the X-Forwarded-For headers.
+    ``peer`` is the other end of the connection, ``forwarded`` the X-Forwarded-For headers, of which the last
+    ``_MOST_HOPS`` addresses count.
     """
     address = peer
-    for hop in reversed(",".join(forwarded).split(",")):
+    for hop in reversed(",".join(forwarded).rsplit(",", _MOST_HOPS)[-_MOST_HOPS:]):
         # Only trusted proxies are believed about the hop before them.
         if not _is_in(address, trusted) or not _is_address(hop.strip()):
             break
@@ -202,7 +206,7 @@ def attachment(file_name: str, *, quoted: bool = True) -> str:
 
     Crossbar quotes the names of CSV files always, those of pictures (``quoted=False``) only if they need it.
     """
-    name = "".join(char for char in file_name.rpartition("/")[2] if char.isprintable())
+    name = "".join(char for char in file_name.rpartition("/")[2][-_LONGEST_FILE_NAME:] if char.isprintable())
     if _PLAIN_NAME.match(name) and not quoted:
         return f"attachment; filename={name}"
     # Names that are not ASCII are given twice: with question marks for old clients, and percent-encoded.

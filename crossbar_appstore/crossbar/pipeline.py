@@ -11,14 +11,24 @@ Checks run in this order; the first failure decides the response (`api_resource`
 Preflights are answered before all of them.
 """
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Final, Protocol
 
 from aiohttp import hdrs, web
 
 from crossbar_appstore.crossbar import negotiation, preconditions
-from crossbar_appstore.crossbar.body import parse_body, receive_body
-from crossbar_appstore.crossbar.context import CONTEXT, Context, Noun
+from crossbar_appstore.crossbar.body import (
+    ANONYMOUS_BODY,
+    FREE_BODY,
+    MAX_JSON,
+    MAX_UPLOAD,
+    parse_body,
+    receive_body,
+)
+from crossbar_appstore.crossbar.context import BASIC, BEARER, CONTEXT, Context, Noun
 from crossbar_appstore.crossbar.cors import ALL_METHODS, is_preflight
 from crossbar_appstore.crossbar.errors import (
     AuthenticationRequired,
@@ -30,8 +40,16 @@ from crossbar_appstore.crossbar.errors import (
     NotFound,
     Refusal,
     TooManyRequests,
+    shown,
 )
-from crossbar_appstore.crossbar.headers import MalformedQuery, find_token, parse_query
+from crossbar_appstore.crossbar.headers import (
+    FORM,
+    JSON_TYPES,
+    MalformedQuery,
+    find_token,
+    parse_content_type,
+    parse_query,
+)
 from crossbar_appstore.crossbar.paths import ApiPath, PathParser
 from crossbar_appstore.crossbar.rate_limits import RateLimiter, Rates
 from crossbar_appstore.crossbar.rendering import Renderer, read_style
@@ -80,6 +98,7 @@ class Pipeline:
     Args:
         rates: configured bucket sizes and costs; without them those of the limiter and of the resources apply.
         body_seconds: the time limit for receiving a body.
+        body_pause: the time limit in seconds for each next piece of a body.
         request_seconds: the time limit for the answer after that; what takes longer is 503.
     """
 
@@ -92,6 +111,7 @@ class Pipeline:
         *,
         rates: Rates | None,
         body_seconds: float,
+        body_pause: float,
         request_seconds: float,
     ) -> None:
         self._resources = resources
@@ -100,7 +120,7 @@ class Pipeline:
         self._limiter = limiter
         self._renderer = renderer
         self._rates = rates
-        self._body_seconds = body_seconds
+        self._receive = partial(receive_body, seconds=body_seconds, pause=body_pause)
         self._request_seconds = request_seconds
 
     async def run(self, request: web.Request) -> web.Response:
@@ -120,11 +140,11 @@ class Pipeline:
             return self._renderer.preflight(context)
         if path.version == "v1":  # 1
             raise Gone
-        await self._read(request, context)  # 2
+        await self._read(request, context, resource)  # 2
         if context.method not in ALL_METHODS:  # 3
             raise Refusal(501, "not implemented")
         # A slow client has limits of its own: the time for the answer begins when the request is there.
-        with request_scope(self._request_seconds, accepts_stale=context.method not in _CHANGING):
+        with request_scope(self._request_seconds - context.waited, accepts_stale=context.method not in _CHANGING):
             await self._admit(context, path, resource)  # 4 to 8
             return await self._answer(context, resource)  # 9 to 15
 
@@ -137,7 +157,7 @@ class Pipeline:
                 return ApiPath("v2", ())
             raise Refusal(400, "malformed request target") from error
 
-    async def _read(self, request: web.Request, context: Context) -> None:
+    async def _read(self, request: web.Request, context: Context, resource: Resource) -> None:
         """Step 2: the query string and the body into the context."""
         query = request.rel_url.raw_query_string
         if query:
@@ -145,7 +165,9 @@ class Pipeline:
                 context.query = parse_query(query)
             except MalformedQuery as error:
                 raise Refusal(400, "malformed query string") from error
-        body = await receive_body(request, self._body_seconds) if request.body_exists else b""
+        body = (
+            await self._receive(request, partial(self._admit_body, context, resource)) if request.body_exists else b""
+        )
         content_type = context.headers.get(hdrs.CONTENT_TYPE)
         if body or content_type is not None:
             file_name = context.query.get("filename") or context.headers.get("X-File-Name")
@@ -153,6 +175,39 @@ class Pipeline:
             context.content_type, context.envelope = parsed.content_type, parsed.envelope
             context.data, context.files = parsed.data, parsed.files
         read_style(context)
+
+    async def _admit_body(self, context: Context, resource: Resource, size: int) -> int:
+        """Charge a caller without a valid token for a body of this size; the bytes that it may have (deviation D29).
+
+        The token is taken from the headers or the query string. Whether it is refused is decided at its step.
+        """
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        with request_scope(self._request_seconds, accepts_stale=context.method not in _CHANGING):
+            may_have_more = await self._has_token(context, size)
+        context.waited += loop.time() - begun
+        if not may_have_more:
+            return ANONYMOUS_BODY
+        content_type = context.headers.get(hdrs.CONTENT_TYPE)
+        is_file = content_type is not None and parse_content_type(content_type)[0] not in (*JSON_TYPES, FORM)
+        return MAX_UPLOAD if is_file and context.method in resource.uploads else MAX_JSON
+
+    async def _has_token(self, context: Context, size: int) -> bool:
+        """Whether a body comes with a valid token; if not, take what it costs from the bucket of the address."""
+        context.auth_token, context.auth_scheme = find_token(context)
+        await _try(self._gatekeeper.early, context)
+        if not context.authenticated:
+            is_other_scheme = context.auth_scheme in (BASIC, BEARER)
+            if size > ANONYMOUS_BODY and not is_other_scheme:
+                return False
+            # Not from the account's bucket: whether there is an account of the id in the path is not known yet.
+            cost = min(size, ANONYMOUS_BODY) // FREE_BODY
+            await self._consume(context, cost)
+            context.body_cost = cost
+            if is_other_scheme:
+                await _try(self._gatekeeper.authenticate, context)
+        is_known, context.identity = context.authenticated, None
+        return is_known
 
     async def _admit(self, context: Context, path: ApiPath, resource: Resource) -> None:
         """Steps 4 to 8: whether the caller may make this request."""
@@ -191,7 +246,7 @@ class Pipeline:
         noun = accounts[-1]
         account_id = noun.params[0]
         if len(account_id.encode()) != _ACCOUNT_ID_BYTES:
-            text = f"invalid account_id '{account_id}'" if account_id else "missing account_id"
+            text = f"invalid account_id '{shown(account_id)}'" if account_id else "missing account_id"
             raise CrossbarError(404, "bad identifier", {"message": text})
         # One unknown token after the account id is ignored, as in Crossbar.
         if len(noun.params) > 2 and noun is not context.nouns[-1]:
@@ -201,17 +256,22 @@ class Pipeline:
 
     async def _authenticate(self, context: Context, resource: Resource) -> None:
         """Step 7: callers without a valid JWT pay from their bucket, then other schemes are tried."""
-        context.consumed = resource.rate_cost(context)
-        # Operators may change the rates at any time; they are read from a cached document.
+        cost = resource.rate_cost(context)
         if self._rates is not None:
-            self._limiter.limits = await self._rates.limits()
-            context.consumed = await self._rates.cost(context, context.consumed)
-        wait = self._limiter.consume(context.bucket, context.consumed)
-        if wait is not None:
-            raise TooManyRequests(wait)
+            cost = await self._rates.cost(context, cost)
+        await self._consume(context, cost)
         await self._identify(self._gatekeeper.authenticate, context, resource)
         if not (context.authenticated or await resource.authenticate(context)):
             raise AuthenticationRequired
+
+    async def _consume(self, context: Context, cost: int) -> None:
+        # Operators may change the rates at any time; they are read from a cached document.
+        if self._rates is not None:
+            self._limiter.limits = await self._rates.limits()
+        context.consumed = context.body_cost + cost
+        wait = self._limiter.consume(context.bucket, cost)
+        if wait is not None:
+            raise TooManyRequests(wait)
 
     async def _answer(self, context: Context, resource: Resource) -> web.Response:
         """Steps 9 to 15."""
@@ -234,6 +294,12 @@ class Pipeline:
         if verb != "GET":
             await getattr(resource, verb.lower())(context, *params)
         return await self._renderer.success(context, media_type, language)
+
+
+async def _try(check: Callable[[Context], Awaitable[None]], context: Context) -> None:
+    """Check the caller's token; a refused one counts as none."""
+    with contextlib.suppress(CrossbarError):
+        await check(context)
 
 
 def _own_account(context: Context) -> tuple[Noun, ...]:

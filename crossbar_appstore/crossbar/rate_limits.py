@@ -1,16 +1,29 @@
 """Token buckets: they limit the rate of requests without a valid JWT (`kz_buckets`, `kz_token_bucket`)."""
 
+import contextlib
+import fcntl
 import math
+import mmap
+import os
+import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final, Protocol
-
-from cachetools import LRUCache
+from functools import lru_cache, partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final, Protocol, Self
 
 from crossbar_appstore.crossbar.context import Context
 
-_MAX_BUCKETS: Final = 10_000
+BUCKETS: Final = 16_384
+"""Buckets that are held at a time."""
+
+_WAYS: Final = 8
+"""Places in which a bucket may be held."""
+_KEY_BYTES: Final = 16
+_HEADER: Final = 4096
+_SIZE: Final = _HEADER + BUCKETS * 3 * 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +44,89 @@ class Rates(Protocol):
         """The tokens that a request costs; ``suggested`` is what its endpoint asks for."""
 
 
-class RateLimiter:
-    """A bounded set of token buckets, one for each client address and account; a bucket that is not held is full."""
+class Buckets:
+    """A fixed table of token buckets, in memory that all workers share.
 
-    def __init__(self, limits: Limits = Limits(), clock: Callable[[], float] = time.monotonic) -> None:
+    A bucket is found by a keyed hash of its name, so that no client can choose which others it drops. One that finds no
+    free place drops the least recently used of ``_WAYS``; a bucket that is not held is full.
+    """
+
+    def __init__(self, memory: mmap.mmap, file: int | None = None) -> None:
+        self._file = file
+        with self.locked():
+            if memory[:_KEY_BYTES] == bytes(_KEY_BYTES):
+                memory[:_KEY_BYTES] = secrets.token_bytes(_KEY_BYTES)
+            key = memory[:_KEY_BYTES]
+        self._hash = lru_cache(maxsize=1_000)(partial(_hash, key))
+        cells = memoryview(memory)[_HEADER:]
+        column = BUCKETS * 8
+        self._names = cells[:column].cast("Q")
+        self._levels = cells[column : 2 * column].cast("d")
+        self._times = cells[2 * column :].cast("d")
+
+    @classmethod
+    def alone(cls) -> Self:
+        """Buckets of this process alone."""
+        return cls(mmap.mmap(-1, _SIZE))
+
+    @classmethod
+    def in_file(cls, path: Path) -> Self:
+        """Buckets in a file, for processes that open the same path; made where missing, 400 KB."""
+        # Open until the process ends, as its workers write until then.
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        if os.fstat(file).st_size < _SIZE:
+            os.truncate(file, _SIZE)
+        return cls(mmap.mmap(file, _SIZE), file)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from changing a bucket; the lock ends with the process that holds it."""
+        if self._file is not None:
+            fcntl.lockf(self._file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            if self._file is not None:
+                fcntl.lockf(self._file, fcntl.LOCK_UN)
+
+    def get(self, name: str) -> tuple[float, float] | None:
+        """The tokens of a bucket and the time (monotonic) when it held them; None if it is not held."""
+        cell, held = self._find(name)
+        return (self._levels[cell], self._times[cell]) if held else None
+
+    def set(self, name: str, level: float, now: float) -> None:
+        """Hold a bucket, while ``locked``."""
+        cell, _ = self._find(name)
+        self._names[cell], self._levels[cell], self._times[cell] = self._hash(name), level, now
+
+    def _find(self, name: str) -> tuple[int, bool]:
+        """The cell of a bucket, and whether it is held; else the cell to use for it."""
+        wanted = self._hash(name)
+        first = wanted % (BUCKETS // _WAYS) * _WAYS
+        cells = range(first, first + _WAYS)
+        for cell in cells:
+            if self._names[cell] == wanted:
+                return cell, True
+        return min(cells, key=self._times.__getitem__), False
+
+
+def _hash(key: bytes, name: str) -> int:
+    # Zero is the name of a cell that was never used.
+    return int.from_bytes(blake2b(name.encode("utf-8", "replace"), digest_size=8, key=key).digest(), "big") or 1
+
+
+class RateLimiter:
+    """Token buckets, one for each client address and account."""
+
+    def __init__(
+        self,
+        limits: Limits = Limits(),
+        clock: Callable[[], float] = time.monotonic,
+        buckets: Buckets | None = None,
+    ) -> None:
         self.limits = limits
         self._clock = clock
-        self._buckets: LRUCache[str, tuple[float, float]] = LRUCache(_MAX_BUCKETS)
-        """Name → (tokens, the time when it held them)."""
+        self._buckets = buckets or Buckets.alone()
 
     def level(self, name: str) -> int:
         """The whole tokens left in a bucket."""
@@ -46,9 +134,10 @@ class RateLimiter:
 
     def consume(self, name: str, cost: int) -> int | None:
         """Take ``cost`` tokens; None if there were enough, else the whole seconds until there will be (at least 1)."""
-        level = self._refilled(name)
-        enough = level >= cost
-        self._buckets[name] = (level - cost if enough else level, self._clock())
+        with self._buckets.locked():
+            level = self._refilled(name)
+            enough = level >= cost
+            self._buckets.set(name, level - cost if enough else level, self._clock())
         if enough:
             return None
         # Without refill there is no such time; a minute keeps clients from asking at once.
@@ -59,4 +148,5 @@ class RateLimiter:
         if bucket is None:
             return self.limits.size
         level, then = bucket
-        return min(self.limits.size, level + (self._clock() - then) * self.limits.refill)
+        # Another worker's write may lie a moment ahead of this clock's reading.
+        return min(self.limits.size, level + max(0.0, self._clock() - then) * self.limits.refill)

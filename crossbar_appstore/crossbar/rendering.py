@@ -1,10 +1,11 @@
 """From a finished context, or an error, to a ``web.Response``: JSON, JSONP, CSV and pictures."""
 
+import asyncio
 import csv
 import io
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
 from typing import Any, Final
 
@@ -55,6 +56,7 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _CALLBACK: Final = re.compile(r"[A-Za-z0-9_$.]+(?:\[[0-9]+\][A-Za-z0-9_$.]*)*\Z")
 _LONGEST_CALLBACK: Final = 256
 _INDENT: Final = "  "
+_LARGE: Final = 262_144
 
 
 class Renderer:
@@ -81,9 +83,12 @@ class Renderer:
         if reply.binary is not None:
             await _set_picture(response, context, reply.binary)
         elif context.method == "GET" and (media_type in CSV_TYPES or context.req_value("accept") in _CSV_OVERRIDES):
-            _set_csv(response, context)
+            await _set_csv(response, context)
         else:
-            _set_json(response, context, self._envelope.success(context, self._limiter.level(context.bucket)))
+            body = self._envelope.success(context, self._limiter.level(context.bucket))
+            if context.pretty:
+                body = await off_loop(len(body), _pretty, body)
+            _set_json(response, context, body)
         return response
 
     def not_modified(self, context: Context, language: str) -> web.Response:
@@ -101,7 +106,8 @@ class Renderer:
         response = web.Response(status=error.code, headers=_ERROR)
         response.headers[_X_REQUEST_ID] = context.request_id
         response.headers.update(error.headers)
-        _set_json(response, context, self._envelope.error(context, error, self._limiter.level(context.bucket)))
+        body = self._envelope.error(context, error, self._limiter.level(context.bucket))
+        _set_json(response, context, _pretty(body) if context.pretty else body)
         return response
 
     def preflight(self, context: Context) -> web.Response:
@@ -116,6 +122,11 @@ class Renderer:
         response = web.Response(headers=_SERVER, body=self._banner)
         response.headers[hdrs.CONTENT_TYPE] = "text/plain; charset=UTF-8"
         return response
+
+
+async def off_loop(size: int, render: Callable[..., bytes], *args: Any) -> bytes:
+    """What a function makes of so many bytes; if they are many it runs in a thread, so that other requests go on."""
+    return await asyncio.to_thread(render, *args) if size > _LARGE else render(*args)
 
 
 def _response(context: Context, status: int, language: str) -> web.Response:
@@ -159,13 +170,15 @@ def read_style(context: Context) -> None:
 
 
 def _set_json(response: web.Response, context: Context, body: bytes) -> None:
-    if context.pretty:
-        body = indented(loads(body)).encode()
     if context.callback is not None:
         body = b"%b(%b);" % (context.callback.encode(), body)
         response.headers[hdrs.CONTENT_TYPE] = JAVASCRIPT
         response.headers[_X_CONTENT_TYPE_OPTIONS] = "nosniff"
     response.body = body
+
+
+def _pretty(body: bytes) -> bytes:
+    return indented(loads(body)).encode()
 
 
 def indented(value: Json, depth: int = 0) -> str:
@@ -196,13 +209,14 @@ def render_csv(data: Json) -> bytes:
     return out.getvalue().encode("utf-8", "replace")
 
 
-def _set_csv(response: web.Response, context: Context) -> None:
+async def _set_csv(response: web.Response, context: Context) -> None:
     """The reply as a download; its name is chosen at random if the client gives none."""
     name = context.headers.get("X-File-Name") or context.req_value("file_name")
     if not isinstance(name, str) or not name:
         name = f"json_{secrets.token_hex(11)}.csv"
     data = context.reply.data
-    response.body = render_csv(data.value if isinstance(data, SerializedJson) else data)
+    raw = data.raw if isinstance(data, SerializedJson) else dumps(data)
+    response.body = await off_loop(len(raw), lambda: render_csv(loads(raw)))
     response.headers[hdrs.CONTENT_TYPE] = CSV
     response.headers[hdrs.CONTENT_DISPOSITION] = attachment(name)
     # The entity tag is that of the JSON.

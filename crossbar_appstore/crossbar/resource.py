@@ -23,6 +23,8 @@ class Resource:
     noun: ClassVar[str]
     greedy: ClassVar[bool] = False
     """Whether every token behind the noun is a param, even the name of another endpoint."""
+    uploads: ClassVar[frozenset[str]] = frozenset()
+    """The methods whose bodies may be files, of up to ``body.MAX_UPLOAD`` bytes."""
 
     def part(self, *params: str) -> "Resource":
         """The resource that answers for these params: this one, or a sub-resource, which gets the same params."""

@@ -31,6 +31,9 @@ RELOAD_SECONDS: Final = 300.0
 """Maximum age of a snapshot that the feed keeps current: then the whole catalogue is read again."""
 GATHERED_SECONDS: Final = 0.2
 """Between two reads for changes: who loads apps one by one must not make as many snapshots."""
+CATCH_UP_SECONDS: Final = 2.0
+"""Within which CouchDB must tell what changed, else the whole is read: a cluster waits for the node whose shards the
+sequence names, for as long as that hangs. Below ``cache.PATIENCE``."""
 _MAX_CHANGES: Final = 500
 """Above so many changed documents reading the whole is cheaper."""
 _KEY: Key = ("catalogue", "", "")
@@ -100,7 +103,11 @@ class CatalogueSource:
 
     async def _catch_up(self, old: State) -> State | None:
         """Apply what changed since; None if the whole should be read."""
-        ids, since = await self._couch.changes_since(old.database, old.since)
+        try:
+            async with asyncio.timeout(CATCH_UP_SECONDS):
+                ids, since = await self._couch.changes_since(old.database, old.since)
+        except TimeoutError:
+            return None
         if DESIGN in ids or len(ids) > _MAX_CHANGES:
             return None
         if not ids:

@@ -1,4 +1,4 @@
-"""The connections to one CouchDB, and how each request is made: credentials, deadlines, retries, errors.
+"""How each request to CouchDB is made: credentials, deadlines, retries, errors; ``nodes`` has the connections.
 
 aiocouch serves databases, documents, design documents, views and the security object. What it has no call for goes
 through an ``aiohttp.ClientSession`` on the same connections: feeds, ``_all_docs`` of a database with slashes in its
@@ -9,8 +9,10 @@ with their digest.
 import asyncio
 import logging
 import random
+import ssl
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -32,9 +34,11 @@ from .errors import (
     Refused,
     Subject,
     TimedOut,
+    Unavailable,
     Unreachable,
     translate,
 )
+from .nodes import Node, Nodes
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +53,16 @@ _KEEPALIVE: Final = 4.0
 _RETRY_PAUSE: Final = 0.05
 _PROBE_SECONDS: Final = 0.5
 _PROBE_TIMEOUT: Final = 1.0
+
+
+class NodeLeft(aiohttp.ClientConnectionError):
+    """The connections to the node were closed while the request waited for a free one."""
+
+
+# No connection was made, so that nothing was sent.
+_UNCONNECTED: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, NodeLeft)
+_INTERRUPTED: ContextVar[bool] = ContextVar("interrupted", default=False)
+"""Whether a connection broke during the running operation."""
 
 _random = random.SystemRandom()
 
@@ -109,60 +123,78 @@ class Reply:
 
 
 class CouchClient:
-    """One CouchDB server: aiocouch and one session over one pool of connections, opened by the first request.
+    """One CouchDB server, or a cluster: its nodes, of which one at a time gets the requests (``nodes``).
 
     Args:
-        url: ``http[s]://[user:password@]host[:port]``.
-        user: instead of the URL's.
-        password: instead of the URL's.
+        urls: of the nodes, each ``http[s]://[user:password@]host[:port]``. User and password are the same for all; the
+            first of the URLs that has some counts.
+        user: instead of the URLs'.
+        password: instead of the URLs'.
         timeouts: of every request but a feed's.
         statistics: counts requests and retries.
+        tls: for https; None for aiohttp's own.
     """
 
     def __init__(
-        self, url: str, user: str | None, password: str | None, timeouts: Timeouts, statistics: Statistics
+        self,
+        urls: Sequence[str],
+        user: str | None,
+        password: str | None,
+        timeouts: Timeouts,
+        statistics: Statistics,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        address = URL(url)
-        self.address = str(address.with_user(None).with_path(address.path.rstrip("/"))).rstrip("/")
+        addresses = [URL(url) for url in urls]
         self.timeouts = timeouts
         self.statistics = statistics
+        self._tls: ssl.SSLContext | bool = tls or True
         # Only PouchDB Server compresses: that costs both sides more than it saves, and delays the lines of a feed.
         self._headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
-        name, secret = user or address.user, password or address.password or ""
+        named = next((each for each in addresses if each.user is not None), addresses[0])
+        name, secret = user or named.user, password or named.password or ""
         if name is not None:
             self._headers["Authorization"] = aiohttp.encode_basic_auth(name, secret, "utf-8")
-        self._server: CouchDB | None = None
-        self._session: aiohttp.ClientSession | None = None
+        self.nodes = Nodes([Node(_bare(each), self._connect) for each in addresses], self._plain_session)
         self._rejected_until = 0.0
         self._is_closed = False
 
     @property
+    def address(self) -> str:
+        """The current node's URL, without user and password."""
+        return self.nodes.current.address
+
+    @property
     def server(self) -> CouchDB:
-        """aiocouch's client. Raises Closed."""
+        """aiocouch's client for the current node: to be taken within an operation. Raises Closed."""
+        return self._node().server
+
+    def _node(self) -> Node:
         if self._is_closed:
             raise Closed
-        if self._server is None:
-            self._connect()
-        assert self._server is not None  # noqa: S101 - made by _connect
-        return self._server
+        self.nodes.watch()
+        return self.nodes.current
 
-    def _connect(self) -> None:
+    def _connect(self, address: str) -> tuple[CouchDB, aiohttp.ClientSession]:
         timeouts = self.timeouts
         timeout = aiohttp.ClientTimeout(timeouts.total, sock_connect=timeouts.connect, sock_read=timeouts.read)
-        connector = aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=_KEEPALIVE)
+        connector = aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=_KEEPALIVE, ssl=self._tls)
         # aiocouch sets no header but a cookie, and warns when it is given a password: a middleware sets them.
         middlewares = (self._sign,)
-        self._session = aiohttp.ClientSession(
+        session = aiohttp.ClientSession(
             connector=connector, timeout=timeout, middlewares=middlewares, json_serialize_bytes=dumps
         )
-        self._server = CouchDB(
-            self.address,
+        server = CouchDB(
+            address,
             connector=connector,
             connector_owner=False,
             timeout=timeout,
             middlewares=middlewares,
             json_serialize_bytes=dumps,
         )
+        return server, session
+
+    def _plain_session(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(connector=aiohttp.TCPConnector(keepalive_timeout=_KEEPALIVE, ssl=self._tls))
 
     def open(self) -> None:
         """Allow requests again after ``close``; before it they are allowed anyway."""
@@ -171,11 +203,7 @@ class CouchClient:
     async def close(self) -> None:
         """Close every connection; from now on every request raises Closed."""
         self._is_closed = True
-        server, session = self._server, self._session
-        self._server = self._session = None
-        if server is not None and session is not None:
-            await server.close()
-            await session.close()
+        await self.nodes.close()
 
     async def read(self, subject: Subject, operation: Callable[[], Awaitable[T]]) -> T:
         """Run an operation that reads; repeat it, twice at most, where the connection failed.
@@ -188,23 +216,33 @@ class CouchClient:
         try:
             async with time_limit(self.timeouts.total):
                 for attempt in range(1, READ_ATTEMPTS):
+                    node = self.nodes.current
                     try:
                         return await self.once(subject, operation)
                     except Unreachable:
                         self.statistics.retries += 1
+                    await self.nodes.choose(node)
                     await backoff(_RETRY_PAUSE * attempt)
                 return await self.once(subject, operation)
         except TimeoutError:
             raise TimedOut("no reply in time") from None
 
     async def once(self, subject: Subject, operation: Callable[[], Awaitable[T]]) -> T:
-        """Run an operation once, a write for instance, until the request's deadline at most; errors as ``read``."""
+        """Run an operation once, a write for instance, until the request's deadline at most; errors as ``read``.
+
+        What a node did not do, because no connection was made for instance, is sent to the next one.
+        """
         self._check()
+        node = self.nodes.current
+        _INTERRUPTED.set(False)
         try:
             async with time_limit():
                 return await operation()
         except TRANSLATED as error:
             trouble = self._translated(error, subject)
+            undone = isinstance(trouble, Unavailable) or isinstance(error, _UNCONNECTED)
+        if undone and await self.nodes.choose(node):
+            return await self.once(subject, operation)
         # Raised outside of the handler: the text of the original may hold the Authorization header.
         raise trouble
 
@@ -223,7 +261,13 @@ class CouchClient:
         return trouble
 
     async def request(
-        self, method: str, endpoint: str, *, params: dict[str, str] | None = None, json: Json = None
+        self,
+        method: str,
+        endpoint: str,
+        *,
+        params: dict[str, str] | None = None,
+        json: Json = None,
+        node: Node | None = None,
     ) -> Reply:
         """Send one request through the session and read the reply whole.
 
@@ -232,12 +276,14 @@ class CouchClient:
             endpoint: path, quoted, as aiocouch's objects give it.
             params: of the query string.
             json: the body, None for none.
+            node: instead of the current one.
 
         Raises:
             Refused: the status is none of success.
         """
-        url = URL(f"{self.address}{endpoint}", encoded=True)
-        async with self._http().request(method, url, params=params, json=json) as response:
+        node = node or self._node()
+        url = URL(f"{node.address}{endpoint}", encoded=True)
+        async with node.session.request(method, url, params=params, json=json) as response:
             body = await response.read()
             if response.status >= 400:
                 raise Refused(response.status, body)
@@ -250,13 +296,15 @@ class CouchClient:
 
         Raises:
             TimedOut: after ``silence`` seconds without a byte.
+            Unreachable: another node became the current one, too.
             DatastoreError: as ``read``.
         """
         self._check()
+        node = self._node()
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.timeouts.connect, sock_read=silence)
-        url = URL(f"{self.address}{endpoint}", encoded=True)
+        url = URL(f"{node.address}{endpoint}", encoded=True)
         try:
-            async with self._http().get(url, params=params, timeout=timeout) as response:
+            async with node.session.get(url, params=params, timeout=timeout) as response:
                 if response.status >= 400:
                     raise Refused(response.status, await response.read())
                 rest = b""
@@ -266,6 +314,8 @@ class CouchClient:
                     objects = [loads(line) for line in lines if line.strip()]
                     if not all(isinstance(each, dict) for each in objects):
                         raise MalformedReply("a line is no object")
+                    if node is not self.nodes.current:
+                        raise Unreachable("another node is used")
                     yield objects
             return
         except TRANSLATED as error:
@@ -273,19 +323,29 @@ class CouchClient:
         # Outside of the handler, as in ``once``.
         raise trouble
 
-    def _http(self) -> aiohttp.ClientSession:
-        if self._is_closed:
-            raise Closed
-        if self._session is None:
-            self._connect()
-        assert self._session is not None  # noqa: S101 - made by _connect
-        return self._session
-
     async def _sign(self, request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:
         """Client middleware of both sessions: credentials, counting, and no redirects, which could lead elsewhere."""
         request.headers.update(self._headers)
         self.statistics.requests += 1
-        response = await handler(request)
+        try:
+            response = await handler(request)
+        except _UNCONNECTED:
+            # aiohttp sends some requests once more; where only that did not connect, something was sent before.
+            if _INTERRUPTED.get():
+                raise aiohttp.ClientConnectionError from None
+            raise
+        except (aiohttp.ClientError, OSError):
+            _INTERRUPTED.set(True)
+            raise
+        except asyncio.CancelledError:
+            # That is how aiohttp ends those who wait for a free connection; the task itself is not cancelled then.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise NodeLeft from None
+        except AssertionError:
+            # aiohttp's, where it wants to send a request again through a session that was closed meanwhile.
+            raise aiohttp.ClientConnectionError from None
         if 300 <= response.status < 400:
             response.release()
             raise Refused(response.status)
@@ -342,6 +402,11 @@ class Availability:
             logger.warning("CouchDB is available again")
         self.away = False
         return True
+
+
+def _bare(url: URL) -> str:
+    """The URL without user, password and trailing slash."""
+    return str(url.with_user(None).with_path(url.path.rstrip("/"))).rstrip("/")
 
 
 def json_params(**params: Json) -> dict[str, str]:

@@ -6,6 +6,7 @@ where the connection failed. Writes are not, but aiohttp sends a PUT or DELETE o
 before the reply, so that a conflict may be one with ourselves.
 """
 
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ from .errors import (
 )
 from .replies import (
     Attachment,
+    NodeState,
     SaveResult,
     ServerInfo,
     ViewRow,
@@ -72,7 +74,7 @@ class Written:
 
 
 class Couch:
-    """One CouchDB server.
+    """One CouchDB server, or the nodes of one cluster, of which one at a time gets the requests (``nodes``).
 
     ``on_write`` is called after each acknowledged write, and after each whose outcome is not known, before the caller
     gets the result.
@@ -80,19 +82,19 @@ class Couch:
 
     def __init__(
         self,
-        url: str,
-        *,
+        *urls: str,
         user: str | None = None,
         password: str | None = None,
         timeouts: Timeouts = TIMEOUTS,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.statistics = Statistics()
         self.on_write: Callable[[Written], None] = _ignore
-        self._client = CouchClient(url, user, password, timeouts, self.statistics)
+        self._client = CouchClient(urls, user, password, timeouts, self.statistics, tls)
 
     @property
     def address(self) -> str:
-        """The server's URL, without user and password."""
+        """The URL of the server, or of the node that gets the requests, without user and password."""
         return self._client.address
 
     async def __aenter__(self) -> Self:
@@ -123,9 +125,9 @@ class Couch:
             DocumentMissing: it never existed, or was deleted.
             DatabaseMissing: no such database.
         """
-        document = self._document(database, doc_id)
 
         async def fetch() -> JsonObject:
+            document = self._document(database, doc_id)
             if conflicts:
                 # aiocouch takes no parameters here.
                 params = json_params(conflicts=True)
@@ -153,10 +155,9 @@ class Couch:
             OutcomeUnknown: it may have been saved or not.
         """
         doc_id, saved = doc["_id"], dict(doc)
-        document = self._document(database, doc_id, saved)
 
         async def put() -> None:
-            await document.save()
+            await self._document(database, doc_id, saved).save()
             if saved.get("_rev") == doc.get("_rev") or not isinstance(saved["_rev"], str):
                 raise MalformedReply("the reply names no revision")
 
@@ -170,9 +171,12 @@ class Couch:
             Conflict: it is not the newest.
             DocumentMissing: there is none.
         """
-        document = self._document(database, doc_id, {"_rev": rev})
+
+        async def delete() -> None:
+            await self._document(database, doc_id, {"_rev": rev}).delete(discard_changes=True)
+
         try:
-            await self._write(Written(database, doc_id), lambda: document.delete(discard_changes=True))
+            await self._write(Written(database, doc_id), delete)
         except (Conflict, DocumentMissing):
             # Servers differ in what they call an old revision, and one of a deleted document.
             await self.open_doc(database, doc_id)
@@ -246,7 +250,6 @@ class Couch:
             DatabaseMissing: no such database.
         """
         design, _, name = view.partition("/")
-        remote = self._database(database).view(design, name)
         params = json_params(
             key=key,
             startkey=startkey,
@@ -259,6 +262,7 @@ class Couch:
         )
 
         async def read() -> list[ViewRow]:
+            remote = self._database(database).view(design, name)
             if group:
                 # aiocouch fails on reduced rows, which come without a total.
                 reply = (await self._client.request("GET", remote.endpoint, params=params)).object()
@@ -350,7 +354,7 @@ class Couch:
 
     async def delete_database(self, database: str) -> None:
         """Delete a database with all that is in it; DatabaseMissing if there is none."""
-        await self._write(Written(database, ""), self._database(database).delete)
+        await self._write(Written(database, ""), lambda: self._database(database).delete())
 
     async def database_exists(self, database: str) -> bool:
         """Whether the database exists."""
@@ -384,25 +388,27 @@ class Couch:
 
     async def update_seq(self, database: str) -> Json:
         """Where the database's ``_changes`` stand now, to be given as ``since``."""
-        remote = self._database(database)
 
         async def read() -> Json:
-            return (await remote.info())["update_seq"]
+            return (await self._database(database).info())["update_seq"]
 
         return await self._client.read(Subject(database), read)
 
     async def server(self) -> ServerInfo:
         """The server's vendor and version."""
-        server = self._client.server
 
         async def read() -> ServerInfo:
-            info = await server.info()
+            info = await self._client.server.info()
             vendor = info.get("vendor")
             name = vendor.get("name") if isinstance(vendor, dict) else None
             vendor_name = "PouchDB" if "express-pouchdb" in info else str(name or "unknown")
             return ServerInfo(vendor_name.lower(), str(info.get("version", "")))
 
         return await self._client.read(Subject(), read)
+
+    async def nodes(self) -> list[NodeState]:
+        """Each node and what it says of itself and of the cluster; empty if only one was named. Never raises."""
+        return await self._client.nodes.states()
 
     # Feeds
 

@@ -164,7 +164,7 @@ TRANSLATED = (
     ValueError,  # a reply that is no JSON; aiocouch's 400, 412, 415
     LookupError,  # aiocouch's 404 and 409; a member that a reply should have
     Refused,
-    RuntimeError,  # a session that was closed meanwhile
+    RuntimeError,  # a session or a transport that was closed meanwhile
     AssertionError,  # aiocouch's, about a reply of another form
     AttributeError,
     TypeError,
@@ -198,7 +198,7 @@ def translate(error: Exception, subject: Subject) -> DatastoreError:
         return MalformedReply("the reply is no JSON")
     if isinstance(error, aiohttp.ClientConnectorError):
         return Unavailable(f"connection failed: {type(error).__name__}")
-    if isinstance(error, aiohttp.ClientError | OSError):
+    if isinstance(error, aiohttp.ClientError | OSError | RuntimeError):
         # Only the type: the text may hold headers, or an address with a password.
         return Unreachable(f"connection failed: {type(error).__name__}")
     if isinstance(error, ValueError | TypeError | AssertionError | AttributeError | LookupError):

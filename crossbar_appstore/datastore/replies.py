@@ -91,6 +91,23 @@ class ServerInfo:
     version: str
 
 
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """One node of a cluster; what it does not tell is empty."""
+
+    address: str
+    is_current: bool
+    """Whether it gets the requests."""
+    trouble: str | None
+    """Why it cannot be used; None if it can."""
+    version: str = ""
+    """CouchDB's."""
+    name: str = ""
+    """Its name in the cluster (``couchdb@host``)."""
+    members: frozenset[str] = frozenset()
+    """The names of the nodes that it takes for members of the cluster."""
+
+
 def view_rows(rows: Json) -> list[ViewRow]:
     """The ``rows`` member of a view's reply as rows, without those that say that their key was not found.
 

@@ -13,8 +13,9 @@ from crossbar_appstore.auth.keys import ATTACHMENT
 from crossbar_appstore.auth.tokens import AUTH_CATEGORY, SYSTEM_KEY
 from crossbar_appstore.datastore.catalogue import VIEW
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.errors import ViewMissing
-from crossbar_appstore.datastore.replies import ViewRow
+from crossbar_appstore.datastore.errors import Unreachable, ViewMissing
+from crossbar_appstore.datastore.nodes import MAINTENANCE
+from crossbar_appstore.datastore.replies import NodeState, ViewRow
 from crossbar_appstore.datastore.snapshot import is_app
 from crossbar_appstore.datastore.views import DatabaseClass, design_document, names_for, standing_alone
 from crossbar_appstore.json_codec import JsonObject
@@ -61,10 +62,12 @@ async def examine(couch: Couch, accounts: Sequence[str] = (), *, all_accounts: b
 
     ``accounts`` are the ids, names or realms of others to check as well. Raises UnknownAccount if one does not exist.
     """
+    nodes = await _nodes(couch)
     alone = await standing_alone(couch)
     master = await lookup.master_account_id(couch)
     findings = [
         *await _server(couch, alone=alone),
+        *nodes,
         *await _master(couch, master, alone=alone),
         *await _keys(couch, alone=alone),
         *await _design_documents(couch, "accounts", DatabaseClass.ACCOUNTS, alone=alone),
@@ -130,6 +133,29 @@ async def _server(couch: Couch, *, alone: bool) -> list[Finding]:
     if server.vendor != "pouchdb" and major.isdigit() and int(major) < _OLDEST:
         findings.append(Finding(Severity.WARNING, "server", subject, "is older than the supported versions"))
     return findings
+
+
+async def _nodes(couch: Couch) -> list[Finding]:
+    """The state of each node, where several are named. Raises Unreachable with the states if none answers."""
+    states = await couch.nodes()
+    if states and all(state.trouble not in (None, MAINTENANCE) for state in states):
+        raise Unreachable("; ".join(f"{state.address}: {state.trouble}" for state in states))
+    members = next((state.members for state in states if state.is_current), frozenset())
+    return [_node(state, members) for state in states]
+
+
+def _node(state: NodeState, members: frozenset[str]) -> Finding:
+    """``members`` are those of the current node's cluster; a node that tells no name may be one of them or not."""
+    severity, message = Severity.INFO, f"CouchDB {state.version} answers{', it is used' * state.is_current}"
+    if state.trouble == MAINTENANCE:
+        severity, message = Severity.WARNING, f"CouchDB {state.version} is in maintenance"
+    elif state.trouble is not None:
+        severity, message = Severity.ERROR, f"is unreachable: {state.trouble}"
+    elif state.name and members and state.name not in members:
+        severity, message = Severity.ERROR, f"{state.name} does not belong to the cluster of the node that is used"
+    elif state.name and members:
+        message += f", member {state.name} of the cluster"
+    return Finding(severity, "node", state.address, message)
 
 
 async def _master(couch: Couch, master: str | None, *, alone: bool) -> list[Finding]:

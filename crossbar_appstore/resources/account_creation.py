@@ -16,7 +16,7 @@ from crossbar_appstore.kazoo.values import as_boolean, as_integer, as_text, is_t
 from crossbar_appstore.resources import account_rules
 from crossbar_appstore.resources.account_rules import ACCOUNT, Checked
 from crossbar_appstore.resources.account_storage import AccountStorage
-from crossbar_appstore.resources.documents import caller_of, load, raise_errors, request_data, stamped
+from crossbar_appstore.resources.documents import LONGEST_UNIQUE, caller_of, load, raise_errors, request_data, stamped
 from crossbar_appstore.validation.errors import SchemaErrors
 
 CATEGORY: Final = "crossbar.accounts"
@@ -40,7 +40,7 @@ async def taken_names(
     errors: SchemaErrors = {}
     for field, find in finders.items():
         value = nonempty_text_at(account, field)
-        if value is None or value == nonempty_text_at(current, field):
+        if value is None or value == nonempty_text_at(current, field) or len(value) > LONGEST_UNIQUE:
             continue
         # A new account is checked again once it is saved, and then found, too.
         if any(account_id != account.get("_id") for account_id in await find(value)):

@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final
+from typing import ClassVar, Final
 
 from crossbar_appstore.appstore import app_overrides
 from crossbar_appstore.appstore.app_overrides import OVERRIDE_TYPE, override_id
@@ -115,6 +115,8 @@ class OverridePictures(_Overrides):
 
     ``i18n/{language}`` in front of the path says for which language, else it is English.
     """
+
+    uploads: ClassVar[frozenset[str]] = frozenset({"POST"})
 
     def __init__(self, store: Datastore, gatekeeper: AuthGatekeeper, pictures: Pictures) -> None:
         super().__init__(store, gatekeeper)

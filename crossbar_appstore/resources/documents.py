@@ -20,6 +20,9 @@ from crossbar_appstore.validation.errors import SchemaErrors, missing, wrong_typ
 AUTOMATIC: Final = "automatic"
 """The revision in Crossbar's replies that show rows of a view."""
 
+LONGEST_UNIQUE: Final = 512
+"""Characters of a text that others may have already: the schemas refuse longer ones, and CouchDB a URL with them."""
+
 _REVISION: Final = "revision"
 
 

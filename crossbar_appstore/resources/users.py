@@ -125,7 +125,7 @@ class Users(Resource):
         errors: SchemaErrors = {}
         for path, view, message in _UNIQUE:
             value, field = nonempty_text_at(document, *path), ".".join(path)
-            if value is None or value == nonempty_text_at(current, *path):
+            if value is None or value == nonempty_text_at(current, *path) or len(value) > documents.LONGEST_UNIQUE:
                 continue
             if await self._others(account_id, user_id, view, field, value):
                 errors[field] = {"unique": {"message": message, "cause": value}}

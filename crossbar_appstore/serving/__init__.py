@@ -1,4 +1,4 @@
-"""Serving: one worker in this process, or several processes that share the port and the write counters."""
+"""Serving: one worker in this process, or several processes that share the port, write counters and rate limits."""
 
 import contextlib
 from collections.abc import Callable, Iterator

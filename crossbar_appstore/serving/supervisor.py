@@ -1,4 +1,4 @@
-"""The supervisor of several workers: processes that share the port and the write counters."""
+"""The supervisor of several workers: processes that share the port, the write counters and the rate limits."""
 
 import asyncio
 import contextlib
@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
+from crossbar_appstore.crossbar.rate_limits import Buckets
 from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.logs import set_up_logging
 from crossbar_appstore.serving.worker import DRAIN, readable, run, stop_signal, work
@@ -19,16 +20,18 @@ from crossbar_appstore.settings import Settings
 log = logging.getLogger(__name__)
 
 _REPLACE_PAUSE: Final = 0.5
+_COUNTERS: Final = "write-counters"
+_BUCKETS: Final = "rate-limits"
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerArguments:
-    """The arguments of a worker process: ``number`` names it in logs, ``counters`` is the write counters' file."""
+    """The arguments of a worker process: ``number`` names it in logs, ``shared`` is the folder of what all share."""
 
     settings: Settings
     port: int
     number: int
-    counters: Path
+    shared: Path
     log_level: int
 
 
@@ -39,15 +42,16 @@ async def supervise(settings: Settings, port: int, ready: Callable[[], None]) ->
     """
     stop = stop_signal()
     with tempfile.TemporaryDirectory(prefix="crossbar-appstore-") as directory:
-        counters, level = Path(directory) / "write-counters", logging.getLogger().getEffectiveLevel()
-        WriteCounters.in_file(counters)
+        shared, level = Path(directory), logging.getLogger().getEffectiveLevel()
+        WriteCounters.in_file(shared / _COUNTERS)
+        Buckets.in_file(shared / _BUCKETS)
         up = [asyncio.Event() for _ in range(settings.workers)]
         announcing = asyncio.create_task(_announce(up, ready))
         try:
             # If one task fails, the group ends the others, so that no worker process is left behind.
             async with asyncio.TaskGroup() as keepers:
                 for number, event in enumerate(up):
-                    arguments = WorkerArguments(settings, port, number, counters, level)
+                    arguments = WorkerArguments(settings, port, number, shared, level)
                     keepers.create_task(_keep_running(arguments, stop, event))
         finally:
             announcing.cancel()
@@ -108,7 +112,8 @@ async def _note_listening(receiver: Connection, number: int, up: asyncio.Event) 
 def worker_main(arguments: WorkerArguments, sender: Connection) -> None:
     """The main function of a worker process; it sends its number once it listens."""
     set_up_logging(arguments.log_level)
-    counters = WriteCounters.in_file(arguments.counters)
+    counters = WriteCounters.in_file(arguments.shared / _COUNTERS)
+    buckets = Buckets.in_file(arguments.shared / _BUCKETS)
     parent = multiprocessing.parent_process()
     supervisor = None if parent is None else parent.sentinel
-    run(work(arguments.settings, arguments.port, lambda: sender.send(arguments.number), counters, supervisor))
+    run(work(arguments.settings, arguments.port, lambda: sender.send(arguments.number), counters, buckets, supervisor))

@@ -12,13 +12,12 @@ from typing import Final
 from aiohttp import web
 
 from crossbar_appstore.application import create_application
+from crossbar_appstore.crossbar.rate_limits import Buckets
 from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.settings import Settings
 
 DRAIN: Final = 10.0
 """Seconds that requests in progress have to finish when a worker stops."""
-KEEPALIVE: Final = 120.0
-"""Seconds that an idle connection is kept open."""
 _BACKLOG: Final = 1024
 
 
@@ -27,6 +26,7 @@ async def work(
     port: int,
     ready: Callable[[], None],
     counters: WriteCounters | None = None,
+    buckets: Buckets | None = None,
     supervisor: int | None = None,
 ) -> None:
     """Answer requests until SIGINT or SIGTERM, then let the requests in progress finish.
@@ -36,14 +36,15 @@ async def work(
         port: reserved for all workers.
         ready: called once requests are answered.
         counters: the write counters that the workers share.
+        buckets: the rate limits that the workers share.
         supervisor: a file descriptor that becomes readable when the parent process ends, which stops the worker.
     """
     stop = stop_signal()
     # A killed supervisor sends no signal, and its workers must not keep the port.
     if supervisor is not None:
         asyncio.get_running_loop().add_reader(supervisor, stop.set)
-    application = create_application(settings, counters)
-    runner = web.AppRunner(application, keepalive_timeout=KEEPALIVE, shutdown_timeout=DRAIN)
+    application = create_application(settings, counters, buckets)
+    runner = web.AppRunner(application, shutdown_timeout=DRAIN)
     await runner.setup()
     try:
         await web.SockSite(runner, bound_socket(settings.host, port), backlog=_BACKLOG).start()

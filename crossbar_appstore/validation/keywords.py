@@ -141,6 +141,9 @@ def _identity(value: Json) -> Any:
             return "array", tuple(_identity(item) for item in value)
         case bool():
             return "boolean", value
+        case int() | float():
+            # Numbers hash to themselves modulo a prime: a list of its multiples would take quadratic time.
+            return "number", str(int(value)) if value == int(value) else repr(value)
         case _:
             return value
 

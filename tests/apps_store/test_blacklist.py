@@ -53,6 +53,16 @@ async def test_apps_store_blacklist_post_accepts_an_empty_list(system: System, s
     assert await service.names(sub) == ["voip", "port", "numbers"]
 
 
+async def test_apps_store_blacklist_post_has_at_most_1000_entries(
+    system: System, service: Service, sub: Account
+) -> None:
+    ids = [str(number) for number in range(1_001)]
+    assert (await service.post(f"{sub.path}/blacklist", system.master, {"blacklist": ids[:-1]})).status == 200
+    answer = await service.post(f"{sub.path}/blacklist", system.master, {"blacklist": ids})
+    assert (answer.status, answer.data["blacklist"]["maxItems"]["target"]) == (400, 1_000)
+    assert answer.data["blacklist"]["maxItems"]["value"] == "1001 members"
+
+
 async def test_apps_store_blacklist_post_creates_the_document(system: System, service: Service, sub: Account) -> None:
     await service.post(f"{sub.path}/blacklist", system.master, {"blacklist": ["x"]})
     stored = await system.stored(sub)

@@ -56,6 +56,9 @@ async def test_every_request_is_answered_at_its_deadline_while_couchdb_stalls_or
         behind.get(sub.path, sub),
         behind.get(f"apps_store/{system.apps['voip']}/icon"),
         behind.put(f"{sub.path}/{system.apps['voip']}", sub, {"allowed_users": "all"}),
+        # The token of a large body is checked before it is read.
+        behind.put(f"{sub.path}/{system.apps['voip']}", sub, {"x": "a" * 10_000}),
+        behind.put(f"{sub.path}/{system.apps['voip']}", sub, {"x": "a" * 100_000}),
     ):
         answer = await _in_time(request)
         assert answer.refusal == AWAY

@@ -101,6 +101,21 @@ async def test_unreachable_couchdb_exits_with_three(run_alone: Run) -> None:
     assert "secret" not in result.err
 
 
+async def test_couchdb_url_names_several_nodes(run: Run, system: MasterCatalogue, couchdb_url: str) -> None:
+    assert (await run("apps", "--couchdb-url", f"http://127.0.0.1:9,{couchdb_url}")).code == 0
+    result = await run("doctor", "--couchdb-url", f"http://127.0.0.1:9,{couchdb_url}")
+    assert "node: http://127.0.0.1:9: is unreachable" in result.out
+    result = await run("doctor", "--couchdb-url", "http://127.0.0.1:9,http://127.0.0.1:10")
+    assert result.code == 3
+    assert "http://127.0.0.1:10: connection failed" in result.err
+
+
+async def test_unusable_certificate_of_couchdb_exits_with_two(run_alone: Run) -> None:
+    result = await run_alone("apps", "--couchdb-url", "https://db", "--couchdb-ca-file", "/no/such/ca.pem")
+    assert result.code == 2
+    assert "COUCHDB_CA_FILE: /no/such/ca.pem cannot be read: No such file or directory" in result.err
+
+
 async def test_apps_without_accounts_names_create_account(run: Run, empty_system: object) -> None:
     result = await run("apps")
     assert result.code == 1

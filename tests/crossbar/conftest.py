@@ -29,6 +29,8 @@ def sample_application(
     *resources: Resource,
     limits: Limits = PLENTY,
     body_seconds: float = 30.0,
+    body_pause: float = 30.0,
+    head_seconds: float = 30.0,
     proxies: tuple[str, ...] = (),
     rates: Rates | None = None,
 ) -> web.Application:
@@ -41,6 +43,8 @@ def sample_application(
         rates=rates,
         trusted_proxies=tuple(ip_network(proxy) for proxy in proxies),
         body_seconds=body_seconds,
+        body_pause=body_pause,
+        head_seconds=head_seconds,
     )
 
 

@@ -170,6 +170,7 @@ class Notes(Resource):
     """
 
     noun: ClassVar[str] = "notes"
+    uploads: ClassVar[frozenset[str]] = frozenset({"POST"})
 
     def __init__(self) -> None:
         self.notes: dict[str, Any] = {

@@ -5,8 +5,18 @@ import json
 
 import pytest
 
-from crossbar_appstore.crossbar.body import MAX_DEPTH, MAX_PARTS, Body, parse_body, split_parts
-from crossbar_appstore.crossbar.errors import CrossbarError, Refusal
+from crossbar_appstore.crossbar.body import (
+    ANONYMOUS_BODY,
+    MAX_DEPTH,
+    MAX_DIGITS,
+    MAX_JSON,
+    MAX_MEMBERS,
+    MAX_PARTS,
+    Body,
+    parse_body,
+    split_parts,
+)
+from crossbar_appstore.crossbar.errors import MAX_SHOWN, CrossbarError, Refusal
 from crossbar_appstore.json_codec import Json, JsonObject
 from tests.crossbar.sample import FIRST, LIST, MINE, NEW, Notes
 from tests.crossbar.wire import Wire
@@ -218,6 +228,99 @@ async def test_body_nested_too_deeply_is_refused(ask: Wire, opening: str) -> Non
     for depth in (MAX_DEPTH, MAX_DEPTH + 1, 1000, 100_000):
         answer = await ask("PUT", NEW, json_type, nested(depth))
         assert (answer.status, list(answer.data)) == (400, ["json"])
+
+
+def members_of(kind: str, members: int) -> Json:
+    """An envelope with so many members in all, those of the envelope and of its data included."""
+    rest = members - 2
+    match kind:
+        case "list":
+            return {"data": {"x": [0] * rest}}
+        case "lists":
+            return {"data": {"x": [[]] * rest}}
+        case "texts":
+            return {"data": {"x": [",[{"] * rest}}
+        case "object":
+            return {"data": {"x": {f",{key}": ["1"] for key in range(rest // 2)}}}
+        case _:
+            return {"data": {"x": [[[[0]]] for _ in range(rest // 4)] + [0] * (rest % 4)}}
+
+
+@pytest.mark.parametrize("kind", ["list", "lists", "texts", "object", "nested"])
+@pytest.mark.parametrize("content_type", [None, FORM, MULTIPART])
+def test_parse_body_refuses_too_many_members(kind: str, content_type: str | None) -> None:
+    def body(members: int) -> bytes:
+        raw = json.dumps(members_of(kind, members)).encode()
+        return multipart(("", raw)) if content_type == MULTIPART else raw
+
+    assert parse_body(content_type, body(MAX_MEMBERS)).data
+    problem = {"json": {"invalid": {"message": f"more than {MAX_MEMBERS} members", "target": "body"}}}
+    for members in (MAX_MEMBERS + 2, 5 * MAX_MEMBERS):
+        assert refused(content_type, body(members)).data == problem
+
+
+def test_parse_body_counts_members_of_all_parts() -> None:
+    part = ("", json.dumps(members_of("list", MAX_MEMBERS // 2)).encode())
+    assert parse_body(MULTIPART, multipart(part)).data
+    assert "json" in refused(MULTIPART, multipart(*[part] * 10)).data
+
+
+def test_parse_body_refuses_too_long_integers() -> None:
+    assert parse_body(None, b'{"data":[-%b]}' % (b"9" * MAX_DIGITS)).data == [-(10**MAX_DIGITS - 1)]
+    assert "json" in refused(None, b'{"data":[%b]}' % (b"9" * (MAX_DIGITS + 2))).data
+    assert "json" in refused(None, b'{"data":[%b]}' % (b"9" * 100_000)).data
+
+
+def test_parse_body_limits_json_of_parts() -> None:
+    part = ("", b'{"data":{"x":"' + b"a" * (MAX_JSON // 2) + b'"}}')
+    assert parse_body(MULTIPART, multipart(part)).data
+    assert refused(MULTIPART, multipart(part, FILE_PART, part)).code == 413
+
+
+def test_parse_body_form_over_anonymous_maximum_is_json() -> None:
+    assert "data" in refused(FORM, b"a=" + b"x" * (ANONYMOUS_BODY - 2)).data
+    assert "json" in refused(FORM, b"a=" + b"x" * ANONYMOUS_BODY).data
+
+
+@pytest.mark.parametrize("head", ["a: b\r\n" * 17, f"a: {'x' * 5_000}\r\n"])
+def test_parse_body_multipart_with_long_head_is_refused(head: str) -> None:
+    assert refused(MULTIPART, multipart((head, b"{}"))).data == {"message": "malformed multipart body"}
+
+
+def test_parse_body_multipart_of_lines_like_the_boundary_is_refused() -> None:
+    assert parse_body(MULTIPART, multipart(("Content-Type: image/png\r\n", b"\r\n--XXa" * 900))).files
+    assert refused(MULTIPART, multipart(("Content-Type: image/png\r\n", b"\r\n--XXa" * 2_000))).code == 400
+
+
+@pytest.mark.parametrize(
+    ("value", "as_shown"),
+    [
+        ("a" * MAX_SHOWN, "a" * MAX_SHOWN),
+        ("a" * (MAX_SHOWN + 1), "a" * (MAX_SHOWN - 3) + "…"),
+        ("é" * MAX_SHOWN, "é" * ((MAX_SHOWN - 3) // 2) + "…"),
+        (10**500, 10**500),
+        ("a" * 300_000, "a" * (MAX_SHOWN - 3) + "…"),
+        (1.5, 1.5),
+        (True, True),
+    ],
+)
+async def test_error_shows_a_kilobyte_of_a_value(ask: Wire, value: Json, as_shown: Json) -> None:
+    answer = await ask("PUT", NEW, MINE, {"data": value})
+    assert answer.data == {"data": {**is_of_another_type(as_shown)}}
+
+
+@pytest.mark.parametrize(
+    ("envelope", "as_shown"),
+    [
+        ({"x": [0] * 500}, {"x": [0] * 500}),
+        ({"x": [0] * 2_000, "y": 1}, "2 members"),
+        ({"x": "a" * MAX_SHOWN}, "1 members"),
+        ({"x": "é" * 600}, "1 members"),
+        ({"x": [10**500] * 5}, "1 members"),
+    ],
+)
+async def test_error_counts_members_of_a_large_value(ask: Wire, envelope: Json, as_shown: Json) -> None:
+    assert (await ask("PUT", NEW, MINE, json.dumps(envelope).encode())).data == {"data": is_required(as_shown)}
 
 
 async def test_body_with_many_siblings_is_accepted(ask: Wire) -> None:

@@ -1,8 +1,12 @@
 """Unit tests of the framework: ranges, paths, query strings, CSV, indented JSON, envelopes, rate limits, access log."""
 
+import itertools
 import logging
+import subprocess
+import sys
 import time
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +27,7 @@ from crossbar_appstore.crossbar.headers import (
     parse_range,
 )
 from crossbar_appstore.crossbar.paths import ApiPath, PathParser
-from crossbar_appstore.crossbar.rate_limits import Limits, RateLimiter
+from crossbar_appstore.crossbar.rate_limits import BUCKETS, Buckets, Limits, RateLimiter
 from crossbar_appstore.crossbar.rendering import indented, render_csv
 from crossbar_appstore.crossbar.resource import Resource
 from crossbar_appstore.json_codec import Json, loads
@@ -249,14 +253,36 @@ def test_rate_limiter_without_refill_waits_a_minute() -> None:
 
 
 def test_rate_limiter_drops_least_recently_used_buckets() -> None:
-    limiter = RateLimiter(Limits(1, 0), clock=lambda: 0.0)
+    now = itertools.count()
+    limiter = RateLimiter(Limits(1, 0), clock=lambda: float(next(now)))
     limiter.consume("first", 1)
     limiter.consume("busy", 1)
-    for number in range(9_999):
+    for number in range(2 * BUCKETS):
         limiter.consume(str(number), 1)
         limiter.consume("busy", 1)
-    assert len(limiter._buckets) == 10_000
     assert (limiter.level("first"), limiter.level("busy")) == (1, 0)
+    assert sum(limiter.level(str(number)) == 0 for number in range(2 * BUCKETS)) < BUCKETS
+
+
+def test_rate_limiters_with_a_file_share_buckets(tmp_path: Path) -> None:
+    file = tmp_path / "rate-limits"
+    one, two = (RateLimiter(Limits(10, 0), buckets=Buckets.in_file(file)) for _ in range(2))
+    assert [limiter.consume("a", 3) for limiter in (one, two, one, two)] == [None, None, None, 60]
+    assert (one.level("a"), two.level("a"), two.level("b")) == (1, 1, 10)
+    assert file.stat().st_size < 500_000
+
+
+def test_rate_limiters_of_processes_give_out_no_token_twice(tmp_path: Path) -> None:
+    """Four processes take single tokens from one bucket at once."""
+    program = """
+import pathlib, sys
+from crossbar_appstore.crossbar.rate_limits import Buckets, Limits, RateLimiter
+limiter = RateLimiter(Limits(2_000, 0), buckets=Buckets.in_file(pathlib.Path(sys.argv[1])))
+print(sum(limiter.consume("a", 1) is None for _ in range(2_000)))
+"""
+    command = [sys.executable, "-c", program, str(tmp_path / "rate-limits")]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    assert sum(int(process.communicate()[0]) for process in processes) == 2_000
 
 
 @pytest.mark.parametrize(
@@ -269,6 +295,9 @@ def test_rate_limiter_drops_least_recently_used_buckets() -> None:
         ("10.0.0.1", ["9.9.9.9:80"], "10.0.0.1"),
         ("::1", ["9.9.9.9"], "9.9.9.9"),
         ("", ["9.9.9.9"], ""),
+        ("10.0.0.1", ["9.9.9.9" + ",10.0.0.2" * 19], "9.9.9.9"),
+        ("10.0.0.1", ["9.9.9.9" + ",10.0.0.2" * 20], "10.0.0.2"),
+        ("10.0.0.1", ["9.9.9.9", *["10.0.0.2"] * 20], "10.0.0.2"),
     ],
 )
 def test_client_address_is_first_untrusted_hop(peer: str, forwarded: list[str], client: str) -> None:

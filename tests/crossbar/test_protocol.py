@@ -2,19 +2,35 @@
 
 import asyncio
 import logging
+import time
 
 import pytest
 
-from crossbar_appstore.crossbar.body import MAX_BODY
+from crossbar_appstore.crossbar.body import ANONYMOUS_BODY, FREE_BODY, MAX_JSON, MAX_UPLOAD
+from crossbar_appstore.crossbar.rate_limits import Limits
+from crossbar_appstore.json_codec import JsonObject
 from tests.crossbar.conftest import Start
 from tests.crossbar.sample import FIRST, LIST, MINE, NEW, Notes
-from tests.crossbar.wire import Wire
+from tests.crossbar.wire import Answer, Wire
 
 PUT = f"PUT {NEW} HTTP/1.1\r\nHost: x\r\nX-Auth-Token: own\r\nContent-Type: application/json\r\n"
 GET = f"GET {FIRST} HTTP/1.1\r\nHost: x\r\nX-Auth-Token: own\r\n"
-TOO_LARGE = {
-    "file": {"maxSize": {"message": "Payload or Files must not be more than 8000000 bytes", "target": 8_000_000}}
-}
+ANONYMOUS_PUT = "PUT /v2/logins HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+UPLOAD = "image/png"
+
+
+def too_large(limit: int) -> JsonObject:
+    message = f"Payload or Files must not be more than {limit} bytes"
+    return {"file": {"maxSize": {"message": message, "target": limit}}}
+
+
+def json_of(size: int) -> bytes:
+    return b'{"data":{"x":"' + b"a" * (size - 17) + b'"}}'
+
+
+def chunked(body: bytes) -> bytes:
+    chunks = [body[begin : begin + 30_000] for begin in range(0, len(body), 30_000)]
+    return b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
 
 
 @pytest.mark.parametrize(
@@ -130,7 +146,7 @@ async def test_expect_continue_is_answered_when_body_is_needed(ask: Wire) -> Non
 @pytest.mark.parametrize(
     ("head", "status"),
     [
-        (f"{PUT}Expect: 100-continue\r\nContent-Length: {MAX_BODY + 1}\r\n\r\n", 400),
+        (f"{PUT}Expect: 100-continue\r\nContent-Length: {MAX_JSON + 1}\r\n\r\n", 413),
         (PUT.replace("/v2", "/v1") + "Expect: 100-continue\r\nContent-Length: 11\r\n\r\n", 410),
         (PUT.replace("/new", "/%zz") + "Expect: 100-continue\r\nContent-Length: 11\r\n\r\n", 400),
     ],
@@ -144,28 +160,114 @@ async def test_expect_unknown_is_ignored(ask: Wire) -> None:
     assert (await ask("PUT", NEW, {**MINE, "Expect": "miracles"}, {"data": {}})).status == 201
 
 
-async def test_body_of_maximum_size_is_accepted(ask: Wire) -> None:
-    body = b'{"data":{"x":"' + b"a" * (MAX_BODY - 17) + b'"}}'
-    assert len(body) == MAX_BODY
-    answer = await ask("PUT", NEW, {**MINE, "Content-Type": "application/json"}, body)
-    assert (answer.status, len(answer.data["x"])) == (201, MAX_BODY - 17)
+SIZES = [
+    (PUT, MAX_JSON),
+    (PUT.replace("X-Auth-Token: own", "Authorization: Basic secret"), MAX_JSON),
+    (PUT.replace("X-Auth-Token: own\r\n", "").replace("/new", "/new?auth_token=own"), MAX_JSON),
+    (PUT.replace("application/json", UPLOAD), MAX_JSON),
+    (f"POST {FIRST} HTTP/1.1\r\nHost: x\r\nX-Auth-Token: own\r\nContent-Type: {UPLOAD}\r\n", MAX_UPLOAD),
+    (f"POST {FIRST} HTTP/1.1\r\nHost: x\r\nX-Auth-Token: own\r\nContent-Type: application/json\r\n", MAX_JSON),
+    (f"POST {FIRST} HTTP/1.1\r\nHost: x\r\nContent-Type: {UPLOAD}\r\n", ANONYMOUS_BODY),
+    (PUT.replace("own", "unknown"), ANONYMOUS_BODY),
+    (PUT.replace("own", "expired"), ANONYMOUS_BODY),
+    (PUT.replace("X-Auth-Token: own", "Authorization: Basic wrong"), ANONYMOUS_BODY),
+    (PUT.replace("X-Auth-Token: own", "Authorization: Bearer expired"), ANONYMOUS_BODY),
+    (ANONYMOUS_PUT, ANONYMOUS_BODY),
+]
 
 
-@pytest.mark.parametrize("size", [MAX_BODY + 1, 2 * MAX_BODY])
+@pytest.mark.parametrize("is_chunked", [False, True], ids=["length", "chunked"])
+@pytest.mark.parametrize(("head", "limit"), SIZES)
+async def test_body_size_is_limited_by_token_and_route(
+    ask: Wire, notes: Notes, head: str, limit: int, is_chunked: bool
+) -> None:
+    async def send(size: int) -> Answer:
+        framing = "Transfer-Encoding: chunked" if is_chunked else f"Content-Length: {size}"
+        body = chunked(json_of(size)) if is_chunked else json_of(size)
+        return await ask.send(f"{head}{framing}\r\nConnection: close\r\n\r\n".encode() + body)
+
+    assert (await send(limit)).status in (
+        (200, 201, 415) if limit > ANONYMOUS_BODY or head is ANONYMOUS_PUT else (401,)
+    )
+    refused = await send(limit + 1)
+    assert (refused.status, refused.json["message"], refused.data) == (413, "validation error", too_large(limit))
+
+
+@pytest.mark.parametrize("size", [MAX_JSON + 1, 2 * MAX_JSON])
 async def test_body_over_maximum_is_refused_and_connection_usable(ask: Wire, notes: Notes, size: int) -> None:
     async with ask.connection() as connection:
         await connection.send(f"{PUT}Content-Length: {size}\r\n\r\n".encode() + b"a" * size + f"{GET}\r\n".encode())
         answer = await connection.answer()
-        assert (answer.status, answer.json["message"], answer.data) == (400, "validation error", TOO_LARGE)
+        assert (answer.status, answer.json["message"], answer.data) == (413, "validation error", too_large(MAX_JSON))
         assert (await connection.answer()).status == 200
     assert notes.executed == []
 
 
-async def test_chunked_body_over_maximum_is_refused(ask: Wire) -> None:
-    chunk = b"100000\r\n" + b"a" * 0x100000 + b"\r\n"
+async def test_body_over_maximum_is_refused_before_it_is_sent(ask: Wire) -> None:
     async with ask.connection() as connection:
-        await connection.send(f"{PUT}Transfer-Encoding: chunked\r\n\r\n".encode() + chunk * 9 + b"0\r\n\r\n")
-        assert (await connection.answer()).data == TOO_LARGE
+        await connection.send(f"{PUT}Content-Length: {MAX_JSON + 1}\r\n\r\n".encode())
+        assert (await connection.answer()).status == 413
+
+
+async def test_body_over_anonymous_maximum_is_503_while_token_cannot_be_checked(ask: Wire) -> None:
+    head = PUT.replace("own", "uncheckable")
+    for size in (ANONYMOUS_BODY, ANONYMOUS_BODY + 1):
+        answer = await ask.send(f"{head}Content-Length: {size}\r\nConnection: close\r\n\r\n".encode() + json_of(size))
+        assert answer.status == 503
+
+
+@pytest.mark.parametrize("is_chunked", [False, True], ids=["length", "chunked"])
+async def test_body_without_token_is_paid_by_size(start: Start, is_chunked: bool) -> None:
+    ask = await start(limits=Limits(40, refill=0.0))
+
+    async def send(size: int, head: str = ANONYMOUS_PUT) -> tuple[int, JsonObject]:
+        framing = "Transfer-Encoding: chunked" if is_chunked else f"Content-Length: {size}"
+        body = chunked(json_of(size)) if is_chunked else json_of(size)
+        answer = await ask.send(f"{head}{framing}\r\nConnection: close\r\n\r\n".encode() + body)
+        return answer.status, answer.json["tokens"]
+
+    # A login costs 2, and a token more for each 4 KB of its body.
+    assert await send(FREE_BODY) == (201, {"consumed": 2, "remaining": 38})
+    assert await send(2 * FREE_BODY) == (201, {"consumed": 4, "remaining": 34})
+    assert await send(ANONYMOUS_BODY) == (201, {"consumed": 18, "remaining": 16})
+    assert await send(ANONYMOUS_BODY, PUT) == (201, {"consumed": 1, "remaining": 40}), "a token pays nothing"
+    assert await send(ANONYMOUS_BODY + 1) == (413, {"consumed": 1, "remaining": 16}), "what is not read is not paid"
+    # Malformed bodies are paid, too: nothing is parsed for a caller who cannot pay.
+    assert await send(ANONYMOUS_BODY, ANONYMOUS_PUT.replace("json", "base64")) == (
+        400,
+        {"consumed": 16, "remaining": 0},
+    )
+    assert await send(ANONYMOUS_BODY) == (429, {"consumed": 16, "remaining": 0})
+
+
+@pytest.mark.parametrize("pause", [0.05, 30.0])
+async def test_body_without_progress_is_408(start: Start, notes: Notes, pause: float) -> None:
+    ask = await start(body_pause=pause, body_seconds=0.4)
+    async with ask.connection() as connection:
+        await connection.send(f"{PUT}Content-Length: 100\r\n\r\n".encode())
+        begun = time.monotonic()
+        while time.monotonic() < begun + 0.2:
+            await connection.send(b" ")
+            await asyncio.sleep(0.005)
+        answer = await connection.answer()
+        took = time.monotonic() - begun
+    assert (answer.status, notes.executed) == (408, [])
+    # Each piece begins the pause anew; in all there are body_seconds.
+    assert took >= (0.2 if pause == 0.05 else 0.4)
+
+
+@pytest.mark.parametrize(
+    ("sent", "answers"),
+    [("", 0), ("GET / HT", 0), (f"{GET}\r\n", 1), (f"{GET}\r\n{GET}", 1)],
+    ids=["nothing", "half a head", "one request", "half a second head"],
+)
+async def test_connection_without_complete_head_is_closed(start: Start, sent: str, answers: int) -> None:
+    ask = await start(head_seconds=0.1)
+    async with ask.connection() as connection:
+        await connection.send(sent.encode())
+        async with asyncio.timeout(5):
+            rest = await connection.rest()
+    assert rest.count(b"HTTP/1.1") == rest.count(b"HTTP/1.1 200") == answers
 
 
 async def test_body_that_does_not_arrive_is_408(start: Start, notes: Notes) -> None:

@@ -265,3 +265,10 @@ async def test_error_with_page_size_and_without_data(start: Start) -> None:
     answer = await (await start(speaker))("GET", "/v2/speaker")
     assert next(iter(answer.json)) == "page_size"
     assert "data" not in answer.json
+
+
+async def test_error_shows_a_kilobyte_of_a_path(ask: Wire) -> None:
+    for path in (f"/v2/accounts/{'a' * 8_000}/notes", f"{LIST}/{'a' * 8_000}"):
+        answer = await ask("GET", path, MINE)
+        assert (answer.status, len(answer.body) < 2_000) == (404, True)
+        assert "a" * 900 in answer.text

@@ -340,3 +340,18 @@ async def test_catalogue_snapshot_after_a_failed_catch_up_is_stale_and_complete(
             return names(snapshot) == ["voip", "x"] and not snapshot.stale
 
         await within_the_promise(is_complete)
+
+
+async def test_catalogue_snapshot_is_loaded_whole_where_couchdb_does_not_tell_what_changed(
+    couch: Couch, proxy: FaultProxy, master: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue_module, "CATCH_UP_SECONDS", 0.2)
+    await couch.save_doc(master, app("1", "voip"))
+    async with Datastore(Couch(proxy.url), feeds=False) as store:
+        assert names(await store.catalogue.snapshot()) == ["voip"]
+        # As a cluster does while the node hangs whose shards the sequence names.
+        proxy.fail(broken.Fault.STALL, path="_changes")
+        await store.create(master, app("2", "second"))
+        snapshot = await store.catalogue.snapshot()
+        assert (names(snapshot), snapshot.stale) == (["second", "voip"], False)
+        assert store.statistics.catalogue_loads == 2

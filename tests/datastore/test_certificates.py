@@ -1,4 +1,6 @@
-"""CouchDB over TLS: its certificate is checked against the certificate authorities that the machine trusts."""
+"""CouchDB over TLS: its certificate is checked, against the authorities that the machine or the settings name, and a
+client certificate is presented.
+"""
 
 import asyncio
 import datetime as dt
@@ -16,6 +18,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+
+from crossbar_appstore.cli.options import connected
+from crossbar_appstore.datastore.errors import Unreachable
+from crossbar_appstore.settings import Settings
 
 WELCOME = b'{"couchdb":"Welcome","version":"3.3.3","vendor":{"name":"Test"}}'
 CLIENT = """
@@ -64,7 +70,7 @@ def certificate(tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def couchdb_over_tls(certificate: Path) -> AsyncIterator[str]:
+async def couchdb_over_tls(certificate: Path, *, asks_for_certificates: bool = False) -> AsyncIterator[str]:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
@@ -74,6 +80,9 @@ async def couchdb_over_tls(certificate: Path) -> AsyncIterator[str]:
 
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate)
+    if asks_for_certificates:
+        tls.verify_mode = ssl.CERT_REQUIRED
+        tls.load_verify_locations(certificate)
     async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=tls) as server:
         yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
@@ -93,3 +102,39 @@ async def test_couch_asks_a_server_over_tls_only_if_its_certificate_is_trusted(
         output, _ = await process.communicate()
     # aiohttp reads the trusted certificates when it is imported, so each case is a process of its own.
     assert (output.split(), process.returncode) == (([b"200"], 0) if trusted else ([], 1))
+
+
+@pytest.mark.parametrize("asks_for_certificates", [False, True])
+@pytest.mark.parametrize("presented", ["none", "with its key", "and key apart"])
+async def test_couch_uses_the_certificates_that_the_settings_name(
+    certificate: Path, tmp_path: Path, asks_for_certificates: bool, presented: str
+) -> None:
+    pem = certificate.read_text(encoding="utf-8")
+    end = pem.index("-----BEGIN CERTIFICATE")
+    authority, key = tmp_path / "ca.pem", tmp_path / "key.pem"
+    authority.write_text(pem[end:], encoding="utf-8")
+    key.write_text(pem[:end], encoding="utf-8")
+    environ = {"COUCHDB_CA_FILE": str(authority)}
+    if presented == "with its key":
+        environ |= {"COUCHDB_CERTIFICATE_FILE": str(certificate)}
+    elif presented == "and key apart":
+        environ |= {"COUCHDB_CERTIFICATE_FILE": str(authority), "COUCHDB_KEY_FILE": str(key)}
+    async with couchdb_over_tls(certificate, asks_for_certificates=asks_for_certificates) as url:
+        async with connected(Settings.load({"COUCHDB_URL": url, **environ})) as couch:
+            if asks_for_certificates and presented == "none":
+                with pytest.raises(Unreachable):
+                    await couch.server()
+            else:
+                assert (await couch.server()).version == "3.3.3"
+        # The machine does not trust it.
+        async with connected(Settings.load({"COUCHDB_URL": url})) as couch:
+            with pytest.raises(Unreachable):
+                await couch.server()
+
+
+async def test_couch_asks_each_node_over_tls(certificate: Path) -> None:
+    async with couchdb_over_tls(certificate) as first:
+        environ = {"COUCHDB_URL": f"https://127.0.0.1:1,{first}", "COUCHDB_CA_FILE": str(certificate)}
+        async with connected(Settings.load(environ)) as couch:
+            assert (await couch.server()).version == "3.3.3"
+            assert couch.address == first

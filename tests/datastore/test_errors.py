@@ -97,7 +97,7 @@ def test_from_status_maps_every_status(status: int, reason: str, kind: type[Data
         (TypeError("'NoneType' object is not subscriptable"), MalformedReply),
         (AttributeError("'list' object has no attribute 'get'"), MalformedReply),
         (AssertionError(), MalformedReply),
-        (RuntimeError("Session is closed"), Fault),
+        (RuntimeError("Session is closed"), Unreachable),
         (NotFoundError("x"), DocumentMissing),
         (ConflictError("x"), Conflict),
         (UnauthorizedError("x"), Misconfigured),

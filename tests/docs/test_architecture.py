@@ -53,7 +53,9 @@ def test_architecture_page_draws_checked_layers() -> None:
 
 def test_pages_name_documented_deviations_only() -> None:
     explained = [cells[0] for cells in rows(DOCS / "deviations.md") if NUMBER.fullmatch(cells[0])]
-    assert explained == [f"D{number + 1}" for number in range(len(explained))]
+    # The numbers are those of the recordings' list, of which some rows may be missing here.
+    numbers = [int(number[1:]) for number in explained]
+    assert numbers == sorted(set(numbers))
     in_code = [
         match[1] for path in PACKAGE.rglob("*.py") for match in re.finditer(r"deviation (D\d+)", path.read_text())
     ]

@@ -5,13 +5,15 @@ import aiohttp
 import pytest
 
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.errors import Conflict
+from crossbar_appstore.datastore.errors import Conflict, Unreachable
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import account_db, new_id
 from crossbar_appstore.maintenance.accounts import NewAccount, create_account
 from crossbar_appstore.maintenance.doctor import Diagnosis, examine, repair
 from crossbar_appstore.maintenance.lookup import MasterCatalogue, UnknownAccount
 from crossbar_appstore.maintenance.reports import Finding, Severity
+from tests.datastore.fault_proxy import answering
+from tests.datastore.nodes import ClusterNode, cluster
 from tests.maintenance.folders import PNG
 from tests.maintenance.test_editing import save_app
 
@@ -46,6 +48,42 @@ async def test_examine_finds_good_system_healthy(system: MasterCatalogue) -> Non
     assert checks(diagnosis) == []
     assert diagnosis.healthy
     assert diagnosis.findings[0].check == "server"
+
+
+async def node_findings(nodes: list[ClusterNode]) -> list[tuple[Severity, str, str]]:
+    async with Couch(*(node.url for node in nodes)) as couch:
+        found = (await examine(couch)).findings
+    return [(one.severity, one.subject, one.message) for one in found if one.check == "node"]
+
+
+async def test_examine_tells_the_state_of_each_node(system: MasterCatalogue, couchdb_url: str) -> None:
+    async with cluster([couchdb_url] * 4) as nodes:
+        for node, name in zip(nodes, "abcd", strict=True):
+            node.proxy.scripts["/_node/_local"] = answering({"name": name})
+            node.proxy.scripts["/_membership"] = answering({"cluster_nodes": ["a", "b", "c"]})
+        nodes[1].maintain()
+        await nodes[2].kill()
+        version = (await system.couch.server()).version
+        assert await node_findings(nodes) == [
+            (Severity.INFO, nodes[0].address, f"CouchDB {version} answers, it is used, member a of the cluster"),
+            (Severity.WARNING, nodes[1].address, f"CouchDB {version} is in maintenance"),
+            (Severity.ERROR, nodes[2].address, "is unreachable: connection failed: ClientConnectorError"),
+            (Severity.ERROR, nodes[3].address, "d does not belong to the cluster of the node that is used"),
+        ]
+
+
+async def test_examine_tells_the_state_of_nodes_that_name_no_cluster(system: MasterCatalogue, couchdb_url: str) -> None:
+    async with cluster([couchdb_url] * 2) as nodes:
+        version = (await system.couch.server()).version
+        assert await node_findings(nodes) == [
+            (Severity.INFO, nodes[0].address, f"CouchDB {version} answers, it is used"),
+            (Severity.INFO, nodes[1].address, f"CouchDB {version} answers"),
+        ]
+        for node in nodes:
+            await node.kill()
+        with pytest.raises(Unreachable) as unreachable:
+            await node_findings(nodes)
+        assert all(f"{node.address}: connection failed" in str(unreachable.value) for node in nodes)
 
 
 async def test_examine_writes_nothing(system: MasterCatalogue) -> None:

@@ -67,3 +67,16 @@ async def test_workers_lose_no_concurrent_writes(two: Two) -> None:
     assert set(statuses.values()) <= {201, 403, 409}
     stored = (await system.stored(sub))["apps"]
     assert stored.keys() == {app for app, code in statuses.items() if code == 201}
+
+
+async def test_workers_share_rate_limits_of_logins(two: Two) -> None:
+    """50 logins at once, whichever worker answers, and five more a second while they are tried."""
+    loop = asyncio.get_running_loop()
+    headers = {"X-Forwarded-For": "192.0.2.1"}
+    begun = loop.time()
+    wrong = {"credentials": "0" * 32, "account_name": "Nobody"}
+    tries = (two.client.put("user_auth", None, wrong, headers=headers) for _ in range(120))
+    statuses = [answer.status for answer in await asyncio.gather(*tries)]
+    took = loop.time() - begun
+    assert set(statuses) == {401, 429}
+    assert 50 <= statuses.count(401) <= 50 + 5 * took + 1

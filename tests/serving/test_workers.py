@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 
 from crossbar_appstore import serving
-from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.serving import supervisor, worker
 from tests.datastore.fault_proxy import Fault, FaultProxy
 from tests.kit.service import Client
@@ -150,7 +149,6 @@ def test_worker_main_reports_ready_and_stops_at_signal(kit_couchdb_url: str, tmp
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    WriteCounters.in_file(tmp_path / "counters")
     told, tell = multiprocessing.Pipe(duplex=False)
     seen: list[int] = []
 
@@ -163,7 +161,7 @@ def test_worker_main_reports_ready_and_stops_at_signal(kit_couchdb_url: str, tmp
     asking = threading.Thread(target=ask)
     asking.start()
     chosen = settings(kit_couchdb_url, CROSSBAR_WORKERS="2")
-    arguments = supervisor.WorkerArguments(chosen, port, 1, tmp_path / "counters", logging.WARNING)
+    arguments = supervisor.WorkerArguments(chosen, port, 1, tmp_path, logging.WARNING)
     supervisor.worker_main(arguments, tell)
     asking.join()
     assert seen == [1, 200]
