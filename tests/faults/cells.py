@@ -6,9 +6,11 @@ import logging
 import time
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import Any, Final
 
 from crossbar_appstore.kazoo.ids import account_db
+from crossbar_appstore.maintenance.lookup import retry_conflicts
 from tests.datastore.fault_proxy import FaultProxy
 from tests.faults.kinds import Kind
 from tests.faults.rows import Row, Stage, data_of
@@ -76,7 +78,7 @@ class Cell:
         """Runs in a task of its own."""
         CELL.set(self.name)
         outcome = Outcome(self)
-        await self.row.prepare(stage)
+        await self._prepare(stage)
         async with FaultProxy(couchdb_url) as proxy:
             service = Service(stage.system, proxy.url, CROSSBAR_REQUEST_SECONDS=SECONDS)
             try:
@@ -114,9 +116,13 @@ class Cell:
         if self.row.method != "GET":
             if answer is not None and answer.status == self.row.status and not await self.row.check(stage, answer):
                 outcome.problems.append("acknowledged, but not stored")
-            await self.row.prepare(stage)
+            await self._prepare(stage)
         outcome.problems += await self._recover(stage, service)
         outcome.recovery = time.monotonic() - healed
+
+    async def _prepare(self, stage: Stage) -> None:
+        # What the service did at last may meet it.
+        await retry_conflicts(partial(self.row.prepare, stage))
 
     def _database(self, stage: Stage) -> str:
         """The quoted name of the database of the account that the request is about."""
@@ -163,5 +169,5 @@ class Cell:
                 return [f"after the fault: {each}" for each in wrong]
             if self.row.method != "GET":
                 # What was refused may have been done, so that nothing is left to do.
-                await self.row.prepare(stage)
+                await self._prepare(stage)
             await asyncio.sleep(0.1)
