@@ -3,6 +3,7 @@
 import socket
 from collections.abc import AsyncIterator
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Final
 
 from aiohttp import web
@@ -41,18 +42,18 @@ TRUSTED_PROXIES: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 """Peers whose X-Forwarded-For is believed (`crossbar` reverse_proxies)."""
 
 
-def create_application(
-    settings: Settings, counters: WriteCounters | None = None, buckets: Buckets | None = None
-) -> web.Application:
+def create_application(settings: Settings, shared: Path | None = None) -> web.Application:
     """The whole service as an ordinary aiohttp application, which connects to CouchDB at startup.
 
-    ``counters`` are the write counters that this worker shares with others, ``buckets`` those of the rate limits.
+    ``shared`` is a directory for the write counters and the rate limits that several worker processes share.
 
     Raises:
         SettingsError: no CouchDB was named.
     """
     address = settings.require_couchdb()
     couch = Couch(*address.urls, user=address.user, password=address.password, tls=settings.couchdb_tls())
+    counters = None if shared is None else WriteCounters.in_file(shared / "write-counters")
+    buckets = None if shared is None else Buckets.in_file(shared / "rate-limits")
     store = Datastore(couch, counters=counters)
     documents = AuthDocuments(store)
     config = AuthSettings(documents)

@@ -99,5 +99,5 @@ def _print_finding(output: Output, finding: Finding) -> None:
     output.line(word, f"  {finding.check}: {finding.subject}: {finding.message}{value}")
     if finding.command is not None:
         output.line(f"           repair: {finding.command}")
-    if finding.repair is not None:
-        output.line(f"           --fix {finding.repair.words}")
+    if finding.fix is not None:
+        output.line(f"           --fix {finding.fix}")

@@ -23,7 +23,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
-from crossbar_appstore.request_scope import time_limit
+from crossbar_appstore.request_scope import shared_context, time_limit
 
 from .errors import (
     TRANSLATED,
@@ -378,7 +378,7 @@ class Availability:
     def suspect(self) -> None:
         """Ask CouchDB in the background, again and again until it answers."""
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._probe())
+            self._task = asyncio.get_running_loop().create_task(self._probe(), context=shared_context())
 
     async def close(self) -> None:
         """End asking."""

@@ -47,6 +47,8 @@ from .replies import (
     is_database_name,
     is_document,
     is_document_id,
+    names,
+    posix_time,
     sequence,
     view_rows,
 )
@@ -369,6 +371,23 @@ class Couch:
             return True
 
         return await self._client.read(Subject(database), look)
+
+    async def account_databases(self) -> list[str]:
+        """The names of databases that begin with ``account``, those of accounts among them; PouchDB omits slashes."""
+
+        async def read() -> list[str]:
+            return names(await self._client.server.keys(**json_params(startkey="account/", endkey="account0")))
+
+        return [name for name in await self._client.read(Subject(), read) if name.startswith("account")]
+
+    async def opened_at(self, database: str) -> float | None:
+        """When the database was created (CouchDB 3.3) or opened (others), as a POSIX time; None if it does not say."""
+        remote = self._database(database)
+
+        async def read() -> float | None:
+            return posix_time((await remote.info()).get("instance_start_time"))
+
+        return await self._client.read(Subject(database), read)
 
     async def update_seq(self, database: str) -> Json:
         """Where the database's ``_changes`` stand now, to be given as ``since``."""

@@ -6,7 +6,7 @@ DatastoreError
 ├── NoMasterAccount                                                     there is no account
 ├── Closed                                                              the client was closed
 └── Troubled                                                            no answer about the document
-    ├── Unreachable                                                     no connection, 502, 504
+    ├── Unreachable                                                     no connection, 502, 504, 302
     │   ├── Unavailable                                                 not even connected, 412, 429, 503
     │   └── MalformedReply                                              the reply has not the form that it must have
     ├── TimedOut                                                        no reply in time
@@ -104,7 +104,7 @@ class Troubled(DatastoreError):
 
 
 class Unreachable(Troubled):
-    """A connection that broke, 502 or 504: what was asked for may have been done."""
+    """A connection that broke, a redirect, 502 or 504: what was asked for may have been done."""
 
 
 class Unavailable(Unreachable):
@@ -223,7 +223,8 @@ def from_status(status: int, reason: str, subject: Subject) -> DatastoreError:
     # 412: some proxies and servers answer so to a save of which they know nothing yet.
     if status in (412, 429, 503) or (status == 500 and reason == "all_dbs_active"):
         return Unavailable(reason or f"CouchDB answered {status}")
-    if status in (502, 504):
+    # A redirect is no answer of CouchDB.
+    if status in (502, 504) or status < 400:
         return Unreachable(reason or f"CouchDB answered {status}")
     return (ServerFault if status >= 500 else Fault)(f"{status} {reason}".strip())
 

@@ -14,6 +14,8 @@ from .errors import MalformedReply
 # https://docs.couchdb.org/en/stable/api/database/common.html#put--db, and the system databases.
 _DATABASE = re.compile(r"[a-z][a-z0-9_$()+/-]*|_[a-z_]+")
 _MAX_ID_LENGTH = 2000
+_LATEST = 1e11
+"""Seconds since 1970 that no clock shows."""
 
 
 def is_database_name(name: str) -> bool:
@@ -127,6 +129,21 @@ def view_rows(rows: Json) -> list[ViewRow]:
         if error is None:
             found.append(ViewRow(raw.get("id"), raw.get("key"), raw.get("value"), doc))
     return found
+
+
+def names(value: Json) -> list[str]:
+    """A list of names as it is; MalformedReply if it is anything else."""
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise MalformedReply("no list of names")
+    return value
+
+
+def posix_time(value: Json) -> float | None:
+    """Digits as a POSIX time, in seconds, milliseconds (PouchDB) or microseconds (CouchDB 1); None for "0"."""
+    moment = float(value) if isinstance(value, str) and value.isdigit() else 0.0
+    while moment > _LATEST:
+        moment /= 1000
+    return moment or None
 
 
 def attachment_of(name: str, headers: Mapping[str, str], body: bytes) -> Attachment:

@@ -149,12 +149,7 @@ async def _save(couch: Couch, new: NewAccount, place: Place, created: CreatedAcc
     account = account_document(account_id, {"name": new.name, "realm": new.realm.lower()}, place)
     names = {"first_name": "Account", "last_name": "Admin", "priv_level": "admin"}
     user = user_document(created.user_id, account_id, names, username=new.username, password=new.password)
-
-    # Called when the account can be found; if it fails, the account is removed again.
-    async def add_administrator() -> None:
-        await couch.save_doc(account_db(account_id), user)
-
     storage = AccountStorage(AuthDocuments(Datastore(couch, feeds=False)))
-    await storage.create(account, services_document(account_id, place), add_administrator)
+    await storage.create(account, services_document(account_id, place), users=[user])
     if place.is_master:
         await ensure_config(couch, ACCOUNTS_CONFIG, {MASTER_ACCOUNT_ID: account_id})

@@ -26,6 +26,7 @@ from crossbar_appstore.kazoo.values import get, is_true, object_at, string_at
 from crossbar_appstore.maintenance import lookup
 from crossbar_appstore.maintenance.checks import CheckedAccount, CheckedApp, account_findings, catalogue_findings
 from crossbar_appstore.maintenance.conflicts import conflict_findings
+from crossbar_appstore.maintenance.orphans import orphan_findings, remove_orphan
 from crossbar_appstore.maintenance.reports import Finding, Repair, Severity
 from crossbar_appstore.maintenance.system import view_code
 
@@ -73,6 +74,7 @@ async def examine(couch: Couch, accounts: Sequence[str] = (), *, all_accounts: b
         *await _master(couch, master, alone=alone),
         *await _keys(couch, alone=alone),
         *await _design_documents(couch, "accounts", DatabaseClass.ACCOUNTS, alone=alone),
+        *await orphan_findings(couch, master, alone=alone),
     ]
     # Without the master account's database, which was reported, there is nothing more to check.
     if master is None or not await couch.database_exists(account_db(master)):
@@ -109,6 +111,9 @@ async def repair(couch: Couch, diagnosis: Diagnosis) -> tuple[str, ...]:
     for (database, doc_id), repairs in by_document.items():
         if await lookup.retry_conflicts(partial(_apply, couch, database, doc_id, repairs)):
             done += [f"{doc_id} in {database}: {one.words}" for one in repairs]
+    for finding in diagnosis.findings:
+        if finding.removal is not None and await remove_orphan(couch, finding.removal.account_id):
+            done.append(f"{finding.subject}: {finding.removal.words}")
     # The key is no change to a document of a finding: it is created with its attachment.
     if any(finding.check == "system_key" for finding in diagnosis.findings) and await standing_alone(couch):
         done.append(f"system_auth: the key that signs tokens is {await ensure_system_auth(couch)}")

@@ -98,8 +98,19 @@ class Repair:
 
 
 @dataclass(frozen=True)
+class DatabaseRemoval:
+    """The removal of the database of an account that does not exist, described in words."""
+
+    account_id: str
+    words: str
+
+
+@dataclass(frozen=True)
 class Finding(Report):
-    """A problem of one subject. ``command`` is a command line that repairs it, ``repair`` is what ``--fix`` does."""
+    """A problem of one subject.
+
+    ``command`` is a command line that repairs it, ``repair`` or ``removal`` is what ``--fix`` does.
+    """
 
     severity: Severity
     check: str
@@ -108,12 +119,19 @@ class Finding(Report):
     command: str | None = None
     repair: Repair | None = None
     value: Json = None
+    removal: DatabaseRemoval | None = None
+
+    @property
+    def fix(self) -> str | None:
+        """What ``--fix`` does, in words."""
+        done = self.repair or self.removal
+        return None if done is None else done.words
 
     def as_json(self) -> JsonObject:
-        """The finding with the words of its repair as ``fix``."""
+        """The finding with what ``--fix`` does as ``fix``."""
         members = super().as_json()
-        del members["repair"]
-        return members | {"fix": None if self.repair is None else self.repair.words}
+        del members["repair"], members["removal"]
+        return members | {"fix": self.fix}
 
 
 def field_changes(before: JsonObject, after: JsonObject) -> tuple[FieldChange, ...]:

@@ -82,7 +82,7 @@ class AccountCreation:
         async def check() -> None:
             raise_errors(await taken_names(self._directory, self._store.config, account))
 
-        saved = await self._storage.create(stamped(context, account, account_id), services, check)
+        saved = await self._storage.create(stamped(context, account, account_id), services, check=check)
         await self._storage.count_descendants(parent["_id"])
         return saved
 

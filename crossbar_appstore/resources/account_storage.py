@@ -4,21 +4,32 @@ The copy in ``accounts`` makes an account findable, so it is created last and re
 no incomplete account is found (`kzdb_account`, `kzd_accounts:save/1`).
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from crossbar_appstore.auth.documents import SERVICES, AuthDocuments
 from crossbar_appstore.auth.hierarchy import account_tree
 from crossbar_appstore.crossbar.errors import Forbidden, NamedError, Refusal
+from crossbar_appstore.datastore.cache import within_request
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.errors import Conflict, DatastoreError, ViewMissing
+from crossbar_appstore.datastore.errors import (
+    Conflict,
+    DatabaseMissing,
+    DatastoreError,
+    TimedOut,
+    Unavailable,
+    ViewMissing,
+)
 from crossbar_appstore.datastore.updates import Change
 from crossbar_appstore.datastore.views import DatabaseClass, ensure, names_for
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.accounts import Place, new_apps_store, services_document
 from crossbar_appstore.kazoo.documents import is_soft_deleted, revision, stamp_maintenance
 from crossbar_appstore.kazoo.ids import account_db
+from crossbar_appstore.request_scope import shared_context
 from crossbar_appstore.resources.account_rules import ACCOUNT
 from crossbar_appstore.resources.documents import of_type
 from crossbar_appstore.resources.listings import AFTER_ALL
@@ -32,34 +43,48 @@ _COPY_ATTEMPTS: Final = 5
 log = logging.getLogger(__name__)
 
 
+async def _accept() -> None:
+    """The default of ``check``."""
+
+
 class AccountStorage:
     """Creates, changes, promotes and deletes accounts."""
 
     def __init__(self, documents: AuthDocuments) -> None:
         self._store = documents.store
         self._documents = documents
+        self._undoing: set[asyncio.Task[None]] = set()
 
     async def create(
-        self, account: JsonObject, services: JsonObject, check: Callable[[], Awaitable[None]]
+        self,
+        account: JsonObject,
+        services: JsonObject,
+        *,
+        users: Sequence[JsonObject] = (),
+        check: Callable[[], Awaitable[None]] = _accept,
     ) -> JsonObject:
-        """Create the account's database and documents, and return the account as saved.
+        """Create the account's database and documents, those of its first users too; return the account as saved.
 
-        ``check`` is called when the account can be found. If it raises, or a step fails, everything is undone.
+        ``check`` is called when the account can be found. If it raises, or a step fails, everything is undone; what a
+        killed process leaves, ``doctor`` finds (``maintenance.orphans``).
         """
         account_id: str = account["_id"]
         database = account_db(account_id)
-        # One shard: there are many such databases, and most are small.
-        if not await self._store.couch.create_database(database, q=1):
+        couch = self._store.couch
+        # One shard: there are many such databases, and most are small. An empty one may be ours, where the connection
+        # closed before the reply and aiohttp sent the request again.
+        if not await couch.create_database(database, q=1) and not await _is_empty(couch, database):
             raise Conflict(database, account_id)
         try:
             saved = await self._store.create(database, account)
-            await ensure(self._store.couch, database, names_for(DatabaseClass.ACCOUNT))
-            await self._store.create(database, new_apps_store(account_id))
+            await ensure(couch, database, names_for(DatabaseClass.ACCOUNT))
+            for document in (new_apps_store(account_id), *users):
+                await self._store.create(database, document)
             await self._store.create(SERVICES, services)
             await self._store.create(ACCOUNTS, account)
             await check()
         except BaseException:
-            await self._undo_creation(account_id)
+            await self._undo(account_id)
             raise
         return saved
 
@@ -142,6 +167,14 @@ class AccountStorage:
         copied = {key: value for key, value in account.items() if key not in ("_rev", "_attachments")}
         await self._store.update(ACCOUNTS, account_id, lambda _: dict(copied))
 
+    async def _undo(self, account_id: str) -> None:
+        """Remove what was created; where the request's time is over, go on with that in the background."""
+        task = asyncio.get_running_loop().create_task(self._undo_creation(account_id), context=shared_context())
+        self._undoing.add(task)
+        task.add_done_callback(self._undoing.discard)
+        with suppress(TimedOut):
+            await within_request(task)
+
     async def _undo_creation(self, account_id: str) -> None:
         """Remove what was created, the copy in ``accounts`` first.
 
@@ -186,6 +219,13 @@ async def descendants(couch: Couch, account_id: str) -> int:
         return len(await accounts_below(couch, account_id))
     value = rows[0].value if rows else 0
     return value if isinstance(value, int) else 0
+
+
+async def _is_empty(couch: Couch, database: str) -> bool:
+    try:
+        return not await couch.all_docs(database, limit=1)
+    except DatabaseMissing:
+        raise Unavailable("CouchDB does not create a database") from None
 
 
 async def accounts_below(couch: Couch, account_id: str) -> list[JsonObject]:

@@ -11,8 +11,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
-from crossbar_appstore.crossbar.rate_limits import Buckets
-from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.logs import set_up_logging
 from crossbar_appstore.serving.worker import DRAIN, readable, run, stop_signal, work
 from crossbar_appstore.settings import Settings
@@ -20,13 +18,11 @@ from crossbar_appstore.settings import Settings
 log = logging.getLogger(__name__)
 
 _REPLACE_PAUSE: Final = 0.5
-_COUNTERS: Final = "write-counters"
-_BUCKETS: Final = "rate-limits"
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerArguments:
-    """The arguments of a worker process: ``number`` names it in logs, ``shared`` is the folder of what all share."""
+    """The arguments of a worker process: ``number`` names it in logs, ``shared`` is the directory of what all share."""
 
     settings: Settings
     port: int
@@ -43,8 +39,6 @@ async def supervise(settings: Settings, port: int, ready: Callable[[], None]) ->
     stop = stop_signal()
     with tempfile.TemporaryDirectory(prefix="crossbar-appstore-") as directory:
         shared, level = Path(directory), logging.getLogger().getEffectiveLevel()
-        WriteCounters.in_file(shared / _COUNTERS)
-        Buckets.in_file(shared / _BUCKETS)
         up = [asyncio.Event() for _ in range(settings.workers)]
         announcing = asyncio.create_task(_announce(up, ready))
         try:
@@ -112,8 +106,6 @@ async def _note_listening(receiver: Connection, number: int, up: asyncio.Event) 
 def worker_main(arguments: WorkerArguments, sender: Connection) -> None:
     """The main function of a worker process; it sends its number once it listens."""
     set_up_logging(arguments.log_level)
-    counters = WriteCounters.in_file(arguments.shared / _COUNTERS)
-    buckets = Buckets.in_file(arguments.shared / _BUCKETS)
     parent = multiprocessing.parent_process()
     supervisor = None if parent is None else parent.sentinel
-    run(work(arguments.settings, arguments.port, lambda: sender.send(arguments.number), counters, buckets, supervisor))
+    run(work(arguments.settings, arguments.port, lambda: sender.send(arguments.number), arguments.shared, supervisor))

@@ -7,13 +7,12 @@ import importlib
 import signal
 import socket
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Final
 
 from aiohttp import web
 
 from crossbar_appstore.application import create_application
-from crossbar_appstore.crossbar.rate_limits import Buckets
-from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.settings import Settings
 
 DRAIN: Final = 10.0
@@ -25,8 +24,7 @@ async def work(
     settings: Settings,
     port: int,
     ready: Callable[[], None],
-    counters: WriteCounters | None = None,
-    buckets: Buckets | None = None,
+    shared: Path | None = None,
     supervisor: int | None = None,
 ) -> None:
     """Answer requests until SIGINT or SIGTERM, then let the requests in progress finish.
@@ -35,15 +33,14 @@ async def work(
         settings: of the service.
         port: reserved for all workers.
         ready: called once requests are answered.
-        counters: the write counters that the workers share.
-        buckets: the rate limits that the workers share.
+        shared: the directory of what the workers share.
         supervisor: a file descriptor that becomes readable when the parent process ends, which stops the worker.
     """
     stop = stop_signal()
     # A killed supervisor sends no signal, and its workers must not keep the port.
     if supervisor is not None:
         asyncio.get_running_loop().add_reader(supervisor, stop.set)
-    application = create_application(settings, counters, buckets)
+    application = create_application(settings, shared)
     runner = web.AppRunner(application, shutdown_timeout=DRAIN)
     await runner.setup()
     try:

@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import pkgutil
+from pathlib import Path
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
@@ -10,6 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from crossbar_appstore import __version__, resources
 from crossbar_appstore.application import create_application
 from crossbar_appstore.crossbar.application import RESOURCES
+from crossbar_appstore.crossbar.rate_limits import Buckets
 from crossbar_appstore.crossbar.resource import Resource
 from crossbar_appstore.datastore.freshness import WriteCounters, row_of
 from crossbar_appstore.settings import Settings, SettingsError
@@ -57,16 +59,20 @@ async def test_application_connects_at_startup_and_disconnects_at_cleanup(proxy:
     assert len(proxy.requests) == asked
 
 
-async def test_create_application_uses_given_write_counters(system: System, kit_couchdb_url: str) -> None:
-    counters = WriteCounters.alone()
-    made = create_application(Settings.load({"COUCHDB_URL": kit_couchdb_url}), counters)
+async def test_create_application_shares_write_counters_and_rate_limits_of_a_directory(
+    system: System, kit_couchdb_url: str, tmp_path: Path
+) -> None:
+    made = create_application(Settings.load({"COUCHDB_URL": kit_couchdb_url}), tmp_path)
+    counters, buckets = WriteCounters.in_file(tmp_path / "write-counters"), Buckets.in_file(tmp_path / "rate-limits")
     path = f"/v2/{system.master.path}/{system.apps['voip']}"
     row = row_of(system.master.database, "apps_store")
     async with TestClient(TestServer(made)) as client:
         before = counters.read(row)
         headers = {"X-Auth-Token": system.token(system.master.admin)}
         assert (await client.put(path, headers=headers, json={"data": {}})).status == 201
+        assert (await client.get("/v2/accounts")).status == 401
     assert counters.read(row) > before
+    assert buckets.get("127.0.0.1/no_account") is not None
 
 
 async def test_application_limits_rate_of_clients_without_token(system: System, service: Service) -> None:

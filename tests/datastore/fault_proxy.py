@@ -22,13 +22,18 @@ from typing import Self
 from urllib.parse import urlsplit
 
 _HEAD_END = b"\r\n\r\n"
+_DRIP_SECONDS = 0.05
 
 
 class Fault(Enum):
+    RESET_FIRST = auto()
+    """The connection is reset before the request reaches the server."""
     RESET = auto()
     """The connection is reset within the reply's body."""
     STALL = auto()
     """The request gets no reply, the connection stays open."""
+    DRIP = auto()
+    """The reply comes byte by byte, twenty a second."""
     TRUNCATE = auto()
     """A whole HTTP reply with the first half of its JSON."""
     LOSE_REPLY = auto()
@@ -46,16 +51,44 @@ class Status:
     code: int
     reason: str = "made up"
     error: str = "error"
+    headers: tuple[tuple[str, str], ...] = ()
 
     def reply(self, method: str = "GET") -> bytes:
         body = json.dumps({"error": self.error, "reason": self.reason}).encode()
         head = f"HTTP/1.1 {self.code} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        head += "".join(f"{name}: {value}\r\n" for name, value in self.headers)
         return head.encode() + b"Connection: close\r\n\r\n" + (b"" if method == "HEAD" else body)
+
+
+@dataclass(frozen=True)
+class Body:
+    """The server's reply, with what ``change`` makes of the body of a success.
+
+    A feed, which has no end, gives ``endless`` instead, and ends.
+    """
+
+    change: Callable[[bytes], bytes]
+    content_type: str | None = None
+    endless: bytes = b""
+
+    def reply(self, whole: bytes) -> bytes:
+        head, body = _split(whole)
+        changed = self.change(body) if body and _code(head) < 400 else body
+        if self.content_type is not None:
+            head = re.sub(rb"(?im)^content-type:.*$", b"Content-Type: " + self.content_type.encode() + b"\r", head)
+        return head + b"Content-Length: %d\r\n\r\n" % len(changed) + changed
+
+    def feed(self) -> bytes:
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
+        return head + b"Content-Length: %d\r\n\r\n" % len(self.endless) + self.endless
+
+
+Injected = Fault | Status | Body
 
 
 @dataclass
 class _Rule:
-    fault: Fault | Status
+    fault: Injected
     method: str
     path: str
     left: float
@@ -95,7 +128,7 @@ class FaultProxy:
     ) -> None:
         await self.refuse()
 
-    def fail(self, fault: Fault | Status, *, method: str = "", path: str = "", times: float = float("inf")) -> None:
+    def fail(self, fault: Injected, *, method: str = "", path: str = "", times: float = float("inf")) -> None:
         """Inject a fault into the next ``times`` requests of this method whose path contains this text."""
         self._rules.append(_Rule(fault, method, path, times))
 
@@ -152,25 +185,44 @@ class FaultProxy:
         if isinstance(fault, Status):
             writer.write(fault.reply(made[0]))
             await writer.drain()
-            return
-        if fault is Fault.STALL:
+        elif fault is Fault.RESET_FIRST:
+            _reset(writer)
+        elif fault is Fault.STALL:
             await reader.read()  # until the client goes
+        elif isinstance(fault, Body) and "feed=continuous" in made[1]:
+            writer.write(fault.feed())
+            await writer.drain()
+        else:
+            await self._answer(self._forward(head, body), reader, writer, made, fault)
+
+    async def _answer(
+        self,
+        pieces: AsyncIterator[bytes],
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        made: tuple[str, str],
+        fault: Fault | Body | None,
+    ) -> None:
+        if fault in (None, Fault.ACCEPTED, Fault.HALF_OPEN):
+            await self._relay(pieces, reader, writer, made, fault)
             return
-        pieces = self._forward(head, body)
+        if fault is Fault.DRIP:
+            async for piece in pieces:
+                await _drip(piece, writer)
+            return
+        whole = b"".join([piece async for piece in pieces])
         if fault is Fault.LOSE_REPLY:
-            async for _ in pieces:
-                pass
             _reset(writer)
             return
-        if fault in (Fault.RESET, Fault.TRUNCATE):
-            whole = b"".join([piece async for piece in pieces])
-            writer.write(_half(whole) if fault is Fault.TRUNCATE else whole[: _middle(whole)])
-            await writer.drain()
-            if fault is Fault.RESET:
-                await asyncio.sleep(0.02)  # a reset overtakes what was sent before
-                _reset(writer)
-            return
-        await self._relay(pieces, reader, writer, made, fault)
+        if isinstance(fault, Body):
+            reply = fault.reply(whole)
+        else:
+            reply = _half(whole) if fault is Fault.TRUNCATE else whole[: _middle(whole)]
+        writer.write(reply)
+        await writer.drain()
+        if fault is Fault.RESET:
+            await asyncio.sleep(0.02)  # a reset overtakes what was sent before
+            _reset(writer)
 
     async def _relay(
         self,
@@ -178,7 +230,7 @@ class FaultProxy:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         made: tuple[str, str],
-        fault: Fault | None,
+        fault: object,
     ) -> None:
         async for piece in pieces:
             if fault is Fault.HALF_OPEN or any(
@@ -189,7 +241,7 @@ class FaultProxy:
             writer.write(piece.replace(b"HTTP/1.1 201 Created", b"HTTP/1.1 202 Accepted") if fault else piece)
             await writer.drain()
 
-    def _next_fault(self, method: str, path: str) -> Fault | Status | None:
+    def _next_fault(self, method: str, path: str) -> Injected | None:
         for rule in self._rules:
             if rule.applies(method, path):
                 rule.left -= 1
@@ -233,20 +285,43 @@ async def _read_request(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
     return head, await reader.readexactly(int(length[1])) if length else b""
 
 
+def _split(whole: bytes) -> tuple[bytes, bytes]:
+    """Head without length and empty line, and body; chunks are joined."""
+    head, _, body = whole.partition(_HEAD_END)
+    if re.search(rb"(?im)^transfer-encoding: *chunked", head):
+        joined = b""
+        while body and (size := int(body.partition(b"\r\n")[0], 16)):
+            start = body.index(b"\r\n") + 2
+            joined, body = joined + body[start : start + size], body[start + size + 2 :]
+        body = joined
+    kept = re.sub(rb"(?im)^(content-length|transfer-encoding):.*\r\n?", b"", head + b"\r\n").rstrip(b"\r\n")
+    return kept + b"\r\n", body
+
+
+def _code(head: bytes) -> int:
+    return int(head.split(b" ", 2)[1])
+
+
+async def _drip(piece: bytes, writer: asyncio.StreamWriter) -> None:
+    for byte in piece:
+        writer.write(bytes((byte,)))
+        await writer.drain()
+        await asyncio.sleep(_DRIP_SECONDS)
+
+
 def _middle(whole: bytes) -> int:
     start = whole.index(_HEAD_END) + len(_HEAD_END)
     return (start + len(whole)) // 2
 
 
 def _half(whole: bytes) -> bytes:
-    head, _, _ = whole.partition(_HEAD_END)
-    body = whole[len(head) + len(_HEAD_END) : _middle(whole)]
-    kept = re.sub(rb"(?im)^(content-length|transfer-encoding):.*\r\n?", b"", head + b"\r\n").rstrip(b"\r\n")
-    return kept + b"\r\nContent-Length: %d" % len(body) + _HEAD_END + body
+    head, body = _split(whole)
+    half = body[: len(body) // 2]
+    return head + b"Content-Length: %d" % len(half) + _HEAD_END + half
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
     sock: socket.socket | None = writer.get_extra_info("socket")
-    if sock is not None:
+    if sock is not None and sock.fileno() != -1:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()

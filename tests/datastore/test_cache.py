@@ -28,6 +28,7 @@ from crossbar_appstore.datastore.errors import (
 )
 from crossbar_appstore.datastore.freshness import ChangeFeed, Freshness, WriteCounters, row_of
 from crossbar_appstore.json_codec import JsonObject
+from crossbar_appstore.request_scope import request_scope
 
 from . import fault_proxy as broken
 from .fault_proxy import FaultProxy
@@ -684,3 +685,18 @@ async def test_single_flight_run_raises_what_the_work_raises() -> None:
     requests = [asyncio.ensure_future(flights.run("a", work)) for _ in range(3)]
     results = await asyncio.gather(*requests, return_exceptions=True)
     assert [type(result) for result in results] == [LookupError] * 3
+
+
+async def test_availability_is_asked_after_the_deadline_of_the_request_that_failed(
+    behind: Couch, proxy: FaultProxy
+) -> None:
+    availability = Availability(behind.server)
+    await proxy.refuse()
+    with request_scope(0.1, accepts_stale=True):
+        availability.suspect()
+    for away in (True, False):
+        while availability.away is not away:
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
+        await proxy.accept()
+    await availability.close()

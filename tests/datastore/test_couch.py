@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import base64
+import time
 from contextlib import aclosing
 from pathlib import Path
 
@@ -189,6 +190,23 @@ async def test_couch_create_database_is_false_if_it_exists(couch: Couch, new_dat
     assert not await couch.database_exists("account/no/ne/0")
     with pytest.raises(DatabaseMissing):
         await couch.create_database("Not A Name")
+
+
+async def test_couch_account_databases_lists_those_of_accounts_alone(couch: Couch, database: str) -> None:
+    other = f"zz-{new_id()}"
+    assert await couch.create_database(other)
+    listed = [name.replace("/", "") for name in await couch.account_databases()]
+    assert database.replace("/", "") in listed
+    assert other not in listed
+    await couch.delete_database(other)
+
+
+async def test_couch_opened_at_is_a_time_before_now(couch: Couch, database: str) -> None:
+    moment = await couch.opened_at(database)
+    assert moment is not None
+    assert time.time() - 3600 < moment < time.time() + 2
+    with pytest.raises(DatabaseMissing):
+        await couch.opened_at(account_db(new_id()))
 
 
 async def test_couch_server_gives_vendor_and_version(couch: Couch) -> None:

@@ -6,6 +6,8 @@ from crossbar_appstore.datastore.replies import (
     is_attachment_name,
     is_database_name,
     is_document_id,
+    names,
+    posix_time,
     sequence,
     view_rows,
 )
@@ -97,3 +99,25 @@ def test_view_rows_of_another_form_is_a_malformed_reply(rows: Json) -> None:
 )
 def test_sequence_is_given_back_as_the_server_gave_it(since: Json, text: str) -> None:
     assert sequence(since) == text
+
+
+@pytest.mark.parametrize("value", [{}, "accounts", None, ["accounts", 5]])
+def test_names_refuses_what_is_no_list_of_texts(value: Json) -> None:
+    with pytest.raises(MalformedReply):
+        names(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1795732993", 1795732993.0),
+        ("1795732993555", 1795732993.555),
+        ("1795732993555000", 1795732993.555),
+        ("0", None),
+        ("", None),
+        (None, None),
+        (5, None),
+    ],
+)
+def test_posix_time_reads_every_unit_of_instance_start_time(text: Json, seconds: float | None) -> None:
+    assert posix_time(text) == seconds
