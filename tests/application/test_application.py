@@ -70,9 +70,9 @@ async def test_create_application_shares_write_counters_and_rate_limits_of_a_dir
         before = counters.read(row)
         headers = {"X-Auth-Token": system.token(system.master.admin)}
         assert (await client.put(path, headers=headers, json={"data": {}})).status == 201
-        assert (await client.get("/v2/accounts")).status == 401
+        assert (await client.get(f"/v2/{system.master.path}")).status == 401
     assert counters.read(row) > before
-    assert buckets.get("127.0.0.1/no_account") is not None
+    assert buckets.get(f"127.0.0.1/{system.master.id}") is not None
 
 
 async def test_application_limits_rate_of_clients_without_token(system: System, service: Service) -> None:
