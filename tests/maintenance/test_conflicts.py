@@ -29,7 +29,9 @@ async def branch(
     document, docs = base, []
     for number, change in enumerate(changes, 1):
         document = {key: value for key, value in {**document, **change}.items() if value is not MISSING}
-        ids = [f"{number}{letter * 31}", *ids] if keep else [f"{number}{letter * 31}"]
+        # By its first letters a revision wins or loses against another of the same length.
+        name = f"{letter * 16}{number}{letter * 15}"
+        ids = [name, *ids] if keep else [name]
         revision = {"_rev": f"{start + number}-{ids[0]}", "_revisions": {"start": start + number, "ids": ids}}
         docs.append({**document, **revision})
     url = f"{couch.address}/{database.replace('/', '%2F')}/_bulk_docs"
