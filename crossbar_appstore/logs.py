@@ -3,9 +3,13 @@
 import json
 import logging
 import sys
+from typing import Final
 
 from pythonjsonlogger.core import LogData
 from pythonjsonlogger.orjson import OrjsonFormatter
+
+LOGGERS_WITH_CREDENTIALS: Final = ("aiocouch", "aiohttp.client")
+"""Loggers of libraries that log requests with their headers; only their errors are logged."""
 
 
 def set_up_logging(level: int = logging.INFO) -> None:
@@ -16,8 +20,7 @@ def set_up_logging(level: int = logging.INFO) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # No line contains them, and collecting them costs time for each logged request.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    # aiocouch and aiohttp log requests with their headers, which contain credentials.
-    for noisy in ("aiocouch", "aiohttp.client"):
+    for noisy in LOGGERS_WITH_CREDENTIALS:
         logging.getLogger(noisy).setLevel(logging.ERROR)
 
 

@@ -8,6 +8,8 @@
 ``need``               ``need("chromium", found)``: skips by name where a component is missing, fails on a CI machine
 ``long_form``          whether ``--long`` asks for the long forms of the fault, security and history tests
 ``couchdb_nodes``      the addresses of a cluster's nodes, from ``COUCHDB_NODES``
+
+Every test fails in which a token, a password, a hash or a key is logged (``tests/kit/leaks.py``).
 """
 
 import asyncio
@@ -25,11 +27,26 @@ from crossbar_appstore.embedded import EmbeddedCouchDB
 from crossbar_appstore.embedded.errors import NodeMissing
 from crossbar_appstore.embedded.install import find_node
 from crossbar_appstore.settings import Settings
+from tests.kit.leaks import LOG_SEARCH
 
 T = TypeVar("T")
 Need = Callable[[str, object], None]
 
 _SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    LOG_SEARCH.install()
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_is_logged() -> Iterator[None]:
+    LOG_SEARCH.install()
+    yield
+    leaks = LOG_SEARCH.take()
+    if leaks:
+        pytest.fail("\n".join(leaks), pytrace=False)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 import click
 
 from crossbar_appstore.appstore.allowed_apps import OVERRIDE
-from crossbar_appstore.cli.options import example
+from crossbar_appstore.cli.options import dry_run_option, example
 from crossbar_appstore.cli.output import Output, database_verb, shown
 from crossbar_appstore.cli.program import DONE, REFUSED
 from crossbar_appstore.datastore.couch import Couch
@@ -48,15 +48,25 @@ async def explain(couch: Couch, output: Output, *, account: str, app: str | None
 )
 @click.option("--all-accounts", is_flag=True, help="Check every account, with a few requests for each.")
 @click.option("--fix", is_flag=True, help="Make the repairs that are safe, then check again.")
+@dry_run_option
 @database_verb
-async def doctor(couch: Couch, output: Output, *, accounts: tuple[str, ...], all_accounts: bool, fix: bool) -> int:
+async def doctor(
+    couch: Couch, output: Output, *, accounts: tuple[str, ...], all_accounts: bool, fix: bool, dry_run: bool
+) -> int:
     """Check the system.
 
     Checks the CouchDB, the catalogue, and the permissions and service plans of the master account. Nothing is written
-    without --fix. Each finding is shown with the command that repairs it, if there is one.
+    without --fix. Each finding is shown with the command that repairs it, if there is one. With --dry-run the repairs
+    that --fix would make are shown document by document.
     """
     diagnosis = await examine(couch, accounts, all_accounts=all_accounts)
-    if fix:
+    if dry_run:
+        for finding in diagnosis.findings:
+            if finding.fix is not None:
+                what = finding.repair
+                subject = finding.subject if what is None else f"{what.doc_id} in {what.database}"
+                output.line(("would repair", "green"), f" {subject}: {finding.fix}")
+    elif fix:
         repaired = await repair(couch, diagnosis)
         for words in repaired:
             output.line(("repaired", "green"), f" {words}")

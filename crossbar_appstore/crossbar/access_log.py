@@ -58,3 +58,12 @@ def _is_no_parser_error(record: logging.LogRecord) -> bool:
 server_log: Final = logging.getLogger(f"{__package__}.server")
 """The logger given to aiohttp's server. The errors of its parser are dropped: they quote the request."""
 server_log.addFilter(_is_no_parser_error)
+
+
+def _has_a_target(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    return not (isinstance(error, AttributeError) and (error.name, error.obj) == ("absolute", None))
+
+
+# aiohttp's parser gives a CONNECT without a target no URL, on which the task that serves the connection fails.
+logging.getLogger("asyncio").addFilter(_has_a_target)

@@ -124,6 +124,9 @@ def request_context(access_log: AccessLog, trusted_proxies: Networks) -> Middlew
         context = request[CONTEXT] = Context(request_id, request.method, path, headers, {}, client_ip)
         # The inner middlewares turn every exception into a response.
         response = await handler(request)
+        if request.method == hdrs.METH_CONNECT and isinstance(response, web.Response):
+            # aiohttp's parser gives such a request no body: what was sent as one would be the next request.
+            response.force_close()
         if access_log.is_due(response.status):
             access_log.write(context, response.status, response.content_length or 0, time.perf_counter() - begun)
         return response

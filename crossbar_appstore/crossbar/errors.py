@@ -190,13 +190,15 @@ class DatastoreConflict(NamedError):
 class DatastoreUnreachable(NamedError):
     """503 while CouchDB is unreachable (deviation D21).
 
-    Nothing was written unless ``cause`` says that this is not known. ``retry_after`` in whole seconds.
+    Nothing was written unless ``warning`` says that this is not known; the body is the recorded one either way.
+    ``retry_after`` in whole seconds.
     """
 
     name = "datastore_unreachable"
 
-    def __init__(self, retry_after: int = 2, **extra: Any) -> None:
-        super().__init__(headers={"Retry-After": str(retry_after)}, **extra)
+    def __init__(self, retry_after: int = 2, warning: str = "") -> None:
+        warned = {"Warning": f'199 - "{warning}"'} if warning else {}
+        super().__init__(headers={"Retry-After": str(retry_after), **warned})
 
 
 class DatastoreFault(CrossbarError):

@@ -36,7 +36,7 @@ _WRITTEN: Final = CIMultiDict({**_ERROR, "Vary": "accept-language, accept, accep
 _READ: Final = CIMultiDict({**_WRITTEN, "Expires": "Fri, 01 Jan 1999 00:00:00 GMT"})
 _PICTURE: Final = CIMultiDict({**_SERVER, "Vary": "accept-language"})
 
-_CSV_OVERRIDES: Final = frozenset({"csv", *CSV_TYPES})
+_CSV_OVERRIDES: Final = ("csv", *CSV_TYPES)
 _CSV_HEADINGS: Final[Mapping[str, str]] = {
     "account_id": "Account ID",
     "account_name": "Account Name",

@@ -98,6 +98,12 @@ class Statistics:
     """Cached values used because CouchDB did not answer."""
     conflicts: int = 0
     """Saves that met another writer's revision, and were applied again or refused."""
+    changes_reapplied: int = 0
+    """Changes applied again on a cluster, since another branch of the document had won."""
+    branches_removed: int = 0
+    """Losing branches removed, all of which was in the winner."""
+    branches_left: int = 0
+    """Losing branches that had to be left for an operator: the winner has other values in the same place."""
     skipped_apps: int = 0
     """Malformed app documents left out of the catalogue, each time one was read."""
     catalogue_loads: int = 0

@@ -19,7 +19,7 @@ from aiocouch.attachment import Attachment as RemoteAttachment
 from aiocouch.design_document import DesignDocument
 from aiocouch.exception import NotFoundError, PreconditionFailedError
 
-from crossbar_appstore.json_codec import Json, JsonObject, loads
+from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
 
 from .client import CouchClient, Statistics, Timeouts, json_params
 from .errors import (
@@ -29,6 +29,7 @@ from .errors import (
     DocumentMissing,
     MalformedReply,
     OutcomeUnknown,
+    Refused,
     ServerFault,
     Subject,
     TimedOut,
@@ -116,10 +117,10 @@ class Couch:
 
     # Documents
 
-    async def open_doc(self, database: str, doc_id: str, *, conflicts: bool = False) -> JsonObject:
+    async def open_doc(self, database: str, doc_id: str, **query: Json) -> JsonObject:
         """The newest revision of a document as CouchDB has it, ``_rev`` and attachment stubs included.
 
-        ``conflicts`` adds ``_conflicts`` where other branches are stored.
+        ``query`` are CouchDB's parameters: ``conflicts=True`` adds ``_conflicts`` where other branches are stored.
 
         Raises:
             DocumentMissing: it never existed, or was deleted.
@@ -128,9 +129,11 @@ class Couch:
 
         async def fetch() -> JsonObject:
             document = self._document(database, doc_id)
-            if conflicts:
+            if query:
                 # aiocouch takes no parameters here.
-                params = json_params(conflicts=True)
+                params = {
+                    name: value if isinstance(value, str) else dumps(value).decode() for name, value in query.items()
+                }
                 found: Json = (await self._client.request("GET", document.endpoint, params=params)).object()
             else:
                 await document.fetch(discard_changes=True)
@@ -405,6 +408,23 @@ class Couch:
             return ServerInfo(vendor_name.lower(), str(info.get("version", "")))
 
         return await self._client.read(Subject(), read)
+
+    async def membership(self) -> tuple[frozenset[str], frozenset[str]]:
+        """The names of the cluster's nodes that are connected, and of all; one server of its own has one or none."""
+
+        async def read() -> tuple[frozenset[str], frozenset[str]]:
+            try:
+                reply = (await self._client.request("GET", "/_membership")).object()
+            except Refused as refused:
+                if refused.status >= 429:
+                    raise
+                return frozenset(), frozenset()  # PouchDB and CouchDB 1 have no such page
+            connected, everyone = reply.get("all_nodes"), reply.get("cluster_nodes")
+            if not isinstance(connected, list) or not isinstance(everyone, list):
+                raise MalformedReply("no lists of nodes")
+            return frozenset(connected), frozenset(everyone)
+
+        return await self._client.once(Subject(), read)
 
     async def nodes(self) -> list[NodeState]:
         """Each node and what it says of itself and of the cluster; empty if only one was named. Never raises."""

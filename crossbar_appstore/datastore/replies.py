@@ -174,6 +174,14 @@ def is_document(value: Json) -> TypeGuard[JsonObject]:
     return isinstance(value, dict) and isinstance(value.get("_id"), str) and isinstance(value.get("_rev"), str)
 
 
+def history(document: JsonObject) -> list[str]:
+    """A document's revision and those that it descends from, newest first; for one read with ``revs``."""
+    match document.get("_revisions"):
+        case {"start": int(start), "ids": list(ids)}:
+            return [f"{start - index}-{each}" for index, each in enumerate(ids)]
+    raise MalformedReply("the revisions are missing")
+
+
 def sequence(since: Json) -> str:
     """A sequence as the ``since`` parameter: numbers and text as they are, BigCouch's arrays as JSON."""
     return since if isinstance(since, str) else dumps(since).decode()

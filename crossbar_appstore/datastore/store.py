@@ -62,6 +62,7 @@ class Datastore:
     ) -> None:
         await self._updates_feed.stop()
         await self.catalogue.stop()
+        await self._updates.close()
         await self._cache.close()
         await self._availability.close()
         await self.couch.close()

@@ -1,7 +1,7 @@
 """Changes of documents: read, apply, save; on a conflict once more with the newest document."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -10,9 +10,11 @@ from crossbar_appstore.request_scope import time_limit
 
 from .cache import Cache, Key
 from .client import backoff
+from .confirmation import Confirmation, Superseded
 from .couch import Couch
 from .documents import DOCUMENT
-from .errors import Conflict, DatastoreError, DocumentMissing, TimedOut, Unavailable
+from .errors import Conflict, DocumentMissing, OutcomeUnknown, TimedOut, Troubled, Unavailable
+from .replies import history
 
 ATTEMPTS: Final = 5
 _PAUSE: Final = 0.01
@@ -37,12 +39,18 @@ class Updates:
         self._couch = couch
         self._cache = cache
         self._locks: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
+        self._confirmation = Confirmation(couch, self._lock)
+
+    async def close(self) -> None:
+        """End what is done in the background."""
+        await self._confirmation.close()
 
     async def update(self, database: str, doc_id: str, change: Change) -> JsonObject:
         """Apply a change to the newest document and save it; on a conflict read again and apply it again.
 
         Changes of one document are saved one after the other within this process. Attachments survive unless the change
-        gives ``_attachments`` of its own. What ``change`` raises is passed on.
+        gives ``_attachments`` of its own. What ``change`` raises is passed on. On a cluster the change is also applied
+        again if another branch of the document has won (``confirmation``).
 
         Returns:
             What was saved, with its new ``_rev``. It is shared with the cache: never change it.
@@ -53,54 +61,91 @@ class Updates:
         """
         key: Key = (DOCUMENT, database, doc_id)
         # The local name keeps the lock in the dictionary for as long as anybody waits for it.
-        lock = self._locks.setdefault(key, asyncio.Lock())
+        lock = self._lock(key)
         await _acquire(lock)
         try:
-            failure: DatastoreError = Conflict(database, doc_id)
-            for attempt in range(ATTEMPTS):
-                current = (self._cache.peek(key) or await self._cache.newest(key)).value
-                try:
-                    return await self.save(database, _changed(doc_id, current, change))
-                except Conflict as error:
-                    self._couch.statistics.conflicts += 1
-                    failure = error
-                except Unavailable as error:
-                    failure = error
-                await backoff(_PAUSE * 2**attempt)
-            raise failure
+            return await self._update(key, change)
         finally:
             lock.release()
 
+    async def _update(self, key: Key, change: Change) -> JsonObject:
+        _, database, doc_id = key
+        attempts: list[JsonObject] = []
+        winner: JsonObject | None = None
+        failure: Exception = Conflict(database, doc_id)
+        for attempt in range(ATTEMPTS):
+            base = winner or (self._cache.peek(key) or await self._cache.newest(key)).value
+            try:
+                attempts.append(_changed(doc_id, base, change))
+            except Exception as error:  # noqa: BLE001 - it is raised below
+                failure = error
+                break
+            try:
+                return await self._save(key, base, attempts[-1])
+            except Superseded as superseded:
+                winner = superseded.winner
+            except Conflict as error:
+                winner, failure = None, error
+                self._couch.statistics.conflicts += 1
+            except Unavailable as error:
+                failure = error
+            await backoff(_PAUSE * 2**attempt)
+        # A repeated request may have met itself, after another writer has changed what it saved.
+        saved = await self._saved(key, attempts) if attempts else None
+        if saved is None:
+            raise failure
+        return saved
+
     async def save(self, database: str, document: JsonObject) -> JsonObject:
-        """Save a document over the revision that it names, and cache it; errors as ``Couch.save_doc``.
+        """Save a document that does not exist, and cache it; errors as ``Couch.save_doc``.
 
         After a conflict the newest document is cached.
         """
         key: Key = (DOCUMENT, database, document["_id"])
-        before = self._cache.stamp(key)
+        lock = self._lock(key)
+        await _acquire(lock)
+        try:
+            return await self._save(key, None, document)
+        finally:
+            lock.release()
+
+    async def _save(self, key: Key, base: JsonObject | None, document: JsonObject) -> JsonObject:
+        """Save a document over the revision that it names, and cache it; errors as ``Couch.save_doc``, and Superseded.
+
+        ``base`` is the document of that revision. After a conflict the newest document is cached.
+        """
+        _, database, _ = key
+        before, newest = self._cache.stamp(key), None
         try:
             saved = await self._couch.save_doc(database, document)
         except Conflict:
-            newest: JsonObject | None = (await self._cache.newest(key)).value
+            newest = (await self._cache.newest(key)).value
             # aiohttp sends a PUT again where its connection closed before the reply: a conflict with ourselves.
-            if newest is not None and _is_same_content(newest, document):
-                return newest
+            if newest is None or not _is_same_content(newest, document):
+                raise
+            saved = newest
+        except OutcomeUnknown:
+            self._confirmation.remember_unknown(key, base, document)
             raise
-        if not _has_inline_attachments(saved):
-            self._cache.put(key, saved, before)
-        return saved
+        confirmed = await self._confirmation.confirm(key, base, document, saved)
+        if confirmed is not newest and not _has_inline_attachments(confirmed):
+            self._cache.put(key, confirmed, before)
+        return confirmed
 
     async def remove(self, database: str, doc_id: str) -> bool:
         """Delete the newest revision of a document, whatever it holds; False if there is none.
+
+        On a cluster the newest revision of each branch.
 
         Raises:
             Conflict: other writers were faster each time.
         """
         key: Key = (DOCUMENT, database, doc_id)
+        found = False
         for attempt in range(ATTEMPTS):
             current = (await self._cache.newest(key)).value
             if current is None:
-                return False
+                return found
             before = self._cache.stamp(key)
             try:
                 await self._couch.delete_doc(database, doc_id, current["_rev"])
@@ -108,11 +153,40 @@ class Updates:
                 self._couch.statistics.conflicts += 1
                 await backoff(_PAUSE * 2**attempt)
             except DocumentMissing:
-                return False
+                return found
             else:
                 self._cache.put(key, None, before)
-                return True
+                found = True
+                if not await self._confirmation.is_cluster():
+                    return True
         raise Conflict(database, doc_id)
+
+    async def _saved(self, key: Key, attempts: Iterable[JsonObject]) -> JsonObject | None:
+        """The newest document, if it descends from one of those that were to be saved, as far as CouchDB knows.
+
+        Raises:
+            OutcomeUnknown: CouchDB does not answer.
+        """
+        _, database, doc_id = key
+        try:
+            newest = await self._couch.open_doc(database, doc_id, revs=True)
+            revisions = history(newest)
+            for attempt in attempts:
+                replaced = attempt.get("_rev")
+                if replaced not in (None, *revisions):
+                    continue
+                # The first revision after the one that was replaced.
+                later = revisions[: revisions.index(replaced)] if replaced in revisions else revisions
+                if later and _is_same_content(await self._couch.open_doc(database, doc_id, rev=later[-1]), attempt):
+                    return {name: value for name, value in newest.items() if name != "_revisions"}
+        except DocumentMissing:
+            pass  # deleted, or compacted
+        except Troubled as error:
+            raise OutcomeUnknown(error.reason) from None
+        return None
+
+    def _lock(self, key: Key) -> asyncio.Lock:
+        return self._locks.setdefault(key, asyncio.Lock())
 
 
 async def _acquire(lock: asyncio.Lock) -> None:

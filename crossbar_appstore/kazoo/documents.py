@@ -11,6 +11,19 @@ from crossbar_appstore.kazoo.values import get, is_empty, is_true, string_at
 CROSSBAR_VERSION: Final = "1"
 DEFAULT_LANGUAGE: Final = "en-US"
 GREGORIAN_EPOCH: Final = 62_167_219_200  # Gregorian seconds at 1970-01-01T00:00:00Z
+SAVE_STAMPS: Final = frozenset(
+    {
+        "pvt_auth_account_id",
+        "pvt_auth_user_id",
+        "pvt_created",
+        "pvt_is_authenticated",
+        "pvt_modified",
+        "pvt_original_auth_account_id",
+        "pvt_original_auth_owner_id",
+        "pvt_request_id",
+    }
+)
+"""The fields that say when and by whom a document was saved, and nothing about its subject."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from crossbar_appstore.appstore.picture_types import SVG, type_by_name
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE, is_soft_deleted
 from crossbar_appstore.kazoo.ids import account_db, encoded_account_db
-from crossbar_appstore.kazoo.values import MISSING, get, list_at, object_at, string_at
+from crossbar_appstore.kazoo.values import MISSING, get, object_at, string_at
 from crossbar_appstore.maintenance.app_files import named_pictures
 from crossbar_appstore.maintenance.metadata_rules import NOT_ROUTABLE, has_markup, is_routable
 from crossbar_appstore.maintenance.reports import DocumentChange, Finding, Repair, Severity, setting
@@ -28,7 +28,7 @@ _CHECKED_FIELDS: Final = ("api_url", "source_url", "i18n", "icon", "name")
 
 @dataclass(frozen=True, slots=True)
 class CheckedApp:
-    """An app document, its losing revisions in ``_conflicts``, and the account whose catalogue contains it."""
+    """An app document, and the account whose catalogue contains it."""
 
     document: JsonObject
     account_id: str
@@ -94,15 +94,6 @@ def app_findings(app: CheckedApp) -> Iterator[Finding]:
     yield from _pictures(app)
     yield from _other_fields(app)
     yield from _owner(app)
-    yield from conflict_findings(app.subject, account_db(app.account_id), app.document)
-
-
-def conflict_findings(subject: str, database: str, document: JsonObject) -> Iterator[Finding]:
-    """A finding for each revision that lost a conflict and is still stored."""
-    for revision in list_at(document, "_conflicts"):
-        url = f"$COUCHDB_URL/{database.replace('/', '%2F')}/{document['_id']}?rev={revision}"
-        message = f"revision {revision} lost a conflict and is still stored; look at it before you delete it"
-        yield Finding(Severity.WARNING, "conflict", subject, message, f'curl -X DELETE "{url}"', None, revision)
 
 
 def _texts(app: CheckedApp) -> Iterator[Finding]:
@@ -206,7 +197,7 @@ class CheckedAccount:
     """An account's documents as stored, ``None`` if there are none.
 
     ``plans`` are the service plans that it offers to other accounts, ``app_names`` the names of the catalogue's apps
-    by id, ``users`` the ids of its users. ``apps_store`` has its losing revisions in ``_conflicts``.
+    by id, ``users`` the ids of its users.
     """
 
     account_id: str
@@ -238,7 +229,6 @@ def account_findings(account: CheckedAccount) -> Iterator[Finding]:
     """The findings about one account."""
     if account.apps_store is not None:
         yield from _apps_store(account, account.apps_store)
-        yield from conflict_findings(account.subject, account_db(account.account_id), account.apps_store)
     yield from _service_plans(account)
 
 

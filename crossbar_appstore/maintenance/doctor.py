@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial, reduce
 from typing import Final
@@ -13,7 +14,7 @@ from crossbar_appstore.auth.keys import ATTACHMENT
 from crossbar_appstore.auth.tokens import AUTH_CATEGORY, SYSTEM_KEY
 from crossbar_appstore.datastore.catalogue import VIEW
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.errors import Unreachable, ViewMissing
+from crossbar_appstore.datastore.errors import Conflict, DocumentMissing, Unreachable, ViewMissing
 from crossbar_appstore.datastore.nodes import MAINTENANCE
 from crossbar_appstore.datastore.replies import NodeState, ViewRow
 from crossbar_appstore.datastore.snapshot import is_app
@@ -24,6 +25,7 @@ from crossbar_appstore.kazoo.ids import account_db, is_account_id
 from crossbar_appstore.kazoo.values import get, is_true, object_at, string_at
 from crossbar_appstore.maintenance import lookup
 from crossbar_appstore.maintenance.checks import CheckedAccount, CheckedApp, account_findings, catalogue_findings
+from crossbar_appstore.maintenance.conflicts import conflict_findings
 from crossbar_appstore.maintenance.orphans import orphan_findings, remove_orphan
 from crossbar_appstore.maintenance.reports import Finding, Repair, Severity
 from crossbar_appstore.maintenance.system import view_code
@@ -33,6 +35,7 @@ _OLDEST: Final = 2
 """The oldest supported major version of CouchDB."""
 _LISTED: Final = ("name", "phase", "i18n", "tags", "api_url", "source_url", "published")
 """The fields that the view of apps emits, besides the id."""
+_FIX: Final = "crossbar-appstore doctor --fix"
 _CREATE_ACCOUNT: Final = "crossbar-appstore create-account NAME REALM USERNAME PASSWORD"
 
 
@@ -81,6 +84,8 @@ async def examine(couch: Couch, accounts: Sequence[str] = (), *, all_accounts: b
     findings += await _listing(couch, catalogue.database)
     apps = await _apps(catalogue)
     findings += catalogue_findings(apps)
+    for app in apps:
+        findings += await conflict_findings(couch, app.subject, catalogue.database, app.document, _FIX)
     if all_accounts:
         rows = await couch.view("accounts", "accounts/listing_by_simple_id")
         ids = [row.id for row in rows if row.id is not None]
@@ -89,7 +94,9 @@ async def examine(couch: Couch, accounts: Sequence[str] = (), *, all_accounts: b
     names = {app.id: string_at(app.document, "name") or app.id for app in apps}
     # The same account may be named twice, by its name and by its realm.
     for account_id in dict.fromkeys(ids):
-        findings += account_findings(await _account(couch, account_id, names))
+        account = await _account(couch, account_id, names)
+        findings += account_findings(account)
+        findings += await _account_conflicts(couch, account, is_master=account_id == master)
     return Diagnosis(tuple(findings))
 
 
@@ -121,7 +128,12 @@ async def _apply(couch: Couch, database: str, doc_id: str, repairs: Sequence[Rep
     changed = reduce(lambda document, one: one.change(document), repairs, newest)
     if changed != newest:
         await couch.save_doc(database, changed)
-    return changed != newest
+    # Branches last: what they hold is in the document now.
+    removed = [revision for one in repairs for revision in one.removes]
+    for revision in removed:
+        with suppress(Conflict, DocumentMissing):  # removed by another writer
+            await couch.delete_doc(database, doc_id, revision)
+    return changed != newest or bool(removed)
 
 
 async def _server(couch: Couch, *, alone: bool) -> list[Finding]:
@@ -187,7 +199,7 @@ async def _keys(couch: Couch, *, alone: bool) -> list[Finding]:
         message = f"system_auth/{key_id} has no {ATTACHMENT}, so nobody can log in"
     else:
         return []
-    command = "crossbar-appstore doctor --fix" if alone else None
+    command = _FIX if alone else None
     return [Finding(Severity.ERROR, "system_key", "system", message, command)]
 
 
@@ -248,6 +260,17 @@ async def _apps(catalogue: lookup.MasterCatalogue) -> list[CheckedApp]:
 
     documents = await asyncio.gather(*map(read, await catalogue.apps()))
     return [CheckedApp(document, catalogue.account_id) for document in documents if document is not None]
+
+
+async def _account_conflicts(couch: Couch, account: CheckedAccount, *, is_master: bool) -> list[Finding]:
+    """The losing revisions of an account's ``apps_store``, and of its document in both its databases."""
+    database = account_db(account.account_id)
+    command = _FIX if is_master else f"crossbar-appstore doctor --account {account.account_id} --fix"
+    found = await conflict_findings(couch, account.subject, database, account.apps_store, command)
+    for each in (database, "accounts"):
+        document = await lookup.stored(couch, each, account.account_id, conflicts=True)
+        found += await conflict_findings(couch, account.subject, each, document, command)
+    return found
 
 
 async def _account(couch: Couch, account_id: str, app_names: dict[str, str]) -> CheckedAccount:

@@ -11,7 +11,7 @@ from crossbar_appstore.datastore.errors import Conflict, DatabaseMissing, Docume
 from crossbar_appstore.datastore.master_account import Configuration, MasterAccount
 from crossbar_appstore.datastore.replies import ViewRow
 from crossbar_appstore.datastore.snapshot import in_view_order, is_app
-from crossbar_appstore.json_codec import JsonObject
+from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import alphanumeric_name, live
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
 
@@ -97,10 +97,10 @@ class MasterCatalogue:
         return document if document is not None and is_app(document) else None
 
 
-async def stored(couch: Couch, database: str, doc_id: str, *, conflicts: bool = False) -> JsonObject | None:
-    """A document as stored, soft-deleted or not; ``None`` if it or its database does not exist."""
+async def stored(couch: Couch, database: str, doc_id: str, **query: Json) -> JsonObject | None:
+    """A document as stored, soft-deleted or not; ``None`` if it or its database does not exist; as ``open_doc``."""
     try:
-        return await couch.open_doc(database, doc_id, conflicts=conflicts)
+        return await couch.open_doc(database, doc_id, **query)
     except (DocumentMissing, DatabaseMissing):
         return None
 

@@ -85,12 +85,16 @@ DocumentChange = Callable[[JsonObject], JsonObject]
 
 @dataclass(frozen=True)
 class Repair:
-    """A safe change to one document, described in words and given as a function."""
+    """A safe change to one document, described in words and given as a function.
+
+    ``removes`` are losing revisions of the document to be removed after it.
+    """
 
     database: str
     doc_id: str
     words: str
     change: DocumentChange
+    removes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def translate(error: Exception) -> CrossbarError | None:
             # A rejected password needs longer: somebody corrects it, or CouchDB unlocks the user.
             return DatastoreUnreachable(retry_after=30 if isinstance(error, errors.Misconfigured) else 2)
         case errors.OutcomeUnknown():
-            return DatastoreUnreachable(cause="the change may have been saved or not")
+            return DatastoreUnreachable(warning="The change may have been saved or not")
         case errors.AccessDenied():
             # A repeated request would be refused as well, so without Retry-After.
             return NamedError("datastore_fault", cause=error.reason)

@@ -36,13 +36,7 @@ from crossbar_appstore.resources.error_mapping import translate
         (Unavailable("no"), 503, "datastore_unreachable", {"message": "datastore timeout"}, "2"),
         (MalformedReply("no"), 503, "datastore_unreachable", {"message": "datastore timeout"}, "2"),
         (ServerFault("500"), 503, "datastore_unreachable", {"message": "datastore timeout"}, "2"),
-        (
-            OutcomeUnknown("no"),
-            503,
-            "datastore_unreachable",
-            {"cause": "the change may have been saved or not", "message": "datastore timeout"},
-            "2",
-        ),
+        (OutcomeUnknown("no"), 503, "datastore_unreachable", {"message": "datastore timeout"}, "2"),
         (Misconfigured("no"), 503, "datastore_unreachable", {"message": "datastore timeout"}, "30"),
         (AccessDenied("no"), 503, "datastore_fault", {"cause": "no", "message": "datastore fatal error"}, None),
         (DatabaseMissing("db"), 500, "datastore_missing", {"cause": "db", "message": "unknown failure"}, None),
@@ -59,6 +53,14 @@ def test_translate_maps_datastore_errors_to_crossbars(
     assert refusal is not None
     assert (refusal.code, refusal.message, refusal.data) == (code, message, data)
     assert refusal.headers.get("Retry-After") == retry
+
+
+def test_translate_warns_only_of_a_write_whose_outcome_is_unknown() -> None:
+    unknown, undone = translate(OutcomeUnknown("no")), translate(Unavailable("no"))
+    assert unknown is not None
+    assert unknown.headers["Warning"] == '199 - "The change may have been saved or not"'
+    assert undone is not None
+    assert "Warning" not in undone.headers
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), OSError("x")])

@@ -11,6 +11,8 @@ from typing import Final, Self
 
 import aiohttp
 
+from tests.kit.leaks import LOG_SEARCH
+
 _PATIENCE: Final = 40.0
 _PAUSE: Final = 0.02
 _OUR_VARIABLES: Final = ("COUCHDB_URL", "KAZOO_CONFIG", "AMQP_URL", "CROSSBAR_")
@@ -33,6 +35,7 @@ class Service:
 
     async def start(self) -> None:
         """Start the service and wait until it answers."""
+        LOG_SEARCH.watch(self._log)
         with self._log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "crossbar_appstore", "serve"), env=self._environ(), stderr=log

@@ -13,6 +13,7 @@ from typing import Any
 
 from crossbar_appstore.embedded import EmbeddedCouchDB
 from tests.conformance.pack import Pack, load_tool
+from tests.kit.leaks import LOG_SEARCH
 
 SETTLE = 2.0
 """Seconds to wait after an outside change, which the service must see within 2 s."""
@@ -77,6 +78,7 @@ def _arguments(couch: str) -> Namespace:
 async def service(couchdb_url: str, log: Path) -> AsyncIterator[str]:
     """``crossbar-appstore serve`` as an operator starts it; its address."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("CROSSBAR_", "KAZOO_", "AMQP_"))}
+    LOG_SEARCH.watch(log)
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "crossbar_appstore", "serve"),

@@ -4,6 +4,8 @@ import pytest
 
 from crossbar_appstore.crossbar.errors import Refusal
 from crossbar_appstore.crossbar.negotiation import OFFERED, accepts_gzip, choose_language, choose_media_type
+from tests.crossbar.sample import LIST, MINE
+from tests.crossbar.wire import Wire
 
 
 def code(call: object, *args: object) -> int:
@@ -126,3 +128,9 @@ def test_negotiation_parses_without_backtracking() -> None:
         assert code(choose_media_type, header, OFFERED) in (400, 406)
     for header in ("a-" * 4000, "de" + " ;\t" * 3000, "de," * 2000 + "!"):
         assert code(choose_language, header) == 400
+
+
+@pytest.mark.parametrize("accept", [[], {}, [{}], 5, None])
+async def test_accept_in_an_envelope_that_is_no_text_is_ignored(ask: Wire, accept: object) -> None:
+    answer = await ask("GET", LIST, MINE, {"data": {}, "accept": accept})
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")

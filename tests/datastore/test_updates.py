@@ -22,6 +22,7 @@ from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.datastore.updates import Change
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.request_scope import request_scope
+from tests.kit.outside import write_at_once
 
 from . import fault_proxy as broken
 from .conftest import QUICK
@@ -251,6 +252,27 @@ async def test_updates_update_is_a_success_if_its_request_was_repeated(
     assert saved["n"] == 2
     assert saved == await couch.open_doc(database, "x")
     assert proxy.count("PUT") == 3
+
+
+@pytest.mark.parametrize("also_refused", [False, True])
+async def test_updates_update_is_a_success_if_its_repeated_request_met_a_change_of_what_it_saved(
+    proxy: FaultProxy, couch: Couch, database: str, store: Datastore, also_refused: bool
+) -> None:
+    await store.update(database, "x", adding(0))
+
+    def overwrite(method: str, path: str) -> None:
+        if method == "PUT" and proxy.count("PUT") == 3:
+            proxy.before = None
+            write_at_once(proxy.target, database, "x", lambda doc: {**doc, "theirs": True})
+            if also_refused:
+                proxy.fail(CONFLICT, method="PUT")
+
+    proxy.before = overwrite
+    proxy.fail(broken.Fault.LOSE_REPLY, method="PUT", times=1)
+    saved = await store.update(database, "x", counting if also_refused else adding(1))
+    assert saved == await couch.open_doc(database, "x")
+    assert saved["theirs"] is True
+    assert saved.get("n") == 1 if also_refused else saved["seen"] == [0, 1]
 
 
 async def test_updates_update_of_two_workers_loses_nothing(

@@ -60,7 +60,7 @@ def documented(nouns: Iterable[str]) -> dict[Route, set[str]]:
         for cells in rows(page):
             if len(cells) > 1 and _METHODS.fullmatch(cells[1]) and set(cells[1].split(", ")) <= set(ALL_METHODS):
                 for path in _paths(cells[0]):
-                    route = _route(path, known)
+                    route = route_of(path, known)
                     if route is not None:
                         found.setdefault(route, set()).update(cells[1].split(", "))
     return found
@@ -112,7 +112,8 @@ def _paths(cell: str) -> Iterator[str]:
         yield path
 
 
-def _route(path: str, nouns: set[str]) -> Route | None:
+def route_of(path: str, nouns: set[str]) -> Route | None:
+    """The last noun of a path and its params."""
     tokens = [_PARAM.sub(ANY, token) for token in path.split("/")]
     starts = [index for index, token in enumerate(tokens) if token in nouns]
     return tuple(tokens[starts[-1] :]) if starts else None

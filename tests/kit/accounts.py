@@ -7,6 +7,7 @@ from typing import Any, Final
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.accounts import Place, account_document, services_document, user_document
 from crossbar_appstore.kazoo.ids import account_db
+from tests.kit.leaks import remember
 
 PASSWORD: Final = "secret"
 
@@ -52,6 +53,7 @@ class Account:
             account_document(account_id, public, place) | {"pvt_reseller": reseller},
             services_document(account_id, place) | {"pvt_reseller": reseller},
         )
+        remember(made.document)
         for level in ("admin", "user"):
             made.users.append(made.new_user(priv_level=level))
         return made
@@ -61,6 +63,7 @@ class Account:
         name = f"{level}-{uuid.uuid4().hex[:6]}"
         fields = {"first_name": "Some", "last_name": level, **fields}
         document = user_document(uuid.uuid4().hex, self.id, fields, username=name, password=PASSWORD)
+        remember(document)
         return User(self, document)
 
     @property

@@ -32,6 +32,7 @@ from crossbar_appstore.kazoo.accounts import new_apps_store
 from crossbar_appstore.kazoo.ids import account_db
 from tests.kit.accounts import Account, User
 from tests.kit.apps import app_document, illustrated
+from tests.kit.leaks import remember_secret
 
 SYSTEM_DATABASES: Final = ("accounts", "services", "system_config", "system_auth")
 _HASHES: Final = {"RS256": SHA256(), "RS384": SHA384(), "RS512": SHA512()}
@@ -55,6 +56,7 @@ class System:
         self.key = self._first_key = key
         self.key_id = uuid.uuid4().hex
         self.server_secret = uuid.uuid4().hex
+        remember_secret(self.server_secret)
         self._accounts: list[Account] = []
         self._adopted: list[str] = []
         self._first = self._documents(documents)

@@ -123,11 +123,6 @@ def test_account_findings_repairs_forbidden_private_fields(key: str, value: Json
     assert found.repair.change({key: value, "apps": {}}) == {"apps": {}}
 
 
-def test_account_findings_reports_stored_conflicts() -> None:
-    (found,) = findings({"_id": "apps_store", "_conflicts": ["3-c"]})
-    assert (found.check, found.value) == ("conflict", "3-c")
-
-
 def test_account_findings_reports_plans_and_overrides_with_ui_apps() -> None:
     plan = {"_id": "old", "plan": {"ui_apps": {"wallboard": {"app_id": APP}}}}
     services = {"plans": {"old": {"overrides": {"ui_apps": {"rates": {}}}}, "new": {"overrides": {}}, "odd": 5}}

@@ -197,15 +197,6 @@ def test_app_findings_repairs_wrong_owner(owner: JsonObject) -> None:
     assert (made["pvt_account_id"], made["pvt_account_db"]) == (MASTER, encoded_account_db(MASTER))
 
 
-def test_app_findings_names_command_that_deletes_conflicts() -> None:
-    found = the_finding(_conflicts=["2-b"])
-    assert (found.check, found.value) == ("conflict", "2-b")
-    assert found.command is not None
-    assert f"{encoded_account_db(MASTER)}/" in found.command
-    assert found.command.startswith('curl -X DELETE "$COUCHDB_URL/')
-    assert found.command.endswith('?rev=2-b"')
-
-
 def test_catalogue_findings_reports_apps_of_one_name() -> None:
     apps = [CheckedApp(document(), MASTER), CheckedApp(document(), MASTER), CheckedApp(document(name="alone"), MASTER)]
     (found,) = catalogue_findings(apps)

@@ -38,9 +38,9 @@ class Dying(Couch):
         self._check()
         return await super().save_doc(database, doc)
 
-    async def open_doc(self, database: str, doc_id: str, *, conflicts: bool = False) -> JsonObject:
+    async def open_doc(self, database: str, doc_id: str, **more: Any) -> JsonObject:
         self._check()
-        return await super().open_doc(database, doc_id, conflicts=conflicts)
+        return await super().open_doc(database, doc_id, **more)
 
     async def delete_database(self, database: str) -> None:
         self._check()

@@ -662,9 +662,11 @@ async def test_accounts_delete_marks_documents_and_hides_the_account(
         assert (await system.couch.open_doc(database, family.sub.id))["pvt_deleted"] is True
     assert (await service.get(path_of(family.sub), family.reseller)).status == 404
     assert (await service.get(f"{path_of(family.sub)}/users", family.reseller)).status == 404
-    assert (await service.get(f"{path_of(family.sub)}/apps_store", family.sub)).status == 404
+    assert (await service.get(f"{path_of(family.sub)}/apps_store", family.reseller)).status == 404
+    # Tokens that were issued before end with the account.
+    assert (await service.get(f"{path_of(family.sub)}/apps_store", family.sub)).status == 401
+    assert (await family.create_account(family.sub, f"New {family.tag}")).status == 401
     assert (await service.delete(path_of(family.sub), family.reseller)).status == 404
-    assert (await family.create_account(family.sub, f"New {family.tag}")).status == 404
     assert (await service.get(f"{path_of(family.reseller)}/children", family.reseller)).data == []
     md5, _ = password_hashes(family.sub.admin.name, PASSWORD)
     credentials = {"credentials": md5, "account_realm": family.sub.document["realm"]}

@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 
 from crossbar_appstore.settings import Settings
+from tests.kit.leaks import LOG_SEARCH
 
 PATIENCE = 30.0
 FRESH = 30
@@ -49,6 +50,7 @@ async def running(couchdb_url: str, log: Path, **more: str) -> AsyncIterator[Run
 
 async def start(couchdb_url: str, log: Path, **more: str) -> asyncio.subprocess.Process:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("CROSSBAR_", "KAZOO_", "AMQP_"))}
+    LOG_SEARCH.watch(log)
     with log.open("wb") as errors:
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "crossbar_appstore", "serve"),
