@@ -61,8 +61,11 @@ async def doctor(
     """
     diagnosis = await examine(couch, accounts, all_accounts=all_accounts)
     if dry_run:
-        for repair_ in filter(None, (finding.repair for finding in diagnosis.findings)):
-            output.line(("would repair", "green"), f" {repair_.doc_id} in {repair_.database}: {repair_.words}")
+        for finding in diagnosis.findings:
+            if finding.fix is not None:
+                what = finding.repair
+                subject = finding.subject if what is None else f"{what.doc_id} in {what.database}"
+                output.line(("would repair", "green"), f" {subject}: {finding.fix}")
     elif fix:
         repaired = await repair(couch, diagnosis)
         for words in repaired:

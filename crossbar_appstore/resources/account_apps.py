@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 MAX_ACCOUNTS: Final = 5_000
 MAX_BYTES: Final = 8_000_000
 """Of serialized data that is kept."""
+_ENTRY_BYTES: Final = 750
+"""What an entry takes beside its data: its key, tag and objects."""
 _NO_APPS: Final[frozenset[str]] = frozenset()
 """Shared by all accounts without apps of their own."""
 _LIST: Final = None
@@ -48,13 +50,14 @@ class Serialized:
     @classmethod
     def of(cls, value: Json) -> "Serialized":
         """Serialize a value."""
-        raw = dumps(value)
+        # orjson's own bytes would keep all the memory that it wrote them into, at least 4 KB.
+        raw = bytes(memoryview(dumps(value)))
         return cls(SerializedJson(raw), hashlib.blake2b(raw, digest_size=16).hexdigest())
 
     @property
     def size(self) -> int:
-        """Bytes of the data."""
-        return len(self.data.raw)
+        """Bytes of memory."""
+        return len(self.data.raw) + _ENTRY_BYTES
 
 
 class AccountApps:

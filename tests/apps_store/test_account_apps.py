@@ -1,6 +1,7 @@
 """The decision of an account is cached for as long as the documents that it was made from are the same."""
 
 import asyncio
+import tracemalloc
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,7 +11,7 @@ from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import DatastoreError
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.resources import account_apps
-from crossbar_appstore.resources.account_apps import AccountApps, AppStore
+from crossbar_appstore.resources.account_apps import AccountApps, AppStore, Serialized
 from tests.kit.apps import permission
 from tests.kit.system import System, open_couch
 
@@ -157,3 +158,11 @@ async def test_account_apps_listing_is_not_kept_where_it_is_too_long(
         decided = await AppStore(store).apps(system.master.id)
         assert (decided.listing() is decided.listing()) is kept
         assert decided.listing().etag == listing.etag
+
+
+def test_serialized_takes_the_memory_that_its_size_says() -> None:
+    tracemalloc.start()
+    kept = [Serialized.of({"id": f"{number:032x}", "label": "An app"}) for number in range(1_000)]
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken <= sum(each.size for each in kept)

@@ -41,7 +41,7 @@ class Running:
 async def running(couchdb_url: str, log: Path, **more: str) -> AsyncIterator[Running]:
     process = await start(couchdb_url, log, **more)
     try:
-        yield Running(process, await _address(process, log), log)
+        yield Running(process, await address_of(process, log), log)
     finally:
         if process.returncode is None:
             process.terminate()
@@ -59,7 +59,7 @@ async def start(couchdb_url: str, log: Path, **more: str) -> asyncio.subprocess.
         )
 
 
-async def _address(process: asyncio.subprocess.Process, log: Path) -> str:
+async def address_of(process: asyncio.subprocess.Process, log: Path) -> str:
     async with asyncio.timeout(PATIENCE):
         while process.returncode is None:
             for record in records(log):
