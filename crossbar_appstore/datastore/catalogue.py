@@ -112,8 +112,8 @@ class CatalogueSource:
             return None
         if not ids:
             return replace(old, since=since)
-        rows = await self._couch.all_docs(old.database, keys=ids, include_docs=True)
-        changed = {app["_id"]: app for app in self._accepted((row.doc for row in rows), old.account_id)}
+        documents = await self._couch.open_docs(old.database, ids)
+        changed = {app["_id"]: app for app in self._accepted(documents, old.account_id)}
         before = {app["_id"]: app for app in old.apps}
         gone = set(ids) - set(changed)
         # Changed apps stay in their places, new ones come last …

@@ -27,6 +27,7 @@ from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.values import Missing, list_at
 from crossbar_appstore.request_scope import shared_context
 
+from . import cluster
 from .cache import Key
 from .couch import Couch
 from .edits import ATTACHMENTS, Edit, Path, edits, holds, value_at, with_values
@@ -40,9 +41,6 @@ LOOKS: Final = (0.5, 2.0, 10.0, 30.0, 60.0)
 MAX_DOCUMENTS: Final = 2_000
 MAX_ATTEMPTS: Final = 500
 """Changes that are remembered of one document."""
-_ASK_SECONDS: Final = 60.0
-_ASK_SECONDS_CHANGING: Final = 2.0
-"""Seconds between two questions for the nodes; the second while there are changes to look at."""
 _ALL_COPIES_SECONDS: Final = 1.0
 """Seconds to wait for all copies of a document, before a quorum has to do."""
 _SLOW_SECONDS: Final = 10.0
@@ -94,10 +92,8 @@ class Confirmation:
         self._couch = couch
         self._lock = lock
         self._statistics = couch.statistics
-        self._connected: frozenset[str] = frozenset()
-        self._all: frozenset[str] = frozenset()
-        self._asked_at = float("-inf")
-        self._complete_since = 0.0
+        self._cluster = couch.cluster
+        self._looked_at = 0.0
         self._changed: LRUCache[Key, _Changed] = LRUCache(MAX_DOCUMENTS)
         self._slow_until = 0.0
         self._task: asyncio.Task[None] | None = None
@@ -107,11 +103,6 @@ class Confirmation:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-
-    async def is_cluster(self) -> bool:
-        """Whether CouchDB has several nodes; it is asked now and then. While it does not say, what it said last."""
-        await self._ask(_ASK_SECONDS)
-        return len(self._all) > 1
 
     async def confirm(self, key: Key, base: JsonObject | None, wanted: JsonObject, saved: JsonObject) -> JsonObject:
         """Return what holds a change that was saved: ``saved``, or the winner if that has its values.
@@ -126,7 +117,7 @@ class Confirmation:
             Superseded: another branch has won without it.
             OutcomeUnknown: the winner could not be read.
         """
-        if not await self.is_cluster():
+        if not await self._cluster.exists():
             return saved
         attempt = self._remember(key, base, wanted, saved["_rev"])
         try:
@@ -144,7 +135,7 @@ class Confirmation:
 
     def remember_unknown(self, key: Key, base: JsonObject | None, wanted: JsonObject) -> None:
         """Look later for what an attempt to save has left, whose outcome is unknown."""
-        if len(self._all) > 1:
+        if len(self._cluster.members) > 1:
             self._remember(key, base, wanted, None)
 
     def _remember(self, key: Key, base: JsonObject | None, wanted: JsonObject, revision: str | None) -> _Attempt:
@@ -164,7 +155,7 @@ class Confirmation:
     async def _watch(self) -> None:
         while self._changed:
             await asyncio.sleep(LOOKS[0] / 2)
-            await self._ask(_ASK_SECONDS_CHANGING)
+            await self._ask()
             due = [key for key, changed in self._changed.items() if changed.due <= time.monotonic()]
             for key in due:
                 # CouchDB may be away: the next look finds the same.
@@ -179,34 +170,22 @@ class Confirmation:
         if changed is None:
             return
         now = time.monotonic()
-        if self._connected >= self._all:
+        if self._cluster.connected >= self._cluster.members:
             oldest = now - LOOKS[-1]
-            changed.attempts = [each for each in changed.attempts if max(each.at, self._complete_since) > oldest]
+            changed.attempts = [each for each in changed.attempts if max(each.at, self._cluster.joined_at) > oldest]
         if not changed.attempts:
             del self._changed[key]
             return
         before, changed.looks = LOOKS[changed.looks], min(changed.looks + 1, len(LOOKS) - 1)
         changed.due = now + max(LOOKS[changed.looks] - before, LOOKS[1])
 
-    async def _ask(self, seconds: float) -> None:
-        """Ask for the nodes if that is long ago; where one came back, everything is looked at again."""
-        now = time.monotonic()
-        if now < self._asked_at + seconds:
-            return
-        self._asked_at = now
-        before = self._connected
-        try:
-            self._connected, everyone = await self._couch.membership()
-        except DatastoreError:
-            # This node may be the one that has to catch up.
-            self._connected = frozenset()
-            self._asked_at += _ASK_SECONDS_CHANGING - _ASK_SECONDS
-            return
-        self._all = everyone
-        if self._connected - before:
-            self._complete_since = now
+    async def _ask(self) -> None:
+        """Ask for the nodes; where one came back, everything is looked at again."""
+        await self._cluster.ask(cluster.ASK_SECONDS_CHANGING)
+        if self._cluster.joined_at > self._looked_at:
+            self._looked_at = time.monotonic()
             for changed in self._changed.values():
-                changed.look_from(now)
+                changed.look_from(self._looked_at)
 
     async def _look(self, key: Key) -> None:
         """Apply again what has been lost of a document, and remove the losing branches that hold nothing else."""
@@ -288,7 +267,7 @@ class Confirmation:
                 return await self._couch.open_doc(database, doc_id, **query)
             try:
                 async with asyncio.timeout(_ALL_COPIES_SECONDS):
-                    return await self._couch.open_doc(database, doc_id, r=len(self._all), **query)
+                    return await self._couch.open_doc(database, doc_id, r=len(self._cluster.members), **query)
             except TimeoutError:
                 # A node that is connected and does not answer.
                 self._slow_until = time.monotonic() + _SLOW_SECONDS

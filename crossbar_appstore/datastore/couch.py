@@ -6,6 +6,7 @@ where the connection failed. Writes are not, but aiohttp sends a PUT or DELETE o
 before the reply, so that a conflict may be one with ourselves.
 """
 
+import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
@@ -22,6 +23,7 @@ from aiocouch.exception import NotFoundError, PreconditionFailedError
 from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
 
 from .client import CouchClient, Statistics, Timeouts, json_params
+from .cluster import Cluster, Membership
 from .errors import (
     AttachmentMissing,
     Conflict,
@@ -92,6 +94,7 @@ class Couch:
         self.statistics = Statistics()
         self.on_write: Callable[[Written], None] = _ignore
         self._client = CouchClient(urls, user, password, timeouts, self.statistics, tls)
+        self.cluster = Cluster(self.membership)
 
     @property
     def address(self) -> str:
@@ -307,6 +310,23 @@ class Couch:
 
         return await self._client.read(Subject(database), read)
 
+    async def open_docs(self, database: str, doc_ids: Sequence[str]) -> list[JsonObject | None]:
+        """Documents by id, in that order; None for those that do not exist.
+
+        On a cluster each is read from a quorum of copies: ``_all_docs`` reads from one, which may be behind.
+        """
+        if await self.cluster.exists():
+            return await asyncio.gather(*(self._open_doc_or_none(database, doc_id) for doc_id in doc_ids))
+        rows = await self.all_docs(database, keys=doc_ids, include_docs=True)
+        found = {row.key: row.doc for row in rows}
+        return [found.get(doc_id) for doc_id in doc_ids]
+
+    async def _open_doc_or_none(self, database: str, doc_id: str) -> JsonObject | None:
+        try:
+            return await self.open_doc(database, doc_id)
+        except DocumentMissing:
+            return None
+
     async def docs_by_prefix(self, database: str, prefix: str) -> list[JsonObject]:
         """The documents whose ids begin with a prefix (at least one ASCII character), in the order of their ids."""
         after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
@@ -409,10 +429,10 @@ class Couch:
 
         return await self._client.read(Subject(), read)
 
-    async def membership(self) -> tuple[frozenset[str], frozenset[str]]:
+    async def membership(self) -> Membership:
         """The names of the cluster's nodes that are connected, and of all; one server of its own has one or none."""
 
-        async def read() -> tuple[frozenset[str], frozenset[str]]:
+        async def read() -> Membership:
             try:
                 reply = (await self._client.request("GET", "/_membership")).object()
             except Refused as refused:

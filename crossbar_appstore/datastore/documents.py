@@ -92,9 +92,7 @@ class CouchSource:
         kind, database, name = keys[0]
         try:
             if len(keys) > 1:
-                rows = await self._couch.all_docs(database, keys=[each[2] for each in keys], include_docs=True)
-                found = {row.key: row.doc for row in rows}
-                return [_shared(found.get(each[2])) for each in keys]
+                return [_shared(found) for found in await self._couch.open_docs(database, [each[2] for each in keys])]
             if kind == VIEW:
                 view, _, query = name.partition(" ")
                 return [tuple(await self._couch.view(database, view, **loads(query or "{}")))]

@@ -1,9 +1,10 @@
 """The facade that resources and auth use: cached documents, the catalogue, and updates that lose nothing."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing, suppress
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from crossbar_appstore.json_codec import Json, JsonObject
 
@@ -17,6 +18,9 @@ from .freshness import ChangeFeed, Freshness, WriteCounters, row_of
 from .master_account import Configuration, MasterAccount
 from .snapshot import Check, fault_of
 from .updates import Change, Updates
+
+SETTLED_SECONDS: Final = 1.0
+"""Seconds after which all copies of a database on a cluster have a change."""
 
 
 class Datastore:
@@ -165,5 +169,11 @@ class Datastore:
 
     async def _handle(self, databases: list[str]) -> None:
         self._freshness.trusted = self._freshness.trusted or bool(databases)
+        self._invalidate(databases)
+        if databases and await self.couch.cluster.exists():
+            # The copy that is read next may not have the change yet.
+            asyncio.get_running_loop().call_later(SETTLED_SECONDS, self._invalidate, databases)
+
+    def _invalidate(self, databases: Iterable[str]) -> None:
         for database in databases:
             self._outside.increment(row_of(database, ""))

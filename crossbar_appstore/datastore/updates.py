@@ -157,7 +157,7 @@ class Updates:
             else:
                 self._cache.put(key, None, before)
                 found = True
-                if not await self._confirmation.is_cluster():
+                if not await self._couch.cluster.exists():
                     return True
         raise Conflict(database, doc_id)
 

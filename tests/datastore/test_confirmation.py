@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
+from crossbar_appstore.datastore import cluster as cluster_nodes
 from crossbar_appstore.datastore import confirmation
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import Conflict, OutcomeUnknown
@@ -34,7 +35,7 @@ def member(name: str, value: Json) -> Change:
 async def cluster(proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Datastore]:
     """A datastore that believes that its server is one of three nodes, and looks soon at what it changed."""
     monkeypatch.setattr(confirmation, "LOOKS", (0.05, 0.1, 0.2))
-    monkeypatch.setattr(confirmation, "_ASK_SECONDS_CHANGING", 0.0)
+    monkeypatch.setattr(cluster_nodes, "ASK_SECONDS_CHANGING", 0.0)
     proxy.scripts["/_membership"] = answering({"all_nodes": NODES, "cluster_nodes": NODES})
     async with Datastore(Couch(proxy.url, timeouts=QUICK), feeds=False) as datastore:
         yield datastore
@@ -255,3 +256,14 @@ async def test_confirmation_forgets_changes(cluster: Datastore, database: str) -
         return not cluster._updates._confirmation._changed
 
     await eventually(is_forgotten)
+
+
+async def test_couch_open_docs_on_a_cluster_reads_no_single_copy(
+    proxy: FaultProxy, couch: Couch, cluster: Datastore, database: str
+) -> None:
+    saved = [await couch.save_doc(database, {"_id": name}) for name in "abc"]
+    await cluster.couch.cluster.exists()
+    proxy.requests.clear()
+    assert await cluster.couch.open_docs(database, ["c", "none", "a", "b"]) == [saved[2], None, *saved[:2]]
+    assert [document.document for document in await cluster.open_many((database, name) for name in "abc")] == saved
+    assert proxy.count(path="_all_docs") == 0

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossbar_appstore.datastore import freshness as freshness_module
+from crossbar_appstore.datastore import store as store_module
 from crossbar_appstore.datastore.client import Statistics
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import DatabaseMissing, DatastoreError, Misconfigured, TimedOut, Unreachable
@@ -23,7 +24,8 @@ from crossbar_appstore.datastore.freshness import ROWS, ChangeFeed, Freshness, W
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
 
-from .fault_proxy import FaultProxy
+from .conftest import NewDatabase
+from .fault_proxy import FaultProxy, answering
 
 # Write counters
 
@@ -377,6 +379,29 @@ async def test_datastore_open_trusts_a_feed_until_it_names_the_database(
     assert not await is_read_again(watching, database)
     await updates.name(database)
     assert (await watching.open(database, "x")).document == newest
+    assert not await is_read_again(watching, database)
+
+
+async def test_datastore_open_on_a_cluster_reads_again_when_all_copies_have_the_change(
+    proxy: FaultProxy,
+    watching: Datastore,
+    updates: DbUpdates,
+    database: str,
+    new_database: NewDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    proxy.scripts["/_membership"] = answering({"all_nodes": ["a@b", "c@d"], "cluster_nodes": ["a@b", "c@d"]})
+    monkeypatch.setattr(store_module, "SETTLED_SECONDS", 0.5)
+    other = await new_database()
+    await updates.name(other)
+    await asyncio.sleep(0.6)
+    await watching.open(database, "x")
+    assert not await is_read_again(watching, database)
+    await updates.name(database)
+    await watching.open(database, "x")
+    await asyncio.sleep(0.6)
+    # This change was seen at once, perhaps on a copy that did not have it yet.
+    assert await is_read_again(watching, database)
     assert not await is_read_again(watching, database)
 
 
