@@ -5,35 +5,33 @@ or a command, and work that several requests share, has no deadline and accepts 
 """
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import Context, ContextVar, copy_context
-from dataclasses import dataclass
+from contextvars import Context, ContextVar, Token, copy_context
 from math import inf
+from types import TracebackType
 from typing import Final
 
 
-@dataclass(frozen=True, slots=True)
 class RequestScope:
-    """``deadline`` is a time of the event loop's clock, in seconds."""
+    """Entered, the scope of a request that has to be answered within so many seconds from now."""
 
-    deadline: float = inf
-    accepts_stale: bool = True
+    __slots__ = ("_token", "accepts_stale", "deadline")
+
+    def __init__(self, seconds: float = inf, *, accepts_stale: bool = True) -> None:
+        self.accepts_stale = accepts_stale
+        self.deadline = seconds if seconds == inf else asyncio.get_running_loop().time() + seconds
+        """A time of the event loop's clock."""
+
+    def __enter__(self) -> None:
+        self._token: Token[RequestScope] = _SCOPE.set(self)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        _SCOPE.reset(self._token)
 
 
 _NO_REQUEST: Final = RequestScope()
 _SCOPE: Final[ContextVar[RequestScope]] = ContextVar("request_scope", default=_NO_REQUEST)
-
-
-@contextmanager
-def request_scope(seconds: float, *, accepts_stale: bool) -> Iterator[None]:
-    """Open the scope of a request that has to be answered within so many seconds from now."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    token = _SCOPE.set(RequestScope(deadline, accepts_stale))
-    try:
-        yield
-    finally:
-        _SCOPE.reset(token)
 
 
 def accepts_stale() -> bool:

@@ -54,7 +54,7 @@ from crossbar_appstore.crossbar.paths import ApiPath, PathParser
 from crossbar_appstore.crossbar.rate_limits import RateLimiter, Rates
 from crossbar_appstore.crossbar.rendering import Renderer, read_style
 from crossbar_appstore.crossbar.resource import Resource
-from crossbar_appstore.request_scope import request_scope
+from crossbar_appstore.request_scope import RequestScope
 
 _METHODS_WITH_BODY: Final = frozenset({"PUT", "POST", "PATCH"})
 _CHANGING: Final = _METHODS_WITH_BODY | {"DELETE"}
@@ -144,7 +144,7 @@ class Pipeline:
         if context.method not in ALL_METHODS:  # 3
             raise Refusal(501, "not implemented")
         # A slow client has limits of its own: the time for the answer begins when the request is there.
-        with request_scope(self._request_seconds - context.waited, accepts_stale=context.method not in _CHANGING):
+        with RequestScope(self._request_seconds - context.waited, accepts_stale=context.method not in _CHANGING):
             await self._admit(context, path, resource)  # 4 to 8
             return await self._answer(context, resource)  # 9 to 15
 
@@ -183,7 +183,7 @@ class Pipeline:
         """
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        with request_scope(self._request_seconds, accepts_stale=context.method not in _CHANGING):
+        with RequestScope(self._request_seconds, accepts_stale=context.method not in _CHANGING):
             may_have_more = await self._has_token(context, size)
         context.waited += loop.time() - begun
         if not may_have_more:

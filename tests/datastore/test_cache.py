@@ -28,7 +28,7 @@ from crossbar_appstore.datastore.errors import (
 )
 from crossbar_appstore.datastore.freshness import ChangeFeed, Freshness, WriteCounters, row_of
 from crossbar_appstore.json_codec import JsonObject
-from crossbar_appstore.request_scope import request_scope
+from crossbar_appstore.request_scope import RequestScope
 
 from . import fault_proxy as broken
 from .fault_proxy import FaultProxy
@@ -692,7 +692,7 @@ async def test_availability_is_asked_after_the_deadline_of_the_request_that_fail
 ) -> None:
     availability = Availability(behind.server)
     await proxy.refuse()
-    with request_scope(0.1, accepts_stale=True):
+    with RequestScope(0.1, accepts_stale=True):
         availability.suspect()
     for away in (True, False):
         while availability.away is not away:

@@ -21,7 +21,7 @@ from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.datastore.updates import Change
 from crossbar_appstore.json_codec import JsonObject
-from crossbar_appstore.request_scope import request_scope
+from crossbar_appstore.request_scope import RequestScope
 from tests.kit.outside import write_at_once
 
 from . import fault_proxy as broken
@@ -335,7 +335,7 @@ async def test_updates_update_that_waits_for_another_change_ends_at_the_requests
     slow = asyncio.ensure_future(store.update(database, "x", adding(1)))
     while not proxy.count("PUT"):
         await asyncio.sleep(0.01)
-    with request_scope(0.05, accepts_stale=False), pytest.raises(TimedOut):
+    with RequestScope(0.05, accepts_stale=False), pytest.raises(TimedOut):
         await store.update(database, "x", adding(2))
     assert not slow.done()
     with pytest.raises(OutcomeUnknown):

@@ -20,7 +20,7 @@ SECONDS: Final = "3"
 """The deadline of a request, as ``CROSSBAR_REQUEST_SECONDS``."""
 SLOWEST: Final = 6.0
 """Seconds for a request: the deadline, on a machine that does a dozen other things."""
-RECOVERY: Final = 10.0
+RECOVERY: Final = 5.0
 """Seconds after a fault until all is as before: three, on such a machine."""
 _AGE: Final = 1.6
 """Seconds after which what was cached is read again."""
