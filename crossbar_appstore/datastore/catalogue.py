@@ -105,7 +105,7 @@ class CatalogueSource:
         """Apply what changed since; None if the whole should be read."""
         try:
             async with asyncio.timeout(CATCH_UP_SECONDS):
-                ids, since = await self._couch.changes_since(old.database, old.since)
+                ids, since = await self._couch.feeds.changes_since(old.database, old.since)
         except TimeoutError:
             return None
         if DESIGN in ids or len(ids) > _MAX_CHANGES:
@@ -216,7 +216,7 @@ class Catalogue:
         await self.snapshot()
         state = self._source.state
         self._followed = state.database
-        async with aclosing(self._couch.changes(state.database, since=state.since)) as batches:
+        async with aclosing(self._couch.feeds.changes(state.database, since=state.since)) as batches:
             async for batch in batches:
                 # Another account may have become the master account: its feed is followed then.
                 self._freshness.trusted = self._source.state.database == self._followed

@@ -1,4 +1,4 @@
-"""CouchDB as the rest of the service uses it: documents, views, attachments and feeds of named databases.
+"""CouchDB as the rest of the service uses it: documents, views and attachments of named databases.
 
 Databases are named as they are (``account/aa/bb/…``, ``accounts``); quoting is done here. Works the same on Apache
 CouchDB 2 and 3 and on PouchDB Server 4.2. Every method raises ``DatastoreError`` and nothing else. Reads are repeated
@@ -8,8 +8,7 @@ before the reply, so that a conflict may be one with ourselves.
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -23,7 +22,7 @@ from aiocouch.exception import NotFoundError, PreconditionFailedError
 from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
 
 from .client import CouchClient, Statistics, Timeouts, json_params
-from .cluster import Cluster, Membership
+from .cluster import Cluster
 from .errors import (
     AttachmentMissing,
     Conflict,
@@ -31,16 +30,15 @@ from .errors import (
     DocumentMissing,
     MalformedReply,
     OutcomeUnknown,
-    Refused,
     ServerFault,
     Subject,
     TimedOut,
     Unavailable,
     Unreachable,
 )
+from .feeds import Feeds
 from .replies import (
     Attachment,
-    NodeState,
     SaveResult,
     ServerInfo,
     ViewRow,
@@ -51,14 +49,9 @@ from .replies import (
     is_document_id,
     names,
     posix_time,
-    sequence,
     view_rows,
 )
 
-HEARTBEAT: Final = 0.4
-"""Seconds between two heartbeats that are asked of a feed."""
-SILENCE: Final = 1.2
-"""Seconds without any after which a feed is given up: a half-open connection must not hide a change for 2 s."""
 TIMEOUTS: Final = Timeouts()
 _BULK: Final = 200
 _FIND_PAGE: Final = 1000
@@ -94,7 +87,8 @@ class Couch:
         self.statistics = Statistics()
         self.on_write: Callable[[Written], None] = _ignore
         self._client = CouchClient(urls, user, password, timeouts, self.statistics, tls)
-        self.cluster = Cluster(self.membership)
+        self.cluster = Cluster(self._client)
+        self.feeds = Feeds(self._client)
 
     @property
     def address(self) -> str:
@@ -428,67 +422,6 @@ class Couch:
             return ServerInfo(vendor_name.lower(), str(info.get("version", "")))
 
         return await self._client.read(Subject(), read)
-
-    async def membership(self) -> Membership:
-        """The names of the cluster's nodes that are connected, and of all; one server of its own has one or none."""
-
-        async def read() -> Membership:
-            try:
-                reply = (await self._client.request("GET", "/_membership")).object()
-            except Refused as refused:
-                if refused.status >= 429:
-                    raise
-                return frozenset(), frozenset()  # PouchDB and CouchDB 1 have no such page
-            connected, everyone = reply.get("all_nodes"), reply.get("cluster_nodes")
-            if not isinstance(connected, list) or not isinstance(everyone, list):
-                raise MalformedReply("no lists of nodes")
-            return frozenset(connected), frozenset(everyone)
-
-        return await self._client.once(Subject(), read)
-
-    async def nodes(self) -> list[NodeState]:
-        """Each node and what it says of itself and of the cluster; empty if only one was named. Never raises."""
-        return await self._client.nodes.states()
-
-    # Feeds
-
-    async def changes_since(self, database: str, since: Json) -> tuple[list[str], Json]:
-        """The ids of documents changed after ``since``, each once, and the sequence that the next call starts from."""
-        # aiocouch does not tell the last sequence.
-        endpoint = f"{self._database(database).endpoint}/_changes"
-
-        async def read() -> tuple[list[str], Json]:
-            reply = (await self._client.request("GET", endpoint, params={"since": sequence(since)})).object()
-            if not isinstance(reply.get("results"), list):
-                raise MalformedReply("no list of changes")
-            return [raw["id"] for raw in reply["results"]], reply.get("last_seq")
-
-        return await self._client.read(Subject(database), read)
-
-    async def changes(self, database: str, *, since: Json) -> AsyncGenerator[list[str], None]:
-        """The ids of documents from one connection to the continuous feed; an empty list is a heartbeat.
-
-        Ends when the server ends it; raises when it breaks or falls silent. ``freshness.ChangeFeed`` reconnects.
-        """
-        endpoint = f"{self._database(database).endpoint}/_changes"
-        async with aclosing(self._lines(Subject(database), endpoint, since)) as lines:
-            async for batch in lines:
-                yield [raw["id"] for raw in batch if "id" in raw]
-
-    async def db_updates(self, *, since: Json) -> AsyncGenerator[list[str], None]:
-        """The names of databases from the continuous feed of those that changed, as ``changes``; CouchDB 2 and newer.
-
-        Raises:
-            DatabaseMissing: the server has no such feed (PouchDB).
-        """
-        async with aclosing(self._lines(Subject("_db_updates"), "/_db_updates", since)) as lines:
-            async for batch in lines:
-                yield [raw["db_name"] for raw in batch if "db_name" in raw]
-
-    def _lines(self, subject: Subject, endpoint: str, since: Json) -> AsyncGenerator[list[JsonObject], None]:
-        """The lines of a continuous feed, as many as came together."""
-        params = {"feed": "continuous", "heartbeat": str(int(HEARTBEAT * 1000)), "since": sequence(since)}
-        return self._client.stream(subject, endpoint, params, SILENCE)
 
     def _database(self, database: str) -> Database:
         if not is_database_name(database):

@@ -19,8 +19,8 @@ from typing import Any, Final, Generic, NamedTuple, Self, TypeVar
 from zlib import crc32
 
 from .client import Statistics, backoff
-from .couch import SILENCE
 from .errors import DatastoreError, TimedOut, Unreachable
+from .feeds import SILENCE
 
 logger = logging.getLogger(__name__)
 

@@ -163,7 +163,7 @@ class Datastore:
 
     async def _connect(self) -> AsyncGenerator[list[str], None]:
         # What changed before is covered by maximum ages, so it begins now, each time.
-        async with aclosing(self.couch.db_updates(since="now")) as batches:
+        async with aclosing(self.couch.feeds.db_updates(since="now")) as batches:
             async for batch in batches:
                 yield batch
 

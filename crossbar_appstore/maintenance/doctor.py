@@ -149,7 +149,7 @@ async def _server(couch: Couch, *, alone: bool) -> list[Finding]:
 
 async def _nodes(couch: Couch) -> list[Finding]:
     """The state of each node, where several are named. Raises Unreachable with the states if none answers."""
-    states = await couch.nodes()
+    states = await couch.cluster.states()
     if states and all(state.trouble not in (None, MAINTENANCE) for state in states):
         raise Unreachable("; ".join(f"{state.address}: {state.trouble}" for state in states))
     members = next((state.members for state in states if state.is_current), frozenset())

@@ -33,7 +33,7 @@ LOCKED = Status(403, "Account is temporarily locked due to multiple authenticati
 
 async def changes_of(client: Couch, database: str) -> None:
     """Follow a database's changes until the feed ends."""
-    async with aclosing(client.changes(database, since=0)) as batches:
+    async with aclosing(client.feeds.changes(database, since=0)) as batches:
         async for _ in batches:
             pass
 
@@ -204,7 +204,7 @@ async def test_client_redirect_is_not_followed(behind: Couch, proxy: FaultProxy,
     ]
     async with server:
         for request in requests:
-            with pytest.raises(Fault, match="301"):
+            with pytest.raises(Unreachable, match="301"):
                 await request()
     assert elsewhere == []
 
@@ -232,7 +232,7 @@ async def test_client_reply_of_another_form_is_malformed(behind: Couch, proxy: F
         lambda: behind.view("accounts", "a/b", keys=[1]),
         lambda: behind.view("accounts", "a/b", group=True),
         lambda: behind.find("accounts", {}),
-        lambda: behind.changes_since("accounts", 0),
+        lambda: behind.feeds.changes_since("accounts", 0),
     ]
     for request in requests:
         with pytest.raises(MalformedReply):
@@ -426,7 +426,7 @@ async def test_client_half_open_feed_times_out(behind: Couch, couch: Couch, prox
     await couch.save_doc(database, {"_id": "x"})
 
     async def listen() -> None:
-        async with aclosing(behind.changes(database, since=0)) as batches:
+        async with aclosing(behind.feeds.changes(database, since=0)) as batches:
             async for batch in batches:
                 if batch:
                     proxy.fail(broken.Fault.HALF_OPEN, path="_changes")
@@ -437,7 +437,7 @@ async def test_client_half_open_feed_times_out(behind: Couch, couch: Couch, prox
 
 async def test_client_feed_that_breaks_off_is_unreachable(behind: Couch, proxy: FaultProxy, database: str) -> None:
     async def listen() -> None:
-        async with aclosing(behind.changes(database, since=0)) as batches:
+        async with aclosing(behind.feeds.changes(database, since=0)) as batches:
             async for batch in batches:
                 if not batch:
                     await proxy.refuse()

@@ -221,16 +221,16 @@ async def test_couch_changes_since_names_each_document_once(couch: Couch, databa
     await couch.save_doc(database, {**first, "n": 2})
     gone = await couch.save_doc(database, {"_id": "y"})
     await couch.delete_doc(database, "y", gone["_rev"])
-    changes, last = await couch.changes_since(database, since)
+    changes, last = await couch.feeds.changes_since(database, since)
     assert sorted(changes) == ["x", "y"]
-    assert (await couch.changes_since(database, last))[0] == []
+    assert (await couch.feeds.changes_since(database, last))[0] == []
 
 
 async def test_couch_changes_gives_changes_and_heartbeats(couch: Couch, database: str) -> None:
     await couch.save_doc(database, {"_id": "x"})
     seen: list[str] = []
     heartbeats = 0
-    async with aclosing(couch.changes(database, since=0)) as batches:
+    async with aclosing(couch.feeds.changes(database, since=0)) as batches:
         async for batch in batches:
             seen += batch
             heartbeats += not batch
@@ -361,7 +361,7 @@ def sending(proxy: FaultProxy, pieces: list[bytes]) -> None:
 async def test_couch_db_updates_reads_lines_however_they_are_cut(behind: Couch, proxy: FaultProxy) -> None:
     sending(proxy, DB_UPDATES)
     seen: list[str] = []
-    async with aclosing(behind.db_updates(since="now")) as batches:
+    async with aclosing(behind.feeds.db_updates(since="now")) as batches:
         async for batch in batches:
             seen += batch
             if len(seen) == 3:
@@ -374,7 +374,7 @@ async def test_couch_db_updates_reads_lines_however_they_are_cut(behind: Couch, 
 
 
 async def following(client: Couch) -> None:
-    async with aclosing(client.db_updates(since="now")) as batches:
+    async with aclosing(client.feeds.db_updates(since="now")) as batches:
         async for _ in batches:
             pass
 

@@ -74,7 +74,7 @@ async def test_nodes_single_node_is_asked_nothing(
         assert await client.database_exists(database)
         node.proxy.fail(Status(503), times=1)
         assert await client.database_exists(database)
-        assert await client.nodes() == []
+        assert await client.cluster.states() == []
         await node.kill()
         for request in (client.open_doc(database, "x"), client.save_doc(database, {"_id": "x"})):
             with pytest.raises(Unreachable):
@@ -296,7 +296,7 @@ async def test_nodes_feed_of_a_node_that_is_left_ends(
 
     async def follow() -> None:
         begun = False
-        async with aclosing(clustered.changes(database, since=0)) as batches:
+        async with aclosing(clustered.feeds.changes(database, since=0)) as batches:
             async for _ in batches:
                 if not begun:
                     begun = True
@@ -361,7 +361,7 @@ async def test_nodes_states_tell_of_each_node(clustered: Couch, nodes: list[Clus
         node.proxy.scripts["/_membership"] = broken.answering({"cluster_nodes": ["couchdb@0", "couchdb@1"]})
     nodes[1].maintain()
     await nodes[2].kill()
-    states = await clustered.nodes()
+    states = await clustered.cluster.states()
     assert [state.address for state in states] == [node.address for node in nodes]
     assert [state.trouble for state in states] == [
         None,
@@ -378,5 +378,5 @@ async def test_nodes_states_of_a_server_that_tells_little_are_empty(clustered: C
     for node in nodes:
         node.proxy.scripts["/_node/_local"] = broken.answering(["x"])
         node.proxy.fail(Status(401), path="/_membership")
-    states = await clustered.nodes()
+    states = await clustered.cluster.states()
     assert [(state.trouble, state.name, state.members) for state in states] == [(None, "", frozenset())] * 3

@@ -101,7 +101,7 @@ class System:
 
     async def restore(self) -> None:
         """Undo the test's changes of shared documents, made directly or through a service."""
-        changes, self._sequence = await self.couch.changes_since(self.master.database, self._sequence)
+        changes, self._sequence = await self.couch.feeds.changes_since(self.master.database, self._sequence)
         touched = self._touched | {(self.master.database, doc_id) for doc_id in changes}
         if touched:
             await asyncio.gather(*(self._restore(*where) for where in touched))
