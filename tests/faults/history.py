@@ -60,7 +60,7 @@ class History:
         return self.entries[-1]
 
     def acknowledged(self, entry: Entry, value: int, revision: str | None = None) -> None:
-        self.outcomes["acknowledged"] += 1
+        self.outcomes["outside" if entry.name == OUTSIDE else "acknowledged"] += 1
         entry.believed, entry.possible = value, {value}
         if revision is not None:
             self.revisions.setdefault(entry.account, []).append(revision)
