@@ -15,7 +15,7 @@ from cachetools import LRUCache
 from crossbar_appstore.request_scope import accepts_stale, remaining, shared_context, time_limit
 
 from .client import Availability, Statistics
-from .errors import DatastoreError, Fault, MalformedReply, TimedOut, Troubled, Unavailable
+from .errors import DatastoreError, Fault, MalformedReply, TimedOut, Troubled
 from .freshness import Freshness, Stamp, row_of
 
 K = TypeVar("K", bound=Hashable)
@@ -203,8 +203,7 @@ class Cache:
             self._statistics.hits += 1
             return Answer(entry, stale=False)
         if not accepts_stale():
-            if self._availability.away:
-                raise Unavailable("CouchDB is away")
+            await self._availability.require()
             (task,) = self._join([key])
             return Answer(await _result(task, key), stale=False)
         if self._may_read(entry):

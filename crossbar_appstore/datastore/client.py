@@ -12,6 +12,7 @@ import random
 import ssl
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -372,6 +373,8 @@ class Availability:
     def __init__(self, ask: Callable[[], Awaitable[object]]) -> None:
         self._ask = ask
         self._task: asyncio.Task[None] | None = None
+        self._asked = asyncio.Event()
+        """Set when CouchDB was asked once more."""
         self.away = False
         """Whether CouchDB did not answer when last asked."""
 
@@ -379,6 +382,19 @@ class Availability:
         """Ask CouchDB in the background, again and again until it answers."""
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._probe(), context=shared_context())
+
+    async def require(self) -> None:
+        """Return if CouchDB answers; if it did not when last asked, it is asked again, and at most that is waited for.
+
+        Raises:
+            Unavailable: it does not answer.
+        """
+        if self.away:
+            with suppress(TimeoutError):
+                async with time_limit(_PROBE_SECONDS + _PROBE_TIMEOUT):
+                    await self._asked.wait()
+        if self.away:
+            raise Unavailable("CouchDB is away")
 
     async def close(self) -> None:
         """End asking."""
@@ -388,12 +404,13 @@ class Availability:
 
     async def _probe(self) -> None:
         try:
-            answers = await self._answers()
-            while not answers:
+            while not await self._answers():
+                asked, self._asked = self._asked, asyncio.Event()
+                asked.set()
                 await asyncio.sleep(_PROBE_SECONDS)
-                answers = await self._answers()
         finally:
             self._task = None
+            self._asked.set()
 
     async def _answers(self) -> bool:
         try:

@@ -76,6 +76,10 @@ class Datastore:
         """Whether CouchDB did not answer when last asked."""
         return self._availability.away
 
+    async def require_available(self) -> None:
+        """Raise Unavailable if CouchDB does not answer."""
+        await self._availability.require()
+
     @property
     def writes(self) -> int:
         """The number of writes of all workers; only good for comparing."""

@@ -3,6 +3,7 @@
 Accounts that the rules treat alike share what is serialized: their lists, and single apps.
 """
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Hashable, Iterable, Sequence
@@ -16,7 +17,7 @@ from crossbar_appstore.appstore.allowed_apps import AccountState, AllowedApp, al
 from crossbar_appstore.appstore.apps_store_document import AccountUser
 from crossbar_appstore.appstore.listing import Skipped, app_body, label_languages, list_entries, login_apps
 from crossbar_appstore.crossbar.context import SerializedJson
-from crossbar_appstore.datastore.cache import SingleFlight
+from crossbar_appstore.datastore.cache import RETRY_SECONDS, SingleFlight
 from crossbar_appstore.datastore.documents import Reading
 from crossbar_appstore.datastore.errors import Unavailable
 from crossbar_appstore.datastore.snapshot import Snapshot
@@ -24,7 +25,7 @@ from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import Json, JsonObject, dumps
 from crossbar_appstore.kazoo.documents import live
 from crossbar_appstore.kazoo.ids import account_db
-from crossbar_appstore.request_scope import accepts_stale
+from crossbar_appstore.request_scope import accepts_stale, remaining
 from crossbar_appstore.resources.account_state import account_state
 
 log = logging.getLogger(__name__)
@@ -144,7 +145,12 @@ class AppStore:
             return decided
         found = await self._deciding.run((account_id, self._store.writes), partial(self._decide, account_id))
         if found.stale and not accepts_stale():
-            raise Unavailable("CouchDB is away")
+            await self._store.require_available()
+            # A read that has just failed is not repeated at once.
+            await asyncio.sleep(remaining(RETRY_SECONDS))
+            found = await self._deciding.run((account_id, self._store.writes), partial(self._decide, account_id))
+            if found.stale:
+                raise Unavailable("CouchDB does not answer")
         return found
 
     async def _decide(self, account_id: str) -> AccountApps:

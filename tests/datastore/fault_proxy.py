@@ -14,7 +14,8 @@ import json
 import re
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from types import TracebackType
@@ -193,7 +194,9 @@ class FaultProxy:
             writer.write(fault.feed())
             await writer.drain()
         else:
-            await self._answer(self._forward(head, body), reader, writer, made, fault)
+            # Its connection to the server is closed now, not whenever the generator is collected.
+            async with aclosing(self._forward(head, body)) as pieces:
+                await self._answer(pieces, reader, writer, made, fault)
 
     async def _answer(
         self,
@@ -248,7 +251,7 @@ class FaultProxy:
                 return rule.fault
         return None
 
-    async def _forward(self, head: bytes, body: bytes) -> AsyncIterator[bytes]:
+    async def _forward(self, head: bytes, body: bytes) -> AsyncGenerator[bytes, None]:
         target = urlsplit(self.target)
         reader, writer = await asyncio.open_connection(target.hostname, target.port)
         try:
