@@ -6,8 +6,8 @@ DatastoreError
 ├── NoMasterAccount                                                     there is no account
 ├── Closed                                                              the client was closed
 └── Troubled                                                            no answer about the document
-    ├── Unreachable                                                     no connection, 502, 504, 302
-    │   ├── Unavailable                                                 not even connected, 412, 429, 503
+    ├── Unreachable                                                     a connection that broke, 502, 504
+    │   ├── Unavailable                                                 no connection, 3xx, 412, 429, 503
     │   └── MalformedReply                                              the reply has not the form that it must have
     ├── TimedOut                                                        no reply in time
     ├── OutcomeUnknown                                                  a write that may have happened
@@ -104,11 +104,11 @@ class Troubled(DatastoreError):
 
 
 class Unreachable(Troubled):
-    """A connection that broke, a redirect, 502 or 504: what was asked for may have been done."""
+    """A connection that broke, 502 or 504: what was asked for may have been done."""
 
 
 class Unavailable(Unreachable):
-    """No connection, 412, 429 or 503: nothing was done, so that a write may be repeated."""
+    """No connection, a redirect, 412, 429 or 503: nothing was done, so that a write may be repeated."""
 
 
 class MalformedReply(Unreachable):
@@ -221,10 +221,10 @@ def from_status(status: int, reason: str, subject: Subject) -> DatastoreError:
     if status == 408 or (status == 500 and _is_timeout(reason)):
         return TimedOut(reason or "CouchDB answered 408")
     # 412: some proxies and servers answer so to a save of which they know nothing yet.
-    if status in (412, 429, 503) or (status == 500 and reason == "all_dbs_active"):
+    # A redirect is none of CouchDB's.
+    if status in (412, 429, 503) or status < 400 or (status == 500 and reason == "all_dbs_active"):
         return Unavailable(reason or f"CouchDB answered {status}")
-    # A redirect is no answer of CouchDB.
-    if status in (502, 504) or status < 400:
+    if status in (502, 504):
         return Unreachable(reason or f"CouchDB answered {status}")
     return (ServerFault if status >= 500 else Fault)(f"{status} {reason}".strip())
 

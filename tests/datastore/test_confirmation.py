@@ -1,7 +1,5 @@
 """Changes on a cluster. PouchDB Server stores branches as CouchDB does; that there are several nodes is made up."""
 
-import json
-import urllib.request
 from collections.abc import AsyncIterator, Callable
 from urllib.parse import quote
 
@@ -14,6 +12,7 @@ from crossbar_appstore.datastore.errors import Conflict, OutcomeUnknown
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.datastore.updates import Change
 from crossbar_appstore.json_codec import Json, JsonObject
+from tests.kit.outside import ask
 
 from .conftest import QUICK, eventually
 from .fault_proxy import FaultProxy, Status, answering
@@ -44,26 +43,18 @@ async def cluster(proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
 @pytest.fixture
 def rival(proxy: FaultProxy, database: str) -> Callable[..., None]:
     """Stores a branch of two revisions that wins, beside the newest revision: ``rival(change)``."""
+    quoted = quote(database, safe="")
 
     def store(change: Change, *, letter: str = "f") -> None:
-        newest = _ask(proxy.target, database, "x?revs=true")
+        newest = ask(proxy.target, "GET", f"{quoted}/x?revs=true")
         start, ids = newest["_revisions"]["start"], newest["_revisions"]["ids"]
-        base = _ask(proxy.target, database, f"x?rev={start - 1}-{ids[1]}") if start > 1 else None
+        base = ask(proxy.target, "GET", f"{quoted}/x?rev={start - 1}-{ids[1]}") if start > 1 else None
         ids = [2 * letter, letter, *ids[1:]]
         branch = {**change(base), "_id": "x", "_rev": f"{start + 1}-{ids[0]}"}
         branch["_revisions"] = {"start": start + 1, "ids": ids}
-        _ask(proxy.target, database, "_bulk_docs", {"docs": [branch], "new_edits": False})
+        ask(proxy.target, "POST", f"{quoted}/_bulk_docs", {"docs": [branch], "new_edits": False})
 
     return store
-
-
-def _ask(url: str, database: str, path: str, body: Json = None) -> JsonObject:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"{url}/{quote(database, safe='')}/{path}", data)
-    request.add_header("Content-Type", "application/json")
-    with urllib.request.urlopen(request) as reply:
-        found: JsonObject = json.load(reply)
-    return found
 
 
 def before_confirming(proxy: FaultProxy, act: Callable[[], None]) -> None:

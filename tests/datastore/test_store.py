@@ -247,6 +247,7 @@ async def test_datastore_open_of_a_slow_document_does_not_make_couchdb_unavailab
     await fragile.open(database, "slow")
     await fragile.open(database, "quick")
     monkeypatch.setattr(fragile._freshness, "_unwatched", -1.0)
+    monkeypatch.setattr(fragile._freshness, "_watched", -1.0)
     proxy.fail(broken.Fault.STALL, path="/slow")
     await couch.save_doc(database, {**slow, "n": 1})
     newest = quick

@@ -5,6 +5,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from crossbar_appstore.json_codec import JsonObject
@@ -15,13 +16,13 @@ def write_at_once(couchdb_url: str, database: str, doc_id: str, change: Callable
     """Save what ``change`` makes of the newest document; of one with an ``_id`` alone, if there is none."""
     url = f"{quote(database, safe='')}/{quote(doc_id, safe='')}"
     try:
-        stored = _ask(couchdb_url, "GET", url)
+        stored = ask(couchdb_url, "GET", url)
     except urllib.error.HTTPError as error:
         error.close()
         if error.code != 404:
             raise
         stored = {"_id": doc_id}
-    _ask(couchdb_url, "PUT", url, change(stored))
+    ask(couchdb_url, "PUT", url, change(stored))
 
 
 def write_before_saves(
@@ -48,7 +49,8 @@ def write_before_saves(
     proxy.before = before
 
 
-def _ask(couchdb_url: str, method: str, path: str, body: JsonObject | None = None) -> JsonObject:
+def ask(couchdb_url: str, method: str, path: str, body: JsonObject | None = None) -> Any:
+    """The reply to one request, parsed; ``path`` is quoted and follows the address with its user and password."""
     parts = urlsplit(couchdb_url)
     headers = {"Accept": "application/json", "Content-Type": "application/json"}
     if parts.username is not None:
@@ -57,5 +59,4 @@ def _ask(couchdb_url: str, method: str, path: str, body: JsonObject | None = Non
     address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/{path}"
     data = None if body is None else json.dumps(body).encode()
     with urllib.request.urlopen(urllib.request.Request(address, data, headers, method=method)) as reply:
-        answer: JsonObject = json.load(reply)
-    return answer
+        return json.load(reply)

@@ -219,7 +219,7 @@ async def test_token_with_duplicate_claims_names_one_account_everywhere(
         ({"exp": [2**40]}, 401),
         ({"exp": 2**60}, 200),
         ({"exp": 1e300}, 200),
-        ({"exp": time.time() + 1000.5}, 200),
+        ({"exp": time.time() + 100_000.5}, 200),
         ({"account_id": 5}, 401),
         ({"account_id": ["x"]}, 401),
         ({"account_id": {"id": "x"}}, 401),
