@@ -153,8 +153,11 @@ async def test_apps_store_get_list_skips_malformed_apps(system: System, service:
     for number, fields in enumerate(APPS):
         await system.app(f"odd{number:02}", **{key: value for key, value in fields.items() if value is not None})
     nulls = [await system.app(f"null{number:02}") for number in range(len(APPS))]
+    # Apache CouchDB stores no such attachments, other servers do.
+    takes_all = (await system.couch.server()).vendor == "pouchdb"
     for app, fields in zip(nulls, APPS, strict=True):
-        await system.change_app(app, **fields)
+        if takes_all or "_attachments" not in fields:
+            await system.change_app(app, **fields)
     entries = (await service.get(system.master.path, system.master)).data
     assert len(entries) == 4 + 2 * len(APPS)
     for entry in entries:
