@@ -1,4 +1,4 @@
-"""No dependency is older than the page on security accepts."""
+"""The page on security names the limits of the code, and no dependency is older than it accepts."""
 
 import configparser
 from importlib.metadata import version
@@ -9,6 +9,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from crossbar_appstore.crossbar import application, body, errors, pipeline
+from crossbar_appstore.package_data import load_schema
 from tests.docs.pages import CHECKOUT, DOCS, rows
 
 PAGE: Final = DOCS / "security.md"
@@ -40,3 +42,26 @@ def test_installed_and_required_versions_are_not_older_than_accepted(package: st
     assert Version(version(package)) >= oldest
     # What another package brings has no bound of ours.
     assert lower_bounds().get(package, oldest) >= oldest
+
+
+LIMITS: Final = {
+    "body without a valid token": body.ANONYMOUS_BODY,
+    "body with a valid token": body.MAX_JSON,
+    "upload of a picture, with a valid token": body.MAX_UPLOAD,
+    "levels of a body": body.MAX_DEPTH,
+    "members and items of a body": body.MAX_MEMBERS,
+    "digits of an integer": body.MAX_DIGITS,
+    "entries of a blacklist": load_schema("apps_store")["properties"]["blacklist"]["maxItems"],
+    "places that an error names": errors.MAX_PLACES,
+    "bytes of a value that an error repeats": errors.MAX_SHOWN,
+    "bytes of a body for each token of the rate limit": body.FREE_BODY,
+    "seconds for a head, and between two pieces of a body": application.HEAD_SECONDS,
+    "seconds for a body": body.BODY_SECONDS,
+    "seconds for the answer": pipeline.REQUEST_SECONDS,
+}
+
+
+def test_security_page_names_the_limits_of_the_code() -> None:
+    shown = {cells[0]: cells[1].split()[0] for cells in rows(PAGE) if len(cells) == 2 and cells[1][:1].isdigit()}
+    assert shown == {what: f"{int(limit):,}" for what, limit in LIMITS.items()}
+    assert body.BODY_PAUSE == application.HEAD_SECONDS
