@@ -274,8 +274,9 @@ async def test_apps_store_changes_through_two_services_are_explained_by_an_order
     await asyncio.sleep(PROMISE)
     documents = await run.documents()
     print(f"\n{operations} changes in {seconds:.0f} s: {dict(history.outcomes)}; {run.statistics()}")
-    assert history.outcomes["acknowledged"] > operations / 4
     assert history.lost(documents, outside=not run.place.is_cluster) == []
+    # With killed nodes, many changes end without a usable reply.
+    assert history.outcomes["acknowledged"] > operations / (10 if run.place.is_cluster else 4)
     for service in run.services:
         shown = dict(enumerate(await run.shown(service)))
         assert [e.stored(shown[e.account]) for e in run.entries] == [
