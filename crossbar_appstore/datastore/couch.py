@@ -49,6 +49,7 @@ from .replies import (
     is_document_id,
     names,
     posix_time,
+    server_info,
     view_rows,
 )
 
@@ -396,10 +397,9 @@ class Couch:
 
     async def opened_at(self, database: str) -> float | None:
         """When the database was created (CouchDB 3.3) or opened (others), as a POSIX time; None if it does not say."""
-        remote = self._database(database)
 
         async def read() -> float | None:
-            return posix_time((await remote.info()).get("instance_start_time"))
+            return posix_time((await self._database(database).info()).get("instance_start_time"))
 
         return await self._client.read(Subject(database), read)
 
@@ -415,11 +415,7 @@ class Couch:
         """The server's vendor and version."""
 
         async def read() -> ServerInfo:
-            info = await self._client.server.info()
-            vendor = info.get("vendor")
-            name = vendor.get("name") if isinstance(vendor, dict) else None
-            vendor_name = "PouchDB" if "express-pouchdb" in info else str(name or "unknown")
-            return ServerInfo(vendor_name.lower(), str(info.get("version", "")))
+            return server_info(await self._client.server.info())
 
         return await self._client.read(Subject(), read)
 

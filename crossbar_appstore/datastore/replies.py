@@ -108,6 +108,14 @@ class NodeState:
     """The names of the nodes that it takes for members of the cluster."""
 
 
+def server_info(info: JsonObject) -> ServerInfo:
+    """Vendor and version from the reply to ``GET /``; "unknown" if it names no vendor."""
+    vendor = info.get("vendor")
+    name = vendor.get("name") if isinstance(vendor, dict) else None
+    vendor_name = "PouchDB" if "express-pouchdb" in info else str(name or "unknown")
+    return ServerInfo(vendor_name.lower(), str(info.get("version", "")))
+
+
 def view_rows(rows: Json) -> list[ViewRow]:
     """The ``rows`` member of a view's reply as rows, without those that say that their key was not found.
 
