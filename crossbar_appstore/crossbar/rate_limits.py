@@ -1,13 +1,9 @@
 """Token buckets: they limit the rate of requests without a valid JWT (`kz_buckets`, `kz_token_bucket`)."""
 
-import contextlib
-import fcntl
 import math
-import mmap
-import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from hashlib import blake2b
@@ -15,6 +11,7 @@ from pathlib import Path
 from typing import Final, Protocol, Self
 
 from crossbar_appstore.crossbar.context import Context
+from crossbar_appstore.shared_memory import SharedMemory
 
 BUCKETS: Final = 16_384
 """Buckets that are held at a time."""
@@ -51,8 +48,9 @@ class Buckets:
     free place drops the least recently used of ``_WAYS``; a bucket that is not held is full.
     """
 
-    def __init__(self, memory: mmap.mmap, file: int | None = None) -> None:
-        self._file = file
+    def __init__(self, shared: SharedMemory) -> None:
+        self.locked = shared.locked
+        memory = shared.memory
         with self.locked():
             if memory[:_KEY_BYTES] == bytes(_KEY_BYTES):
                 memory[:_KEY_BYTES] = secrets.token_bytes(_KEY_BYTES)
@@ -67,27 +65,12 @@ class Buckets:
     @classmethod
     def alone(cls) -> Self:
         """Buckets of this process alone."""
-        return cls(mmap.mmap(-1, _SIZE))
+        return cls(SharedMemory(_SIZE))
 
     @classmethod
     def in_file(cls, path: Path) -> Self:
         """Buckets in a file, for processes that open the same path; made where missing, 400 KB."""
-        # Open until the process ends, as its workers write until then.
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        if os.fstat(file).st_size < _SIZE:
-            os.truncate(file, _SIZE)
-        return cls(mmap.mmap(file, _SIZE), file)
-
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep other processes from changing a bucket; the lock ends with the process that holds it."""
-        if self._file is not None:
-            fcntl.lockf(self._file, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            if self._file is not None:
-                fcntl.lockf(self._file, fcntl.LOCK_UN)
+        return cls(SharedMemory(_SIZE, path))
 
     def get(self, name: str) -> tuple[float, float] | None:
         """The tokens of a bucket and the time (monotonic) when it held them; None if it is not held."""

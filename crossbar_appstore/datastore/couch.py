@@ -86,7 +86,7 @@ class Couch:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.statistics = Statistics()
-        self.on_write: Callable[[Written], None] = _ignore
+        self.on_write: Callable[[Written], None] = lambda _: None
         self._client = CouchClient(urls, user, password, timeouts, self.statistics, tls)
         self.cluster = Cluster(self._client)
         self.feeds = Feeds(self._client)
@@ -446,7 +446,3 @@ class Couch:
         finally:
             # Also after an error: a conflict proves that what is cached is old, a time-out may be a save.
             self.on_write(written)
-
-
-def _ignore(written: Written) -> None:
-    """The default of ``on_write``."""

@@ -6,10 +6,7 @@ through CouchDB's ``_db_updates`` feed where it has one, and through a short max
 """
 
 import asyncio
-import fcntl
 import logging
-import mmap
-import os
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
@@ -17,6 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Generic, NamedTuple, Self, TypeVar
 from zlib import crc32
+
+from crossbar_appstore.shared_memory import SharedMemory
 
 from .client import Statistics, backoff
 from .errors import DatastoreError, TimedOut, Unreachable
@@ -53,27 +52,22 @@ class WriteCounters:
     TOTAL = ROWS + 1
     """The counter of all writes."""
 
-    __slots__ = ("_cells", "_file")
+    __slots__ = ("_cells", "_shared")
 
-    def __init__(self, memory: mmap.mmap, file: int | None = None) -> None:
+    def __init__(self, shared: SharedMemory) -> None:
         # Native 64-bit cells: a store is one instruction, so no reader sees half of it.
-        self._cells = memoryview(memory).cast("Q")
-        self._file = file
+        self._cells = memoryview(shared.memory).cast("Q")
+        self._shared = shared
 
     @classmethod
     def alone(cls) -> Self:
         """Counters of this process alone."""
-        # Unlike those of a bytearray, pages that are never written take no memory.
-        return cls(mmap.mmap(-1, _SIZE))
+        return cls(SharedMemory(_SIZE))
 
     @classmethod
     def in_file(cls, path: Path) -> Self:
         """Counters in a file, for processes that open the same path; made where missing, half a megabyte."""
-        # Open until the process ends, as its workers write until then.
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        if os.fstat(file).st_size < _SIZE:
-            os.truncate(file, _SIZE)
-        return cls(mmap.mmap(file, _SIZE), file)
+        return cls(SharedMemory(_SIZE, path))
 
     def read(self, row: int) -> int:
         """The number of writes that were ever counted in the row; only good for comparing."""
@@ -81,14 +75,9 @@ class WriteCounters:
 
     def increment(self, *rows: int) -> None:
         """Tell every worker that what it cached of these rows is old."""
-        if self._file is not None:
-            fcntl.lockf(self._file, fcntl.LOCK_EX)
-        try:
+        with self._shared.locked():
             for row in (*rows, self.TOTAL):
                 self._cells[row] += 1
-        finally:
-            if self._file is not None:
-                fcntl.lockf(self._file, fcntl.LOCK_UN)
 
 
 @lru_cache(maxsize=2_000)
