@@ -15,6 +15,7 @@ from crossbar_appstore.auth.hierarchy import account_tree
 from crossbar_appstore.crossbar.errors import Forbidden, NamedError, Refusal
 from crossbar_appstore.datastore.cache import within_request
 from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.documents import ACCOUNTS
 from crossbar_appstore.datastore.errors import (
     Conflict,
     DatabaseMissing,
@@ -34,8 +35,6 @@ from crossbar_appstore.resources.account_rules import ACCOUNT
 from crossbar_appstore.resources.documents import of_type
 from crossbar_appstore.resources.listings import AFTER_ALL
 
-ACCOUNTS: Final = "accounts"
-"""The database with a copy of every account document."""
 DESCENDANTS_VIEW: Final = "accounts/listing_by_descendants"
 
 _COPY_ATTEMPTS: Final = 5

@@ -12,6 +12,7 @@ from crossbar_appstore.auth.hierarchy import account_tree, is_in_account_hierarc
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import BadIdentifier, CrossbarError, Forbidden, MethodNotAllowed, NamedError
 from crossbar_appstore.crossbar.resource import Methods, Resource
+from crossbar_appstore.datastore.documents import ACCOUNTS
 from crossbar_appstore.datastore.replies import ViewRow
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
@@ -22,7 +23,6 @@ from crossbar_appstore.resources import account_rules, documents, listings
 from crossbar_appstore.resources.account_creation import CATEGORY, AccountCreation, taken_names
 from crossbar_appstore.resources.account_rules import ACCOUNT, Checked
 from crossbar_appstore.resources.account_storage import (
-    ACCOUNTS,
     DESCENDANTS_VIEW,
     AccountStorage,
     accounts_below,
