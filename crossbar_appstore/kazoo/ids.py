@@ -51,3 +51,11 @@ def encoded_account_db(account_id: str) -> str:
     """Returns ``account_db`` as ``pvt_account_db`` and KAZOO's AMQP messages have it: ``account%2Faa%2Fbb%2Frest``."""
     raw = format_account_id(account_id)
     return f"account%2F{raw[:2]}%2F{raw[2:4]}%2F{raw[4:]}"
+
+
+def monthly_db(account_id: str, year: int, month: int) -> str:
+    """Returns the name of the account's database of a month, ``account/aa/bb/rest-YYYYMM`` (KAZOO's MODB).
+
+    Raises as ``format_account_id``.
+    """
+    return f"{account_db(account_id)}-{year}{month:02}"

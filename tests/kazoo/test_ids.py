@@ -2,9 +2,20 @@ import re
 
 import pytest
 
-from crossbar_appstore.kazoo.ids import account_db, encoded_account_db, format_account_id, is_account_id, new_id
+from crossbar_appstore.kazoo.ids import (
+    account_db,
+    encoded_account_db,
+    format_account_id,
+    is_account_id,
+    monthly_db,
+    new_id,
+)
 
 RAW = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+
+
+def test_monthly_db_adds_year_and_month_to_the_name_of_account_db() -> None:
+    assert monthly_db(RAW, 2026, 3) == account_db(RAW) + "-202603"
 
 
 def test_account_db_and_encoded_account_db_split_the_id() -> None:
