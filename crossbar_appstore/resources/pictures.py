@@ -10,6 +10,8 @@ from cachetools import LRUCache
 from crossbar_appstore.appstore.app_pictures import Holder
 from crossbar_appstore.crossbar.context import Binary, Reply
 from crossbar_appstore.datastore.cache import SingleFlight
+from crossbar_appstore.datastore.documents import refuse_lost_database
+from crossbar_appstore.datastore.errors import DatabaseMissing, MalformedReply
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import account_db
@@ -18,8 +20,8 @@ CACHE_CONTROL: Final = "public, max-age=86400, stale-while-revalidate=604800"
 MAX_BYTES: Final = 16_000_000
 _MAX_PICTURE: Final = 4_000_000
 
-Key = tuple[str, str, str, str]
-"""Database, document id, attachment name, digest."""
+Key = tuple[str, str, str, str, str]
+"""Database, document id, attachment name, content type, digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,13 @@ class Pictures:
 
     def show(self, reply: Reply, holder: Holder, attached: Attached, cache_control: str, *, stale: bool) -> list[str]:
         """Reply with a picture, whose bytes are loaded when they are needed; returns the only media type on offer."""
-        key = (account_db(holder.account_id), str(holder.document["_id"]), attached.name, attached.digest)
+        key = (
+            account_db(holder.account_id),
+            str(holder.document["_id"]),
+            attached.name,
+            attached.content_type,
+            attached.digest,
+        )
         load = partial(self._body, key)
         reply.binary = Binary(load, attached.content_type, attached.name, attached.etag, cache_control)
         reply.etag, reply.stale = attached.etag, stale
@@ -67,8 +75,16 @@ class Pictures:
         return await self._loading.run(key, partial(self._load, key)) if body is None else body
 
     async def _load(self, key: Key) -> bytes:
-        database, doc_id, name, digest = key
-        found = await self._store.couch.open_attachment(database, doc_id, name)
+        database, doc_id, name, content_type, digest = key
+        try:
+            found = await self._store.couch.open_attachment(database, doc_id, name)
+        except DatabaseMissing:
+            # A document of this database names the attachment.
+            await refuse_lost_database(self._store.couch, database)
+            raise
+        # One digest has one type: this is the page of a proxy, or something else that is not from CouchDB.
+        if found.digest == digest and found.content_type != content_type:
+            raise MalformedReply("an attachment has another type than its document says")
         # A picture that was replaced meanwhile is shown, but not kept as the one that was asked for.
         if len(found.body) <= _MAX_PICTURE and found.digest == digest:
             self._bodies[key] = found.body

@@ -116,8 +116,9 @@ async def test_apps_store_get_is_503_while_couchdb_replies_with_something_else(
     assert await behind.names(sub, sub.user) == ["voip", "port", "numbers"]
 
 
-async def test_apps_store_icon_whose_bytes_do_not_match_its_digest_is_503_and_not_cached(
-    system: System, behind: Service, proxy: FaultProxy
+@pytest.mark.parametrize("found", ["image/png", "text/html"])
+async def test_apps_store_icon_whose_bytes_or_type_are_not_those_of_its_digest_is_503_and_not_cached(
+    system: System, behind: Service, proxy: FaultProxy, found: str
 ) -> None:
     path = f"apps_store/{system.apps['voip']}/icon"
     stub = (await system.couch.open_doc(system.master.database, system.apps["voip"]))["_attachments"]["icon.png"]
@@ -125,13 +126,25 @@ async def test_apps_store_icon_whose_bytes_do_not_match_its_digest_is_503_and_no
 
     async def garbled(writer: asyncio.StreamWriter) -> None:
         body = bytes(len(ICON.body))
-        head = f'HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nETag: "{digest}"\r\nContent-Length: {len(body)}\r\n\r\n'
+        head = f'HTTP/1.1 200 OK\r\nContent-Type: {found}\r\nETag: "{digest}"\r\nContent-Length: {len(body)}\r\n\r\n'
         writer.write(head.encode() + body)
         await writer.drain()
 
     proxy.scripts[f"/{system.master.database.replace('/', '%2F')}/{system.apps['voip']}/icon.png"] = garbled
     assert (await behind.get(path)).refusal == AWAY
     proxy.scripts.clear()
+    assert (await behind.get(path)).raw == ICON.body
+
+
+async def test_apps_store_icon_in_a_database_that_is_said_to_be_missing_is_503(
+    system: System, behind: Service, proxy: FaultProxy
+) -> None:
+    path = f"apps_store/{system.apps['voip']}/icon"
+    # The app is known, its picture is not.
+    assert await behind.names(system.master)
+    proxy.fail(Status(404, "Database does not exist.", "not_found"), path="icon.png")
+    assert (await behind.get(path)).refusal == AWAY
+    proxy.heal()
     assert (await behind.get(path)).raw == ICON.body
 
 
