@@ -333,14 +333,13 @@ ROWS: Final = (
     *(
         Row("GET", tuple(path.split("/")), _at(f"accounts/{{S}}/{path}"), _sub)
         for path in (
-            *("access_lists", "alerts", "callflows", "ledgers", "ledgers/available", "ledgers/total", "limits"),
-            *("multi_factor", "phone_numbers/classifiers", "security", "services", "services/summary"),
-            *("transactions", "webhooks"),
+            *("access_lists", "alerts", "callflows", "ledgers", "limits", "multi_factor", "phone_numbers/classifiers"),
+            *("security", "services", "services/summary", "transactions", "webhooks"),
         )
     ),
     Row("GET", ("alerts", ANY), _at("accounts/{S}/alerts/unknown"), _sub, status=404),
     Row("GET", ("callflows", ANY), _at("accounts/{S}/callflows/{C}"), _sub),
-    Row("GET", ("ledgers", ANY), _at("accounts/{S}/ledgers/payments"), _sub),
+    Row("GET", ("ledgers", ANY), _at("accounts/{S}/ledgers/total"), _sub),
     Row("GET", ("ledgers", ANY, ANY), _at("accounts/{S}/ledgers/payments/{L}"), _sub),
     Row("GET", ("transactions", ANY), _at("accounts/{S}/transactions/{X}"), _sub),
     Row(
