@@ -25,6 +25,7 @@ from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.resources.account_apps import AppStore
 from crossbar_appstore.resources.accounts import Accounts
 from crossbar_appstore.resources.apps_store import AppsStore
+from crossbar_appstore.resources.companions import companions
 from crossbar_appstore.resources.configured_rates import ConfiguredRates
 from crossbar_appstore.resources.error_mapping import translate
 from crossbar_appstore.resources.path_prefixes import I18n
@@ -83,6 +84,7 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
             UserAuth(login, gatekeeper, documents),
             Users(store, gatekeeper),
             Whitelabel(store, pictures),
+            *companions(documents, config, gatekeeper),
         ],
         gatekeeper,
         Envelope(socket.gethostname(), __version__),

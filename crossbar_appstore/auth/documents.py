@@ -119,14 +119,21 @@ class AuthSettings:
 
     async def login_policy(self, account_id: str, method: str) -> LoginPolicy:
         """The policy for logins to an account by ``method``, for instance ``cb_user_auth`` (``crossbar_auth``)."""
-        module = object_at(await self._auth_modules(account_id), method)
+        module = object_at(await self.auth_modules(account_id), method)
         return LoginPolicy(
             enabled=_is_enabled(module),
             expiry=await self._expiry(module),
             second_factor=await self._second_factor(account_id, object_at(module, "multi_factor")),
         )
 
-    async def _auth_modules(self, account_id: str) -> JsonObject:
+    async def inherited_auth_modules(self, account_id: str) -> JsonObject:
+        """``auth_modules`` without the account's own: those of its parent, of the system for a reseller."""
+        lineage = resellers.ancestors(await self._documents.account(account_id))
+        if lineage and not await self._documents.is_reseller(account_id):
+            return await self.auth_modules(lineage[0])
+        return object_at(await self._config.get(CROSSBAR_AUTH, "auth_modules"))
+
+    async def auth_modules(self, account_id: str) -> JsonObject:
         """``auth_modules`` of ``crossbar.auth`` (``kapps_account_config:get_hierarchy/4``).
 
         Merged member by member: the account's over its ancestors', nearest first up to a reseller, over the system's.

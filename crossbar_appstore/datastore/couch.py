@@ -240,11 +240,11 @@ class Couch:
         descending: bool = False,
         limit: int | None = None,
         include_docs: bool = False,
-        group: bool = False,
+        group_level: int | None = None,
     ) -> list[ViewRow]:
         """The rows of ``"design/view"``; None means that a parameter is not given.
 
-        ``group`` asks for the rows of the view's reduce function, one a key; without it they are not reduced.
+        ``group_level`` asks for the rows of the reduce function, one for all keys with so many equal first members.
 
         Raises:
             ViewMissing: the design document, or the view in it.
@@ -258,13 +258,13 @@ class Couch:
             descending=descending or None,
             limit=limit,
             include_docs=include_docs or None,
-            reduce=None if group else False,
-            group=group or None,
+            reduce=False if group_level is None else None,
+            group_level=group_level,
         )
 
         async def read() -> list[ViewRow]:
             remote = self._database(database).view(design, name)
-            if group:
+            if group_level is not None:
                 # aiocouch fails on reduced rows, which come without a total.
                 reply = (await self._client.request("GET", remote.endpoint, params=params)).object()
                 return view_rows(reply.get("rows"))
@@ -387,13 +387,15 @@ class Couch:
 
         return await self._client.read(Subject(database), look)
 
-    async def account_databases(self) -> list[str]:
-        """The names of databases that begin with ``account``, those of accounts among them; PouchDB omits slashes."""
+    async def databases(self, prefix: str) -> list[str]:
+        """The names of databases that begin with a prefix; PouchDB omits slashes, in the prefix too."""
+        after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
 
         async def read() -> list[str]:
-            return names(await self._client.server.keys(**json_params(startkey="account/", endkey="account0")))
+            return names(await self._client.server.keys(**json_params(startkey=prefix, endkey=after)))
 
-        return [name for name in await self._client.read(Subject(), read) if name.startswith("account")]
+        bare = prefix.replace("/", "")
+        return [name for name in await self._client.read(Subject(), read) if name.replace("/", "").startswith(bare)]
 
     async def opened_at(self, database: str) -> float | None:
         """When the database was created (CouchDB 3.3) or opened (others), as a POSIX time; None if it does not say."""

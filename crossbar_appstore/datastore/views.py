@@ -23,6 +23,8 @@ class DatabaseClass(StrEnum):
     """Every account's own database."""
     ACCOUNTS = "accounts"
     """The one database with a copy of every account document."""
+    MONTHLY = "monthly"
+    """An account's database of one month."""
 
 
 def design_document(name: str) -> JsonObject:

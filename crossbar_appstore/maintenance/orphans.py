@@ -56,7 +56,7 @@ async def orphan_findings(couch: Couch, master: str | None, *, alone: bool) -> l
     Only without KAZOO they can be removed, and only if ``accounts`` knows the master account: it may have been lost.
     """
     # The accounts after the databases: one that is created in between is found then.
-    databases = await couch.account_databases()
+    databases = await couch.databases("account/")
     try:
         known = {row.id for row in await couch.all_docs("accounts")}
     except DatabaseMissing:

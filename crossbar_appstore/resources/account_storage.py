@@ -213,7 +213,7 @@ class AccountStorage:
 async def descendants(couch: Couch, account_id: str) -> int:
     """How many accounts are below an account, read from CouchDB."""
     try:
-        rows = await couch.view(ACCOUNTS, "accounts/listing_by_descendants_count", key=account_id, group=True)
+        rows = await couch.view(ACCOUNTS, "accounts/listing_by_descendants_count", key=account_id, group_level=1)
     except ViewMissing:
         return len(await accounts_below(couch, account_id))
     value = rows[0].value if rows else 0

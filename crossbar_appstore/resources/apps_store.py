@@ -28,6 +28,8 @@ from crossbar_appstore.resources.pictures import Pictures
 
 _APP: Final = "app"
 _MARKETPLACE_ACTIONS: Final = frozenset({"enable", "disable", "link", "unlink", "update"})
+_NO_MARKETPLACE: Final[JsonObject] = {"enabled": False, "is_linked": False, "status": "disabled"}
+"""The state of a system that is not connected; the web client then shows its page of introduction."""
 
 
 class AppsStore(Resource):
@@ -205,11 +207,14 @@ class Marketplace(Resource):
         return True
 
     async def validate(self, context: Context, *params: str) -> None:
-        """Refuse (`cb_apps_store:validate_market_action/2`)."""
+        """Answer a GET, refuse an action (`cb_apps_store:validate_market_action/2`)."""
+        if context.verb == "GET":
+            context.reply.data = dict(_NO_MARKETPLACE)
+            return
         action: Any = context.req_value("action")
-        if context.verb == "PATCH" and action is None:
+        if action is None:
             raise ValidationError({"action": {"required": {"message": "action is required but it is missing"}}})
-        if context.verb == "PATCH" and (not isinstance(action, str) or action not in _MARKETPLACE_ACTIONS):
+        if not isinstance(action, str) or action not in _MARKETPLACE_ACTIONS:
             raise CrossbarError(400, "bad_request", {"message": "invalid action"})
         raise NotFound
 

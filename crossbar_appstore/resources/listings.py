@@ -30,22 +30,35 @@ Filter = Callable[[JsonObject], bool]
 """Whether a stored document belongs to the listing."""
 
 
+async def no_rows() -> Sequence[ViewRow]:
+    """Finds nothing, where a missing view or database means that there is nothing."""
+    return ()
+
+
+def shown_value(row: ViewRow) -> JsonObject | None:
+    """The public fields of a row's value; None if that is no object."""
+    return public_fields(row.value) if isinstance(row.value, dict) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """What to list: the values of a view (``design/view``) between two keys.
 
-    ``search`` finds the same rows, documents included, where there is no such view; in any order. ``descending`` is the
-    order unless the client says otherwise, ``shows_start`` whether the envelope has a start key that the client did not
-    send.
+    ``database`` may also be the databases of several months, in their order. ``search`` finds the same rows, documents
+    included, where there is no such view; in any order. ``descending`` is the order unless the client says otherwise,
+    ``shows_start`` whether the envelope has a start key that the client did not send. ``entry`` is what is shown of a
+    row, None for nothing; ``include_docs`` is whether it needs the row's document.
     """
 
-    database: str
+    database: str | tuple[str, ...]
     view: str
-    search: Callable[[], Awaitable[Sequence[ViewRow]]]
+    search: Callable[[], Awaitable[Sequence[ViewRow]]] = no_rows
     start: Json = None
     end: Json = None
     descending: bool = False
     shows_start: bool = False
+    entry: Callable[[ViewRow], JsonObject | None] = shown_value
+    include_docs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +76,7 @@ async def answer(context: Context, store: Datastore, listing: Listing) -> None:
     """Fill the context's reply with the page that its query string asks for."""
     page = await _page_of(context, store, listing)
     rows, stale = await _rows(store, listing, page)
-    entries = [public_fields(row.value) for row in rows[: page.size] if isinstance(row.value, dict)]
+    entries = [entry for entry in map(listing.entry, rows[: page.size]) if entry is not None]
     reply, serialized = context.reply, Serialized.of(entries)
     reply.data, reply.etag, reply.stale = serialized.data, serialized.etag, stale
     reply.revision = AUTOMATIC if entries else None
@@ -103,17 +116,20 @@ async def _page_size(context: Context, store: Datastore) -> int | None:
 async def _rows(store: Datastore, listing: Listing, page: _Page) -> tuple[Sequence[ViewRow], bool]:
     """The page's rows and the one after it; and whether they are stale because CouchDB is away."""
     query: dict[str, Json] = {"startkey": page.start, "endkey": page.end, "descending": page.descending or None}
-    if page.filters:
-        # How many rows pass is not known before: all are read.
-        query["include_docs"] = True
-    elif page.size is not None:
-        query["limit"] = page.size + 1
+    # How many rows pass the filters is not known before: all are read.
+    query["include_docs"] = listing.include_docs or bool(page.filters) or None
+    query["limit"] = None if page.filters or page.size is None else page.size + 1
     stated = {name: value for name, value in query.items() if value is not None}
-    cached = await store.rows(listing.database, listing.view, **stated)
-    rows = _sorted(await listing.search(), page) if cached.rows is None else cached.rows
+    databases = (listing.database,) if isinstance(listing.database, str) else listing.database
+    rows: list[ViewRow] = []
+    stale = False
+    for database in reversed(databases) if page.descending else databases:
+        cached = await store.rows(database, listing.view, **stated)
+        rows += _sorted(await listing.search(), page) if cached.rows is None else cached.rows
+        stale = stale or (cached.rows is not None and cached.stale)
     if page.filters:
         rows = [row for row in rows if row.doc is not None and all(passes(row.doc) for passes in page.filters)]
-    return rows, cached.rows is not None and cached.stale
+    return rows, stale
 
 
 def _sorted(rows: Sequence[ViewRow], page: _Page) -> Sequence[ViewRow]:

@@ -22,6 +22,7 @@ _NIL: Final = 106
 _STRING: Final = 107
 _LIST: Final = 108
 _BINARY: Final = 109
+_SMALL_BIG: Final = 110
 
 _FIXED: Final = {_SMALL_INTEGER: ">B", _INTEGER: ">i", _FLOAT: ">d"}
 _SIZED: Final = {_ATOM: ">H", _SMALL_ATOM_UTF8: ">B", _STRING: ">H", _BINARY: ">I"}
@@ -29,6 +30,8 @@ _SIZED: Final = {_ATOM: ">H", _SMALL_ATOM_UTF8: ">B", _STRING: ">H", _BINARY: ">
 _EMPTY_OBJECT: Final = bytes([_SMALL_TUPLE, 1, _NIL])
 """KAZOO's JSON object is a tuple of one list of pairs."""
 _ATOMS: Final = {b"true": True, b"false": False, b"null": None}
+_LONG: Final = 8
+"""Bytes of the largest integer."""
 _MAX_DEPTH: Final = 16
 _MAX_LENGTH: Final = 10_000
 
@@ -37,7 +40,7 @@ def encode_start_key(key: Json) -> str:
     """A view's key as the text that clients send back.
 
     Raises:
-        ValueError: an integer beyond 32 bits, or an object that is not empty; the keys of our views have neither.
+        ValueError: an integer beyond 64 bits, or an object that is not empty; the keys of our views have neither.
     """
     try:
         return base64.urlsafe_b64encode(_VERSION + _encoded(key)).rstrip(b"=").decode()
@@ -71,8 +74,12 @@ def _encoded(value: Json) -> bytes:
             return struct.pack(">BI", _BINARY, len(raw)) + raw
         case int() if 0 <= value < 256:
             return struct.pack(">BB", _SMALL_INTEGER, value)
-        case int():
+        case int() if -(2**31) <= value < 2**31:
             return struct.pack(">Bi", _INTEGER, value)
+        case int():
+            # Gregorian seconds, for example.
+            raw = struct.pack("<Q", abs(value)).rstrip(b"\0")
+            return struct.pack(">BBB", _SMALL_BIG, len(raw), value < 0) + raw
         case float():
             return struct.pack(">Bd", _FLOAT, value)
         case []:
@@ -96,6 +103,12 @@ def _term(stream: BytesIO, depth: int) -> Json:
         if tag == _BINARY:
             return body.decode()
         return list(body) if tag == _STRING else _ATOMS[body]
+    if tag == _SMALL_BIG:
+        size, is_negative = _take(stream, 2)
+        # A view's key is at most a double.
+        if size <= _LONG:
+            value = int.from_bytes(_take(stream, size), "little")
+            return -value if is_negative else value
     if tag == _NIL:
         return []
     if tag == _LIST and depth > 0:

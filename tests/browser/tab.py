@@ -15,9 +15,7 @@ PATIENCE: Final = 20.0
 """Seconds to wait for what the page should show."""
 
 _IDS: Final = re.compile(r"[0-9a-f]{32}")
-_PROBES: Final = re.compile(
-    r"/(external_numbers|braintree/customer|alerts|ledgers/total|limits|whitelabel/[^/]+(/logo|/icon)?)$"
-)
+_PROBES: Final = re.compile(r"/(external_numbers|braintree/customer|whitelabel/[^/]+(/logo|/icon)?)$")
 _FAILED_LOAD: Final = re.compile(r"Failed to load resource: .*?(\d{3}|net::\w+)")
 _PIXEL: Final = """async ({png, x, y}) => {
     const picture = new Image();

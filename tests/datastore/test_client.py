@@ -230,7 +230,7 @@ async def test_client_reply_of_another_form_is_malformed(behind: Couch, proxy: F
         lambda: behind.all_docs("accounts"),
         lambda: behind.view("accounts", "a/b"),
         lambda: behind.view("accounts", "a/b", keys=[1]),
-        lambda: behind.view("accounts", "a/b", group=True),
+        lambda: behind.view("accounts", "a/b", group_level=1),
         lambda: behind.find("accounts", {}),
         lambda: behind.feeds.changes_since("accounts", 0),
     ]

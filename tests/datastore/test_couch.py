@@ -124,9 +124,9 @@ async def test_couch_view_takes_json_keys(couch: Couch, database: str) -> None:
 async def test_couch_view_with_a_reduce_function_is_read_grouped_or_not_reduced(couch: Couch, database: str) -> None:
     await couch.save_doc(database, DESIGN)
     await couch.save_docs(database, [{"_id": "1", "name": "x"}, {"_id": "2", "name": "x"}, {"_id": "3", "name": "y"}])
-    grouped = await couch.view(database, "names/counted", group=True)
+    grouped = await couch.view(database, "names/counted", group_level=1)
     assert [(row.id, row.key, row.value) for row in grouped] == [(None, "x", 2), (None, "y", 1)]
-    [row] = await couch.view(database, "names/counted", group=True, key="x")
+    [row] = await couch.view(database, "names/counted", group_level=1, key="x")
     assert row.value == 2
     assert [row.id for row in await couch.view(database, "names/counted")] == ["1", "2", "3"]
 
@@ -192,10 +192,10 @@ async def test_couch_create_database_is_false_if_it_exists(couch: Couch, new_dat
         await couch.create_database("Not A Name")
 
 
-async def test_couch_account_databases_lists_those_of_accounts_alone(couch: Couch, database: str) -> None:
+async def test_couch_databases_lists_those_with_the_prefix_alone(couch: Couch, database: str) -> None:
     other = f"zz-{new_id()}"
     assert await couch.create_database(other)
-    listed = [name.replace("/", "") for name in await couch.account_databases()]
+    listed = [name.replace("/", "") for name in await couch.databases("account/")]
     assert database.replace("/", "") in listed
     assert other not in listed
     await couch.delete_database(other)

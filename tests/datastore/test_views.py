@@ -218,7 +218,8 @@ async def test_ensure_takes_a_conflict_for_installed(
 
 def test_names_for_gives_each_design_document_once() -> None:
     assert names_for(DatabaseClass.ACCOUNTS) == ("accounts",)
-    assert names_for(DatabaseClass.ACCOUNT) == ("apps_store", "services", "users")
+    assert names_for(DatabaseClass.ACCOUNT) == ("apps_store", "callflows", "services", "users")
+    assert names_for(DatabaseClass.MONTHLY) == ("ledgers",)
 
 
 def test_design_document_has_only_what_couchdb_needs() -> None:

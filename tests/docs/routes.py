@@ -73,10 +73,11 @@ def _wider(params: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 
 def _words(resource: Resource) -> set[str]:
-    """The words that ``part`` and ``allowed_methods`` compare with: constants of them and of what they call."""
+    """The words that ``part`` and ``allowed_methods`` compare with: constants, what they call, and tables."""
     words: set[str] = set()
     parts = [resource, *(part for part in vars(resource).values() if hasattr(part, "allowed_methods"))]
     for part in parts:
+        words.update(_texts([table for table in vars(part).values() if isinstance(table, dict)]))
         for callback in ("part", "allowed_methods"):
             _collect(type(part), callback, words, set())
     return {word for word in words if word not in ALL_METHODS and word.isidentifier() and not word.startswith("_")}

@@ -11,7 +11,9 @@ from crossbar_appstore.datastore.errors import DatabaseMissing, DocumentMissing
 from crossbar_appstore.datastore.views import DatabaseClass, ensure, names_for
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.accounts import new_apps_store, password_hashes
+from crossbar_appstore.kazoo.documents import gregorian_seconds
 from crossbar_appstore.kazoo.ids import account_db
+from crossbar_appstore.kazoo.months import monthly_db_at, monthly_db_of, monthly_id
 from tests.docs.routes import ANY, Route
 from tests.kit.accounts import PASSWORD, Account, User
 from tests.kit.apps import FIRST, ICON, permission
@@ -30,6 +32,9 @@ class Stage:
     child: Account
     guest: User
     """A user of ``sub``, to be changed and deleted."""
+    ledger: JsonObject
+    """A ledger of ``sub`` in the database of this month."""
+    transaction: JsonObject
     first: dict[tuple[str, str], JsonObject] = field(default_factory=dict)
     baselines: dict[str, list[Any]] = field(default_factory=dict)
     """The data of each route without a fault; those for anybody after those for its caller."""
@@ -39,8 +44,18 @@ class Stage:
         reseller = await system.account("Reseller", below=system.master, reseller=True)
         parent = await system.account("Parent", below=system.master)
         sub = await system.account("Sub", below=reseller)
-        made = cls(system, reseller, sub, parent, await system.account("Child", below=parent), await system.user(sub))
+        child, guest = await system.account("Child", below=parent), await system.user(sub)
+        now = gregorian_seconds()
+        money = {"pvt_created": now, "amount": 15_000}
+        ledger = {"_id": monthly_id(now, "one"), "pvt_type": "ledger", "source": {"service": "payments"}, **money}
+        transaction = {"_id": monthly_id(now, "two"), "pvt_type": "transaction", "status": "completed", **money}
+        made = cls(system, reseller, sub, parent, child, guest, ledger, transaction)
         await ensure(system.couch, sub.database, names_for(DatabaseClass.ACCOUNT))
+        month = monthly_db_at(sub.id, now)
+        await system.couch.create_database(month, q=1)
+        await ensure(system.couch, month, names_for(DatabaseClass.MONTHLY))
+        await system.couch.save_docs(month, [ledger, transaction])
+        await system.put(sub.database, made.callflow)
         await system.put("accounts", {**sub.document, "pvt_whitelabel_domain": made.domain})
         stubs = {f"{part}.png": ICON.inline for part in ("logo", "icon")}
         stubs["welcome.html"] = {"content_type": "text/html", "data": base64.b64encode(b"<p>Hello</p>").decode()}
@@ -51,6 +66,7 @@ class Stage:
             ("services", made.child.id): made.child.services,
             (made.child.database, made.child.id): made.child.document,
             (sub.database, made.guest.id): made.guest.document,
+            (made.child.database, made.callflow["_id"]): made.callflow,
         }
         await made.reset_list()
         return made
@@ -59,6 +75,12 @@ class Stage:
     def app(self) -> str:
         """An app that ``sub`` has installed."""
         return self.system.apps["voip"]
+
+    @property
+    def callflow(self) -> JsonObject:
+        """A callflow of ``sub`` and of ``child``."""
+        flow = {"module": "offnet", "data": {}, "children": {}}
+        return {"_id": self.guest.id[::-1], "pvt_type": "callflow", "numbers": ["no_match"], "flow": flow}
 
     @property
     def other_app(self) -> str:
@@ -208,6 +230,9 @@ def _at(path: str) -> Callable[[Stage], str]:
             B=stage.other_app,
             U=stage.guest.id,
             D=stage.domain,
+            C=stage.callflow["_id"],
+            L=stage.ledger["_id"],
+            X=stage.transaction["_id"],
             T=stage.system.token(stage.sub.admin),
         )
 
@@ -270,6 +295,25 @@ def _user_is(**fields: Any) -> Check:
     return check
 
 
+def _child_has(doc_id: str, **fields: Any) -> Check:
+    """The document of ``child``; an empty id stands for the answer's."""
+
+    async def check(stage: Stage, answer: Answer) -> bool:
+        stored = await stage.stored(stage.child.database, doc_id or answer.data["id"])
+        return fields.items() <= stored.items()
+
+    return check
+
+
+async def _booked(stage: Stage, answer: Answer) -> bool:
+    database = monthly_db_of(stage.child.id, answer.data["id"])
+    return (await stage.stored(database or "", answer.data["id"])).get("amount") == 100_000
+
+
+def _callflow(stage: Stage) -> JsonObject:
+    return {"numbers": [uuid.uuid4().hex], "flow": {"module": "offnet", "data": {}}}
+
+
 def _texts(document: JsonObject) -> JsonObject:
     return dict(document["i18n"]["en-US"])
 
@@ -277,9 +321,62 @@ def _texts(document: JsonObject) -> JsonObject:
 _APP: Final = "accounts/{S}/apps_store/{A}"
 _PNG: Final = {"Content-Type": "image/png", "X-File-Name": "new.png"}
 _PATCH: Final[JsonObject] = {"first_name": "Changed"}
+_CALLFLOW: Final = "accounts/{V}/callflows/{C}"
+_AMOUNT: Final[JsonObject] = {
+    "amount": 10,
+    "source": {"service": "adjustments", "id": "x"},
+    "usage": {"type": "credit", "quantity": 0, "unit": "USD"},
+}
 
 ROWS: Final = (
     Row("GET", ("about",), _at("about"), _master, varies=True),
+    *(
+        Row("GET", tuple(path.split("/")), _at(f"accounts/{{S}}/{path}"), _sub)
+        for path in (
+            *("access_lists", "alerts", "callflows", "ledgers", "limits", "multi_factor", "phone_numbers/classifiers"),
+            *("security", "services", "services/summary", "transactions", "webhooks"),
+        )
+    ),
+    Row("GET", ("alerts", ANY), _at("accounts/{S}/alerts/unknown"), _sub, status=404),
+    Row("GET", ("callflows", ANY), _at("accounts/{S}/callflows/{C}"), _sub),
+    Row("GET", ("ledgers", ANY), _at("accounts/{S}/ledgers/total"), _sub),
+    Row("GET", ("ledgers", ANY, ANY), _at("accounts/{S}/ledgers/payments/{L}"), _sub),
+    Row("GET", ("transactions", ANY), _at("accounts/{S}/transactions/{X}"), _sub),
+    Row(
+        *("PUT", ("callflows",), _at("accounts/{V}/callflows"), _parent, _callflow, 201),
+        check=_child_has("", pvt_type="callflow"),
+    ),
+    Row(
+        *("POST", ("callflows", ANY), _at(_CALLFLOW), _parent, lambda stage: {**_callflow(stage), "name": "Posted"}),
+        prepare=Stage.reset_child,
+        check=_child_has("", name="Posted"),
+    ),
+    Row(
+        *("PATCH", ("callflows", ANY), _at(_CALLFLOW), _parent, lambda stage: {"name": "Patched"}),
+        prepare=Stage.reset_child,
+        check=_child_has("", name="Patched"),
+    ),
+    Row(
+        *("DELETE", ("callflows", ANY), _at(_CALLFLOW), _parent),
+        prepare=Stage.reset_child,
+        check=_child_has("", pvt_deleted=True),
+    ),
+    *(
+        Row(
+            *("PUT", ("ledgers", kind), _at(f"accounts/{{V}}/ledgers/{kind}"), _master, lambda stage: _AMOUNT, 201),
+            check=_booked,
+        )
+        for kind in ("credit", "debit")
+    ),
+    Row(
+        *("POST", ("limits",), _at("accounts/{V}/limits"), _parent, lambda stage: {"inbound_trunks": 2}),
+        check=_child_has("limits", inbound_trunks=2),
+    ),
+    Row(
+        *("POST", ("security",), _at("accounts/{V}/security"), _parent),
+        lambda stage: {"auth_modules": {"cb_api_auth": {"enabled": True}}},
+        check=_child_has("configs_crossbar.auth", auth_modules={"cb_api_auth": {"enabled": True}}),
+    ),
     Row("PUT", ("accounts",), _at("accounts"), _parent, _new_account, 201, check=_account_created),
     Row("GET", ("accounts", ANY), _at("accounts/{S}"), _sub),
     Row("PUT", ("accounts", ANY), _at("accounts/{K}"), _parent, _new_account, 201, check=_account_created),
@@ -351,7 +448,7 @@ ROWS: Final = (
         check=_blacklisted,
     ),
     # As on a system without one.
-    Row("GET", ("apps_store", "marketplace"), _at("apps_store/marketplace"), _master, status=404),
+    Row("GET", ("apps_store", "marketplace"), _at("apps_store/marketplace"), _master),
     Row(
         *("PATCH", ("apps_store", "marketplace"), _at("apps_store/marketplace"), _master),
         lambda stage: {"action": "enable"},

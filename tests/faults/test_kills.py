@@ -247,7 +247,7 @@ async def test_kills_lose_nothing_and_leave_nothing_half_written(
     assert {one.check for one in left.findings if one.severity is not Severity.INFO} <= {"orphan_database"}
     repaired = await repair(world.couch, left)
     assert (await examine(world.couch, all_accounts=True)).healthy
-    names = {name.replace("/", "").removeprefix("account") for name in await world.couch.account_databases()}
+    names = {name.replace("/", "").removeprefix("account") for name in await world.couch.databases("account/")}
     accounts = {row.id for row in await world.couch.all_docs("accounts") if is_account_id(row.id)}
     assert {name for name in names if is_account_id(name)} == accounts
     assert await doctor(world.server.url) == 0

@@ -122,6 +122,7 @@ class System:
             *(self._drop(account.database) for account in (self.master, *self._accounts)),
             *(self._drop(account_db(account_id)) for account_id in self._adopted),
         )
+        await self._drop_months()
 
     # Accounts
 
@@ -295,6 +296,17 @@ class System:
             elif before["_rev"] != row.value["rev"]:
                 left.append(before | {"_rev": row.value["rev"]})
         await self.couch.save_docs(database, left)
+
+    async def _drop_months(self) -> None:
+        """Delete the accounts' databases of single months, which a test or a service created."""
+        databases = [account.database for account in (self.master, *self._accounts)]
+        databases += map(account_db, self._adopted)
+        # The names come without slashes from PouchDB.
+        by_name = {database.replace("/", ""): database for database in databases}
+        for name in await self.couch.databases("account/"):
+            bare, _, month = name.replace("/", "").rpartition("-")
+            if bare in by_name:
+                await self._drop(f"{by_name[bare]}-{month}")
 
     async def _drop(self, database: str) -> None:
         try:

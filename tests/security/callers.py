@@ -79,8 +79,9 @@ class Family:
         accounts = {name: account.id for name, account in self.accounts.items()}
         users = {f"{name}_user": user.id for name, user in self.users.items()}
         own = {"user": self.own.user.id, "domain": self.domain, "valid": self.system.token(self.own.user)}
-        other = {"first": "0", "german": "de", "schema": "users"}
-        return {**self.system.apps, **accounts, **users, **own, **other}
+        other = {"first": "0", "german": "de", "schema": "users", "callflow": "c" * 32}
+        money = {"alert": "a" * 32, "source": "payments"}
+        return {**self.system.apps, **accounts, **users, **own, **other, **money}
 
     async def _fill(self) -> None:
         """Give ``own`` what the rows of the table read and change."""
@@ -97,6 +98,7 @@ class Family:
         texts = {"en-US": {"icon": "icon-en-US-a.png", "screenshots": ["screenshot-en-US-b.png"]}}
         override = {"_id": f"app_whitelabel-{system.apps['voip']}", "pvt_type": "app_whitelabel", "i18n": texts}
         await system.put(own.database, {**override, "_attachments": pictures})
+        await system.put(own.database, {"_id": "c" * 32, "pvt_type": "callflow", "numbers": ["no_match"], "flow": {}})
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,12 @@ def hides_writes(request: Request) -> bool:
     return request.is_above and request.may_write
 
 
+def resells(request: Request) -> bool:
+    """The reseller of the account, which is the one right above ``own``."""
+    caller = request.caller
+    return (caller.account == "parent" or caller.is_superduper) and request.may_write
+
+
 def deletes(request: Request) -> bool:
     """An account is not deleted by itself."""
     return writes(request) and not request.is_own
@@ -177,6 +183,11 @@ TEXTS: Final = {"i18n": {"en-US": {"label": "Ours"}}}
 PICTURES: Final = {"en-US": {"icon": "icon-en-US-a.png", "screenshots": ["screenshot-en-US-b.png"]}}
 KEY: Final = {"api_key": "{api_key}"}
 LOGIN: Final = {"credentials": "{md5}", "account_name": "{account_name}"}
+AMOUNT: Final = {
+    "source": {"service": "payments", "id": "x"},
+    "usage": {"type": "credit", "quantity": 0, "unit": "USD"},
+}
+CALLFLOW: Final = {"numbers": ["no_match"], "flow": {"module": "offnet", "data": {}}}
 IMPERSONATE: Final = {"action": "impersonate_user"}
 
 # In an order in which an allowed caller can make all of them.
@@ -259,10 +270,48 @@ ROWS: Final = (
     delete(f"{A}/apps_store/{{voip}}/override/screenshot/{{first}}", writes),
     delete("apps_store/{voip}/override", superduper_writes, 400),
     delete(f"{A}/apps_store/{{voip}}/override", writes),
-    get("apps_store/marketplace", superduper, 404),
-    get(f"{A}/apps_store/marketplace", superduper, 404),
+    get("apps_store/marketplace", superduper),
+    get(f"{A}/apps_store/marketplace", superduper),
     patch("apps_store/marketplace", superduper_writes, ok=400),
     patch(f"{A}/apps_store/marketplace", superduper_writes, ok=400),
+    # Telephony and billing
+    *(
+        row
+        for path in (
+            *("access_lists", "alerts", "callflows", "ledgers", "ledgers/available", "ledgers/total", "limits"),
+            *("ledgers/{source}", "multi_factor", "phone_numbers/classifiers", "services", "services/summary"),
+            "transactions",
+        )
+        for row in (get(path, superduper, 400), get("accounts/{own}/" + path, reads))
+    ),
+    get("alerts/{alert}", superduper, 400),
+    get(f"{A}/alerts/{{alert}}", reads, 404),
+    get("ledgers/{source}/{alert}", superduper, 400),
+    get(f"{A}/ledgers/{{source}}/{{alert}}", reads, 404),
+    get("transactions/{alert}", superduper, 400),
+    get(f"{A}/transactions/{{alert}}", reads, 404),
+    put("ledgers/credit", superduper_writes, AMOUNT, 400),
+    put(f"{A}/ledgers/credit", resells, AMOUNT),
+    put("ledgers/debit", superduper_writes, AMOUNT, 400),
+    put(f"{A}/ledgers/debit", resells, AMOUNT),
+    post("limits", superduper_writes, ok=400),
+    post(f"{A}/limits", resells, {"inbound_trunks": 1}),
+    get("security", known),
+    get(f"{A}/security", reads),
+    post("security", superduper_writes, ok=400),
+    post(f"{A}/security", writes, {"auth_modules": {}}),
+    get("webhooks", anybody),
+    get(f"{A}/webhooks", reads),
+    put("callflows", superduper_writes, CALLFLOW, 400),
+    put(f"{A}/callflows", writes, {**CALLFLOW, "numbers": ["1"]}),
+    get("callflows/{callflow}", superduper, 400),
+    get(f"{A}/callflows/{{callflow}}", reads),
+    post("callflows/{callflow}", superduper_writes, CALLFLOW, 400),
+    post(f"{A}/callflows/{{callflow}}", writes, CALLFLOW),
+    patch("callflows/{callflow}", superduper_writes, CALLFLOW, 400),
+    patch(f"{A}/callflows/{{callflow}}", writes, CALLFLOW),
+    delete("callflows/{callflow}", superduper_writes, 400),
+    delete(f"{A}/callflows/{{callflow}}", writes),
     # Users
     get("users", superduper, 400),
     get(f"{A}/users", reads),
