@@ -31,7 +31,8 @@ from crossbar_appstore.resources.error_mapping import translate
 from crossbar_appstore.resources.path_prefixes import I18n
 from crossbar_appstore.resources.pictures import Pictures
 from crossbar_appstore.resources.schemas import About, Schemas
-from crossbar_appstore.resources.sessions import ApiAuth, Auth, TokenAuth
+from crossbar_appstore.resources.search import Search
+from crossbar_appstore.resources.sessions import ApiAuth, AppsLink, Auth, TokenAuth
 from crossbar_appstore.resources.user_auth import UserAuth
 from crossbar_appstore.resources.users import Devices, Users
 from crossbar_appstore.resources.whitelabel import Whitelabel
@@ -75,11 +76,13 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
             About(__version__),
             Accounts(documents, directory, gatekeeper),
             ApiAuth(login),
+            AppsLink(login),
             AppsStore(store, apps, pictures, gatekeeper),
             Auth(tokens, login, documents),
             Devices(store),
             I18n(),
             Schemas(store),
+            Search(documents),
             TokenAuth(login),
             UserAuth(login, gatekeeper, documents),
             Users(store, gatekeeper),

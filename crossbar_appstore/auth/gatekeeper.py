@@ -90,8 +90,11 @@ class AuthGatekeeper:
         return not self._writes_need_admin or await self._all_admins(identity)
 
     async def is_account_admin(self, identity: Identity) -> bool:
-        """Whether the caller is a user who administers its own account (``cb_context:is_account_admin/1``)."""
-        return identity.owner_id is not None and await self._all_admins(identity)
+        """Whether the caller is a user who administers its own account (``cb_context:is_account_admin/1``).
+
+        A masquerading API key is none.
+        """
+        return all(user.owner_id is not None for user in identity.users) and await self._all_admins(identity)
 
     async def _all_admins(self, identity: Identity) -> bool:
         for user in identity.users:

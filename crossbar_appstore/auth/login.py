@@ -149,7 +149,7 @@ class Login:
 
     async def reply_data(self, who: Mapping[str, Json], account_id: str, owner_id: str | None) -> JsonObject:
         """``who`` (ids or claims), then what a client needs to start a session (``crossbar_util:response_auth/3``)."""
-        account = await self._documents.account(account_id)
+        about = await self.account_data(account_id, owner_id)
         voicemail = await self._documents.store.config.get("callflow", "voicemail")
         transcription = {
             "default": is_true(get(voicemail, "transcribe_default")),
@@ -160,15 +160,31 @@ class Login:
             **who,
             "ui_config": await self._ui_config(),
             "capabilities": {"voicemail": {"transcription": transcription}},
-            "is_master_account": account_id == await self._documents.master_account_id(),
-            "is_reseller": await self._documents.is_reseller(account_id),
-            "reseller_id": await self._documents.reseller_id(account_id),
+            "is_master_account": about["is_master"],
+            "is_reseller": about["is_reseller"],
+            "reseller_id": about.get("reseller_id"),
             "cluster_id": await self._settings.text("cluster", "cluster_id"),
-            "account_name": nonempty_text_at(account, "name"),
-            "language": await self._language(account, account_id, owner_id),
-            "apps": list(await self._apps(account_id, owner_id)),
+            "account_name": about.get("account_name"),
+            "language": about.get("language"),
+            "apps": await self.apps(account_id, owner_id),
         }
         return {name: value for name, value in reply.items() if value is not None}
+
+    async def account_data(self, account_id: str, owner_id: str | None = None) -> JsonObject:
+        """What clients are told about an account, in the language of its user (``cb_apps_link:account_info/1``)."""
+        account = await self._documents.account(account_id)
+        about: dict[str, Json] = {
+            "account_name": nonempty_text_at(account, "name"),
+            "language": await self._language(account, account_id, owner_id),
+            "is_reseller": await self._documents.is_reseller(account_id),
+            "reseller_id": await self._documents.reseller_id(account_id),
+            "is_master": account_id == await self._documents.master_account_id(),
+        }
+        return {name: value for name, value in about.items() if value is not None}
+
+    async def apps(self, account_id: str, owner_id: str | None) -> list[Json]:
+        """The apps that a user of an account may use, or without one the account (``crossbar_util:load_apps/2``)."""
+        return list(await self._apps(account_id, owner_id))
 
     async def _language(self, account: JsonObject | None, account_id: str, owner_id: str | None) -> Json:
         """The user's, else the account's, else the system's (``crossbar_util:get_language/2``)."""

@@ -163,10 +163,10 @@ class Tokens:
 
     async def _check_identity(self, claims: JsonObject) -> tuple[_Revision, ...]:
         """Verify the identity signature, if there is one, and return the documents that it was verified with."""
-        if "identity_sig" not in claims:
-            return ()
-        given = claims["identity_sig"]
         place = _identity_place(claims)
+        if "identity_sig" not in claims:
+            return await self._check_unsigned(place, claims)
+        given = claims["identity_sig"]
         if not isinstance(given, str) or place is None:
             raise TokenRefused("identity verifty failed")
         # Most requests with a valid token go on to read these documents of the same database.
@@ -179,6 +179,18 @@ class Tokens:
         if not hmac.compare_digest(given.rstrip("=").encode(), expected.encode()):
             raise TokenRefused("identity verifty failed")
         return (*place, document["_rev"]), (SYSTEM_CONFIG, AUTH_CATEGORY, settings["_rev"])
+
+    async def _check_unsigned(self, place: tuple[str, str] | None, claims: JsonObject) -> tuple[_Revision, ...]:
+        """Refuse an account's token without a signature where the account has a secret, and return its document.
+
+        A new API key comes with a new secret, and ends the tokens from before. Users' tokens are accepted, as in KAZOO.
+        """
+        if place is None or place[1] != claims["account_id"]:
+            return ()
+        document = await self._documents.open_live(*place)
+        if await self._identity_signature(document, place[1]) is not None:
+            raise TokenRefused("identity verifty failed")
+        return () if document is None else ((*place, document["_rev"]),)
 
     async def _identity_signature(self, document: JsonObject | None, doc_id: str) -> str | None:
         """HMAC-SHA256 of an id with its document's secret and the system's (``kz_auth_identity:sign/1``), base64url."""

@@ -2,7 +2,7 @@
 
 CouchDB: null, false, true, numbers, text, arrays, objects
 (https://docs.couchdb.org/en/stable/ddocs/views/collation.html). Text is compared as ICU does: letters before their
-case, punctuation before digits before letters; this is near enough for names of apps.
+case, punctuation before digits before letters before what is no character; this is near enough for names of apps.
 """
 
 import unicodedata
@@ -37,4 +37,7 @@ def _text(text: str) -> tuple[tuple[tuple[int, str], ...], str, str]:
 def _group(char: str) -> int:
     if char.isalpha():
         return 2
-    return 1 if char.isdigit() else 0
+    if char.isdigit():
+        return 1
+    # U+FFF0 and the like end ranges of keys that begin with a text.
+    return 3 if unicodedata.category(char) == "Cn" else 0

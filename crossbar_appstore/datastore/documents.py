@@ -33,7 +33,7 @@ _MAX_SHARED: Final = 64
 _ALL_VIEWS: Final = "/views"
 """The name of the row of a database that counts the writes that may change its views; no document has this id."""
 _IN_NO_VIEW: Final = "apps_store"
-"""The document that is written most: no view that we read has a row of it."""
+"""The document that is written most: no view that we read has a row that depends on what is written to it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Our design documents (``couchdb_views/``): which databases they belong to, and how they get there.
 
-They have the names of KAZOO's and emit what KAZOO's emit, in our own code, for systems without KAZOO. What exists in a
-database is queried as it is: nothing here ever overwrites it.
+Each is known by the name of its file: the name of the design document, or where two kinds of databases have one of the
+same name, ``<kind>_<name>`` for one of them. They have the ids of KAZOO's and emit what KAZOO's emit, in our own code,
+for systems without KAZOO. What exists in a database is queried as it is: nothing here ever overwrites it.
 """
 
 from collections.abc import Iterable
@@ -39,7 +40,7 @@ def design_document(name: str) -> JsonObject:
 
 
 def names_for(databases: DatabaseClass) -> tuple[str, ...]:
-    """The names of the design documents that databases of this class need."""
+    """The names of the design documents that databases of this class need; no two of them have the same id."""
     return tuple(name for name in couchdb_view_names() if load_couchdb_view(name)["databases"] == databases)
 
 
@@ -52,7 +53,7 @@ async def ensure(couch: Couch, database: str, names: Iterable[str]) -> list[str]
         DatabaseMissing: no such database.
         DatastoreError: CouchDB would not have them.
     """
-    wanted = {f"_design/{name}": name for name in names}
+    wanted = {load_couchdb_view(name)["_id"]: name for name in names}
     there = {row.id for row in await couch.all_docs(database, startkey="_design/", endkey="_design0")}
     installed = []
     for doc_id, name in wanted.items():

@@ -59,6 +59,11 @@ def new_secret() -> str:
     return secrets.token_hex(16)
 
 
+def new_api_key() -> str:
+    """Returns a new ``pvt_api_key``: 64 hex digits."""
+    return secrets.token_hex(32)
+
+
 def account_document(account_id: str, fields: Mapping[str, Json], place: Place, *, enabled: bool = True) -> JsonObject:
     """Returns an account document with these public fields, for the account's database and for ``accounts`` alike."""
     # Private fields come last: the client cannot set its own place in the hierarchy.
@@ -68,7 +73,7 @@ def account_document(account_id: str, fields: Mapping[str, Json], place: Place, 
         "language": DEFAULT_LANGUAGE,
         **fields,
         "pvt_vsn": CROSSBAR_VERSION,
-        "pvt_api_key": secrets.token_hex(32),
+        "pvt_api_key": new_api_key(),
         "pvt_signature_secret": new_secret(),
         "pvt_enabled": enabled,
         "pvt_superduper_admin": place.is_master,

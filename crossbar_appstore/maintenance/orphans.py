@@ -13,7 +13,7 @@ from typing import Final
 from crossbar_appstore.appstore.apps_store_document import DOCUMENT_ID
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import DatabaseMissing
-from crossbar_appstore.datastore.views import DatabaseClass, names_for
+from crossbar_appstore.datastore.views import DatabaseClass, design_document, names_for
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.documents import gregorian_seconds, is_private_key, is_soft_deleted
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
@@ -136,7 +136,7 @@ def _times(document: JsonObject | None) -> Iterator[int]:
 
 def _others(documents: Iterable[JsonObject], account_id: str) -> Iterator[str]:
     """The ids of documents that are not as ``AccountStorage.create`` writes them."""
-    designs = {f"_design/{name}" for name in names_for(DatabaseClass.ACCOUNT)}
+    designs = {design_document(name)["_id"] for name in names_for(DatabaseClass.ACCOUNT)}
     by_id = {document["_id"]: document for document in documents}
     created = max(_times(by_id.get(account_id)), default=0)
     for doc_id, document in by_id.items():

@@ -48,7 +48,7 @@ class Accounts(Resource):
         self._creation = AccountCreation(auth_documents, directory, self._storage)
 
     def allowed_methods(self, *params: str) -> Methods | None:
-        """Accounts are created, read, changed, deleted, and made resellers; the lists around one are read."""
+        """Accounts are created, read, changed, deleted, made resellers, given keys; the lists around one are read."""
         match params:
             case ():
                 return ("PUT",)
@@ -58,6 +58,8 @@ class Accounts(Resource):
                 return ("GET",)
             case (_, "reseller"):
                 return ("PUT", "DELETE")
+            case (_, "api_key"):
+                return ("GET", "PUT")
         return None
 
     async def authorize(self, context: Context) -> bool:
@@ -74,6 +76,8 @@ class Accounts(Resource):
         """Check the request; answer a GET."""
         account_id = params[0] if params else documents.caller_of(context).account_id
         match context.verb, params:
+            case _, (_, "api_key"):
+                await self._validate_key(context, account_id)
             case "GET", _:
                 account, stale = await documents.load(self._store, account_db(account_id), account_id, ACCOUNT)
                 if len(params) == 1:
@@ -90,10 +94,15 @@ class Accounts(Resource):
                 await self._validate_change(context, account_id)
 
     async def put(self, context: Context, *params: str) -> None:
-        """Create a sub-account of the account in the path, else of the caller's; or make the account a reseller."""
-        if len(params) == 2:
-            await self._promote(context, is_reseller=True)
-            return
+        """Create a sub-account of the account in the path, else of the caller's; or promote it, or change its key."""
+        match params:
+            case (account_id, "api_key"):
+                change = documents.checked_change(context, account_id, account_id, ACCOUNT, account_rules.with_new_key)
+                _show_key(context, await self._storage.change(account_id, change))
+                return
+            case (_, "reseller"):
+                await self._promote(context, is_reseller=True)
+                return
         account = await self._creation.create(context)
         await self._show(context, account)
         # Wherever it was created, it is found below the noun alone.
@@ -155,6 +164,19 @@ class Accounts(Resource):
         taken = await taken_names(self._directory, self._store.config, checked.document, account)
         documents.raise_errors(checked.errors, taken)
 
+    async def _validate_key(self, context: Context, account_id: str) -> None:
+        """Answer a GET with the key. A new one needs a user who administers an account, whatever the settings."""
+        identity, reads = documents.caller_of(context), context.verb == "GET"
+        allowed = self._gatekeeper.may_write if reads else self._gatekeeper.is_account_admin
+        if not await allowed(identity):
+            raise Forbidden
+        if reads:
+            # KAZOO changes the key in this copy alone, by which a login finds the account.
+            account, context.reply.stale = await documents.load(self._store, ACCOUNTS, account_id, ACCOUNT)
+            _show_key(context, account)
+        else:
+            await documents.load(self._store, account_db(account_id), account_id, ACCOUNT)
+
     async def _validate_promotion(self, context: Context, account_id: str) -> None:
         account, _ = await documents.load(self._store, account_db(account_id), account_id, ACCOUNT)
         if not documents.caller_of(context).is_superduper:
@@ -191,10 +213,15 @@ class Accounts(Resource):
         )
         # The key opens everything, so only callers who may write get it.
         if is_true(context.req_value("include_api_key")) and await self._gatekeeper.may_write(identity):
-            metadata["api_key"] = account.get("pvt_api_key")
+            metadata["api_key"] = account.get(account_rules.KEY)
         # KAZOO 4 has the derived fields among the data, KAZOO 5 in ``metadata``.
         documents.show(context, account, stale=stale).update(metadata)
         context.reply.metadata = metadata
+
+
+def _show_key(context: Context, account: JsonObject) -> None:
+    key = account.get(account_rules.KEY)
+    context.reply.data = {} if key is None else {"api_key": key}
 
 
 def _changed(context: Context, account: JsonObject) -> Checked:

@@ -76,7 +76,7 @@ async def answer(context: Context, store: Datastore, listing: Listing) -> None:
     """Fill the context's reply with the page that its query string asks for."""
     page = await _page_of(context, store, listing)
     rows, stale = await _rows(store, listing, page)
-    entries = [entry for entry in map(listing.entry, rows[: page.size]) if entry is not None]
+    entries = _entries(listing, rows, page)
     reply, serialized = context.reply, Serialized.of(entries)
     reply.data, reply.etag, reply.stale = serialized.data, serialized.etag, stale
     reply.revision = AUTOMATIC if entries else None
@@ -88,6 +88,17 @@ async def answer(context: Context, store: Datastore, listing: Listing) -> None:
     # One row more than the page was read: it begins the next page.
     if len(rows) > page.size:
         reply.next_start_key = encode_start_key(rows[page.size].key)
+
+
+async def unpaged(context: Context, store: Datastore, listing: Listing) -> tuple[list[JsonObject], bool]:
+    """The first ``LARGEST_PAGE`` entries, and whether they are stale; of the query string only the filters count."""
+    page = _Page(listing.start, listing.end, LARGEST_PAGE, listing.descending, filters_of(context.query))
+    rows, stale = await _rows(store, listing, page)
+    return _entries(listing, rows, page), stale
+
+
+def _entries(listing: Listing, rows: Sequence[ViewRow], page: _Page) -> list[JsonObject]:
+    return [entry for entry in map(listing.entry, rows[: page.size]) if entry is not None]
 
 
 async def _page_of(context: Context, store: Datastore, listing: Listing) -> _Page:

@@ -1,7 +1,8 @@
-"""Endpoints about sessions, other than ``user_auth``: ``api_auth``, ``token_auth`` and ``auth``.
+"""Endpoints about sessions, other than ``user_auth``: ``api_auth``, ``token_auth``, ``auth`` and ``apps_link``.
 
 ``api_auth`` logs an account in with its API key (`cb_api_auth`), ``token_auth`` shows the claims of the caller's token
-(`cb_token_auth`), ``auth/tokeninfo`` shows those of a token in the request's data (`cb_auth`).
+(`cb_token_auth`), ``auth/tokeninfo`` shows those of a token in the request's data (`cb_auth`), ``apps_link/authorize``
+tells an app who its user is (`cb_apps_link`).
 """
 
 from typing import ClassVar, Final
@@ -13,7 +14,7 @@ from crossbar_appstore.auth.tokens import TokenRefused, Tokens
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import ABSENT, CrossbarError, ValidationError
 from crossbar_appstore.crossbar.resource import Methods, Resource
-from crossbar_appstore.json_codec import JsonObject
+from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import is_private_key
 from crossbar_appstore.kazoo.values import nonempty_text_at, string_at
 from crossbar_appstore.resources.documents import AUTOMATIC, caller_of
@@ -145,3 +146,37 @@ class Auth(Resource):
 
     async def post(self, context: Context, *params: str) -> None:
         """Change nothing: ``validate`` has answered."""
+
+
+class AppsLink(Resource):
+    """``GET apps_link/authorize``, also below an account."""
+
+    noun: ClassVar[str] = "apps_link"
+
+    def __init__(self, login: Login) -> None:
+        self._login = login
+
+    def allowed_methods(self, *params: str) -> Methods | None:
+        """The caller and the account are shown."""
+        return ("GET",) if params == ("authorize",) else None
+
+    async def authorize(self, context: Context) -> bool:
+        """Every caller may ask about itself; an account in the path follows the hierarchy."""
+        return len(context.nouns) == 1
+
+    async def validate(self, context: Context, *params: str) -> None:
+        """Answer with the token's account, user and apps, and with the account in the path, else the token's."""
+        identity = caller_of(context)
+        own_id, owner_id = identity.account_id, identity.owner_id
+        account_id = context.account_id or own_id
+        user: dict[str, Json] = {
+            "account_id": own_id,
+            "owner_id": owner_id,
+            "method": identity.method,
+            **await self._login.account_data(own_id, owner_id),
+            "apps": await self._login.apps(own_id, owner_id),
+        }
+        context.reply.data = {
+            "auth_token": {name: value for name, value in user.items() if value is not None},
+            "account": {"account_id": account_id, **await self._login.account_data(account_id)},
+        }

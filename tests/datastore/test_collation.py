@@ -18,7 +18,7 @@ def test_collation_key_orders_types_as_couchdb() -> None:
 
 
 def test_collation_key_compares_letters_before_case_and_accents() -> None:
-    ordered = ["_x", "9", "accounts", "Accounts", "Äccounts", "accountsb", "voip", "Webhooks"]
+    ordered = ["_x", "9", "accounts", "Accounts", "Äccounts", "accountsb", "voip", "Webhooks", "\ufff0"]
     mixed = ordered[::-1]
     assert sorted(mixed, key=collation_key) == ordered
 

@@ -189,6 +189,51 @@ async def test_services_views_list_plans_of_objects_and_accounts(couch: Couch, a
     assert await _rows(couch, account, "services/plans") == [("p1", {"id": "p1", "name": "Gold"})]
 
 
+async def test_accounts_search_views_find_accounts_below_each_ancestor(couch: Couch, accounts: str) -> None:
+    shown = {"id": "cc" * 16, "descendants_count": 3, "name": "Sub & Söhne 24", "realm": "Sub.Example.COM"}
+    for field, key in (("name", "subshne24"), ("realm", "subexamplecom"), ("id", "cc" * 16)):
+        rows = await _rows(couch, accounts, f"search/search_by_{field}")
+        assert rows == [([ancestor, "account", key], shown) for ancestor in ("aa" * 16, "bb" * 16)]
+
+
+async def test_search_views_find_documents_by_name_and_number(couch: Couch, account: str) -> None:
+    numbers = {"numbers": ["+1 555", "Sales"]}
+    documents: list[JsonObject] = [
+        {"_id": "c1", "pvt_type": "callflow", "name": "Main Menu", **numbers},
+        {"_id": "c2", "pvt_type": "callflow", **numbers},
+        {"_id": "c3", "pvt_type": "callflow", "name": "Gone", "pvt_deleted": True, **numbers},
+        {"_id": "d1", "pvt_type": "device", "name": "Desk", "pvt_alphanum_name": "other"},
+        {"_id": "apps_store", "name": "without a type"},
+        USER,
+        {**SHORT_USER, "last_name": "Hopper"},
+    ]
+    await couch.save_docs(account, documents)
+    named: list[tuple[Json, Json]] = [
+        (["callflow", "c2"], {"id": "c2", "name": "c2"}),
+        (["callflow", "mainmenu"], {"id": "c1", "name": "Main Menu"}),
+        (["device", "other"], {"id": "d1", "name": "Desk"}),
+        (["user", "adalovelace"], {"id": "u1", "name": "Ada Lovelace", "first_name": "ada", "last_name": "lovelace"}),
+        (["user", "hopper"], {"id": "u2", "name": "Hopper", "first_name": "", "last_name": "hopper"}),
+    ]
+    assert await _rows(couch, account, "search/search_by_name") == named
+    by_number = await _rows(couch, account, "search/search_by_number", key=["callflow", "1555"])
+    assert by_number == [
+        (["callflow", "1555"], {"id": "c1", "name": "Main Menu", **numbers}),
+        (["callflow", "1555"], {"id": "c2", **numbers}),
+    ]
+    both = await _rows(
+        couch, account, "search/search_by_name_and_number", startkey=["callflow"], endkey=["callflow", {}]
+    )
+    assert both == [
+        (["callflow", "1555"], {"id": "c1", "name": "Main Menu", **numbers}),
+        (["callflow", "1555"], {"id": "c2", "name": "", **numbers}),
+        (["callflow", "c2"], {"id": "c2", "name": "c2", **numbers}),
+        (["callflow", "mainmenu"], {"id": "c1", "name": "Main Menu", **numbers}),
+        (["callflow", "sales"], {"id": "c1", "name": "Main Menu", **numbers}),
+        (["callflow", "sales"], {"id": "c2", "name": "", **numbers}),
+    ]
+
+
 async def test_ensure_installs_only_missing_design_documents(couch: Couch, database: str) -> None:
     theirs = await couch.save_doc(database, {"_id": "_design/users", "views": {"theirs": {"map": "function(doc) {}"}}})
     names = names_for(DatabaseClass.ACCOUNT)
@@ -217,9 +262,12 @@ async def test_ensure_takes_a_conflict_for_installed(
 
 
 def test_names_for_gives_each_design_document_once() -> None:
-    assert names_for(DatabaseClass.ACCOUNTS) == ("accounts",)
-    assert names_for(DatabaseClass.ACCOUNT) == ("apps_store", "callflows", "services", "users")
+    assert names_for(DatabaseClass.ACCOUNTS) == ("accounts", "accounts_search")
+    assert names_for(DatabaseClass.ACCOUNT) == ("apps_store", "callflows", "search", "services", "users")
     assert names_for(DatabaseClass.MONTHLY) == ("ledgers",)
+    for databases in DatabaseClass:
+        ids = [design_document(name)["_id"] for name in names_for(databases)]
+        assert len(set(ids)) == len(ids)
 
 
 def test_design_document_has_only_what_couchdb_needs() -> None:

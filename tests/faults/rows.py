@@ -268,6 +268,10 @@ def _account_is(**fields: Any) -> Check:
     return check
 
 
+async def _key_is_new(stage: Stage, answer: Answer) -> bool:
+    return await _account_is(pvt_api_key=answer.data["api_key"])(stage, answer)
+
+
 def _apps_are(present: str = "", absent: str = "", allowed: str = "") -> Check:
     async def check(stage: Stage, answer: Answer) -> bool:
         apps, ids = await stage.apps(), stage.system.apps
@@ -411,11 +415,19 @@ ROWS: Final = (
         prepare=Stage.make_child_reseller,
         check=_account_is(pvt_reseller=False),
     ),
+    Row("GET", ("accounts", ANY, "api_key"), _at("accounts/{S}/api_key"), _reseller),
+    Row(
+        *("PUT", ("accounts", ANY, "api_key"), _at("accounts/{V}/api_key"), _parent),
+        status=201,
+        prepare=Stage.reset_child,
+        check=_key_is_new,
+    ),
     Row(
         *("PUT", ("api_auth",), _at("api_auth"), _nobody),
         lambda stage: {"api_key": stage.sub.document["pvt_api_key"]},
         201,
     ),
+    Row("GET", ("apps_link", "authorize"), _at("apps_link/authorize"), _sub, prepare=Stage.reset_list),
     Row("GET", ("apps_store",), _at("accounts/{S}/apps_store"), _sub, prepare=Stage.reset_list),
     Row("GET", ("apps_store", ANY), _at(_APP), _sub, prepare=Stage.reset_list),
     Row(
@@ -526,6 +538,8 @@ ROWS: Final = (
     Row("GET", ("i18n", ANY), _at("i18n/de-DE"), _master),
     Row("GET", ("schemas",), _at("schemas"), _nobody),
     Row("GET", ("schemas", ANY), _at("schemas/users"), _nobody),
+    Row("GET", ("search",), _at("search?t=account&q=name&v=s"), _reseller),
+    Row("GET", ("search", "multi"), _at("accounts/{S}/search/multi?t=user&by_name="), _reseller, varies=True),
     Row("GET", ("token_auth",), _at("token_auth"), _sub, varies=True),
     Row("DELETE", ("token_auth",), _at("token_auth"), _sub),
     Row("PUT", ("user_auth",), _at("user_auth"), _nobody, _login, 201),

@@ -20,7 +20,7 @@ import pytest
 
 from crossbar_appstore.auth import keys
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.views import DatabaseClass, names_for
+from crossbar_appstore.datastore.views import DatabaseClass, design_document, names_for
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
 from crossbar_appstore.maintenance import orphans
@@ -46,7 +46,7 @@ from tests.serving.running import PATIENCE, Running, running
 
 SEED: Final = 12
 APPS: Final = "abcdefgh"
-DESIGNS: Final = names_for(DatabaseClass.ACCOUNT)
+DESIGNS: Final = {design_document(name)["_id"] for name in names_for(DatabaseClass.ACCOUNT)}
 ROUNDS: Final = ("service", "service", "server", "load", "workers", "workers", "server", "workers", "load", "service")
 """What is killed, one round after the other; "workers" is a service of two."""
 
@@ -127,7 +127,7 @@ class World:
         assert set(self.creator.created.values()) <= found
         for account_id in found - self.checked:
             there = {str(row.id) for row in await self.couch.all_docs(account_db(account_id))}
-            assert there >= {account_id, "apps_store", *(f"_design/{name}" for name in DESIGNS)}
+            assert there >= {account_id, "apps_store", *DESIGNS}
             assert await stored_document(self.couch, "services", account_id)
         self.checked |= found
 

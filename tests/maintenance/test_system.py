@@ -156,7 +156,7 @@ async def test_databases_to_deploy_lists_own_databases(system: MasterCatalogue) 
     assert set(everything) == {accounts, master, below}
     for database, kind in everything:
         done = await deploy_views(system.couch, database, kind)
-        assert [one.design_document for one in done] == [f"_design/{name}" for name in names_for(kind)]
+        assert [one.design_document for one in done] == [design_document(name)["_id"] for name in names_for(kind)]
         assert {one.deployment for one in done} == {Deployment.UNCHANGED}
 
 

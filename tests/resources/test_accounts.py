@@ -115,7 +115,7 @@ async def test_accounts_get_unknown_account_is_404_before_authentication(service
     assert answer.data == {"cause": "9" * 32, "message": "bad identifier"}
 
 
-@pytest.mark.parametrize("more", ["/api_key", "/move", "/children/x"])
+@pytest.mark.parametrize("more", ["/api_keys", "/move", "/children/x"])
 async def test_accounts_get_unsupported_path_is_404(service: Service, family: Family, more: str) -> None:
     answer = await service.get(path_of(family.sub, more), family.sub)
     assert (answer.status, answer.envelope["message"]) == (404, "not_found")

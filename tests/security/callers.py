@@ -130,6 +130,11 @@ class Caller:
         return self.account is not None and self.scheme == "token"
 
     @property
+    def has_user(self) -> bool:
+        """Whether everybody who acts is a user, and no API key."""
+        return self.level != "key" and (self.behind is None or self.behind[1] != "key")
+
+    @property
     def itself(self) -> bool:
         """Whether it is the plain user of ``own``, with a token of its own."""
         return (self.account, self.level, self.behind) == ("own", "user", None)

@@ -19,11 +19,12 @@ IDS: Final = (
     "{master}", "{own}", "{child}", "{voip}", "{numbers}", "{user}", "{domain}", "{token}", "0" * 32, "0",
 )  # fmt: skip
 NOUNS: Final = (
-    "about", "accounts", "account", "api_auth", "apps_store", "auth", "devices", "i18n", "schemas", "token_auth",
-    "user_auth", "users", "whitelabel", "webhooks",
+    "about", "accounts", "account", "api_auth", "apps_link", "apps_store", "auth", "devices", "i18n", "schemas",
+    "search", "token_auth", "user_auth", "users", "whitelabel", "webhooks",
 )  # fmt: skip
 WORDS: Final = (
-    "blacklist", "children", "descendants", "icon", "logo", "marketplace", "override", "parents", "reseller",
+    "api_key", "authorize", "blacklist", "children", "descendants", "icon", "logo", "marketplace", "multi", "override",
+    "parents", "reseller",
     "screenshot", "siblings", "tokeninfo", "tree", "welcome",
 )  # fmt: skip
 KNOWN: Final = (
@@ -33,7 +34,8 @@ KNOWN: Final = (
     "accounts/{own}/apps_store/{voip}/override/screenshot", "accounts/{own}/apps_store/{voip}/screenshot/0",
     "accounts/{own}/i18n/de/apps_store/{voip}/override/icon", "accounts/{own}/users", "accounts/{own}/users/{user}",
     "accounts/{own}/users/{user}/user_auth", "user_auth", "api_auth", "auth/tokeninfo", "apps_store/marketplace",
-    "whitelabel/{domain}",
+    "whitelabel/{domain}", "accounts/{own}/api_key", "accounts/{own}/search", "accounts/{own}/search/multi", "search",
+    "search/multi", "apps_link/authorize",
 )  # fmt: skip
 JUNK: Final = st.text(max_size=20).map(lambda text: quote(text.encode("utf-8", "surrogatepass"), safe="%"))
 TOKENS: Final = st.one_of(st.sampled_from([*NOUNS, *WORDS, *IDS]), JUNK)
@@ -72,8 +74,9 @@ PARAMETERS: Final = st.one_of(
     st.sampled_from([
         "accept", "action", "ascending", "auth_token", "authorization", "created_from", "created_to", "descending",
         "filename", "file_name", "filter_name", "filter_not_realm", "filter_apps.x", "has_key", "has_value",
-        "include_api_key", "internals", "jsonp", "key_missing", "modified_from", "page_size", "paginate",
-        "pretty_print", "start_key", "token", "value_missing", "verb",
+        "by_name", "by_number", "include_api_key", "internals", "jsonp", "key_missing", "modified_from", "page_size",
+        "paginate", "pretty_print", "start_key", "t=account&q", "t=user&q=name&v", "t=user&q=number&v", "t", "token",
+        "value_missing", "verb",
     ]),
     JUNK,
 )  # fmt: skip

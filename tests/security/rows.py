@@ -101,6 +101,11 @@ def changes_user(request: Request) -> bool:
     return writes(request) or request.caller.itself
 
 
+def changes_key(request: Request) -> bool:
+    """A user who administers an account, whatever the setting."""
+    return reads(request) and request.caller.has_user and request.caller.admin
+
+
 def sees_siblings(request: Request) -> bool:
     """The siblings of an account are customers of somebody else: only the accounts above see them."""
     return request.is_above or request.caller.is_superduper
@@ -109,8 +114,7 @@ def sees_siblings(request: Request) -> bool:
 def impersonates(request: Request) -> bool:
     """A user who administers a superduper account, in another account, whatever the setting."""
     caller = request.caller
-    has_user = caller.level != "key" and (caller.behind is None or caller.behind[1] != "key")
-    return caller.is_superduper and has_user and caller.admin and not request.is_own
+    return caller.is_superduper and caller.has_user and caller.admin and not request.is_own
 
 
 def own_session(request: Request) -> bool:
@@ -207,6 +211,8 @@ ROWS: Final = (
     get(f"{A}/tree", reads),
     put("accounts/{child}/reseller", superduper_writes),
     delete("accounts/{child}/reseller", superduper_writes),
+    get(f"{A}/api_key", writes),
+    put("accounts/{child}/api_key", changes_key),
     # Logins
     asks("PUT", "api_auth", anybody, KEY, ok=201),
     asks("PUT", f"{A}/api_auth", reads, KEY, ok=201),
@@ -223,6 +229,14 @@ ROWS: Final = (
     get(f"{A}/auth/tokeninfo?token={{valid}}", reads),
     asks("POST", "auth/tokeninfo", anybody, {"token": "{valid}"}),
     asks("POST", f"{A}/auth/tokeninfo", reads, {"token": "{valid}"}),
+    get("apps_link/authorize", known),
+    get(f"{A}/apps_link/authorize", reads),
+    # Searches
+    get("search?t=account&q=name&v=", known),
+    get(f"{A}/search?t=account&q=name&v=", reads),
+    get(f"{A}/search?t=user&q=name&v=", reads),
+    get("search/multi?t=account&by_name=", known),
+    get(f"{A}/search/multi?t=user&by_name=", reads),
     # Apps
     get("apps_store", superduper, 400),
     get(f"{A}/apps_store", reads),
