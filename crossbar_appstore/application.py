@@ -23,6 +23,7 @@ from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.resources.account_apps import AppStore
+from crossbar_appstore.resources.account_storage import AccountStorage
 from crossbar_appstore.resources.accounts import Accounts
 from crossbar_appstore.resources.apps_store import AppsStore
 from crossbar_appstore.resources.configured_rates import ConfiguredRates
@@ -34,6 +35,8 @@ from crossbar_appstore.resources.sessions import ApiAuth, Auth, TokenAuth
 from crossbar_appstore.resources.user_auth import UserAuth
 from crossbar_appstore.resources.users import Devices, Users
 from crossbar_appstore.resources.whitelabel import Whitelabel
+from crossbar_appstore.resources.whitelabel_domains import Domains
+from crossbar_appstore.resources.whitelabel_parts import WhitelabelParts
 from crossbar_appstore.settings import Settings
 
 STORE: Final = web.AppKey("store", Datastore)
@@ -82,7 +85,12 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
             TokenAuth(login),
             UserAuth(login, gatekeeper, documents),
             Users(store, gatekeeper),
-            Whitelabel(store, pictures),
+            Whitelabel(
+                store,
+                gatekeeper,
+                Domains(store, AccountStorage(documents)),
+                WhitelabelParts(store, gatekeeper, pictures),
+            ),
         ],
         gatekeeper,
         Envelope(socket.gethostname(), __version__),
