@@ -23,6 +23,7 @@ from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.resources.account_apps import AppStore
+from crossbar_appstore.resources.account_storage import AccountStorage
 from crossbar_appstore.resources.accounts import Accounts
 from crossbar_appstore.resources.apps_store import AppsStore
 from crossbar_appstore.resources.companions import companions
@@ -36,6 +37,8 @@ from crossbar_appstore.resources.sessions import ApiAuth, AppsLink, Auth, TokenA
 from crossbar_appstore.resources.user_auth import UserAuth
 from crossbar_appstore.resources.users import Devices, Users
 from crossbar_appstore.resources.whitelabel import Whitelabel
+from crossbar_appstore.resources.whitelabel_domains import Domains
+from crossbar_appstore.resources.whitelabel_parts import WhitelabelParts
 from crossbar_appstore.settings import Settings
 
 STORE: Final = web.AppKey("store", Datastore)
@@ -86,7 +89,12 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
             TokenAuth(login),
             UserAuth(login, gatekeeper, documents),
             Users(store, gatekeeper),
-            Whitelabel(store, pictures),
+            Whitelabel(
+                store,
+                gatekeeper,
+                Domains(store, AccountStorage(documents)),
+                WhitelabelParts(store, gatekeeper, pictures),
+            ),
             *companions(documents, config, gatekeeper),
         ],
         gatekeeper,

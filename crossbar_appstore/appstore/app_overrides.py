@@ -8,13 +8,11 @@ caller adds the fields that a save sets. Pictures are named in ``i18n.{language}
 (``cb_apps_store:set_attachment/4``, ``delete_image_from_doc/4``).
 """
 
-import secrets
 from collections.abc import Iterable
-from pathlib import PurePosixPath
 from typing import Final
 
+from crossbar_appstore.appstore import picture_types
 from crossbar_appstore.appstore.apps_store_document import OPERATOR_KEYS
-from crossbar_appstore.appstore.picture_types import extension, type_by_name
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE, is_private_key, live, private_fields
 from crossbar_appstore.kazoo.values import MISSING, get, list_at, object_at, string_at
@@ -83,13 +81,9 @@ def deleted(override: JsonObject) -> JsonObject:
 def attachment_name(kind: str, language: str, file_name: str | None, content_type: str) -> str:
     """Returns the name for an uploaded picture: ``icon-en-US-logo.png`` (``cb_apps_store:attachment_name/4``).
 
-    ``kind`` is ``icon`` or ``screenshot``. The file name comes from the client: folders and control characters are
-    removed, an empty name becomes a random one, and the extension of the type is added if the name has another's.
+    ``kind`` is ``icon`` or ``screenshot``; of the file name only what ``picture_types.attachment_name`` takes is kept.
     """
-    printable = "".join(char for char in file_name or "" if char.isprintable())
-    name = PurePosixPath(printable.replace("\\", "/")).name[-128:] or secrets.token_hex(6)
-    suffix = "" if type_by_name(name) == content_type else extension(content_type)
-    return f"{kind}-{language}-{name}{suffix}"
+    return picture_types.attachment_name(f"{kind}-{language}", file_name, content_type)
 
 
 def picture_names(override: JsonObject, kind: str, language: str) -> list[Json]:

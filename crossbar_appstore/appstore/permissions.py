@@ -11,7 +11,7 @@ An entry has the form that KAZOO's billing can count: a valid ``allowed_users``,
 from typing import Any, ClassVar
 
 from crossbar_appstore.appstore.allowed_apps import AllowedApp
-from crossbar_appstore.appstore.apps_store_document import LISTED_USERS
+from crossbar_appstore.appstore.apps_store_document import CATALOGUE_KEYS, LISTED_USERS
 from crossbar_appstore.appstore.listing import shown_text
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.accounts import new_apps_store
@@ -40,8 +40,17 @@ class NotInstalled(PermissionRefused):
 
 
 def validate_permission(data: Json) -> SchemaErrors:
-    """Returns the errors in the data of an install or an update, empty if it is valid."""
-    return _validate("app_permission", data)
+    """Returns the errors in the data of an install or an update, empty if it is valid.
+
+    Each field that an app may not get here is named; if there are several, clients have sent a whole app back.
+    """
+    errors = _validate("app_permission", data)
+    own = sorted(CATALOGUE_KEYS.intersection(data)) if isinstance(data, dict) else []
+    if len(own) > 1:
+        message = f"An app's own fields cannot be changed here: {', '.join(own)}"
+        for refused in (errors[field] for field in own if field in errors):
+            refused["additionalProperties"]["message"] = message
+    return errors
 
 
 def validate_blacklist(data: Json) -> SchemaErrors:

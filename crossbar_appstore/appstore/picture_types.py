@@ -1,10 +1,14 @@
-"""Determines the media type of a picture by its bytes or by its name."""
+"""Determines the media type of a picture by its bytes or by its name, and names the attachment that holds it."""
 
+import secrets
+import struct
 from contextlib import suppress
-from pathlib import PurePath
+from pathlib import PurePath, PurePosixPath
 from typing import Final
 from xml.parsers import expat
 
+HTML: Final = "text/html"
+ICO: Final = "image/x-icon"
 SVG: Final = "image/svg+xml"
 _CHUNK_BYTES: Final = 4096
 
@@ -19,6 +23,11 @@ _TYPES: Final = {
 
 PICTURE_TYPES: Final = frozenset(_TYPES.values())
 """The types that the web client shows."""
+
+_SUFFIXES: Final = {**_TYPES, ".ico": ICO, ".html": HTML, ".htm": HTML}
+_LONGEST_NAME: Final = 128
+_ICO_HEAD: Final = struct.Struct("<HHH")
+_ICO_ENTRY: Final = struct.Struct("<8xII")
 
 
 def type_by_bytes(content: bytes) -> str | None:
@@ -40,9 +49,28 @@ def type_by_name(name: str) -> str | None:
     return _TYPES.get(PurePath(name).suffix.lower())
 
 
-def extension(content_type: str) -> str:
-    """Returns the usual extension of one of ``PICTURE_TYPES``, with its dot (``kz_mime:to_extension/1``)."""
-    return next(suffix for suffix, media_type in _TYPES.items() if media_type == content_type)
+def is_ico(content: bytes) -> bool:
+    """Whether the content is an icon file of at least one picture, each of which lies within the file."""
+    if len(content) < _ICO_HEAD.size:
+        return False
+    reserved, kind, count = _ICO_HEAD.unpack_from(content)
+    directory_end = _ICO_HEAD.size + count * _ICO_ENTRY.size
+    if (reserved, kind) != (0, 1) or count == 0 or directory_end > len(content):
+        return False
+    entries = _ICO_ENTRY.iter_unpack(content[_ICO_HEAD.size : directory_end])
+    return all(size > 0 and directory_end <= start <= len(content) - size for size, start in entries)
+
+
+def attachment_name(prefix: str, file_name: str | None, content_type: str) -> str:
+    """Returns the name of an uploaded file's attachment: ``logo-ours.png``.
+
+    The file name comes from the client: folders and control characters are removed, an empty name becomes a random one,
+    and the extension of the type is added if the name has another's (``kz_mime:to_extension/1``).
+    """
+    printable = "".join(char for char in file_name or "" if char.isprintable())
+    name = PurePosixPath(printable.replace("\\", "/")).name[-_LONGEST_NAME:] or secrets.token_hex(6)
+    suffixes = [suffix for suffix, media_type in _SUFFIXES.items() if media_type == content_type]
+    return f"{prefix}-{name}{'' if PurePath(name).suffix.lower() in suffixes else suffixes[0]}"
 
 
 def _begins_with_svg(content: bytes) -> bool:

@@ -1,7 +1,7 @@
 """The facade that resources and auth use: cached documents, the catalogue, and updates that lose nothing."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing, suppress
 from types import TracebackType
 from typing import Final, Self
@@ -17,7 +17,7 @@ from .errors import Troubled
 from .freshness import ChangeFeed, Freshness, WriteCounters, row_of
 from .master_account import Configuration, MasterAccount
 from .snapshot import Check, fault_of
-from .updates import Change, Updates
+from .updates import Change, Updates, accept
 
 SETTLED_SECONDS: Final = 1.0
 """Seconds after which all copies of a database on a cluster have a change."""
@@ -155,9 +155,9 @@ class Datastore:
         """Save a document that does not exist yet, under its ``_id``; Conflict if it does."""
         return await self._updates.save(database, {name: value for name, value in document.items() if name != "_rev"})
 
-    async def remove(self, database: str, doc_id: str) -> bool:
+    async def remove(self, database: str, doc_id: str, check: Callable[[JsonObject], None] = accept) -> bool:
         """Delete the newest revision of a document; as ``Updates.remove``."""
-        return await self._updates.remove(database, doc_id)
+        return await self._updates.remove(database, doc_id, check)
 
     def _count_write(self, written: Written) -> None:
         count_write(self._counters, written)

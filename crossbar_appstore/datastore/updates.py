@@ -27,6 +27,10 @@ It is called again after a conflict.
 """
 
 
+def accept(_: JsonObject) -> None:
+    """The default of ``check``."""
+
+
 class Updates:
     """Saves documents and keeps the cache current.
 
@@ -132,10 +136,11 @@ class Updates:
             self._cache.put(key, confirmed, before)
         return confirmed
 
-    async def remove(self, database: str, doc_id: str) -> bool:
+    async def remove(self, database: str, doc_id: str, check: Callable[[JsonObject], None] = accept) -> bool:
         """Delete the newest revision of a document, whatever it holds; False if there is none.
 
-        On a cluster the newest revision of each branch.
+        On a cluster the newest revision of each branch. ``check`` is called with the revision that is deleted first;
+        what it raises is passed on, and nothing is deleted.
 
         Raises:
             Conflict: other writers were faster each time.
@@ -146,6 +151,8 @@ class Updates:
             current = (await self._cache.newest(key)).value
             if current is None:
                 return found
+            if not found:
+                check(current)
             before = self._cache.stamp(key)
             try:
                 await self._couch.delete_doc(database, doc_id, current["_rev"])

@@ -1,6 +1,16 @@
-"""KAZOO's two ways of merging JSON objects. Neither changes its arguments."""
+"""KAZOO's two ways of merging JSON objects, and null as no value. Nothing changes its arguments."""
 
-from crossbar_appstore.json_codec import JsonObject
+from crossbar_appstore.json_codec import Json, JsonObject
+
+
+def without_nulls(value: Json) -> Json:
+    """Returns the value without members that are null, at any depth; items of arrays stay.
+
+    Clients write null for what they do not set, and ``kz_json:merge/2`` drops it.
+    """
+    if isinstance(value, dict):
+        return {key: without_nulls(member) for key, member in value.items() if member is not None}
+    return [without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def merge(left: JsonObject, right: JsonObject) -> JsonObject:

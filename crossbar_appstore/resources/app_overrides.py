@@ -1,6 +1,5 @@
 """``apps_store/{id}/override…``: an account's own branding of an app, with its pictures (KAZOO 5, `cb_apps_store`)."""
 
-import base64
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import ClassVar, Final
@@ -8,29 +7,20 @@ from typing import ClassVar, Final
 from crossbar_appstore.appstore import app_overrides
 from crossbar_appstore.appstore.app_overrides import OVERRIDE_TYPE, override_id
 from crossbar_appstore.appstore.app_pictures import pictures_of, screenshot_name
-from crossbar_appstore.appstore.picture_types import PICTURE_TYPES, SVG, type_by_bytes
 from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
 from crossbar_appstore.crossbar.context import Context, File
 from crossbar_appstore.crossbar.errors import BadIdentifier, DatastoreConflict, ValidationError
-from crossbar_appstore.crossbar.headers import BASE64_TYPES
 from crossbar_appstore.crossbar.negotiation import OFFERED
 from crossbar_appstore.crossbar.resource import ACCEPTED, Methods, Resource
 from crossbar_appstore.datastore.store import Datastore
-from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE, live
 from crossbar_appstore.kazoo.ids import account_db
-from crossbar_appstore.resources import documents, path_prefixes
+from crossbar_appstore.resources import documents, path_prefixes, uploads
 from crossbar_appstore.resources.account_apps import AppStore
 from crossbar_appstore.resources.app_pictures import REVALIDATED, find_picture, no_attachment
 from crossbar_appstore.resources.pictures import Pictures
 
-MAX_BYTES: Final = 5_000_000
-"""Of one uploaded picture."""
-
-_ALLOWED: Final = PICTURE_TYPES - {SVG}
-_ALIASES: Final = {"image/jpg": "image/jpeg", "image/x-png": "image/png"}
-# curl sends parts without a known extension as application/octet-stream.
-_UPLOADED: Final = ACCEPTED | _ALLOWED | _ALIASES.keys() | BASE64_TYPES | {"application/octet-stream"}
 _UPLOAD: Final = "upload"
 
 
@@ -146,7 +136,7 @@ class OverridePictures(_Overrides):
 
     async def content_types_accepted(self, context: Context, *params: str) -> frozenset[str]:
         """Accepts pictures in every form that KAZOO accepts."""
-        return _UPLOADED if context.verb == "POST" else ACCEPTED
+        return uploads.ACCEPTED_PICTURES if context.verb == "POST" else ACCEPTED
 
     async def validate(self, context: Context, *params: str) -> None:
         """Check the request; a picture that is read was found before."""
@@ -163,15 +153,17 @@ class OverridePictures(_Overrides):
             problem = {"message": "Field is not in the correct format", "value": language}
             raise ValidationError({"language": {"wrong_format": problem}})
         if context.verb == "POST":
-            context.stored[_UPLOAD] = uploaded_picture(context.files, kind, language)
+            context.stored[_UPLOAD] = uploads.picture(context.files)
         document = await self._load_for_change(context, app_id)
         if context.verb == "DELETE":
             _named(document, language, kind, key)
 
     async def post(self, context: Context, *params: str) -> None:
         """Store the icon, or a screenshot, in one save with the document."""
-        name, inline = context.stored[_UPLOAD]
+        upload: File = context.stored[_UPLOAD]
         kind, language = params[2], _language(context)
+        name = app_overrides.attachment_name(kind, language, upload.name, upload.content_type)
+        inline = uploads.inline(upload)
         edit = partial(app_overrides.with_picture, kind=kind, language=language, name=name, inline=inline)
         await self._change(context, params[0], edit)
 
@@ -183,37 +175,6 @@ class OverridePictures(_Overrides):
             return app_overrides.without_picture(document, kind, language, _named(document, language, kind, key))
 
         await self._change(context, params[0], remove)
-
-
-def uploaded_picture(files: Sequence[File], kind: str, language: str) -> tuple[str, JsonObject]:
-    """The picture of a request: the name of its attachment, and the attachment as CouchDB takes it in a document.
-
-    Raises:
-        ValidationError: there is no file, more than one, or its bytes are of no allowed type (`cb_apps_store`).
-    """
-    if not files:
-        raise _refused("required", "Please provide an image file")
-    if len(files) > 1:
-        raise _refused("maxItems", "Please provide a single image file", 1)
-    (file,) = files
-    if len(file.body) > MAX_BYTES:
-        raise _refused("maxSize", f"A picture must not be more than {MAX_BYTES} bytes", MAX_BYTES)
-    # What a browser would take it for counts, whatever the client says.
-    found = type_by_bytes(file.body)
-    if found == SVG:
-        raise _refused("svg", "An SVG can hold scripts, please provide another kind of image")
-    if found is None or found not in _ALLOWED:
-        raise _refused("type", "The file is no image that the web client shows", ", ".join(sorted(_ALLOWED)))
-    declared = _ALIASES.get(file.content_type, file.content_type)
-    if declared in PICTURE_TYPES and declared != found:
-        raise _refused("type", f"The file was sent as {declared}, its bytes are {found}", found)
-    inline: JsonObject = {"content_type": found, "data": base64.b64encode(file.body).decode()}
-    return app_overrides.attachment_name(kind, language, file.name, found), inline
-
-
-def _refused(rule: str, message: str, target: Json = None) -> ValidationError:
-    details = {"message": message} if target is None else {"message": message, "target": target}
-    return ValidationError({"file": {rule: details}})
 
 
 def _language(context: Context) -> str:

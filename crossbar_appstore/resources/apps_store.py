@@ -101,7 +101,7 @@ class AppsStore(Resource):
     async def post(self, context: Context, *params: str) -> None:
         """Change who may use an app, or set the blacklist."""
         if params == ("blacklist",):
-            app_ids = context.data["blacklist"]
+            app_ids = documents.given_data(context)["blacklist"]
             await self._save(context, partial(permissions.set_blacklist, app_ids=app_ids))
             context.reply.data = {"blacklist": app_ids}
         else:
@@ -137,7 +137,7 @@ class AppsStore(Resource):
         if app is None:
             raise Forbidden(details=app_id)
         if context.verb != "DELETE":
-            documents.raise_errors(permissions.validate_permission(context.data))
+            documents.raise_errors(permissions.validate_permission(documents.given_data(context)))
         document = await documents.open_for_change(context, self._store, account_db(account_id), DOCUMENT_ID)
         _check_installed(context, document, app_id)
         context.stored[_APP] = app
@@ -152,7 +152,7 @@ class AppsStore(Resource):
         if not isinstance(identity, Identity) or not is_in_account_hierarchy(identity.account_id, context.account):
             raise Forbidden
         if context.verb == "POST":
-            documents.raise_errors(permissions.validate_blacklist(context.data))
+            documents.raise_errors(permissions.validate_blacklist(documents.given_data(context)))
             stored = await documents.open_for_change(context, self._store, account_db(account_id), DOCUMENT_ID)
             documents.expect(context, stored)
             return
@@ -165,7 +165,7 @@ class AppsStore(Resource):
 
     async def _save_permission(self, context: Context, app_id: str, change: Callable[..., JsonObject]) -> None:
         app: AllowedApp = context.stored[_APP]
-        entry = permissions.permission_entry(context.data, app)
+        entry = permissions.permission_entry(documents.given_data(context), app)
         await self._save(context, partial(change, app_id=app_id, entry=entry))
         context.reply.data = entry
 

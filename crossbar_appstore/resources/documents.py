@@ -15,6 +15,7 @@ from crossbar_appstore.crossbar.errors import BadIdentifier, Forbidden, Refusal,
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import is_private_key, live, public_fields, revision, stamp_crossbar
+from crossbar_appstore.kazoo.merging import without_nulls
 from crossbar_appstore.validation.errors import SchemaErrors, missing, wrong_type
 
 AUTOMATIC: Final = "automatic"
@@ -47,9 +48,14 @@ async def require_write_permission(gatekeeper: AuthGatekeeper, context: Context)
         raise Forbidden
 
 
+def given_data(context: Context) -> Any:
+    """The request's data without null members, which count as not given; a PATCH removes fields by them."""
+    return context.data if context.verb == "PATCH" else without_nulls(context.data)
+
+
 def request_data(context: Context) -> JsonObject:
-    """The request's data without the id and private fields, which only the server sets; refuses a list."""
-    data: Any = context.data
+    """The same without the id and private fields, which only the server sets; refuses a list."""
+    data: Any = given_data(context)
     if not isinstance(data, dict):
         rule, details = wrong_type("object", data)
         raise ValidationError({"data": {rule: details}})

@@ -17,7 +17,7 @@ from crossbar_appstore.crossbar.resource import Methods, Resource
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import is_private_key
 from crossbar_appstore.kazoo.values import nonempty_text_at, string_at
-from crossbar_appstore.resources.documents import AUTOMATIC, caller_of
+from crossbar_appstore.resources.documents import AUTOMATIC, caller_of, given_data
 from crossbar_appstore.validation.validator import validate_coercing
 
 LOGIN_COST: Final = 2
@@ -70,7 +70,7 @@ class ApiAuth(Resource):
 
     async def validate(self, context: Context, *params: str) -> None:
         """Find the account that has the key."""
-        data, errors = validate_coercing("api_auth", context.data)
+        data, errors = validate_coercing("api_auth", given_data(context))
         if errors:
             raise ValidationError(errors)
         context.stored[self.noun] = await self._login.account_of_api_key(data["api_key"])

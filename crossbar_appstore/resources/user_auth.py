@@ -10,6 +10,7 @@ from crossbar_appstore.auth.login import USER_AUTH, Claimant, Login
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import AuthenticationRequired, BadIdentifier, Forbidden, ValidationError
 from crossbar_appstore.crossbar.resource import Methods, Resource
+from crossbar_appstore.resources.documents import given_data
 from crossbar_appstore.resources.sessions import LOGIN_COST, open_session, session_of
 from crossbar_appstore.validation.validator import validate_coercing
 
@@ -72,7 +73,7 @@ class UserAuth(Resource):
         await open_session(context, self._login, context.stored[_CLAIMANT])
 
     async def _by_credentials(self, context: Context) -> Claimant:
-        data, errors = validate_coercing("user_auth", context.data)
+        data, errors = validate_coercing("user_auth", given_data(context))
         if errors:
             raise ValidationError(errors)
         # The schema says nothing of ``realm`` and ``as``: they may be of any type.

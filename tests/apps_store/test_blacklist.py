@@ -70,9 +70,17 @@ async def test_apps_store_blacklist_post_creates_the_document(system: System, se
     assert stored["pvt_auth_account_id"] == system.master.id
 
 
+async def test_apps_store_blacklist_post_takes_null_beside_the_list_for_what_is_not_given(
+    system: System, service: Service, sub: Account
+) -> None:
+    sent = {"blacklist": ["x"], "ui_metadata": None, "users": None}
+    answer = await service.post(f"{sub.path}/blacklist", system.master, sent)
+    assert (answer.status, answer.data) == (200, {"blacklist": ["x"]})
+
+
 UNREADABLE: list[tuple[Any, str, str]] = [
     ({}, "blacklist", "required"),
-    ({"blacklist": None}, "blacklist", "type"),
+    ({"blacklist": None}, "blacklist", "required"),
     ({"blacklist": "x"}, "blacklist", "type"),
     ({"blacklist": {}}, "blacklist", "type"),
     ({"blacklist": [1]}, "blacklist.0", "type"),

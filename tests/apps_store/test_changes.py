@@ -64,7 +64,7 @@ async def test_apps_store_put_accepts_an_empty_body(system: System, service: Ser
 async def test_apps_store_put_stores_other_keys_and_the_catalogues_name(
     system: System, service: Service, sub: Account
 ) -> None:
-    sent = {"allowed_users": "all", "ui_metadata": {"ui": "monster-ui"}, "name": "mine", "note": None}
+    sent = {"allowed_users": "all", "ui_metadata": {"ui": "monster-ui"}, "name": "mine", "note": "x"}
     answer = await service.put(f"{sub.path}/{system.apps['voip']}", sub, sent)
     assert answer.data == {**sent, "users": [], "name": "voip"}
     assert (await system.stored(sub))["apps"] == {system.apps["voip"]: answer.data}
@@ -162,19 +162,61 @@ async def test_apps_store_put_refuses_catalogue_and_private_keys(
     assert (await system.stored(sub))["_rev"] == stored["_rev"]
 
 
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+async def test_apps_store_put_of_a_whole_app_names_all_fields_that_cannot_be_changed(
+    system: System, service: Service, sub: Account, method: str
+) -> None:
+    stored = await system.store(sub, apps={system.apps["port"]: permission()})
+    path = f"{sub.path}/{system.apps['voip' if method == 'PUT' else 'port']}"
+    whole = (await service.get(path, sub)).data
+    own = sorted(whole.keys() & set(CATALOGUE_KEYS))
+    assert len(own) > 5
+    answer = await service.call(method, path, sub, {**whole, "allowed_users": "admins"})
+    assert answer.refusal[:2] == (400, "validation error")
+    messages = {key: rules["additionalProperties"]["message"] for key, rules in answer.data.items()}
+    assert messages == dict.fromkeys(own, f"An app's own fields cannot be changed here: {', '.join(own)}")
+    assert (await system.stored(sub))["_rev"] == stored["_rev"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "entry"),
+    [
+        ({"allowed_users": "all", "users": None}, {"allowed_users": "all", "users": []}),
+        ({"allowed_users": None, "users": None}, {"allowed_users": "specific", "users": []}),
+        (
+            {
+                "allowed_users": "specific",
+                "users": [{"id": "a" * 32, "name": None}],
+                "ui_metadata": None,
+                "x": {"y": None},
+            },
+            {"allowed_users": "specific", "users": [{"id": "a" * 32}], "x": {}},
+        ),
+        ({"allowed_users": "all", "i18n": None, "pvt_x": None}, {"allowed_users": "all", "users": []}),
+    ],
+)
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+async def test_apps_store_put_takes_null_for_what_is_not_given(
+    system: System, service: Service, sub: Account, method: str, sent: Any, entry: Any
+) -> None:
+    app_id = system.apps["voip"]
+    await system.store(sub, apps={app_id: permission("admins", "b" * 32)} if method == "POST" else {})
+    answer = await service.call(method, f"{sub.path}/{app_id}", sub, sent)
+    assert answer.status == (201 if method == "PUT" else 200)
+    assert (await system.stored(sub))["apps"][app_id] == answer.data == {**entry, "name": "voip"}
+
+
 UNCOUNTABLE: list[tuple[Any, str, str]] = [
     ({"allowed_users": "bogus"}, "allowed_users", "enum"),
     ({"allowed_users": "ALL"}, "allowed_users", "enum"),
     ({"allowed_users": ""}, "allowed_users", "enum"),
-    ({"allowed_users": None}, "allowed_users", "type"),
     ({"allowed_users": ["all"]}, "allowed_users", "type"),
     ({"allowed_users": 1}, "allowed_users", "type"),
-    ({"users": None}, "users", "type"),
     ({"users": "somebody"}, "users", "type"),
     ({"users": {}}, "users", "type"),
     ({"users": [1]}, "users.0", "type"),
     ({"users": ["x", {}]}, "users.1.id", "required"),
-    ({"users": [{"id": None}]}, "users.0.id", "type"),
+    ({"users": [{"id": None}]}, "users.0.id", "required"),
     ([], "data", "type"),
     ([{"allowed_users": "all"}], "data", "type"),
 ]

@@ -97,6 +97,16 @@ async def test_user_auth_put_replies_as_recorded(
     )
 
 
+async def test_user_auth_put_takes_null_for_what_is_not_given(sub: Account, service: Service) -> None:
+    unset = {"account_realm": None, "phone_number": None, "method": None, "multi_factor_response": None}
+    answer = await ask(service, "PUT", "user_auth", by_name(sub.admin, **unset), status=201)
+    assert answer.data["owner_id"] == sub.admin.id
+    answer = await ask(service, "PUT", "user_auth", {"data": {"credentials": None}}, status=400)
+    assert list(answer.data["credentials"]) == ["required"]
+    key = {"data": {"api_key": sub.document["pvt_api_key"], "ui_metadata": None}}
+    assert (await ask(service, "PUT", "api_auth", key, status=201)).data["account_id"] == sub.id
+
+
 async def test_user_auth_put_lists_the_apps_of_the_user(system: System, sub: Account, service: Service) -> None:
     await only_voip(system, sub.admin)
     assert (await ask(service, "PUT", "user_auth", by_name(sub.admin), status=201)).data["apps"]

@@ -11,6 +11,7 @@ from packaging.version import Version
 
 from crossbar_appstore.crossbar import application, body, errors, pipeline
 from crossbar_appstore.package_data import load_schema
+from crossbar_appstore.resources import uploads
 from tests.docs.pages import CHECKOUT, DOCS, rows
 
 PAGE: Final = DOCS / "security.md"
@@ -47,7 +48,9 @@ def test_installed_and_required_versions_are_not_older_than_accepted(package: st
 LIMITS: Final = {
     "body without a valid token": body.ANONYMOUS_BODY,
     "body with a valid token": body.MAX_JSON,
-    "upload of a picture, with a valid token": body.MAX_UPLOAD,
+    "upload of a file, with a valid token": body.MAX_UPLOAD,
+    "uploaded picture": uploads.MAX_PICTURE,
+    "uploaded welcome page": uploads.MAX_PAGE,
     "levels of a body": body.MAX_DEPTH,
     "members and items of a body": body.MAX_MEMBERS,
     "digits of an integer": body.MAX_DIGITS,

@@ -4,6 +4,7 @@ import base64
 import copy
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -121,6 +122,22 @@ class Stage:
     async def reset_child(self) -> None:
         for (database, _), document in self.first.items():
             await self.system.put(database, copy.deepcopy(document))
+
+    @property
+    def child_domain(self) -> str:
+        return f"child.{self.domain}"
+
+    async def remove_branding(self) -> None:
+        """Let ``child`` have no whitelabel."""
+        await self.reset_child()
+        with suppress(DocumentMissing):
+            await self.system.remove(self.child.database, "whitelabel")
+
+    async def reset_branding(self) -> None:
+        await self.reset_child()
+        stubs = {f"{part}-a.png": FIRST.inline for part in ("logo", "icon")}
+        document = {"_id": "whitelabel", "pvt_type": "whitelabel", "domain": f"old.{self.child_domain}"}
+        await self.system.put(self.child.database, document | {"_attachments": stubs})
 
     async def make_child_reseller(self) -> None:
         await self.reset_child()
@@ -309,6 +326,19 @@ def _child_has(doc_id: str, **fields: Any) -> Check:
     return check
 
 
+def _branding_is(domain: str | None, test: Callable[[JsonObject], Any]) -> Check:
+    """``domain`` is the one that both copies of the account have, with ``{D}`` for the child's."""
+
+    async def check(stage: Stage, answer: Answer) -> bool:
+        wanted = domain and domain.format(D=stage.child_domain)
+        places = (("accounts", stage.child.id), (stage.child.database, stage.child.id))
+        found = [(await stage.stored(*place)).get("pvt_whitelabel_domain") for place in places]
+        document = await stage.stored(stage.child.database, "whitelabel")
+        return found == [wanted, wanted] and bool(test(document))
+
+    return check
+
+
 async def _booked(stage: Stage, answer: Answer) -> bool:
     database = monthly_db_of(stage.child.id, answer.data["id"])
     return (await stage.stored(database or "", answer.data["id"])).get("amount") == 100_000
@@ -316,6 +346,11 @@ async def _booked(stage: Stage, answer: Answer) -> bool:
 
 def _callflow(stage: Stage) -> JsonObject:
     return {"numbers": [uuid.uuid4().hex], "flow": {"module": "offnet", "data": {}}}
+
+
+def _attached(part: str, name: str) -> Check:
+    """Whether the attachment is the only one of the part."""
+    return _branding_is(None, lambda stored: [n for n in stored["_attachments"] if n.startswith(part)] == [name])
 
 
 def _texts(document: JsonObject) -> JsonObject:
@@ -568,6 +603,43 @@ ROWS: Final = (
     *(
         Row("GET", ("whitelabel", ANY, part), _at(f"whitelabel/{{D}}/{part}"), _nobody)
         for part in ("icon", "logo", "welcome")
+    ),
+    *(
+        Row("GET", ("whitelabel", part), _at(f"accounts/{{S}}/whitelabel/{part}"), _sub)
+        for part in ("icon", "logo", "welcome")
+    ),
+    Row(
+        *("PUT", ("whitelabel",), _at("accounts/{V}/whitelabel"), _parent),
+        lambda stage: {"domain": stage.child_domain},
+        201,
+        prepare=Stage.remove_branding,
+        check=_branding_is("{D}", lambda stored: stored),
+    ),
+    Row(
+        *("POST", ("whitelabel",), _at("accounts/{V}/whitelabel"), _parent),
+        lambda stage: {"domain": stage.child_domain, "company_name": "New"},
+        prepare=Stage.reset_branding,
+        check=_branding_is("{D}", lambda stored: stored["company_name"] == "New" and stored["_attachments"]),
+    ),
+    Row(
+        *("DELETE", ("whitelabel",), _at("accounts/{V}/whitelabel"), _parent),
+        prepare=Stage.reset_branding,
+        check=_branding_is(None, lambda stored: stored == {}),
+    ),
+    *(
+        Row(
+            *("POST", ("whitelabel", part), _at(f"accounts/{{V}}/whitelabel/{part}"), _parent, lambda stage: ICON.body),
+            prepare=Stage.reset_branding,
+            check=_attached(part, f"{part}-new.png"),
+            headers=_PNG,
+        )
+        for part in ("icon", "logo")
+    ),
+    Row(
+        *("POST", ("whitelabel", "welcome"), _at("accounts/{V}/whitelabel/welcome"), _parent, lambda stage: b"<p>Hi"),
+        prepare=Stage.reset_branding,
+        check=_attached("welcome", "welcome-new.html"),
+        headers={"Content-Type": "text/html", "X-File-Name": "new.html"},
     ),
 )
 

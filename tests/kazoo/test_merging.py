@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossbar_appstore.kazoo.merging import merge, merge_recursive
+from crossbar_appstore.kazoo.merging import merge, merge_recursive, without_nulls
 from tests.json_values import json_values
 
 objects = st.dictionaries(st.sampled_from("abc"), json_values, max_size=3)
@@ -73,3 +73,17 @@ def test_merge_with_an_empty_object_drops_nulls(value: Any) -> None:
     assert without_nulls == merge({}, value)
     assert _holds_no_null(without_nulls)
     assert merge_recursive(value, {}) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ({"a": None, "b": {"c": None, "d": False}, "e": ""}, {"b": {"d": False}, "e": ""}),
+        ({"a": {"b": {"c": None}}}, {"a": {"b": {}}}),
+        ({"a": [None, {"b": None, "c": 0}, [{"d": None}]]}, {"a": [None, {"c": 0}, [{}]]}),
+        ([None, {"a": None}], [None, {}]),
+        (None, None),
+    ],
+)
+def test_without_nulls_drops_members_at_any_depth_but_no_items(value: Any, kept: Any) -> None:
+    assert without_nulls(value) == kept

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from crossbar_appstore.resources import app_overrides
+from crossbar_appstore.resources import uploads
 from tests.kazoo5.branding import LOGO, OTHER, PHOTO, Branding
 from tests.kit.apps import FIRST, ICON, SECOND
 from tests.samples.make_pictures import svg
@@ -261,9 +261,9 @@ async def test_override_icon_post_refuses_another_content_type(branding: Brandin
 
 async def test_override_icon_post_limits_the_size(branding: Branding, monkeypatch: pytest.MonkeyPatch) -> None:
     await branding.create()
-    monkeypatch.setattr(app_overrides, "MAX_BYTES", len(LOGO.body) - 1)
+    monkeypatch.setattr(uploads, "MAX_PICTURE", len(LOGO.body) - 1)
     assert upload_rules(await branding.upload("icon", LOGO)) == ["maxSize"]
-    monkeypatch.setattr(app_overrides, "MAX_BYTES", len(LOGO.body))
+    monkeypatch.setattr(uploads, "MAX_PICTURE", len(LOGO.body))
     assert (await branding.upload("icon", LOGO)).status == 200
 
 

@@ -139,6 +139,19 @@ async def test_override_put_and_post_validate_data(branding: Branding, data: Any
     assert (answer.status, list(answer.data)) == (400, [path])
 
 
+async def test_override_put_and_post_take_null_for_what_is_not_given(branding: Branding) -> None:
+    texts = {"label": "Ours", "description": None, "features": None, "icon": None}
+    sent = {"i18n": {"en-US": texts, "de-DE": None}, "icon": None, "screenshots": None, "ui_metadata": {"ui": None}}
+    wanted = {"i18n": {"en-US": {"label": "Ours"}}, "ui_metadata": {}}
+    for answer in (
+        await branding.create(**sent),
+        await branding.service.post(branding.path(), branding.reseller, sent),
+    ):
+        assert answer.data == {"id": branding.doc_id, **wanted}
+        stored = await branding.stored()
+        assert {key: value for key, value in stored.items() if not key.startswith(("_", "pvt_"))} == wanted
+
+
 async def test_override_put_refuses_a_list(branding: Branding) -> None:
     answer = await branding.service.put(branding.path(), branding.reseller, [])
     assert answer.refusal[:2] == (400, "validation error")

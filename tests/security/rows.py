@@ -176,6 +176,10 @@ def upload(path: str, rule: Rule, ok: int = 200) -> Row:
     return Row("POST", path, rule, ok, body=ICON.body, headers=headers, changes=ok < 300)
 
 
+def page(path: str, rule: Rule, ok: int = 200) -> Row:
+    return Row("POST", path, rule, ok, body=b"<p>Hello", headers={"Content-Type": "text/html"}, changes=ok < 300)
+
+
 def asks(method: str, path: str, rule: Rule, data: Any = None, ok: int = 200) -> Row:
     """A method of a write that changes nothing."""
     return Row(method, path, rule, ok, data)
@@ -184,6 +188,7 @@ def asks(method: str, path: str, rule: Rule, data: Any = None, ok: int = 200) ->
 A: Final = "accounts/{own}"
 NAMES: Final = {"first_name": "Some", "last_name": "Body"}
 TEXTS: Final = {"i18n": {"en-US": {"label": "Ours"}}}
+BRANDING: Final = {"domain": "{domain}"}
 PICTURES: Final = {"en-US": {"icon": "icon-en-US-a.png", "screenshots": ["screenshot-en-US-b.png"]}}
 KEY: Final = {"api_key": "{api_key}"}
 LOGIN: Final = {"credentials": "{md5}", "account_name": "{account_name}"}
@@ -351,9 +356,22 @@ ROWS: Final = (
     get(f"{A}/whitelabel", reads),
     get("whitelabel/{domain}", anybody),
     get(f"{A}/whitelabel/{{domain}}", reads),
-    get(f"{A}/whitelabel/logo", reads),
+    put("whitelabel", superduper_writes, BRANDING, 400),
+    put("accounts/{child}/whitelabel", writes, {"domain": "child.{domain}"}),
+    post("whitelabel", superduper_writes, BRANDING, 400),
+    post(f"{A}/whitelabel", writes, BRANDING),
+    delete("whitelabel", superduper_writes, 400),
+    get("whitelabel/domains?domain={domain}", anybody),
+    get(f"{A}/whitelabel/domains", reads),
+    *(get(f"whitelabel/{part}", anybody, 404) for part in ("icon", "logo", "welcome")),
+    *(get(f"{A}/whitelabel/{part}", reads) for part in ("icon", "logo", "welcome")),
+    *(upload(f"whitelabel/{part}", superduper_writes, 400) for part in ("icon", "logo")),
+    *(upload(f"{A}/whitelabel/{part}", writes) for part in ("icon", "logo")),
+    page("whitelabel/welcome", superduper_writes, 400),
+    page(f"{A}/whitelabel/welcome", writes),
     *(get(f"whitelabel/{{domain}}/{part}", anybody) for part in ("icon", "logo", "welcome")),
     *(get(f"{A}/whitelabel/{{domain}}/{part}", reads) for part in ("icon", "logo", "welcome")),
+    delete(f"{A}/whitelabel", writes),
     delete("accounts/{child}", deletes),
 )
 

@@ -56,6 +56,23 @@ async def test_workers_see_writes_of_each_other_at_once(two: Two) -> None:
     assert [await client.names(sub) for _ in range(FRESH)] == [["port", "numbers"]] * FRESH
 
 
+async def test_workers_find_a_domain_as_soon_as_an_account_has_it(two: Two) -> None:
+    system, client = two.system, two.client
+    sub, other = [await system.account(name, below=system.master) for name in ("Sub", "Other")]
+    domain = f"ui.{sub.id[:8]}.test"
+
+    async def asked() -> set[int]:
+        return {(await client.get(f"whitelabel/{domain}", sub)).status for _ in range(FRESH)}
+
+    assert await asked() == {404}  # both workers cache that nobody has the domain
+    for holder in (sub, other):
+        path = f"accounts/{holder.id}/whitelabel"
+        assert (await client.put(path, holder, {"domain": domain})).status == 201
+        assert await asked() == {200}
+        assert (await client.delete(path, holder)).status == 200
+        assert await asked() == {404}
+
+
 async def test_workers_lose_no_concurrent_writes(two: Two) -> None:
     system, client = two.system, two.client
     sub = await system.account("Sub", below=system.master)
