@@ -215,8 +215,12 @@ class Accounts(Resource):
         if is_true(context.req_value("include_api_key")) and await self._gatekeeper.may_write(identity):
             metadata["api_key"] = account.get(account_rules.KEY)
         # KAZOO 4 has the derived fields among the data, KAZOO 5 in ``metadata``.
-        documents.show(context, account, stale=stale).update(metadata)
+        shown = documents.show(context, account, stale=stale)
+        shown.update(metadata)
         context.reply.metadata = metadata
+        # Monster UI posts an account without this field back with its own defaults, at each login of any user.
+        if "ui_restrictions" not in account and not await self._gatekeeper.may_write(identity):
+            shown["ui_restrictions"] = {}
 
 
 def _show_key(context: Context, account: JsonObject) -> None:

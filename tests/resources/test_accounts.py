@@ -92,6 +92,17 @@ async def test_accounts_get_shows_the_api_key_to_administrators_on_request(servi
     assert key not in (await service.get(asked, family.sub.user)).raw.decode()
 
 
+async def test_accounts_get_adds_ui_restrictions_for_users_who_may_not_write(
+    service: Service, system: System, family: Family
+) -> None:
+    assert "ui_restrictions" not in (await service.get(path_of(family.sub), family.sub)).data
+    assert (await service.get(path_of(family.sub), family.sub.user)).data["ui_restrictions"] == {}
+    assert "ui_restrictions" not in (await both(system, family.sub.id))[0]
+    kept = {"myaccount": {"user": {"show_tab": True}}}
+    assert (await service.patch(path_of(family.sub), family.sub, {"ui_restrictions": kept})).status == 200
+    assert (await service.get(path_of(family.sub), family.sub.user)).data["ui_restrictions"] == kept
+
+
 async def test_accounts_get_allows_only_the_account_and_its_ancestors(service: Service, family: Family) -> None:
     for who in (family.master, family.reseller, family.sub, family.sub.user):
         assert (await service.get(path_of(family.sub), who)).status == 200
