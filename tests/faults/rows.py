@@ -11,7 +11,8 @@ from crossbar_appstore.datastore.errors import DatabaseMissing, DocumentMissing
 from crossbar_appstore.datastore.views import DatabaseClass, ensure, names_for
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.accounts import new_apps_store, password_hashes
-from crossbar_appstore.kazoo.ids import account_db
+from crossbar_appstore.kazoo.documents import gregorian_seconds
+from crossbar_appstore.kazoo.ids import account_db, new_reset_id
 from tests.docs.routes import ANY, Route
 from tests.kit.accounts import PASSWORD, Account, User
 from tests.kit.apps import FIRST, ICON, permission
@@ -30,6 +31,8 @@ class Stage:
     child: Account
     guest: User
     """A user of ``sub``, to be changed and deleted."""
+    reset_id: str
+    """A password reset of that user."""
     first: dict[tuple[str, str], JsonObject] = field(default_factory=dict)
     baselines: dict[str, list[Any]] = field(default_factory=dict)
     """The data of each route without a fault; those for anybody after those for its caller."""
@@ -39,7 +42,11 @@ class Stage:
         reseller = await system.account("Reseller", below=system.master, reseller=True)
         parent = await system.account("Parent", below=system.master)
         sub = await system.account("Sub", below=reseller)
-        made = cls(system, reseller, sub, parent, await system.account("Child", below=parent), await system.user(sub))
+        child, guest = await system.account("Child", below=parent), await system.user(sub, email="guest@example.com")
+        # A month that the service has no reason to use.
+        made = cls(system, reseller, sub, parent, child, guest, new_reset_id(sub.id, 2020, 1, 137))
+        await system.couch.create_database(system.month(sub))
+        await system.couch.create_database(system.month(sub, 2020, 1))
         await ensure(system.couch, sub.database, names_for(DatabaseClass.ACCOUNT))
         await system.put("accounts", {**sub.document, "pvt_whitelabel_domain": made.domain})
         stubs = {f"{part}.png": ICON.inline for part in ("logo", "icon")}
@@ -99,6 +106,12 @@ class Stage:
     async def reset_child(self) -> None:
         for (database, _), document in self.first.items():
             await self.system.put(database, copy.deepcopy(document))
+
+    async def reset_reset(self) -> None:
+        await self.reset_child()
+        document: JsonObject = {"_id": self.reset_id, "pvt_type": "password_reset", "pvt_userid": self.guest.id}
+        document["pvt_created"] = gregorian_seconds()
+        await self.system.put(self.system.month(self.sub, 2020, 1), document)
 
     async def make_child_reseller(self) -> None:
         await self.reset_child()
@@ -225,6 +238,17 @@ def _new_user(stage: Stage) -> JsonObject:
 def _login(stage: Stage) -> JsonObject:
     md5, _ = password_hashes(stage.sub.admin.name, PASSWORD)
     return {"credentials": md5, "account_realm": stage.sub.document["realm"]}
+
+
+def _forgotten(stage: Stage) -> JsonObject:
+    names = {"username": stage.guest.name, "account_realm": stage.sub.document["realm"]}
+    return names | {"ui_url": "http://127.0.0.1:3000/"}
+
+
+async def _reset_used(stage: Stage, answer: Answer) -> bool:
+    user = await stage.stored(stage.sub.database, stage.guest.id)
+    reset = await stage.stored(stage.system.month(stage.sub, 2020, 1), stage.reset_id)
+    return user.get("require_password_update") is True and reset.get("pvt_deleted") is True
 
 
 async def _account_created(stage: Stage, answer: Answer) -> bool:
@@ -433,6 +457,14 @@ ROWS: Final = (
     Row("DELETE", ("token_auth",), _at("token_auth"), _sub),
     Row("PUT", ("user_auth",), _at("user_auth"), _nobody, _login, 201),
     Row("GET", ("user_auth", ANY), _at("accounts/{S}/user_auth/{T}"), _sub, varies=True),
+    # What is made of it comes after the answer.
+    Row("PUT", ("user_auth", "recovery"), _at("user_auth/recovery"), _nobody, _forgotten, 201),
+    Row(
+        *("POST", ("user_auth", "recovery"), _at("user_auth/recovery"), _nobody),
+        lambda stage: {"reset_id": stage.reset_id},
+        prepare=Stage.reset_reset,
+        check=_reset_used,
+    ),
     Row("GET", ("users",), _at("accounts/{R}/users"), _reseller),
     Row("PUT", ("users",), _at("accounts/{S}/users"), _sub, _new_user, 201, check=_user_is(first_name="Ada")),
     Row("GET", ("users", ANY), _at("accounts/{S}/users/{U}"), _sub, prepare=Stage.reset_child),
