@@ -1,10 +1,22 @@
-"""Parses the addresses of CouchDB and of the message broker."""
+"""Parses the addresses of CouchDB, the message broker, the mail server and the web client."""
 
+import re
 from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
 COUCHDB_FORM = "http[s]://[user:password@]host[:port]"
 AMQP_FORM = "amqp[s]://[user:password@]host[:port][/vhost]"
+SMTP_FORM = "smtp[s]://[user:password@]host[:port]"
+WEB_FORM = "http[s]://host[:port][/path]"
+
+_WEB: Final = re.compile(
+    # No user, blank, quote or backslash: nothing that a browser could read differently.
+    r"(?P<page>(?P<scheme>[Hh][Tt][Tt][Pp][Ss]?)://(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<path>/(?:(?![?#\"<>\\`])[!-~])*)?)"
+    r"(?:\?(?P<query>(?:(?![#\"<>\\`])[!-~])*))?(?:#[^\r\n]*)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +56,75 @@ def amqp_url(text: str) -> str:
     """Checks an address of the form ``AMQP_FORM`` and returns it unchanged; raises as ``couch_address``."""
     _split(text, ("amqp", "amqps"), AMQP_FORM)
     return text
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpAddress:
+    """A mail server; ``tls`` is whether the connection begins with TLS, as on port 465."""
+
+    host: str
+    port: int
+    tls: bool
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+def smtp_address(text: str) -> SmtpAddress:
+    """Parses an address of the form ``SMTP_FORM``, with percent-encoded credentials; raises as ``couch_address``."""
+    parts = _split(text, ("smtp", "smtps"), SMTP_FORM)
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(f"the form is {SMTP_FORM}, nothing may follow")
+    tls = parts.scheme == "smtps"
+    user = unquote(parts.username) if parts.username else None
+    password = None if user is None else unquote(parts.password or "")
+    return SmtpAddress(parts.hostname or "", parts.port or (465 if tls else 25), tls, user, password)
+
+
+@dataclass(frozen=True, slots=True)
+class WebAddress:
+    """The address of a page: ``page`` is all before the query, ``query`` None where there is none; without fragment.
+
+    ``origin`` is scheme, host and port, ``host`` the bare name or IP address, both in lower case.
+    """
+
+    origin: str
+    host: str
+    page: str
+    query: str | None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the page is on the machine of whoever opens it."""
+        return is_local(self.host)
+
+
+def web_address(text: str) -> WebAddress:
+    """Parses the address of a page.
+
+    Raises:
+        ValueError: it has not the form ``WEB_FORM``, with or without a query and a fragment.
+    """
+    match = _WEB.fullmatch(text)
+    port = int(match["port"]) if match and match["port"] else 0
+    if match is None or port > 65535:
+        raise ValueError(f"the form is {WEB_FORM}")
+    scheme, host = match["scheme"].lower(), match["host"].lower()
+    origin = f"{scheme}://{host}:{port or (443 if scheme == 'https' else 80)}"
+    page: str = match["page"]
+    return WebAddress(origin, host.strip("[]"), page if match["path"] else f"{page}/", match["query"])
+
+
+def web_origins(text: str) -> tuple[str, ...]:
+    """Returns the origins of addresses of the form ``WEB_FORM`` that commas separate; raises as ``web_address``."""
+    return tuple(dict.fromkeys(web_address(each.strip()).origin for each in text.split(",")))
+
+
+def is_local(host: str) -> bool:
+    """Whether a host name or IP address means this machine itself."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _split(text: str, schemes: tuple[str, ...], form: str) -> SplitResult:

@@ -14,6 +14,7 @@ from crossbar_appstore.auth.documents import AuthDocuments, AuthSettings
 from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
 from crossbar_appstore.auth.keys import KeyRing
 from crossbar_appstore.auth.login import Login
+from crossbar_appstore.auth.password_resets import PasswordResets
 from crossbar_appstore.auth.restrictions import RestrictionCheck
 from crossbar_appstore.auth.tokens import Tokens
 from crossbar_appstore.crossbar.application import create_web_application
@@ -28,9 +29,12 @@ from crossbar_appstore.resources.accounts import Accounts
 from crossbar_appstore.resources.apps_store import AppsStore
 from crossbar_appstore.resources.companions import companions
 from crossbar_appstore.resources.configured_rates import ConfiguredRates
+from crossbar_appstore.resources.delivery import MailDelivery
 from crossbar_appstore.resources.error_mapping import translate
 from crossbar_appstore.resources.path_prefixes import I18n
 from crossbar_appstore.resources.pictures import Pictures
+from crossbar_appstore.resources.recovery import Recovery
+from crossbar_appstore.resources.recovery_messages import Recoveries
 from crossbar_appstore.resources.schemas import About, Schemas
 from crossbar_appstore.resources.search import Search
 from crossbar_appstore.resources.sessions import ApiAuth, AppsLink, Auth, TokenAuth
@@ -42,6 +46,7 @@ from crossbar_appstore.resources.whitelabel_parts import WhitelabelParts
 from crossbar_appstore.settings import Settings
 
 STORE: Final = web.AppKey("store", Datastore)
+RECOVERIES: Final = web.AppKey("recoveries", Recoveries)
 
 TRUSTED_PROXIES: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 """Peers whose X-Forwarded-For is believed (`crossbar` reverse_proxies)."""
@@ -73,6 +78,11 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
     )
     apps = AppStore(store)
     login = Login(documents, directory, config, tokens, apps.login_apps)
+    # The message broker is the way to go before this one; its publisher is not a part of this release.
+    delivery = None if settings.smtp is None else MailDelivery(settings.smtp, settings.smtp_from)
+    resets = PasswordResets(store)
+    recoveries = None if delivery is None else Recoveries(login, directory, documents, resets, delivery, buckets)
+    recovery = Recovery(store, login, resets, recoveries, settings.ui_urls)
     pictures = Pictures(store)
     application = create_web_application(
         [
@@ -87,7 +97,7 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
             Schemas(store),
             Search(documents),
             TokenAuth(login),
-            UserAuth(login, gatekeeper, documents),
+            UserAuth(login, gatekeeper, documents, recovery),
             Users(store, gatekeeper),
             Whitelabel(
                 store,
@@ -108,9 +118,23 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
     )
     application[STORE] = store
     application.cleanup_ctx.append(_connected)
+    if recoveries is not None:
+        # Left in the reverse order: what is finished at last needs the connections.
+        application[RECOVERIES] = recoveries
+        application.cleanup_ctx.append(_recovering)
+        application.on_shutdown.append(_stop_recovering)
     return application
 
 
 async def _connected(application: web.Application) -> AsyncIterator[None]:
     async with application[STORE]:
         yield
+
+
+async def _recovering(application: web.Application) -> AsyncIterator[None]:
+    yield
+    await application[RECOVERIES].close()
+
+
+async def _stop_recovering(application: web.Application) -> None:
+    application[RECOVERIES].stop()

@@ -10,12 +10,24 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.utils import parseaddr
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from crossbar_appstore.addresses import AMQP_FORM, COUCHDB_FORM, CouchAddress, amqp_url, couch_address
+from crossbar_appstore.addresses import (
+    AMQP_FORM,
+    COUCHDB_FORM,
+    SMTP_FORM,
+    WEB_FORM,
+    CouchAddress,
+    SmtpAddress,
+    amqp_url,
+    couch_address,
+    smtp_address,
+    web_origins,
+)
 from crossbar_appstore.kazoo.config_ini import KazooConfig, read_config_ini
 
 
@@ -100,6 +112,14 @@ def _path(text: str) -> Path:
         return Path(text)
 
 
+def _mail_address(text: str) -> str:
+    _, address = parseaddr(text)
+    user, at, domain = address.rpartition("@")
+    if not (user and at and domain) or not text.isprintable():
+        raise ValueError(f"{text!r} is no mail address")
+    return text
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings, parsed and checked; ``repr`` contains no secret."""
@@ -147,6 +167,19 @@ class Settings:
         _seconds,
         "10",
         "The seconds within which a request is answered once it was received, however slow CouchDB is.",
+    )
+    ui_urls: tuple[str, ...] | None = _setting(
+        "CROSSBAR_UI_URLS",
+        web_origins,
+        None,
+        f"The addresses of the web client that links for forgotten passwords may lead to, as {WEB_FORM}, separated by "
+        "commas; unset, those on a client's own machine, for clients on this machine.",
+    )
+    smtp: SmtpAddress | None = _setting(
+        "SMTP_URL", smtp_address, None, f"The mail server for links to set a forgotten password, as {SMTP_FORM}."
+    )
+    smtp_from: str | None = _setting(
+        "SMTP_FROM", _mail_address, None, "The sender of these mails; no-reply at this host's name by default."
     )
     amqp_url: str | None = _setting(
         "AMQP_URL", amqp_url, None, f"KAZOO's message broker, as {AMQP_FORM}. It overrides KAZOO_CONFIG.", secret=True

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from crossbar_appstore.addresses import CouchAddress
+from crossbar_appstore.addresses import CouchAddress, SmtpAddress
 from crossbar_appstore.settings import SETTINGS, Settings, SettingsError
 
 
@@ -85,6 +85,30 @@ def test_settings_load_splits_couchdb_credentials(text: str, address: CouchAddre
     assert settings.require_couchdb() == address
 
 
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("smtp://mail", SmtpAddress("mail", 25, tls=False)),
+        ("smtps://mail/", SmtpAddress("mail", 465, tls=True)),
+        ("smtp://ada:s%40cret%2F@[::1]:587", SmtpAddress("::1", 587, False, "ada", "s@cret/")),
+        ("smtps://ada@mail:4650", SmtpAddress("mail", 4650, True, "ada", "")),
+    ],
+)
+def test_settings_load_splits_the_address_of_the_mail_server(text: str, address: SmtpAddress) -> None:
+    settings = Settings.load({"SMTP_URL": text, "SMTP_FROM": "Help Desk <help@example.com>"})
+    assert settings.smtp == address
+    assert settings.smtp_from == "Help Desk <help@example.com>"
+    assert "s@cret" not in repr(settings)
+    assert "s%40cret" not in repr(settings)
+
+
+def test_settings_load_reads_the_origins_of_the_web_client() -> None:
+    text = "https://UI.example.com/apps/, http://ui.example.com:8080,https://ui.example.com:443,http://[::1]:3000/?a#b"
+    origins = ("https://ui.example.com:443", "http://ui.example.com:8080", "http://[::1]:3000")
+    assert Settings.load({"CROSSBAR_UI_URLS": text}).ui_urls == origins
+    assert Settings.load({}).ui_urls is None
+
+
 def test_require_couchdb_explains_how_to_set_it() -> None:
     with pytest.raises(SettingsError, match=r"COUCHDB_URL.*KAZOO_CONFIG.*demo"):
         Settings().require_couchdb()
@@ -111,6 +135,17 @@ def test_require_couchdb_explains_how_to_set_it() -> None:
         ("COUCHDB_CERTIFICATE_FILE", "/no/such/certificate.pem"),
         ("AMQP_URL", "http://u:secret@broker"),
         ("AMQP_URL", "amqp://u:secret@broker:none"),
+        ("SMTP_URL", "http://u:secret@mail"),
+        ("SMTP_URL", "smtp://u:secret@"),
+        ("SMTP_URL", "smtp://u:secret@mail/path"),
+        ("SMTP_URL", "smtp://u:secret@mail:0"),
+        ("SMTP_FROM", "nobody"),
+        ("SMTP_FROM", "a@b.test\nBcc: c@d.test"),
+        ("SMTP_FROM", "@b.test"),
+        ("CROSSBAR_UI_URLS", "ui.example.com"),
+        ("CROSSBAR_UI_URLS", "ftp://ui.example.com"),
+        ("CROSSBAR_UI_URLS", "https://ui.example.com,"),
+        ("CROSSBAR_UI_URLS", "https://u:secret@ui.example.com"),
         ("CROSSBAR_PORT", "65536"),
         ("CROSSBAR_PORT", "-1"),
         ("CROSSBAR_PORT", "eighty"),

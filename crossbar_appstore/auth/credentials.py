@@ -96,6 +96,18 @@ class Directory:
             return []
         return [row.id for row in rows if row.id is not None]
 
+    async def users_named(self, account_id: str, username: str) -> Sequence[str]:
+        """Ids of the account's users with that name, in lower case as it is stored."""
+        database, key = account_db(account_id), username.lower()
+        try:
+            rows = await self._couch.view(database, "users/list_by_username", key=key)
+        except ViewMissing:
+            found = await self._couch.find(database, {"pvt_type": "user", "username": key})
+            return [doc["_id"] for doc in found if not is_soft_deleted(doc)]
+        except DatabaseMissing:
+            return []
+        return [row.id for row in rows if row.id is not None]
+
     async def _accounts(self, view: str, field: str, key: str, normal: Callable[[str], str]) -> list[str]:
         """Ids of accounts by a view's key, or without the view, by a field as ``normal`` converts it."""
         try:

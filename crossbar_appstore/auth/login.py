@@ -87,7 +87,7 @@ class Login:
             AuthenticationRequired: there is no such user or no such account.
             ValidationError: the account's trial has ended, or it is disabled.
         """
-        accounts = await self._find_accounts(phone_number, realm, name)
+        accounts = await self.accounts(phone_number, realm, name)
         # Realms and names may be shared: the first account that has such a user is the one that is meant.
         for account_id in accounts:
             if found := await self._directory.users(account_id, credentials):
@@ -175,7 +175,7 @@ class Login:
         account = await self._documents.account(account_id)
         about: dict[str, Json] = {
             "account_name": nonempty_text_at(account, "name"),
-            "language": await self._language(account, account_id, owner_id),
+            "language": await self.language(account, account_id, owner_id),
             "is_reseller": await self._documents.is_reseller(account_id),
             "reseller_id": await self._documents.reseller_id(account_id),
             "is_master": account_id == await self._documents.master_account_id(),
@@ -186,7 +186,7 @@ class Login:
         """The apps that a user of an account may use, or without one the account (``crossbar_util:load_apps/2``)."""
         return list(await self._apps(account_id, owner_id))
 
-    async def _language(self, account: JsonObject | None, account_id: str, owner_id: str | None) -> Json:
+    async def language(self, account: JsonObject | None, account_id: str, owner_id: str | None) -> Json:
         """The user's, else the account's, else the system's (``crossbar_util:get_language/2``)."""
         if owner_id is not None:
             language = get(await self._documents.in_account(account_id, owner_id), "language")
@@ -200,7 +200,7 @@ class Login:
         api = {member: {"url": url} for member, url in urls.items() if url is not None}
         return {"api": api} if api else {}
 
-    async def _find_accounts(self, phone_number: str | None, realm: str | None, name: str | None) -> Sequence[str]:
+    async def accounts(self, phone_number: str | None, realm: str | None, name: str | None) -> Sequence[str]:
         """Ids by phone number, else by realm, else by name (``cb_user_auth:find_account/4``)."""
         if phone_number and (account_id := await self._directory.account_by_number(phone_number)) is not None:
             return [account_id]

@@ -5,6 +5,12 @@ import secrets
 from functools import lru_cache
 from typing import Final, TypeGuard
 
+SHORTEST_RESET_ID: Final = 70
+"""Characters, of which 32 are random: 128 bits."""
+
+_X: Final = "[0-9a-fA-F]"
+_D: Final = "([0-9])"
+_RESET_ID: Final = re.compile(f"({_X}{{32}}){_X}{_D}{_D}{_X}{_D}{_D}{_X}{_D}{_D}{_X}+")
 _DATABASE: Final = re.compile("account{0}(..){0}(..){0}(.*)".format("(?:/|%2[Ff])"), re.DOTALL)
 
 
@@ -59,3 +65,24 @@ def monthly_db(account_id: str, year: int, month: int) -> str:
     Raises as ``format_account_id``.
     """
     return f"{account_db(account_id)}-{year}{month:02}"
+
+
+def new_reset_id(account_id: str, year: int, month: int, length: int) -> str:
+    """Returns a new id of a password reset, which tells the account and the month (``cb_user_auth:reset_id/1``).
+
+    It has ``length`` characters, at least ``SHORTEST_RESET_ID``. Raises as ``format_account_id``.
+    """
+    raw, noise = format_account_id(account_id), secrets.token_hex(max(length, SHORTEST_RESET_ID))
+    y1, y2, y3, y4, m1, m2 = list(f"{year:04}{month:02}")
+    mixed = f"{noise[0]}{y1}{y4}{noise[1]}{m2}{y2}{noise[2]}{y3}{m1}"
+    return f"{raw}{mixed}{noise[3:]}"[: max(length, SHORTEST_RESET_ID)]
+
+
+def parse_reset_id(reset_id: str) -> tuple[str, int, int] | None:
+    """Returns account, year and month of a password reset's id; None if it has another form."""
+    match = _RESET_ID.fullmatch(reset_id)
+    if match is None:
+        return None
+    account_id, y1, y4, m2, y2, y3, m1 = match.groups()
+    month = int(m1 + m2)
+    return (account_id.lower(), int(y1 + y2 + y3 + y4), month) if 1 <= month <= 12 else None

@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 
 from crossbar_appstore.auth.documents import AuthDocuments
 from crossbar_appstore.auth.hierarchy import Identity
-from crossbar_appstore.auth.login import API_AUTH, Claimant, Login
+from crossbar_appstore.auth.login import API_AUTH, Claimant, Login, Session
 from crossbar_appstore.auth.tokens import TokenRefused, Tokens
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import ABSENT, CrossbarError, ValidationError
@@ -28,14 +28,18 @@ _HIDDEN_CLAIMS: Final = frozenset({"exp", "identity_sig", "iss", "method", "toke
 
 async def open_session(context: Context, login: Login, claimant: Claimant) -> None:
     """Reply with a new session; the caller is authenticated from here on."""
-    session = await login.open_session(claimant)
-    context.identity = session.identity
+    show_session(context, await login.open_session(claimant))
     reply = context.reply
-    reply.auth_token, reply.data = session.token, session.data
     # Crossbar also shows the view query that found the claimant; there is none for an impersonation.
     if not claimant.original:
         reply.page_size, reply.revision = 1, AUTOMATIC
         reply.location = f"{context.path.rstrip('/')}/{claimant.owner_id or claimant.account_id}"
+
+
+def show_session(context: Context, session: Session) -> None:
+    """Reply with a session's token and data."""
+    context.identity = session.identity
+    context.reply.auth_token, context.reply.data = session.token, session.data
 
 
 async def session_of(login: Login, identity: Identity) -> JsonObject:

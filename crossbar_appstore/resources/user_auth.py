@@ -11,6 +11,8 @@ from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import AuthenticationRequired, BadIdentifier, Forbidden, ValidationError
 from crossbar_appstore.crossbar.resource import Methods, Resource
 from crossbar_appstore.resources.documents import given_data
+from crossbar_appstore.resources.recovery import Recovery
+from crossbar_appstore.resources.recovery_messages import RECOVERY
 from crossbar_appstore.resources.sessions import LOGIN_COST, open_session, session_of
 from crossbar_appstore.validation.validator import validate_coercing
 
@@ -20,14 +22,19 @@ _CLAIMANT: Final = "claimant"
 
 
 class UserAuth(Resource):
-    """``PUT user_auth``, ``PUT accounts/{A}/users/{U}/user_auth``, ``GET user_auth/{token}``."""
+    """``PUT user_auth``, ``PUT accounts/{A}/users/{U}/user_auth``, ``GET user_auth/{token}``; and ``recovery``."""
 
     noun: ClassVar[str] = "user_auth"
 
-    def __init__(self, login: Login, gatekeeper: AuthGatekeeper, documents: AuthDocuments) -> None:
+    def __init__(self, login: Login, gatekeeper: AuthGatekeeper, documents: AuthDocuments, recovery: Recovery) -> None:
+        self._recovery = recovery
         self._login = login
         self._gatekeeper = gatekeeper
         self._documents = documents
+
+    def part(self, *params: str) -> Resource:
+        """``recovery`` is not the token of a session."""
+        return self._recovery if params == (RECOVERY,) else self
 
     def allowed_methods(self, *params: str) -> Methods | None:
         """A session is opened; the caller's own is shown."""

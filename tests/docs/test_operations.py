@@ -10,7 +10,7 @@ from crossbar_appstore import serving
 from crossbar_appstore.auth import tokens
 from crossbar_appstore.cli import serving as cli_serving
 from crossbar_appstore.datastore import cache, catalogue, client, freshness
-from crossbar_appstore.resources import account_apps, pictures
+from crossbar_appstore.resources import account_apps, pictures, recovery_messages
 from tests.docs.pages import CHECKOUT, DOCS, README, fences, rows, text
 
 PAGE = DOCS / "operations.md"
@@ -104,5 +104,6 @@ def test_operations_page_has_the_numbers_of_the_code() -> None:
     ):
         assert told in page
     assert cli_serving.PATIENCE == 5
+    assert recovery_messages.FINISH_SECONDS == serving.DRAIN
     assert client.LOCKOUT_PAUSE == 10
     assert catalogue.RELOAD_SECONDS == 300

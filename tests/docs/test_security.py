@@ -11,7 +11,7 @@ from packaging.version import Version
 
 from crossbar_appstore.crossbar import application, body, errors, pipeline
 from crossbar_appstore.package_data import load_schema
-from crossbar_appstore.resources import uploads
+from crossbar_appstore.resources import recovery_messages, uploads
 from tests.docs.pages import CHECKOUT, DOCS, rows
 
 PAGE: Final = DOCS / "security.md"
@@ -61,6 +61,8 @@ LIMITS: Final = {
     "seconds for a head, and between two pieces of a body": application.HEAD_SECONDS,
     "seconds for a body": body.BODY_SECONDS,
     "seconds for the answer": pipeline.REQUEST_SECONDS,
+    "requests for links that a worker has begun": recovery_messages.MAX_WAITING,
+    "links to one user at once": recovery_messages.PER_USER.size,
 }
 
 

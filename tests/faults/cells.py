@@ -83,7 +83,9 @@ class Cell:
         outcome = Outcome(self)
         await self._prepare(stage)
         async with FaultProxy(couchdb_url) as proxy:
-            service = Service(stage.system, proxy.url, CROSSBAR_REQUEST_SECONDS=SECONDS)
+            # No mail server is there.
+            more = {"SMTP_URL": "smtp://127.0.0.1:1"}
+            service = Service(stage.system, proxy.url, CROSSBAR_REQUEST_SECONDS=SECONDS, **more)
             try:
                 await self._run(outcome, stage, proxy, service)
             finally:

@@ -13,7 +13,7 @@ from crossbar_appstore.datastore.views import DatabaseClass, ensure, names_for
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.accounts import new_apps_store, password_hashes
 from crossbar_appstore.kazoo.documents import gregorian_seconds
-from crossbar_appstore.kazoo.ids import account_db
+from crossbar_appstore.kazoo.ids import account_db, new_reset_id
 from crossbar_appstore.kazoo.months import monthly_db_at, monthly_db_of, monthly_id
 from tests.docs.routes import ANY, Route
 from tests.kit.accounts import PASSWORD, Account, User
@@ -36,6 +36,8 @@ class Stage:
     ledger: JsonObject
     """A ledger of ``sub`` in the database of this month."""
     transaction: JsonObject
+    reset_id: str
+    """A password reset of that user."""
     first: dict[tuple[str, str], JsonObject] = field(default_factory=dict)
     baselines: dict[str, list[Any]] = field(default_factory=dict)
     """The data of each route without a fault; those for anybody after those for its caller."""
@@ -45,12 +47,15 @@ class Stage:
         reseller = await system.account("Reseller", below=system.master, reseller=True)
         parent = await system.account("Parent", below=system.master)
         sub = await system.account("Sub", below=reseller)
-        child, guest = await system.account("Child", below=parent), await system.user(sub)
+        child, guest = await system.account("Child", below=parent), await system.user(sub, email="guest@example.com")
         now = gregorian_seconds()
         money = {"pvt_created": now, "amount": 15_000}
         ledger = {"_id": monthly_id(now, "one"), "pvt_type": "ledger", "source": {"service": "payments"}, **money}
         transaction = {"_id": monthly_id(now, "two"), "pvt_type": "transaction", "status": "completed", **money}
-        made = cls(system, reseller, sub, parent, child, guest, ledger, transaction)
+        # A month that the service has no reason to use.
+        reset_id = new_reset_id(sub.id, 2020, 1, 137)
+        made = cls(system, reseller, sub, parent, child, guest, ledger, transaction, reset_id)
+        await system.couch.create_database(system.month(sub, 2020, 1))
         await ensure(system.couch, sub.database, names_for(DatabaseClass.ACCOUNT))
         month = monthly_db_at(sub.id, now)
         await system.couch.create_database(month, q=1)
@@ -138,6 +143,12 @@ class Stage:
         stubs = {f"{part}-a.png": FIRST.inline for part in ("logo", "icon")}
         document = {"_id": "whitelabel", "pvt_type": "whitelabel", "domain": f"old.{self.child_domain}"}
         await self.system.put(self.child.database, document | {"_attachments": stubs})
+
+    async def reset_reset(self) -> None:
+        await self.reset_child()
+        document: JsonObject = {"_id": self.reset_id, "pvt_type": "password_reset", "pvt_userid": self.guest.id}
+        document["pvt_created"] = gregorian_seconds()
+        await self.system.put(self.system.month(self.sub, 2020, 1), document)
 
     async def make_child_reseller(self) -> None:
         await self.reset_child()
@@ -267,6 +278,17 @@ def _new_user(stage: Stage) -> JsonObject:
 def _login(stage: Stage) -> JsonObject:
     md5, _ = password_hashes(stage.sub.admin.name, PASSWORD)
     return {"credentials": md5, "account_realm": stage.sub.document["realm"]}
+
+
+def _forgotten(stage: Stage) -> JsonObject:
+    names = {"username": stage.guest.name, "account_realm": stage.sub.document["realm"]}
+    return names | {"ui_url": "http://127.0.0.1:3000/"}
+
+
+async def _reset_used(stage: Stage, answer: Answer) -> bool:
+    user = await stage.stored(stage.sub.database, stage.guest.id)
+    reset = await stage.stored(stage.system.month(stage.sub, 2020, 1), stage.reset_id)
+    return user.get("require_password_update") is True and reset.get("pvt_deleted") is True
 
 
 async def _account_created(stage: Stage, answer: Answer) -> bool:
@@ -579,6 +601,14 @@ ROWS: Final = (
     Row("DELETE", ("token_auth",), _at("token_auth"), _sub),
     Row("PUT", ("user_auth",), _at("user_auth"), _nobody, _login, 201),
     Row("GET", ("user_auth", ANY), _at("accounts/{S}/user_auth/{T}"), _sub, varies=True),
+    # What is made of it comes after the answer.
+    Row("PUT", ("user_auth", "recovery"), _at("user_auth/recovery"), _nobody, _forgotten, 201),
+    Row(
+        *("POST", ("user_auth", "recovery"), _at("user_auth/recovery"), _nobody),
+        lambda stage: {"reset_id": stage.reset_id},
+        prepare=Stage.reset_reset,
+        check=_reset_used,
+    ),
     Row("GET", ("users",), _at("accounts/{R}/users"), _reseller),
     Row("PUT", ("users",), _at("accounts/{S}/users"), _sub, _new_user, 201, check=_user_is(first_name="Ada")),
     Row("GET", ("users", ANY), _at("accounts/{S}/users/{U}"), _sub, prepare=Stage.reset_child),

@@ -9,6 +9,8 @@ from crossbar_appstore.kazoo.ids import (
     is_account_id,
     monthly_db,
     new_id,
+    new_reset_id,
+    parse_reset_id,
 )
 
 RAW = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
@@ -54,3 +56,30 @@ def test_new_id_is_hexadecimal_and_unique() -> None:
     ids = {new_id() for _ in range(50)}
     assert len(ids) == 50
     assert all(re.fullmatch("[0-9a-f]{32}", one) for one in ids)
+
+
+@pytest.mark.parametrize(("length", "made"), [(137, 137), (99, 99), (179, 179), (42, 70), (0, 70)])
+def test_new_reset_id_has_account_and_month_as_kazoo_mixes_them(length: int, made: int) -> None:
+    reset_id = new_reset_id(RAW, 2026, 11, length)
+    assert len(reset_id) == made
+    # n Y1 Y4 n M2 Y2 n Y3 M1, where n is noise.
+    assert re.fullmatch(f"{RAW}[0-9a-f]26[0-9a-f]10[0-9a-f]21[0-9a-f]+", reset_id)
+    assert parse_reset_id(reset_id) == parse_reset_id(reset_id.upper()) == (RAW, 2026, 11)
+    assert reset_id != new_reset_id(RAW, 2026, 11, length)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "",
+        RAW,
+        f"{RAW}a26a10a21",
+        f"{RAW}a26a30a21aaaa",
+        f"{RAW}a26a00a20aaaa",
+        f"{RAW}aaaaaaaaaaaaa",
+        f"{RAW}a26a10a21aaaa\n",
+        f"{RAW[:-1]}/a26a10a21aaaa",
+    ],
+)
+def test_parse_reset_id_of_another_form_is_none(other: str) -> None:
+    assert parse_reset_id(other) is None

@@ -19,10 +19,12 @@ _PATTERNS: Final = {
     "Bearer credentials": r"\bBearer [\w+/.-]{8,}",
     "a private key": r"PRIVATE KEY",
     "a user and password in an address": r"://[^\s/:@'\"]*:[^\s/@'\"]+@",
+    "a link to set a password": r"recovery=\w{8,}",
+    "the id of a password reset": r"\b[0-9a-fA-F]{120,}\b",
     "a secret field": rf"(?:{'|'.join(_SECRET_FIELDS)}|secret_for_user_signature)\W{{1,6}}\w{{8,}}",
 }
 # What every secret has, looked for first: most records hold none of it.
-_HINT: Final = re.compile(r"eyJ|Basic |Bearer |PRIVATE|@|_auth|secret|api_key|[0-9a-f]{32}")
+_HINT: Final = re.compile(r"eyJ|Basic |Bearer |PRIVATE|@|_auth|secret|api_key|recovery=|[0-9a-f]{32}")
 _SECRET: Final = re.compile("|".join(f"({pattern})" for pattern in _PATTERNS.values()))
 _DIGEST: Final = re.compile(r"[0-9a-f]{32,}")
 

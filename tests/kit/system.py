@@ -16,6 +16,7 @@ import hashlib
 import hmac
 import time
 import uuid
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -29,7 +30,7 @@ from crossbar_appstore.datastore.errors import DatabaseMissing, DocumentMissing
 from crossbar_appstore.datastore.views import design_document
 from crossbar_appstore.json_codec import Json, JsonObject, dumps
 from crossbar_appstore.kazoo.accounts import new_apps_store
-from crossbar_appstore.kazoo.ids import account_db
+from crossbar_appstore.kazoo.ids import account_db, monthly_db
 from tests.kit.accounts import Account, User
 from tests.kit.apps import app_document, illustrated
 from tests.kit.leaks import remember_secret
@@ -59,6 +60,7 @@ class System:
         remember_secret(self.server_secret)
         self._accounts: list[Account] = []
         self._adopted: list[str] = []
+        self._months: set[str] = set()
         self._first = self._documents(documents)
         self._touched: set[tuple[str, str]] = set()
         self._sequence: Json = None
@@ -121,6 +123,7 @@ class System:
             *(self._clear(database) for database in SYSTEM_DATABASES),
             *(self._drop(account.database) for account in (self.master, *self._accounts)),
             *(self._drop(account_db(account_id)) for account_id in self._adopted),
+            *(self._drop(database) for database in self._months),
         )
         await self._drop_months()
 
@@ -141,6 +144,13 @@ class System:
     def adopt(self, account_id: str) -> None:
         """Let ``destroy`` delete an account that a service created."""
         self._adopted.append(account_id)
+
+    def month(self, account: Account, year: int = 0, month: int = 0) -> str:
+        """The name of the account's database of a month, by default this one, which ``destroy`` deletes."""
+        now = datetime.now(UTC)
+        database = monthly_db(account.id, year or now.year, month or now.month)
+        self._months.add(database)
+        return database
 
     async def user(self, account: Account, **fields: Any) -> User:
         """Add a user to an account."""

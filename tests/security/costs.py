@@ -229,6 +229,7 @@ def body_requests(system: System) -> Iterator[Costly]:
     app = f"{system.master.path}/{system.apps['voip']}"
     routes = {
         "user_auth": ("PUT", "user_auth"),
+        "user_auth_recovery_reset": ("POST", "user_auth/recovery"),
         "api_auth": ("PUT", "api_auth"),
         "app_permission": ("POST", app),
         "apps_store": ("POST", f"{system.master.path}/blacklist"),

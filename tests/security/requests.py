@@ -24,8 +24,7 @@ NOUNS: Final = (
 )  # fmt: skip
 WORDS: Final = (
     "api_key", "authorize", "blacklist", "children", "descendants", "icon", "logo", "marketplace", "multi", "override",
-    "parents", "reseller",
-    "screenshot", "siblings", "tokeninfo", "tree", "welcome",
+    "parents", "recovery", "reseller", "screenshot", "siblings", "tokeninfo", "tree", "welcome",
 )  # fmt: skip
 KNOWN: Final = (
     "accounts/{own}", "accounts/{own}/apps_store", "accounts/{own}/apps_store/{voip}", "accounts/{own}/children",
@@ -34,8 +33,8 @@ KNOWN: Final = (
     "accounts/{own}/apps_store/{voip}/override/screenshot", "accounts/{own}/apps_store/{voip}/screenshot/0",
     "accounts/{own}/i18n/de/apps_store/{voip}/override/icon", "accounts/{own}/users", "accounts/{own}/users/{user}",
     "accounts/{own}/users/{user}/user_auth", "user_auth", "api_auth", "auth/tokeninfo", "apps_store/marketplace",
-    "whitelabel/{domain}", "accounts/{own}/api_key", "accounts/{own}/search", "accounts/{own}/search/multi", "search",
-    "search/multi", "apps_link/authorize",
+    "user_auth/recovery", "whitelabel/{domain}", "accounts/{own}/api_key", "accounts/{own}/search",
+    "accounts/{own}/search/multi", "search", "search/multi", "apps_link/authorize",
 )  # fmt: skip
 JUNK: Final = st.text(max_size=20).map(lambda text: quote(text.encode("utf-8", "surrogatepass"), safe="%"))
 TOKENS: Final = st.one_of(st.sampled_from([*NOUNS, *WORDS, *IDS]), JUNK)
@@ -123,7 +122,10 @@ def near(draw: st.DrawFn, schema: Mapping[str, Any], depth: int = 4) -> Json:
     return draw(st.dictionaries(st.text(max_size=5), json_values, max_size=3))
 
 
-SCHEMAS: Final = ("accounts", "users", "app_permission", "app_whitelabel", "user_auth", "api_auth", "apps_store")
+SCHEMAS: Final = (
+    *("accounts", "users", "app_permission", "app_whitelabel", "user_auth", "api_auth", "apps_store"),
+    *("user_auth_recovery", "user_auth_recovery_reset"),
+)
 DATA: Final = st.one_of(
     *(near(load_schema(name)) for name in SCHEMAS),
     st.fixed_dictionaries({"blacklist": json_values}),

@@ -198,6 +198,8 @@ AMOUNT: Final = {
 }
 CALLFLOW: Final = {"numbers": ["no_match"], "flow": {"module": "offnet", "data": {}}}
 IMPERSONATE: Final = {"action": "impersonate_user"}
+FORGOTTEN: Final = {"username": "somebody", "account_name": "{account_name}", "ui_url": "http://127.0.0.1:3000/"}
+RESET: Final = {"reset_id": "0" * 137}
 
 # In an order in which an allowed caller can make all of them.
 ROWS: Final = (
@@ -224,6 +226,10 @@ ROWS: Final = (
     asks("PUT", "user_auth", anybody, LOGIN, ok=201),
     asks("PUT", f"{A}/user_auth", reads, LOGIN, ok=201),
     asks("PUT", f"{A}/users/{{user}}/user_auth", impersonates, IMPERSONATE, ok=201),
+    asks("PUT", "user_auth/recovery", anybody, FORGOTTEN, ok=501),
+    asks("PUT", f"{A}/user_auth/recovery", reads, FORGOTTEN, ok=501),
+    asks("POST", "user_auth/recovery", anybody, RESET, ok=400),
+    asks("POST", f"{A}/user_auth/recovery", reads, RESET, ok=400),
     get(f"{A}/user_auth/{{token}}", own_session),
     get("user_auth/{token}", nobody),
     get("token_auth", known),

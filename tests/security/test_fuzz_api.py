@@ -45,7 +45,7 @@ def runner() -> Iterator[asyncio.Runner]:
 @pytest.fixture
 def fuzzed(runner: asyncio.Runner, kit_system: System, kit_couchdb_url: str) -> Iterator[Fuzzed]:
     couch = open_couch(kit_couchdb_url)
-    service = Service(kit_system, kit_couchdb_url, CROSSBAR_ACCESS_LOG="1")
+    service = Service(kit_system, kit_couchdb_url, CROSSBAR_ACCESS_LOG="1", SMTP_URL="smtp://127.0.0.1:1")
     errors: list[str] = []
 
     class Errors(logging.Handler):

@@ -1,0 +1,150 @@
+"""Delivers the link to set a forgotten password to its user: by mail (SMTP)."""
+
+import socket
+import ssl
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid, parseaddr
+from typing import Final, Protocol
+
+import aiosmtplib
+
+from crossbar_appstore.addresses import SmtpAddress, is_local
+
+SECONDS: Final = 10.0
+"""The time limit for each reply of a mail server."""
+
+_LONGEST_LINE: Final = 900
+"""Bytes; SMTP allows 998 (RFC 5321 §4.5.3.1.6)."""
+
+_SUBJECTS: Final[Mapping[str, str]] = {"en": "Set a new password", "de": "Neues Passwort setzen"}
+_TEXTS: Final[Mapping[str, str]] = {
+    "en": """\
+Hello {name},
+
+somebody asked for a new password for the user {username} of {account}.
+To set one, open this address within {minutes} minutes. It works once:
+
+{link}
+
+If it was not you, ignore this mail: the password stays as it is.
+""",
+    "de": """\
+Hallo {name},
+
+jemand hat ein neues Passwort für den Benutzer {username} von {account} angefordert.
+Um es zu setzen, öffnen Sie innerhalb von {minutes} Minuten diese Adresse. Sie gilt einmal:
+
+{link}
+
+Wenn Sie es nicht waren, tun Sie nichts: das Passwort bleibt, wie es ist.
+""",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ResetMessage:
+    """What is delivered: whose password it is, and the link, which is as good as the password for ``seconds``."""
+
+    account_id: str
+    account_name: str
+    user_id: str
+    username: str
+    email: str
+    first_name: str | None
+    last_name: str | None
+    timezone: str | None
+    language: str
+    seconds: int
+    link: str = field(repr=False)
+
+
+class DeliveryFailed(Exception):
+    """A message was not delivered. ``reason`` holds neither link nor address.
+
+    ``again`` is whether another attempt may succeed.
+    """
+
+    def __init__(self, reason: str, *, again: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.again = again
+
+
+class Delivery(Protocol):
+    """A way to users who cannot log in."""
+
+    async def deliver(self, message: ResetMessage) -> None:
+        """Deliver a message; returns once it was accepted. Raises DeliveryFailed."""
+
+
+class MailDelivery:
+    """Sends a short plain-text mail through one server.
+
+    The connection is encrypted where the server offers STARTTLS, and must be before a password is sent to another
+    machine, whose certificate is checked.
+    """
+
+    def __init__(self, server: SmtpAddress, sender: str | None) -> None:
+        self._server = server
+        self._sender = sender or f"no-reply@{socket.gethostname()}"
+
+    async def deliver(self, message: ResetMessage) -> None:
+        """Send the mail."""
+        server = self._server
+        is_elsewhere = not is_local(server.host)
+        client = aiosmtplib.SMTP(
+            hostname=server.host,
+            port=server.port,
+            username=server.user,
+            password=server.password,
+            use_tls=server.tls,
+            start_tls=True if server.user is not None and is_elsewhere and not server.tls else None,
+            validate_certs=is_elsewhere,
+            local_hostname=socket.gethostname(),
+            timeout=SECONDS,
+        )
+        try:
+            await client.connect()
+            await client.send_message(mail(message, self._sender))
+            # Only a courtesy: the mail was accepted.
+            with suppress(aiosmtplib.SMTPException, OSError):
+                await client.quit()
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+            raise _failure(error) from None
+        finally:
+            client.close()
+
+
+def mail(message: ResetMessage, sender: str) -> EmailMessage:
+    """The mail, in the user's language where there is a text in it, else in English. Raises ValueError."""
+    language = message.language.partition("-")[0].lower()
+    language = language if language in _TEXTS else "en"
+    text = _TEXTS[language].format(
+        name=" ".join(filter(None, (message.first_name, message.last_name))) or message.username,
+        username=message.username,
+        account=message.account_name,
+        minutes=max(1, message.seconds // 60),
+        link=message.link,
+    )
+    made = EmailMessage()
+    made["From"], made["To"], made["Subject"] = sender, message.email, _SUBJECTS[language]
+    made["Date"], made["Message-ID"] = formatdate(), make_msgid(domain=parseaddr(sender)[1].rpartition("@")[2])
+    made["Auto-Submitted"] = "auto-generated"
+    # Without an encoding that breaks lines: the link should be legible also in the source of the mail.
+    fits = all(len(line.encode()) <= _LONGEST_LINE for line in text.splitlines())
+    made.set_content(text, cte=("7bit" if text.isascii() else "8bit") if fits else None)
+    return made
+
+
+def _failure(error: Exception) -> DeliveryFailed:
+    """The failure without the server's words, which often repeat the address."""
+    code = getattr(error, "code", None)
+    if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
+        code = next((each.code for each in error.recipients), None)
+    final = isinstance(code, int) and code >= 500
+    is_wrong = isinstance(error, ValueError | ssl.SSLError | aiosmtplib.SMTPNotSupported)
+    reason = type(error).__name__ if code is None else f"{type(error).__name__} {code}"
+    return DeliveryFailed(reason, again=not final and not is_wrong)
