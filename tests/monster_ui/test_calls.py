@@ -9,9 +9,6 @@ from crossbar_appstore.json_codec import Json, dumps
 from tests.kit.service import Answer
 from tests.monster_ui.calls import ADJUSTMENT, NO_MATCH, Call, World, problems, recorded
 
-OTHERS: Final = frozenset({"search", "search/multi", "user_auth/recovery"})
-"""Paths that are answered by other endpoints, which are not here yet."""
-
 _A: Final = "accounts/{ID}"
 OWN: Final = (
     Call("GET", _A, reads=("id", "(metadata) superduper_admin")),
@@ -41,7 +38,6 @@ RECORDED: Final = [
     pytest.param(
         call,
         id=call.name,
-        marks=pytest.mark.xfail(strict=False, reason="another endpoint") if call.path in OTHERS else (),
     )
     for call in recorded()
 ] or [pytest.param(None, id="none", marks=pytest.mark.skip(reason="../shared is not here"))]
