@@ -17,7 +17,6 @@ from .hierarchy import Identity, identity_of
 from .tokens import Tokens
 
 USER_AUTH: Final = "cb_user_auth"
-API_AUTH: Final = "cb_api_auth"
 
 _UI_SETTINGS: Final = (
     ("provisioner", "provisioner", "provisioning_url"),

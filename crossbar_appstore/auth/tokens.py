@@ -27,6 +27,8 @@ from .keys import KeyRing
 
 ISSUER: Final = "kazoo"
 AUTH_CATEGORY: Final = "auth"
+API_AUTH: Final = "cb_api_auth"
+"""The claim ``method`` of tokens that are issued for API keys."""
 SYSTEM_KEY: Final = "system_key"
 SERVER_SECRET: Final = "secret_for_user_signature"
 CACHED_TOKENS: Final = 10_000
@@ -181,11 +183,11 @@ class Tokens:
         return (*place, document["_rev"]), (SYSTEM_CONFIG, AUTH_CATEGORY, settings["_rev"])
 
     async def _check_unsigned(self, place: tuple[str, str] | None, claims: JsonObject) -> tuple[_Revision, ...]:
-        """Refuse an account's token without a signature where the account has a secret, and return its document.
+        """Refuse an API key's token without a signature where the account has a secret; return the account's document.
 
-        A new API key comes with a new secret, and ends the tokens from before. Users' tokens are accepted, as in KAZOO.
+        A new API key comes with a new secret, and ends the tokens from before. Others are accepted, as in KAZOO.
         """
-        if place is None or place[1] != claims["account_id"]:
+        if place is None or claims.get("method") != API_AUTH:
             return ()
         document = await self._documents.open_live(*place)
         if await self._identity_signature(document, place[1]) is not None:

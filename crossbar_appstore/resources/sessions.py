@@ -9,8 +9,8 @@ from typing import ClassVar, Final
 
 from crossbar_appstore.auth.documents import AuthDocuments
 from crossbar_appstore.auth.hierarchy import Identity
-from crossbar_appstore.auth.login import API_AUTH, Claimant, Login, Session
-from crossbar_appstore.auth.tokens import TokenRefused, Tokens
+from crossbar_appstore.auth.login import Claimant, Login, Session
+from crossbar_appstore.auth.tokens import API_AUTH, TokenRefused, Tokens
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import ABSENT, CrossbarError, ValidationError
 from crossbar_appstore.crossbar.resource import Methods, Resource

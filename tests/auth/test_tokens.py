@@ -164,6 +164,19 @@ async def test_claims_without_expiry_or_identity_signature_are_accepted(
     assert await parts.tokens.claims(system.token(sub.admin, identity_sig=None))
 
 
+async def test_claims_of_an_api_key_need_an_identity_signature_where_the_account_has_a_secret(
+    parts: AuthParts, system: System, sub: Account
+) -> None:
+    assert await refusal(parts, system.token(sub, identity_sig=None)) == "identity verifty failed"
+    # As in KAZOO, where another program than ``api_auth`` issued it.
+    assert await parts.tokens.claims(system.token(sub, identity_sig=None, method=None))
+    unsigned = system.token(sub, identity_sig=None, n=1)
+    await system.change(sub, pvt_signature_secret=None)
+    assert await parts.tokens.claims(unsigned)
+    await system.change(sub, pvt_signature_secret="f" * 32)
+    assert await refusal(parts, unsigned) == "identity verifty failed"
+
+
 @pytest.mark.parametrize("claims", [{"aud": "x"}, {"iat": 2**40}, {"nbf": 2**40}, {"sub": 5}, {"jti": 5}])
 async def test_claims_that_kazoo_does_not_check_are_not_checked(
     parts: AuthParts, system: System, sub: Account, claims: dict[str, Any]
