@@ -1,5 +1,6 @@
 """Delivers the link to set a forgotten password to its user: by mail (SMTP)."""
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ from crossbar_appstore.addresses import SmtpAddress, is_local
 
 SECONDS: Final = 10.0
 """The time limit for each reply of a mail server."""
+ATTEMPT_SECONDS: Final = 20.0
+"""The time limit for a mail."""
 
 _LONGEST_LINE: Final = 900
 """Bytes; SMTP allows 998 (RFC 5321 §4.5.3.1.6)."""
@@ -107,8 +110,9 @@ class MailDelivery:
             timeout=SECONDS,
         )
         try:
-            await client.connect()
-            await client.send_message(mail(message, self._sender))
+            async with asyncio.timeout(ATTEMPT_SECONDS):
+                await client.connect()
+                await client.send_message(mail(message, self._sender))
             # Only a courtesy: the mail was accepted.
             with suppress(aiosmtplib.SMTPException, OSError):
                 await client.quit()

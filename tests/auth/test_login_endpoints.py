@@ -244,6 +244,7 @@ async def test_user_auth_put_with_a_list_is_400(service: Service) -> None:
 
 
 async def test_user_auth_put_to_a_disabled_account_is_400(system: System, sub: Account, service: Service) -> None:
+    """KAZOO's code names 423 for it, for which the web client has a text, but what it sends is 400."""
     await system.change(sub, pvt_enabled=False)
     answer = await ask(service, "PUT", "user_auth", by_name(sub.admin), status=400)
     assert error(answer) == ("validation error", {"account": {"disabled": {"message": "account disabled"}}}, 1)

@@ -69,6 +69,8 @@ def test_log_search_reads_the_logs_of_services(tmp_path: Path, search: LogSearch
         "Authorization: Bearer 0123456789abcdef",
         "-----BEGIN RSA PRIVATE KEY-----",
         "http://admin:couch-password@127.0.0.1:5984/accounts",
+        f"https://ui.example.com/?recovery={'0' * 137}",
+        f"document {'0a' * 69} in account",
         '{"pvt_md5_auth": "0123456789abcdef0123456789abcdef"}',
         '"secret_for_user_signature":"0123456789abcdef"',
     ],
