@@ -482,6 +482,31 @@ async def test_updates_remove_removes_the_newest_revision(couch: Couch, database
     assert not await store.remove(database, "x")
 
 
+async def test_updates_remove_checks_the_revision_that_it_deletes(
+    proxy: FaultProxy, couch: Couch, database: str, store: Datastore
+) -> None:
+    await couch.save_doc(database, {"_id": "x"})
+    await store.open(database, "x")
+    checked: list[JsonObject] = []
+
+    def check(document: JsonObject) -> None:
+        checked.append(document)
+        if "outside" in document:
+            raise Rejected
+
+    def write(method: str, path: str) -> None:
+        if method == "DELETE":
+            proxy.before = None
+            write_at_once(proxy.target, database, "x", lambda each: each | {"outside": 1})
+
+    proxy.before = write
+    with pytest.raises(Rejected):
+        await store.remove(database, "x", check)
+    assert [each.get("outside") for each in checked] == [None, 1]
+    assert (await couch.open_doc(database, "x"))["outside"] == 1
+    assert await store.remove(database, "x", lambda _: None)
+
+
 async def test_updates_remove_is_a_conflict_after_repeated_conflicts(
     store: Datastore, proxy: FaultProxy, database: str
 ) -> None:
