@@ -92,7 +92,7 @@ class Tab:
                 await self.sees_view("exchange")
 
     async def sees_view(self, view: str) -> None:
-        """Wait for the login form (``login``), the App Exchange (``exchange``) or neither (``launcher``)."""
+        """Wait for a view: ``login``, ``exchange``, ``accounts``, ``my-account``; ``launcher`` is none of them."""
         await expect(self.page.locator("body")).to_have_attribute("data-view", view)
 
     async def sees_apps(self, *labels: str) -> None:
@@ -110,6 +110,22 @@ class Tab:
         await expect(dialog.locator("li")).to_have_text(list(messages))
         await dialog.get_by_role("button", name="Close").click()
         await expect(dialog).to_be_hidden()
+
+    async def finish_walkthrough(self) -> None:
+        """Read the greeting of a new user to its end."""
+        await self.page.get_by_role("button", name="Finish walkthrough").click()
+        await expect(self.page.locator("#greeting")).to_be_hidden()
+
+    async def open_my_account(self) -> Locator:
+        """Open My Account, which waits for the balance and the limits."""
+        await self.page.get_by_role("button", name="My Account").click()
+        await self.sees_view("my-account")
+        return self.page.locator("#my-account")
+
+    async def sees_tab(self, name: str, shown: str) -> None:
+        """Open a tab of My Account and wait for what it shows; ``shown`` is a regular expression."""
+        await self.page.locator("#tabs").get_by_role("button", name=name).click()
+        await expect(self.page.locator("#tab")).to_have_text(re.compile(f"{name}: {shown}"))
 
     def app(self, label: str) -> Locator:
         """The tile of an app."""

@@ -22,14 +22,15 @@ GET_WHITELABEL = (
 )
 SAVE_ACCOUNT = ("GET accounts/{id} 200", "POST accounts/{id} 200")
 """The first login of an account stores the settings of the page in it: the account is read and saved as a whole."""
-GET_SESSION = (
-    "GET accounts/{id}/external_numbers 404",
-    "GET accounts/{id} 200",
-    "GET accounts/{id}/users/{id} 200",
-    "GET accounts/{id}/apps_store 200",
-)
-GET_BILLING = ("GET accounts/{id}/braintree/customer 404", "GET accounts/{id}/alerts 404")
-FIRST_LOGIN = ("PUT user_auth 201", *GET_SESSION, *SAVE_ACCOUNT, *GET_BILLING)
+GET_NUMBERS = "GET accounts/{id}/external_numbers 404"
+GET_SESSION = ("GET accounts/{id} 200", "GET accounts/{id}/users/{id} 200", "GET accounts/{id}/apps_store 200")
+GREET = ("GET accounts/{id}/ledgers/total 200", "GET accounts/{id}/limits 200", "GET accounts/{id}/users/{id} 200")
+"""My Account opens behind the greeting of a new user."""
+GET_BILLING = "GET accounts/{id}/braintree/customer 404"
+GET_ALERTS = "GET accounts/{id}/alerts 200"
+FIRST_LOGIN = ("PUT user_auth 201", GET_NUMBERS, *GET_SESSION, *GREET, GET_BILLING, *SAVE_ACCOUNT, GET_ALERTS)
+FIRST_LOGIN_4_3 = ("PUT user_auth 201", *GET_SESSION, GET_BILLING, *SAVE_ACCOUNT, *GREET, GET_ALERTS)
+SAVE_USER = "POST accounts/{id}/users/{id} 200"
 GET_USERS = "GET accounts/{id}/users?paginate=false 200"
 
 
@@ -91,7 +92,7 @@ async def test_reload_keeps_session_of_cookie(tab: Tab, customer: Customer) -> N
     await tab.enter(customer.admin)
     await tab.reload()
     await tab.sees_apps(*LABELS)
-    resumed = ("POST auth/tokeninfo 200", *GET_SESSION, *GET_BILLING)
+    resumed = ("POST auth/tokeninfo 200", GET_NUMBERS, *GET_SESSION, *GREET, GET_BILLING, GET_ALERTS)
     await tab.expect_calls(*GET_WHITELABEL, *resumed, GET_USERS)
     assert "x-auth-token" not in tab.sent("POST", "/auth/tokeninfo").headers
 
@@ -114,9 +115,33 @@ async def test_logout_deletes_the_token(tab: Tab, customer: Customer) -> None:
 async def test_login_of_monster_ui_4_3_makes_its_own_calls(tab: Tab, customer: Customer) -> None:
     await tab.enter(customer.admin, generation="4.3")
     await tab.sees_apps(*LABELS)
-    more = ("GET accounts/{id}/ledgers/total 200", "GET accounts/{id}/limits 200", "GET accounts/{id}/users/{id} 200")
     opened = (GET_USERS, "GET accounts/{id}/apps_store 200")
-    await tab.expect_calls(*GET_WHITELABEL, *FIRST_LOGIN, *more, *opened)
+    await tab.expect_calls(*GET_WHITELABEL, *FIRST_LOGIN_4_3, *opened)
+
+
+async def test_login_after_walkthrough_greets_nobody(tab: Tab, customer: Customer) -> None:
+    await tab.enter(customer.admin)
+    await tab.finish_walkthrough()
+    await tab.reload()
+    await tab.sees_apps(*LABELS)
+    resumed = ("POST auth/tokeninfo 200", GET_NUMBERS, *GET_SESSION, GET_BILLING, GET_ALERTS)
+    await tab.expect_calls(*GET_WHITELABEL, *resumed, GET_USERS)
+
+
+async def test_login_of_monster_ui_4_3_opens_the_launcher_after_walkthrough(
+    tab: Tab, system: System, customer: Customer
+) -> None:
+    await system.install(customer.account, "wallboard")
+    await tab.enter(customer.admin, generation="4.3")
+    await tab.sees_launcher()
+    await tab.finish_walkthrough()
+    await tab.sees_launcher("Wallboard")
+    assert (await tab.calls())[-1] == SAVE_USER
+    await tab.reload()
+    await tab.sees_launcher("Wallboard")
+    await tab.sees_apps(*LABELS)
+    resumed = ("POST auth/tokeninfo 200", *GET_SESSION, GET_BILLING, GET_ALERTS)
+    await tab.expect_calls(*GET_WHITELABEL, *resumed, GET_USERS, "GET accounts/{id}/apps_store 200")
 
 
 async def test_exchange_shows_labels_in_language_of_user_or_english(
@@ -144,7 +169,6 @@ async def test_login_of_plain_user_shows_launcher_without_exchange(
     await system.install(customer.account, "wallboard")
     await system.install(customer.account, "call-notes", "admins")
     uli = await system.user(customer.account, "Uli", "User")
-    await system.call("PATCH", f"accounts/{customer.account.id}", {"ui_restrictions": {}})
     await tab.enter(uli)
     await tab.sees_view("launcher")
     await tab.sees_launcher("Wallboard")
@@ -154,15 +178,16 @@ async def test_login_of_plain_user_shows_launcher_without_exchange(
     await expect(tab.page.locator("#opened")).to_have_text(f"Wallboard works for {customer.account.name}")
 
 
-async def test_login_of_plain_user_to_new_account_shows_403_and_launcher(
-    tab: Tab, system: System, customer: Customer
+@pytest.mark.parametrize("generation", ["5.5", "4.3"])
+async def test_login_of_plain_user_to_new_account_saves_nothing_but_the_user(
+    tab: Tab, system: System, customer: Customer, generation: str
 ) -> None:
     uli = await system.user(customer.account, "Uli", "User")
-    await tab.open()
-    await tab.log_in(uli)
+    await tab.enter(uli, generation=generation)
     await tab.sees_view("launcher")
-    await tab.sees_error("Oops! Something went wrong (403).")
-    assert tab.failed.pop() == Failed("403", "/v2/accounts/{id}")
+    await tab.finish_walkthrough()
+    written = [call for call in await tab.calls() if not call.startswith("GET")]
+    assert written == ["PUT user_auth 201", SAVE_USER]
 
 
 async def test_page_sends_headers_and_bodies_of_monster_ui(tab: Tab, customer: Customer) -> None:

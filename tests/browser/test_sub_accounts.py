@@ -61,6 +61,22 @@ async def test_accounts_children_lists_own_children_only(tab: Tab, system: Syste
     await expect(children.nth(1)).to_contain_text("Branch 1")
 
 
+async def test_search_in_every_account_finds_descendants_by_name_and_id(
+    tab: Tab, reseller: Customer, patron: Customer
+) -> None:
+    await tab.enter(reseller.admin)
+    await tab.page.get_by_role("button", name="Accounts").click()
+    found = tab.page.locator("#children li")
+    await expect(found).to_have_count(1)
+    # The number changes with each search. Nobody finds the own account.
+    name, own = patron.account.name, reseller.account.name
+    for text, number in ((own, 0), (name.upper(), 1), (name + "0", 0), (patron.account.id[:9], 1)):
+        await tab.page.get_by_label("Search").fill(text)
+        await tab.page.get_by_role("button", name="Search every account").click()
+        await expect(found).to_have_count(number)
+    await expect(found).to_contain_text(name)
+
+
 async def test_masquerading_operator_uses_own_token_in_descendant(
     tab: Tab, system: System, reseller: Customer, patron: Customer
 ) -> None:

@@ -17,7 +17,20 @@ export class Accounts {
     const children = (await this.api.get(`accounts/${accountId}/children?ascending=true`)).data;
     fill(one("#children"), children.map((child) => this.#row(child)));
     one("#blacklist").hidden = true;
+    one("#search").onsubmit = (event) => {
+      event.preventDefault();
+      this.#search(one("#search").elements.text.value).catch(this.failed);
+    };
     show("accounts");
+  }
+
+  // The same text is looked for in three fields; an account may be found by several.
+  async #search(text) {
+    const sought = ["by_name", "by_realm", "by_id"].map((field) => `${field}=${encodeURIComponent(text)}`).join("&");
+    const found = (await this.api.get(`search/multi?t=account&${sought}`)).data;
+    const accounts = new Map([...found.name, ...found.realm, ...found.id].map((account) => [account.id, account]));
+    const byName = [...accounts.values()].sort((one, other) => one.name.toLowerCase().localeCompare(other.name.toLowerCase()));
+    fill(one("#children"), byName.map((account) => this.#row(account)));
   }
 
   #row(child) {

@@ -5,15 +5,17 @@ import { Api, Failure } from "./api.js";
 import { showFailure } from "./dialogs.js";
 import { button, fill, item, one, show } from "./elements.js";
 import { Exchange } from "./exchange.js";
+import { MyAccount } from "./myaccount.js";
 import { isForUser } from "./permissions.js";
 import { Session, probe } from "./session.js";
 import { textsOf } from "./texts.js";
 
 const generation = new URLSearchParams(location.search).get("ui") ?? "5.5";
 const api = new Api(window.config.api.default, one("#traffic"), window.config.kazooClusterId);
-const session = new Session(api, generation, failed);
+const session = new Session(api, generation, { failed, greet: () => attempt(() => myAccount.greet()) });
 const exchange = new Exchange(session, { changed: refreshApps, failed });
 const accounts = new Accounts(session, { actAs, failed });
+const myAccount = new MyAccount(session, { read: renderLauncher, failed });
 
 async function start() {
   await brand();
@@ -56,7 +58,9 @@ async function refreshApps() {
 }
 
 function renderLauncher() {
-  const mine = session.apps.filter((app) => isForUser(app, session.user));
+  // The older version opens its launcher only to those who have read the greeting.
+  const isClosed = session.isFour && session.isNew;
+  const mine = isClosed ? [] : session.apps.filter((app) => isForUser(app, session.user));
   fill(one("#launcher"), mine.map((app) => item(button(textsOf(app, session).label, () => attempt(() => openApp(app))))));
 }
 
@@ -126,6 +130,7 @@ function refuseLogin(error) {
 
 one("#to-exchange").onclick = () => attempt(() => exchange.open(exchange.accountId));
 one("#to-accounts").onclick = () => attempt(() => accounts.open(exchange.accountId));
+one("#to-my-account").onclick = () => attempt(() => myAccount.open());
 one("#to-own-account").onclick = () => {
   one("#to-own-account").hidden = true;
   enter();

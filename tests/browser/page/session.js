@@ -12,11 +12,12 @@ export class Session {
   // The credentials, kept in memory to log in again when the token is rejected.
   #given = null;
 
-  // ``failed`` is called with errors that do not stop the page.
-  constructor(api, generation, failed) {
+  // ``failed`` is called with errors that do not stop the page, ``greet`` at the point of a login where a new user is greeted.
+  constructor(api, generation, { failed, greet }) {
     this.api = api;
     this.generation = generation;
     this.failed = failed;
+    this.greet = greet;
   }
 
   async logIn(username, password, accountName) {
@@ -49,14 +50,36 @@ export class Session {
     return this.user.priv_level === "admin";
   }
 
+  get isFour() {
+    return this.generation === FOUR;
+  }
+
+  // The greeting of a new user opens My Account; it returns at each login until the user document says that it was read.
+  get isNew() {
+    return this.user.ui_help?.myaccount?.showfirstUseWalkthrough !== false;
+  }
+
+  get accountPath() {
+    return `accounts/${this.accountId}`;
+  }
+
+  get userPath() {
+    return `${this.accountPath}/users/${this.ownerId}`;
+  }
+
+  // The user document as a whole, with changes.
+  async saveUser(changes) {
+    this.user = (await this.api.write("POST", this.userPath, { ...this.user, ...changes })).data;
+  }
+
   // The user document lists the apps that the user may open; it is updated whenever they change.
   async keepAppList() {
     const ids = idsForUser(this.apps, this.user);
     const stored = this.user.appList ?? [];
     if (ids.length === stored.length && ids.every((id) => stored.includes(id))) return;
-    const path = `accounts/${this.accountId}/users/${this.ownerId}`;
     try {
-      this.user = (await this.api.write("PATCH", path, { appList: ids })).data;
+      if (this.isFour) await this.saveUser({ appList: ids });
+      else this.user = (await this.api.write("PATCH", this.userPath, { appList: ids })).data;
     } catch (error) {
       this.failed(error);
     }
@@ -65,10 +88,9 @@ export class Session {
   // An account without ``ui_restrictions`` is read again and posted back as a whole.
   async #keepRestrictions() {
     if ("ui_restrictions" in this.account) return;
-    const path = `accounts/${this.accountId}`;
     try {
-      const { data } = await this.api.get(path);
-      await this.api.write("POST", path, { ...data, ui_restrictions: RESTRICTIONS });
+      const { data } = await this.api.get(this.accountPath);
+      await this.api.write("POST", this.accountPath, { ...data, ui_restrictions: RESTRICTIONS });
     } catch (error) {
       this.failed(error);
     }
@@ -100,23 +122,18 @@ export class Session {
 
   async #load() {
     const { api } = this;
-    const account = `accounts/${this.accountId}`;
-    const user = `${account}/users/${this.ownerId}`;
-    await probe(api, `${account}/external_numbers`);
-    const { data, metadata, version } = await api.get(account);
+    if (!this.isFour) await probe(api, `${this.accountPath}/external_numbers`);
+    const { data, metadata, version } = await api.get(this.accountPath);
     this.account = { ...data, ...metadata };
     this.version = version;
-    this.user = (await api.get(user)).data;
-    this.apps = (await api.get(`${account}/apps_store`)).data;
+    this.user = (await api.get(this.userPath)).data;
+    this.apps = (await api.get(`${this.accountPath}/apps_store`)).data;
     await this.keepAppList();
+    if (!this.isFour) await this.greet();
+    await probe(api, `${this.accountPath}/braintree/customer`);
     await this.#keepRestrictions();
-    await probe(api, `${account}/braintree/customer`);
-    await probe(api, `${account}/alerts`);
-    if (this.generation === FOUR) {
-      await probe(api, `${account}/ledgers/total`);
-      await probe(api, `${account}/limits`);
-      await api.get(user);
-    }
+    if (this.isFour) await this.greet();
+    await probe(api, `${this.accountPath}/alerts`);
   }
 }
 
