@@ -12,11 +12,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from crossbar_appstore.addresses import AMQP_FORM, COUCHDB_FORM, CouchAddress, amqp_url, couch_address
 from crossbar_appstore.kazoo.config_ini import KazooConfig, read_config_ini
+
+PASSWORD: Final = "CROSSBAR_PASSWORD"
+"""The variable of ``account_password``."""
 
 
 class SettingsError(Exception):
@@ -173,7 +176,7 @@ class Settings:
 
         Args:
             environ: variable → text; ``os.environ`` if not given. An empty text is ignored.
-            overrides: variable → text of the command line's options; None is ignored.
+            overrides: variable → text of the command line's options; None and an empty text are ignored.
 
         Raises:
             SettingsError: a value is invalid, or a file that is named cannot be used.
@@ -181,7 +184,7 @@ class Settings:
         environ = os.environ if environ is None else environ
         texts = _user_directories(environ)
         texts |= {variable: text for variable, text in environ.items() if text}
-        texts |= {variable: text for variable, text in (overrides or {}).items() if text is not None}
+        texts |= {variable: text for variable, text in (overrides or {}).items() if text}
         read = {each.name: _read(each, texts[each.variable]) for each in SETTINGS if each.variable in texts}
         settings = cls(**read)
         settings.couchdb_tls()
@@ -220,6 +223,14 @@ class Settings:
 SETTINGS: tuple[Setting, ...] = tuple(
     Setting(field.name, *field.metadata["setting"]) for field in dataclasses.fields(Settings)
 )
+
+
+def account_password(environ: Mapping[str, str] | None = None) -> str | None:
+    """Returns the password that a command gives to a user; None if the variable is unset or empty.
+
+    No setting: the service needs none, and as an option it would be shown in the list of processes.
+    """
+    return (os.environ if environ is None else environ).get(PASSWORD) or None
 
 
 def _redacted(value: str | None) -> str | None:

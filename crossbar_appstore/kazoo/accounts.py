@@ -54,6 +54,11 @@ def password_hashes(username: str, password: str) -> tuple[str, str]:
     return md5, hashlib.sha1(text, usedforsecurity=False).hexdigest()
 
 
+def new_api_key() -> str:
+    """Returns a new ``pvt_api_key``: 64 hex digits."""
+    return secrets.token_hex(32)
+
+
 def new_secret() -> str:
     """Returns a new ``pvt_signature_secret``: 32 hex digits."""
     return secrets.token_hex(16)
@@ -68,7 +73,7 @@ def account_document(account_id: str, fields: Mapping[str, Json], place: Place, 
         "language": DEFAULT_LANGUAGE,
         **fields,
         "pvt_vsn": CROSSBAR_VERSION,
-        "pvt_api_key": secrets.token_hex(32),
+        "pvt_api_key": new_api_key(),
         "pvt_signature_secret": new_secret(),
         "pvt_enabled": enabled,
         "pvt_superduper_admin": place.is_master,
