@@ -11,7 +11,6 @@ from crossbar_appstore.cli.options import Password, dry_run_option, example, pas
 from crossbar_appstore.cli.output import Output, database_verb
 from crossbar_appstore.cli.program import DONE
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.kazoo.values import nonempty_text_at
 from crossbar_appstore.maintenance import accounts as account_maintenance
 from crossbar_appstore.maintenance import users as user_maintenance
 from crossbar_appstore.maintenance.accounts import AccountRefused, NewAccount
@@ -170,14 +169,14 @@ async def api_key(couch: Couch, output: Output, *, account: str, new: bool, dry_
     """
     if new:
         await require_alone(couch, _KAZOO["api_key"])
-    found = await find_account(couch, account)
-    account_id, key = found["_id"], nonempty_text_at(found, "pvt_api_key")
+    account_id = (await find_account(couch, account))["_id"]
+    key = None
     if new and dry_run:
         output.line(("would be replaced", "green"), f"  API key of {account_id}")
     else:
-        key = await user_maintenance.new_api_key(couch, account_id) if new else key
+        key = await (user_maintenance.new_api_key if new else user_maintenance.api_key)(couch, account_id)
         output.line(key or "(none)")
-    output.json({"account_id": account_id, "api_key": None if new and dry_run else key, "dry_run": dry_run})
+    output.json({"account_id": account_id, "api_key": key, "dry_run": dry_run})
     return DONE
 
 

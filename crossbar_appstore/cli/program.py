@@ -118,11 +118,6 @@ def run(argv: Sequence[str] | None) -> int:
         return fail(f"{error}; create-account creates the first one", REFUSED)
     except (DatastoreError, EmbeddedError, Unknown) as error:
         return fail(str(error), REFUSED)
-    except OSError as error:
-        # Without the name of a file it is no mistake of the user's, and needs its traceback.
-        if error.filename is None:
-            raise
-        return fail(f"{error.filename}: {error.strerror or error}", REFUSED)
 
 
 @click.command(
@@ -176,7 +171,7 @@ def _failed(message: str, code: int, *, as_json: bool, told: bool = False) -> in
     if not told:
         click.echo(f"Error: {message}", err=True)
     if as_json:
-        click.echo(dumps_pretty({"refused": {"message": message, "exit_code": code}}))
+        click.echo(dumps_pretty({"refused": {"message": message}}))
     return code
 
 

@@ -54,14 +54,14 @@ def password_hashes(username: str, password: str) -> tuple[str, str]:
     return md5, hashlib.sha1(text, usedforsecurity=False).hexdigest()
 
 
-def new_api_key() -> str:
-    """Returns a new ``pvt_api_key``: 64 hex digits."""
-    return secrets.token_hex(32)
-
-
 def new_secret() -> str:
     """Returns a new ``pvt_signature_secret``: 32 hex digits."""
     return secrets.token_hex(16)
+
+
+def new_api_key() -> str:
+    """Returns a new ``pvt_api_key``: 64 hex digits."""
+    return secrets.token_hex(32)
 
 
 def account_document(account_id: str, fields: Mapping[str, Json], place: Place, *, enabled: bool = True) -> JsonObject:

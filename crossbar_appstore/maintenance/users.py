@@ -16,9 +16,11 @@ from crossbar_appstore.kazoo.documents import is_soft_deleted, live, stamp_maint
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
 from crossbar_appstore.kazoo.values import is_true, list_at, nonempty_text_at, string_at
 from crossbar_appstore.maintenance.accounts import AccountRefused, check_password
-from crossbar_appstore.maintenance.lookup import UnknownUser, find_account, find_user, retry_conflicts
+from crossbar_appstore.maintenance.lookup import UnknownUser, find_account, find_user, retry_conflicts, stored
 from crossbar_appstore.maintenance.reports import Report
+from crossbar_appstore.resources import account_rules
 from crossbar_appstore.resources.account_storage import AccountStorage
+from crossbar_appstore.resources.documents import of_type
 
 ADMIN: Final = "admin"
 USER: Final = "user"
@@ -156,10 +158,21 @@ async def administrators(couch: Couch, account_id: str) -> list[ListedUser]:
     return [user for user in await list_users(couch, account_id) if user.level == ADMIN and user.enabled]
 
 
+async def api_key(couch: Couch, account_id: str) -> str | None:
+    """The API key of an account, None if it has none."""
+    # KAZOO changes the key in this copy alone, by which a login finds the account.
+    return nonempty_text_at(await stored(couch, ACCOUNTS, account_id), account_rules.KEY)
+
+
 async def new_api_key(couch: Couch, account_id: str) -> str:
     """Give an account a new API key; the old one and its tokens become invalid. Returns the new one."""
+
+    def change(newest: JsonObject | None) -> JsonObject:
+        account = account_rules.with_new_key(of_type(newest, account_id, account_rules.ACCOUNT))
+        return stamp_maintenance(account, account_id=account_id)
+
     storage = AccountStorage(AuthDocuments(Datastore(couch, feeds=False)))
-    key: str = (await storage.new_api_key(account_id))["pvt_api_key"]
+    key: str = (await storage.change(account_id, change))[account_rules.KEY]
     return key
 
 

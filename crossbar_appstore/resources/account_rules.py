@@ -9,6 +9,7 @@ from typing import Final
 
 from crossbar_appstore.auth.hierarchy import is_enabled, is_superduper_admin
 from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.kazoo.accounts import new_api_key, new_secret
 from crossbar_appstore.kazoo.documents import private_fields
 from crossbar_appstore.kazoo.merging import merge
 from crossbar_appstore.kazoo.values import as_boolean, as_integer, is_true, nonempty_text_at
@@ -17,6 +18,8 @@ from crossbar_appstore.validation.errors import SchemaErrors
 from crossbar_appstore.validation.validator import schema, validate_coercing
 
 ACCOUNT: Final = "account"
+KEY: Final = "pvt_api_key"
+"""The field that holds the account's API key."""
 
 _LEAKED: Final = frozenset(
     {
@@ -75,6 +78,11 @@ def changed_account(current: JsonObject, data: JsonObject, *, patch: bool, may_e
     if may_enable and enabled is not None:
         checked.document["pvt_enabled"] = enabled
     return checked
+
+
+def with_new_key(current: JsonObject) -> JsonObject:
+    """The account with a new API key (`cb_accounts:put/3`), and a new secret, which ends the tokens of the old one."""
+    return {**current, KEY: new_api_key(), "pvt_signature_secret": new_secret()}
 
 
 def notification_preference(account: JsonObject | None) -> str | None:

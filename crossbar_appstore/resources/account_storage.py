@@ -27,7 +27,7 @@ from crossbar_appstore.datastore.errors import (
 from crossbar_appstore.datastore.updates import Change
 from crossbar_appstore.datastore.views import DatabaseClass, ensure, names_for
 from crossbar_appstore.json_codec import Json, JsonObject
-from crossbar_appstore.kazoo.accounts import Place, new_api_key, new_apps_store, new_secret, services_document
+from crossbar_appstore.kazoo.accounts import Place, new_apps_store, services_document
 from crossbar_appstore.kazoo.documents import is_soft_deleted, revision, stamp_maintenance
 from crossbar_appstore.kazoo.ids import account_db
 from crossbar_appstore.request_scope import shared_context
@@ -127,18 +127,6 @@ class AccountStorage:
             for database in others:
                 await self._store.update(database, account_id, _restored)
             raise
-
-    async def new_api_key(self, account_id: str) -> JsonObject:
-        """Give the account a new API key, in both its documents; return the account as saved.
-
-        The tokens that the old key issued end with it: they are signed with the account's secret, which is new, too.
-        """
-        fields = {"pvt_api_key": new_api_key(), "pvt_signature_secret": new_secret()}
-
-        def change(newest: JsonObject | None) -> JsonObject:
-            return stamp_maintenance({**of_type(newest, account_id, ACCOUNT), **fields}, account_id=account_id)
-
-        return await self.change(account_id, change)
 
     async def count_descendants(self, account_id: str) -> None:
         """Update ``descendants_count`` of an account; errors are only logged (`crossbar_util:descendants_count/1`)."""

@@ -2,6 +2,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -282,6 +283,46 @@ async def test_completion_completes_words(tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.setenv("COMP_CWORD", str(len(words) - 1))
         result = await run_alone()
         assert result.out.split() == [f"plain,{expected}"]
+
+
+@pytest.fixture
+def complete(run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Awaitable[list[str]]]:
+    """What bash is offered for the last of these words."""
+
+    async def completed(*words: str) -> list[str]:
+        monkeypatch.setenv("_CROSSBAR_APPSTORE_COMPLETE", "bash_complete")
+        monkeypatch.setenv("COMP_WORDS", " ".join(["crossbar-appstore", *words]))
+        monkeypatch.setenv("COMP_CWORD", str(len(words)))
+        result = await run()
+        monkeypatch.delenv("_CROSSBAR_APPSTORE_COMPLETE")
+        assert result.err == ""
+        return result.out.split("\n")[:-1] if result.out.strip() else []
+
+    return completed
+
+
+async def test_completion_completes_names_of_system(
+    run: Run, system: MasterCatalogue, complete: Callable[..., Awaitable[list[str]]]
+) -> None:
+    await save_app(system)
+    await save_app(system, name="walkie-talkie")
+    await run("create-account", *SUB)
+    assert await complete("app", "wa") == ["plain,walkie-talkie", "plain,wallboard"]
+    assert await complete("publish-app", "wall") == ["plain,wallboard"]
+    assert await complete("explain", "Sub\\ Ltd", "walk") == ["plain,walkie-talkie"]
+    assert await complete("explain", "su") == ["plain,'Sub Ltd'", "plain,sub.example.com"]
+    assert await complete("doctor", "--account", "sub.") == ["plain,sub.example.com"]
+    assert await complete("set-password", "sub.example.com", "ad") == ["plain,admin"]
+    assert await complete("demote", "--account", "sub.example.com", "''") == ["plain,admin"]
+    assert await complete("app", "--couchdb-url", "http://127.0.0.1:9", "wa") == []
+    assert await complete("app", "--couchdb-url", "nonsense", "wa") == []
+
+
+async def test_completion_without_account_offers_nothing(
+    empty_system: Couch, complete: Callable[..., Awaitable[list[str]]]
+) -> None:
+    for verb in ("app", "users", "demote"):
+        assert await complete(verb, "a") == []
 
 
 def test_completion_script_loads_in_bash(tmp_path: Path) -> None:
