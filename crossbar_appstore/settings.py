@@ -233,6 +233,15 @@ def account_password(environ: Mapping[str, str] | None = None) -> str | None:
     return (os.environ if environ is None else environ).get(PASSWORD) or None
 
 
+def is_utf8(text: str) -> bool:
+    """Whether a text of the environment or the command line was UTF-8: Python keeps other bytes as surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _redacted(value: str | None) -> str | None:
     """Returns the URL with ``***`` for user and password, or ``***`` for any other secret."""
     if not value or "://" not in value:
@@ -243,6 +252,8 @@ def _redacted(value: str | None) -> str | None:
 
 
 def _read(setting: Setting, text: str) -> Any:
+    if not is_utf8(text):
+        raise SettingsError(setting.variable, "it is not text in UTF-8")
     try:
         return setting.read(text)
     except ValueError as error:

@@ -17,7 +17,7 @@ from crossbar_appstore.datastore.errors import DatastoreError, NoMasterAccount, 
 from crossbar_appstore.embedded import EmbeddedError
 from crossbar_appstore.json_codec import dumps_pretty
 from crossbar_appstore.maintenance.lookup import Unknown
-from crossbar_appstore.settings import SettingsError
+from crossbar_appstore.settings import SettingsError, is_utf8
 
 NAME: Final = "crossbar-appstore"
 
@@ -100,6 +100,10 @@ def run(argv: Sequence[str] | None) -> int:
     _print_any_text()
     words = list(sys.argv[1:] if argv is None else argv)
     fail = functools.partial(_failed, as_json="--json" in words[: words.index("--") if "--" in words else None])
+    for word in words:
+        # Python keeps other bytes as surrogates, which neither CouchDB nor JSON takes.
+        if not is_utf8(word):
+            return fail(f"the argument {word!a} is not text in UTF-8", WRONG_USE)
     try:
         return _result(argv)
     except click.exceptions.Abort:

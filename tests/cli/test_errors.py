@@ -129,6 +129,27 @@ async def test_refusal_is_json(run: Run, system: MasterCatalogue, words: list[st
     assert (await run(*words)).out == ""
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["app", "\udcff"],
+        ["users", "\udcff"],
+        ["set-app-label", "wallboard", "\udcff"],
+        ["apps", "--couchdb-url", "\udcff"],
+    ],
+)
+async def test_argument_that_is_not_utf8_is_refused(run: Run, system: MasterCatalogue, words: list[str]) -> None:
+    await save_app(system)
+    result = await run(*words, "--json")
+    assert result.code == 2
+    assert "'\\udcff' is not text in UTF-8" in result.json["refused"]["message"]
+
+
+async def test_variable_that_is_not_utf8_is_refused(couchdb_url: str) -> None:
+    code, _, err = await outcome("apps", COUCHDB_URL=f"{couchdb_url}\udcff")
+    assert (code, err) == (2, b"Error: COUCHDB_URL: it is not text in UTF-8\n")
+
+
 async def test_refusal_without_account_is_json(run: Run, empty_system: Couch) -> None:
     for words in (["apps"], ["init-apps", str(Path(__file__).parent)], ["diff-apps", str(Path(__file__).parent)]):
         result = await run(*words, "--json")
