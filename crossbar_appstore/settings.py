@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from email.utils import parseaddr
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from crossbar_appstore.addresses import (
@@ -29,6 +29,9 @@ from crossbar_appstore.addresses import (
     web_origins,
 )
 from crossbar_appstore.kazoo.config_ini import KazooConfig, read_config_ini
+
+PASSWORD: Final = "CROSSBAR_PASSWORD"
+"""The variable of ``account_password``."""
 
 
 class SettingsError(Exception):
@@ -206,7 +209,7 @@ class Settings:
 
         Args:
             environ: variable → text; ``os.environ`` if not given. An empty text is ignored.
-            overrides: variable → text of the command line's options; None is ignored.
+            overrides: variable → text of the command line's options; None and an empty text are ignored.
 
         Raises:
             SettingsError: a value is invalid, or a file that is named cannot be used.
@@ -214,7 +217,7 @@ class Settings:
         environ = os.environ if environ is None else environ
         texts = _user_directories(environ)
         texts |= {variable: text for variable, text in environ.items() if text}
-        texts |= {variable: text for variable, text in (overrides or {}).items() if text is not None}
+        texts |= {variable: text for variable, text in (overrides or {}).items() if text}
         read = {each.name: _read(each, texts[each.variable]) for each in SETTINGS if each.variable in texts}
         settings = cls(**read)
         settings.couchdb_tls()
@@ -255,6 +258,23 @@ SETTINGS: tuple[Setting, ...] = tuple(
 )
 
 
+def account_password(environ: Mapping[str, str] | None = None) -> str | None:
+    """Returns the password that a command gives to a user; None if the variable is unset or empty.
+
+    No setting: the service needs none, and as an option it would be shown in the list of processes.
+    """
+    return (os.environ if environ is None else environ).get(PASSWORD) or None
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a text of the environment or the command line was UTF-8: Python keeps other bytes as surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _redacted(value: str | None) -> str | None:
     """Returns the URL with ``***`` for user and password, or ``***`` for any other secret."""
     if not value or "://" not in value:
@@ -265,6 +285,8 @@ def _redacted(value: str | None) -> str | None:
 
 
 def _read(setting: Setting, text: str) -> Any:
+    if not is_utf8(text):
+        raise SettingsError(setting.variable, "it is not text in UTF-8")
     try:
         return setting.read(text)
     except ValueError as error:

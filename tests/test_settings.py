@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from crossbar_appstore.addresses import CouchAddress, SmtpAddress
-from crossbar_appstore.settings import SETTINGS, Settings, SettingsError
+from crossbar_appstore.settings import SETTINGS, Settings, SettingsError, account_password
 
 
 def test_settings_load_uses_documented_defaults() -> None:
@@ -311,3 +311,15 @@ def test_settings_load_rejects_a_certificate_whose_key_cannot_be_used(tmp_path: 
     with pytest.raises(SettingsError, match="not its unencrypted key") as caught:
         Settings.load({"COUCHDB_CERTIFICATE_FILE": str(paths[0]), "COUCHDB_KEY_FILE": str(paths[1])})
     assert all(str(path) in str(caught.value) for path in paths)
+
+
+def test_settings_load_ignores_empty_texts() -> None:
+    # An empty host would listen on every address.
+    settings = Settings.load({"CROSSBAR_HOST": ""}, {"CROSSBAR_HOST": "", "CROSSBAR_PORT": ""})
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+
+
+def test_account_password_is_no_setting() -> None:
+    assert account_password({}) is None
+    assert account_password({"CROSSBAR_PASSWORD": ""}) is None
+    assert account_password({"CROSSBAR_PASSWORD": "of a user"}) == "of a user"

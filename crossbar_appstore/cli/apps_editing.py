@@ -2,12 +2,14 @@
 
 import functools
 import re
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
+from crossbar_appstore.cli.completing import complete_app
 from crossbar_appstore.cli.options import dry_run_option, example, picture_options
 from crossbar_appstore.cli.output import Output, database_verb, plain, print_changes, print_remarks
 from crossbar_appstore.cli.program import DONE, REFUSED
@@ -21,7 +23,7 @@ from crossbar_appstore.maintenance.reports import DocumentChange
 
 _LOCALE: Final = re.compile(r"[a-z]{2}-[A-Z]{2}")
 
-app_argument = click.argument("app", metavar="APP")
+app_argument = click.argument("app", metavar="APP", shell_complete=complete_app)
 _picture_options = picture_options("Accept SVG pictures, which can contain scripts.", "Refuse larger pictures.")
 
 
@@ -148,8 +150,8 @@ def _publishing_verb(name: str, what: str, *, published: bool) -> click.Command:
     return verb
 
 
-publish_app = _publishing_verb("publish-app", "Publish an app.", published=True)
-unpublish_app = _publishing_verb("unpublish-app", "Hide an app.", published=False)
+publish_app = _publishing_verb("publish-app", "Make an app visible in the App Exchange.", published=True)
+unpublish_app = _publishing_verb("unpublish-app", "Hide an app from the App Exchange.", published=False)
 
 
 @click.command("remove-app", epilog=example("remove-app voip --yes"))
@@ -165,11 +167,20 @@ async def remove_app(couch: Couch, output: Output, *, app: str, yes: bool, dry_r
     # Resolved before the question, so that exactly the app in the question is deleted.
     document = await catalogue.open(app)
     question = f"Delete {plain(str(document.get('name')))} ({document['_id']})?"
-    if not (yes or dry_run or click.confirm(question, err=True)):
-        output.aside("Nothing was removed.")
-        return REFUSED
+    if not (yes or dry_run or _confirmed(question)):
+        return output.refused("nothing was removed", {"message": "nothing was removed"})
     _print(output, await editing.remove_app(catalogue, document["_id"], dry_run=dry_run))
     return DONE
+
+
+def _confirmed(question: str) -> bool:
+    """Ask on standard error. Raises UsageError where nobody can answer."""
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        raise click.UsageError("there is no terminal to ask for confirmation: give --yes") from None
 
 
 async def _edit_pictures(

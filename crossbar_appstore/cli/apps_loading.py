@@ -104,7 +104,8 @@ async def _load(
     with output.progress("Loading apps", len(found.folders)) as step:
         # Printed as each app is done: loading many pictures takes minutes.
         def progress(app: AppPlan) -> None:
-            print_app(output, app, changes=chosen.dry_run or app.action is Action.UPDATED)
+            changes = chosen.dry_run or app.action is Action.UPDATED
+            print_app(output, app, changes=changes, dry_run=chosen.dry_run)
             step()
 
         report = await load_apps(catalogue, found.folders, chosen, progress=progress, remarks=found.remarks)

@@ -7,6 +7,7 @@ from typing import Final
 import click
 
 from crossbar_appstore.appstore.allowed_apps import is_published
+from crossbar_appstore.cli.completing import complete_app
 from crossbar_appstore.cli.options import dry_run_option, example
 from crossbar_appstore.cli.output import Output, database_verb, print_changes, print_remarks, shown
 from crossbar_appstore.cli.program import DONE, REFUSED
@@ -40,12 +41,12 @@ async def apps(couch: Couch, output: Output) -> int:
 
 
 @click.command("app", epilog=example("app voip", "app 5bd7e61a2c5f4e0fb0a3c9d1e2f3a4b5 --json"))
-@click.argument("app", metavar="APP")
+@click.argument("app", metavar="APP", shell_complete=complete_app)
 @database_verb
 async def app(couch: Couch, output: Output, *, app: str) -> int:
-    """Show an app.
+    """Print an app with all its fields.
 
-    APP is its id or name. Every field, the revision and the pictures are shown.
+    APP is its id or name. The revision and the pictures are printed, too.
     """
     document = await (await MasterCatalogue.of(couch)).open(app)
     output.line((f"App {document.get('name')}", "bold"), f"  {document['_id']}  {document['_rev']}")
@@ -59,7 +60,7 @@ async def app(couch: Couch, output: Output, *, app: str) -> int:
 
 @click.command("export-apps", epilog=example("export-apps ./backup", "export-apps ./backup voip accounts"))
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
-@click.argument("apps", nargs=-1, metavar="[APP]...")
+@click.argument("apps", nargs=-1, metavar="[APP]...", shell_complete=complete_app)
 @dry_run_option
 @database_verb
 async def export_apps(couch: Couch, output: Output, *, directory: Path, apps: tuple[str, ...], dry_run: bool) -> int:
@@ -79,7 +80,7 @@ async def export_apps(couch: Couch, output: Output, *, directory: Path, apps: tu
             except OSError as error:
                 raise click.FileError(str(folder), error.strerror or str(error)) from None
             exported.append(done)
-            word = f"{'would write' if dry_run else 'wrote'} {done.written} of {done.files} files"
+            word = f"{'would be written:' if dry_run else 'wrote'} {done.written} of {done.files} files"
             output.line((word, "cyan" if done.written else "dim"), f"  {done.folder}")
             print_remarks(output, done.remarks, within=done.folder)
             step()

@@ -23,14 +23,15 @@ from crossbar_appstore.embedded import EmbeddedCouchDB
 from crossbar_appstore.kazoo.accounts import password_hashes
 from crossbar_appstore.logs import set_up_logging
 from crossbar_appstore.maintenance.accounts import AccountRefused, Demonstration, NewAccount, demonstrate
-from crossbar_appstore.settings import Settings
+from crossbar_appstore.settings import PASSWORD as VARIABLE
+from crossbar_appstore.settings import Settings, account_password
 
 PASSWORD: Final = "demo-password"
 """The administrator's password while the service listens on a loopback address."""
 
 
 @click.command("demo", epilog=example("demo", "demo --apps /var/www/html/monster-ui/apps --crossbar-port 8001"))
-@settings_options(without=DATABASE)
+@settings_options(without=(*DATABASE, "AMQP_URL"))
 @click.option(
     "--apps",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -40,7 +41,8 @@ PASSWORD: Final = "demo-password"
 @click.option("--realm", default="demo.example.com", show_default=True, help="Realm of the master account.")
 @click.option("--username", default="admin", show_default=True, help="Name of its administrator.")
 @click.option(
-    "--password", help=f"Password of its administrator.  [{PASSWORD}; a random one if other machines can connect]"
+    "--password",
+    help=f"Password of its administrator.  [{VARIABLE}, else {PASSWORD}; a random one if other machines can connect]",
 )
 @click.option(
     "--couchdb-port", type=click.IntRange(0, 65535), default=0, help="Port of the CouchDB; 0 takes a free one."
@@ -52,7 +54,7 @@ def demo(settings: Settings, apps: Path | None, password: str | None, couchdb_po
     once; the data are kept from one start to the next.
     """
     set_up_logging(logging.WARNING)
-    chosen = password or (PASSWORD if _is_loopback(settings.host) else secrets.token_urlsafe(12))
+    chosen = password or account_password() or (PASSWORD if _is_loopback(settings.host) else secrets.token_urlsafe(12))
     serving.run(_demo(settings, NewAccount(password=chosen, **account), apps, couchdb_port))
     return DONE
 

@@ -5,6 +5,7 @@ from typing import Final
 import click
 
 from crossbar_appstore.appstore.allowed_apps import OVERRIDE
+from crossbar_appstore.cli.completing import complete_account, complete_app, complete_user
 from crossbar_appstore.cli.options import dry_run_option, example
 from crossbar_appstore.cli.output import Output, database_verb, shown
 from crossbar_appstore.cli.program import DONE, REFUSED
@@ -19,9 +20,11 @@ _STYLES: Final = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severi
 
 
 @click.command("explain", epilog=example("explain pbx.example.com", "explain pbx.example.com voip --user jane"))
-@click.argument("account")
-@click.argument("app", required=False, metavar="[APP]")
-@click.option("--user", help="Explain what this user (id or user name) sees, by the permissions.")
+@click.argument("account", shell_complete=complete_account)
+@click.argument("app", required=False, metavar="[APP]", shell_complete=complete_app)
+@click.option(
+    "--user", help="Explain what this user (id or user name) sees, by the permissions.", shell_complete=complete_user
+)
 @database_verb
 async def explain(couch: Couch, output: Output, *, account: str, app: str | None, user: str | None) -> int:
     """Explain why apps are visible or not.
@@ -44,7 +47,12 @@ async def explain(couch: Couch, output: Output, *, account: str, app: str | None
 
 @click.command("doctor", epilog=example("doctor", "doctor --account pbx.example.com --fix"))
 @click.option(
-    "--account", "accounts", multiple=True, metavar="ACCOUNT", help="Also check this account; may be repeated."
+    "--account",
+    "accounts",
+    multiple=True,
+    metavar="ACCOUNT",
+    help="Also check this account; may be repeated.",
+    shell_complete=complete_account,
 )
 @click.option("--all-accounts", is_flag=True, help="Check every account, with a few requests for each.")
 @click.option("--fix", is_flag=True, help="Make the repairs that are safe, then check again.")
@@ -65,7 +73,7 @@ async def doctor(
             if finding.fix is not None:
                 what = finding.repair
                 subject = finding.subject if what is None else f"{what.doc_id} in {what.database}"
-                output.line(("would repair", "green"), f" {subject}: {finding.fix}")
+                output.line(("would be repaired", "green"), f" {subject}: {finding.fix}")
     elif fix:
         repaired = await repair(couch, diagnosis)
         for words in repaired:

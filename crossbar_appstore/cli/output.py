@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import json
 import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ from rich.text import Text
 
 from crossbar_appstore.cli.options import DATABASE, connected, json_option, settings_options
 from crossbar_appstore.cli.program import REFUSED
-from crossbar_appstore.json_codec import Json, JsonObject, dumps, dumps_pretty
+from crossbar_appstore.json_codec import Json, JsonObject, dumps, dumps_pretty, loads
 from crossbar_appstore.kazoo.values import MISSING, Missing
 from crossbar_appstore.maintenance.app_plan import Action, AppPlan
 from crossbar_appstore.maintenance.loading import LoadReport
@@ -57,6 +58,7 @@ class Output:
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
+        self._noted = False
         # Texts of documents are printed as they are, not as rich's markup.
         verbatim: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True, "emoji": False}
         self._lines, self._asides = _Lines(file=sys.stdout, **verbatim), _Lines(file=sys.stderr, **verbatim)
@@ -64,7 +66,9 @@ class Output:
     def line(self, *parts: Part) -> None:
         """Print one line of text, unless ``--json`` is given."""
         if not self.as_json:
-            self._lines.print(_text(parts))
+            text = _text(parts)
+            self._note_missing_characters(text.plain)
+            self._lines.print(text)
 
     def columns(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a table, unless ``--json`` is given."""
@@ -88,11 +92,21 @@ class Output:
     def json(self, value: Json) -> None:
         """Print the object of ``--json``, if that is given."""
         if self.as_json:
+            text = dumps_pretty(value).decode()
+            if not _can_print(text):
+                text = json.dumps(loads(text), indent=2)
             try:
-                sys.stdout.write(dumps_pretty(value).decode() + "\n")
+                sys.stdout.write(text + "\n")
                 sys.stdout.flush()
             except BrokenPipeError:
                 self._lines.on_broken_pipe()
+
+    def _note_missing_characters(self, text: str) -> None:
+        """Say once that the output's encoding lacks characters of a text, which are printed as escapes."""
+        if not self._noted and not _can_print(text):
+            self._noted = True
+            what = f"the encoding of the output, {sys.stdout.encoding}, lacks characters, which are shown as escapes"
+            self.aside(("note", "yellow"), f"  {what}; PYTHONIOENCODING=utf-8 prints them")
 
     @contextmanager
     def progress(self, title: str, total: int) -> Iterator[Callable[[], None]]:
@@ -133,11 +147,12 @@ def shown(value: Json, *, cut: bool = True) -> str:
     return text if len(text) <= _LONGEST_VALUE or not cut else f"{text[: _LONGEST_VALUE - 1]}…"
 
 
-def print_app(output: Output, app: AppPlan, *, changes: bool) -> None:
+def print_app(output: Output, app: AppPlan, *, changes: bool, dry_run: bool = False) -> None:
     """Print one loaded app, its remarks and, on request, its changes."""
     identity = f"  {app.id}" if app.id else ""
     revision = f"  {app.revision}" if app.revision else ""
-    word = (f"{app.action:<9}", _ACTION_STYLES[app.action])
+    would = "would be " if dry_run and app.action in (Action.CREATED, Action.UPDATED) else ""
+    word = (f"{would}{app.action:<9}", _ACTION_STYLES[app.action])
     output.line(word, f"  {app.name or '(no name)'}{identity}{revision}", (f"  {app.folder}", "dim"))
     print_remarks(output, app.remarks, within=app.folder)
     if changes:
@@ -169,6 +184,14 @@ def print_counts(output: Output, report: LoadReport) -> None:
     print_remarks(output, report.remarks)
     counts = ", ".join(f"{count} {action}" for action, count in report.counts.items()) or "no apps"
     output.line((f"{'Would be: ' if report.dry_run else ''}{counts}.", "bold"))
+
+
+def _can_print(text: str) -> bool:
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _side(value: Json | Missing) -> str:

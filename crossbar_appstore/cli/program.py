@@ -1,18 +1,23 @@
 """The program: its verbs, each imported when it is used, exit codes, and the verbs ``sup`` and ``completion``."""
 
+import functools
 import importlib
+import io
+import shlex
+import sys
 from collections.abc import Sequence
 from typing import Final
 
 import click
-from click.shell_completion import get_completion_class
+from click.shell_completion import BashComplete, CompletionItem, add_completion_class, get_completion_class
 
 from crossbar_appstore import __version__
 from crossbar_appstore.cli.options import example
 from crossbar_appstore.datastore.errors import DatastoreError, NoMasterAccount, Troubled
 from crossbar_appstore.embedded import EmbeddedError
+from crossbar_appstore.json_codec import dumps_pretty
 from crossbar_appstore.maintenance.lookup import Unknown
-from crossbar_appstore.settings import SettingsError
+from crossbar_appstore.settings import SettingsError, is_utf8
 
 NAME: Final = "crossbar-appstore"
 
@@ -32,7 +37,9 @@ VERBS: Final = {
     **dict.fromkeys(("set-app-screenshots", "publish-app", "unpublish-app", "remove-app"), "apps_editing"),
     **dict.fromkeys(("export-apps", "diff-apps"), "apps_reading"),
     **dict.fromkeys(("explain", "doctor"), "diagnosing"),
-    **dict.fromkeys(("views", "create-account"), "system"),
+    "views": "system",
+    **dict.fromkeys(("create-account", "accounts", "users", "set-password"), "accounts"),
+    **dict.fromkeys(("promote", "demote", "api-key"), "accounts"),
     **dict.fromkeys(("sup", "completion"), "program"),
 }
 """Verb → the module of this package that contains it, under its name with underscores; in the order of the help."""
@@ -48,6 +55,16 @@ SUP_FUNCTIONS: Final = {
     "create_account": (4,),
 }
 """Function → the numbers of arguments that it accepts."""
+
+
+@add_completion_class
+class _QuotingBash(BashComplete):
+    """Quotes completions, which bash inserts as they are: a blank in a name would end the word."""
+
+    name = "bash"
+
+    def format_completion(self, item: CompletionItem) -> str:
+        return f"{item.type},{shlex.quote(item.value)}" if item.type == "plain" else super().format_completion(item)
 
 
 class Verbs(click.Group):
@@ -79,7 +96,14 @@ def program() -> None:
 
 
 def run(argv: Sequence[str] | None) -> int:
-    """Run the program; errors become one line on standard error and an exit code."""
+    """Run the program; errors become one line on standard error and an exit code, with ``--json`` an object as well."""
+    _print_any_text()
+    words = list(sys.argv[1:] if argv is None else argv)
+    fail = functools.partial(_failed, as_json="--json" in words[: words.index("--") if "--" in words else None])
+    for word in words:
+        # Python keeps other bytes as surrogates, which neither CouchDB nor JSON takes.
+        if not is_utf8(word):
+            return fail(f"the argument {word!a} is not text in UTF-8", WRONG_USE)
     try:
         return _result(argv)
     except click.exceptions.Abort:
@@ -89,15 +113,15 @@ def run(argv: Sequence[str] | None) -> int:
         return finished.code if isinstance(finished.code, int) else DONE
     except click.ClickException as error:
         error.show()
-        return error.exit_code
+        return fail(error.format_message(), error.exit_code, told=True)
     except SettingsError as error:
-        return _failed(str(error), WRONG_USE)
+        return fail(str(error), WRONG_USE)
     except Troubled as error:
-        return _failed(f"CouchDB is away: {error}", AWAY)
+        return fail(f"CouchDB is away: {error}", AWAY)
     except NoMasterAccount as error:
-        return _failed(f"{error}; create-account creates the first one", REFUSED)
+        return fail(f"{error}; create-account creates the first one", REFUSED)
     except (DatastoreError, EmbeddedError, Unknown) as error:
-        return _failed(str(error), REFUSED)
+        return fail(str(error), REFUSED)
 
 
 @click.command(
@@ -146,6 +170,17 @@ def _result(argv: Sequence[str] | None) -> int:
     return result if isinstance(result, int) else DONE
 
 
-def _failed(message: str, code: int) -> int:
-    click.echo(f"Error: {message}", err=True)
+def _failed(message: str, code: int, *, as_json: bool, told: bool = False) -> int:
+    """Print why the program ends, on standard error unless it is ``told`` already; returns the exit code."""
+    if not told:
+        click.echo(f"Error: {message}", err=True)
+    if as_json:
+        click.echo(dumps_pretty({"refused": {"message": message}}))
     return code
+
+
+def _print_any_text() -> None:
+    """Print characters that the encoding of the output lacks as escapes, rather than end at the first one."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -23,12 +24,12 @@ PATIENCE: Final = 5.0
 """Seconds between two attempts to reach a CouchDB that was away when the service started."""
 
 
-@click.command("serve", epilog=example("serve --couchdb-url http://admin:secret@127.0.0.1:5984"))
+@click.command("serve", epilog=example("serve --kazoo-config /etc/kazoo/core/config.ini --crossbar-port 8001"))
 @settings_options(without=("CROSSBAR_DATA_DIR", "CROSSBAR_CACHE_DIR"))
 def serve(*, settings: Settings) -> int:
     """Serve until stopped.
 
-    SIGINT and SIGTERM stop it when the requests under way are answered.
+    SIGINT, SIGTERM and SIGHUP stop it when the requests under way are answered.
 
     Where no KAZOO lives on the CouchDB, databases, design documents and keys that are missing are made first. Beside
     KAZOO nothing of this is written.
@@ -50,16 +51,24 @@ async def serve_system(settings: Settings, announce: Callable[[str], None]) -> N
     try:
         await serving.serve(settings, announce)
     except OSError as error:
+        option = _option_for(error)
         # Other errors are not the operator's mistake, and need their traceback.
-        if error.errno not in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
+        if option is None:
             raise
         reason = f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}"
-        raise click.ClickException(reason) from None
+        raise click.ClickException(f"{reason}; {option} names another one") from None
     finally:
         if preparing is not None:
             preparing.cancel()
             with suppress(asyncio.CancelledError):
                 await preparing
+
+
+def _option_for(error: OSError) -> str | None:
+    """The option that names another address or port, None if the error is not about these."""
+    if isinstance(error, socket.gaierror) or error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+        return "--crossbar-host"
+    return "--crossbar-port" if error.errno in (errno.EADDRINUSE, errno.EACCES) else None
 
 
 async def _prepared(settings: Settings) -> bool:
@@ -71,6 +80,8 @@ async def _prepared(settings: Settings) -> bool:
         log.warning("CouchDB is away, it will be asked again", extra={"reason": str(error)})
         return False
     log.info("CouchDB is there", extra={"alone": found.alone, "master_account_id": found.master_account_id})
+    if found.alone and found.master_account_id is None:
+        log.warning("there is no account yet: crossbar-appstore create-account creates the first one")
     return True
 
 

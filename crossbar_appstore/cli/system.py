@@ -1,55 +1,18 @@
-"""``create-account`` and ``views deploy``: set up and upgrade systems without KAZOO."""
+"""``views deploy``: upgrade the design documents of a system without KAZOO."""
 
 from typing import Final
 
 import click
 
+from crossbar_appstore.cli.completing import complete_account
 from crossbar_appstore.cli.options import dry_run_option, example
 from crossbar_appstore.cli.output import Output, database_verb
 from crossbar_appstore.cli.program import DONE
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.maintenance import accounts as account_maintenance
-from crossbar_appstore.maintenance.accounts import AccountRefused, NewAccount
 from crossbar_appstore.maintenance.lookup import UnknownAccount
 from crossbar_appstore.maintenance.system import BesideKazoo, Deployment, databases_to_deploy, deploy_views
 
 _STYLES: Final = {Deployment.INSTALLED: "green", Deployment.UPGRADED: "cyan", Deployment.UNCHANGED: "dim"}
-
-
-@click.command("create-account", epilog=example("create-account 'Example Ltd' pbx.example.com admin 'a long password'"))
-@click.argument("name")
-@click.argument("realm")
-@click.argument("username")
-@click.argument("password")
-@dry_run_option
-@database_verb
-async def create_account(
-    couch: Couch, output: Output, *, name: str, realm: str, username: str, password: str, dry_run: bool
-) -> int:
-    """Create an account.
-
-    The account gets an administrator. The first account of a new system becomes the master account, later ones are
-    its children. Beside KAZOO, create accounts with KAZOO.
-    """
-    try:
-        account = NewAccount(name, realm, username, password)
-        created = await account_maintenance.create_account(couch, account, dry_run=dry_run)
-    except AccountRefused as refused:
-        reason = {"field": refused.field, "rule": refused.rule, "message": refused.message, "value": refused.value}
-        return output.refused(refused, reason)
-    except BesideKazoo as refused:
-        return output.refused(refused, {"rule": "alone", "message": str(refused)})
-    kind = "master account" if created.is_master else "account"
-    ids = {}
-    if dry_run:
-        # Another run draws other ids.
-        output.line(f"would create {kind} {name} with administrator {username}")
-    else:
-        output.line(("created", "green"), f"  {kind} {name}  {created.account_id}")
-        output.line(("created", "green"), f"  administrator {username}  {created.user_id}")
-        ids = {"account_id": created.account_id, "user_id": created.user_id}
-    output.json({"dry_run": dry_run, **ids, "name": name, "realm": realm, "is_master": created.is_master})
-    return DONE
 
 
 @click.group("views")
@@ -58,7 +21,14 @@ def views() -> None:
 
 
 @views.command("deploy", epilog=example("views deploy --dry-run", "views deploy --all-accounts"))
-@click.option("--account", "accounts", multiple=True, metavar="ACCOUNT", help="Also this account; may be repeated.")
+@click.option(
+    "--account",
+    "accounts",
+    multiple=True,
+    metavar="ACCOUNT",
+    help="Also this account; may be repeated.",
+    shell_complete=complete_account,
+)
 @click.option("--all-accounts", is_flag=True, help="Also every other account.")
 @dry_run_option
 @database_verb
@@ -80,11 +50,12 @@ async def deploy(couch: Couch, output: Output, *, accounts: tuple[str, ...], all
             for one in await deploy_views(couch, database, kind, dry_run=dry_run):
                 deployed.append(one)
                 names = f": {', '.join(one.views)}" if one.views else ""
-                word = (f"{one.deployment:<9}", _STYLES[one.deployment])
+                would = "would be " if dry_run and one.deployment is not Deployment.UNCHANGED else ""
+                word = (f"{would}{one.deployment:<9}", _STYLES[one.deployment])
                 output.line(word, f"  {one.database}/{one.design_document}{names}")
             step()
     changed = sum(one.deployment is not Deployment.UNCHANGED for one in deployed)
-    prefix = "Would change" if dry_run else "Changed"
+    prefix = "Would be changed:" if dry_run else "Changed"
     output.line((f"{prefix} {changed} of {len(deployed)} design documents.", "bold"))
     output.json({"dry_run": dry_run, "design_documents": [one.as_json() for one in deployed]})
     return DONE

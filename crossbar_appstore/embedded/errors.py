@@ -13,6 +13,10 @@ class InstallFailed(EmbeddedError):
     """npm failed; the message contains the end of its output."""
 
 
+class DirectoryUnusable(EmbeddedError):
+    """The data or cache directory cannot be written, or the user has no home directory for it."""
+
+
 class DataDirectoryInUse(EmbeddedError):
     """Another server uses the data directory."""
 

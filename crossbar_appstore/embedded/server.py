@@ -3,14 +3,15 @@
 import asyncio
 import json
 import socket
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
 
 import aiohttp
 
-from crossbar_appstore.embedded.errors import DataDirectoryInUse, PortTaken, StartFailed
+from crossbar_appstore.embedded.errors import DataDirectoryInUse, DirectoryUnusable, PortTaken, StartFailed
 from crossbar_appstore.embedded.install import PROJECT, TAIL, Node, file_lock, find_node, installed
 
 HOST = "127.0.0.1"
@@ -69,11 +70,12 @@ class EmbeddedCouchDB:
         in_memory: keep databases in memory only, for tests.
 
     Raises (on entering):
-        NodeMissing, InstallFailed, DataDirectoryInUse, PortTaken, StartFailed: see ``embedded/errors.py``.
+        NodeMissing, InstallFailed, DirectoryUnusable, DataDirectoryInUse, PortTaken, StartFailed: see
+            ``embedded/errors.py``.
     """
 
     def __init__(self, *, data_dir: Path, cache: Path, port: int = 0, in_memory: bool = False) -> None:
-        self._data = DataDirectory(data_dir.absolute())
+        self._data = DataDirectory(data_dir if _is_homeless(data_dir) else data_dir.absolute())
         self._cache = cache
         self._port = port
         self._in_memory = in_memory
@@ -100,14 +102,18 @@ class EmbeddedCouchDB:
 
     async def __aenter__(self) -> Self:
         node = await asyncio.to_thread(find_node)
-        installation = await installed(self._cache, node)
-        await asyncio.to_thread(self._data.prepare)
+        with _written_to(self._cache, "CROSSBAR_CACHE_DIR"):
+            installation = await installed(self._cache, node)
+        with _written_to(self._data.path, "CROSSBAR_DATA_DIR"):
+            await asyncio.to_thread(self._data.prepare)
         async with AsyncExitStack() as locked:
             try:
                 async with asyncio.timeout(_LOCK_TIMEOUT):
                     lock = await locked.enter_async_context(file_lock(self._data.lock))
             except TimeoutError:
-                raise DataDirectoryInUse(f"Another embedded CouchDB is using {self._data.path}") from None
+                raise DataDirectoryInUse(
+                    f"Another embedded CouchDB is using {self._data.path}; CROSSBAR_DATA_DIR names another directory"
+                ) from None
             # The server inherits the lock and holds it after this block has released ours.
             await self._start(node, installation, lock)
         return self
@@ -136,7 +142,9 @@ class EmbeddedCouchDB:
             if listening:
                 self._process, self._port = process, port
                 return
-        raise PortTaken(f"Another program listens on {HOST}:{self._port or 'each port that was free'}")
+        raise PortTaken(
+            f"Another program listens on {HOST}:{self._port or 'each port that was free'}; --couchdb-port names another"
+        )
 
     async def _wait_until_ready(self, process: asyncio.subprocess.Process, port: int) -> bool:
         """Wait until the server answers; False if its port is taken."""
@@ -171,6 +179,23 @@ class EmbeddedCouchDB:
                 # Ctrl-C must not reach the server: it is stopped after the requests that still need it.
                 start_new_session=True,
             )
+
+
+@contextmanager
+def _written_to(directory: Path, variable: str) -> Iterator[None]:
+    """Raise DirectoryUnusable, which names the setting, where a directory cannot be written."""
+    if _is_homeless(directory):
+        raise DirectoryUnusable(f"there is no home directory for {directory}: set HOME or {variable}")
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise DirectoryUnusable(f"{directory} cannot be written: {reason}; {variable} names another one") from None
+
+
+def _is_homeless(directory: Path) -> bool:
+    """Whether a path still begins with ``~``, since the user has no home directory."""
+    return directory.parts[:1] == ("~",)
 
 
 def _free_port() -> int:

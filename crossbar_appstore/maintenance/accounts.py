@@ -140,7 +140,12 @@ def _check(new: NewAccount) -> None:
         raise AccountRefused("realm", "pattern", "must be a domain name, such as pbx.example.com", new.realm)
     if not new.username.strip() or ":" in new.username:
         raise AccountRefused("username", "username", "must not be empty or contain a colon", new.username)
-    if len(new.password) < _SHORTEST_PASSWORD:
+    check_password(new.password)
+
+
+def check_password(password: str) -> None:
+    """Raise AccountRefused for a password that is too short."""
+    if len(password) < _SHORTEST_PASSWORD:
         raise AccountRefused("password", "minLength", f"must have at least {_SHORTEST_PASSWORD} characters")
 
 

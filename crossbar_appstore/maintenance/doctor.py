@@ -138,7 +138,8 @@ async def _apply(couch: Couch, database: str, doc_id: str, repairs: Sequence[Rep
 
 async def _server(couch: Couch, *, alone: bool) -> list[Finding]:
     server = await couch.server()
-    subject = f"{server.vendor} {server.version}"
+    # CouchDB's own vendor is a foundation, BigCouch's a company.
+    subject = f"{'PouchDB Server' if server.vendor == 'pouchdb' else 'CouchDB'} {server.version}"
     where = "without KAZOO" if alone else "with a KAZOO cluster's databases"
     findings = [Finding(Severity.INFO, "server", subject, f"answers at {couch.address}, {where}")]
     major = server.version.partition(".")[0]

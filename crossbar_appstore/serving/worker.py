@@ -63,6 +63,10 @@ def bound_socket(host: str, port: int, *, shared: bool = True) -> socket.socket:
         if shared:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((host, port))
+    except UnicodeError:
+        listener.close()
+        # Python encodes host names for DNS, and this one is too long or malformed.
+        raise socket.gaierror(socket.EAI_NONAME, "this is no host name") from None
     except OSError:
         listener.close()
         raise
@@ -70,11 +74,12 @@ def bound_socket(host: str, port: int, *, shared: bool = True) -> socket.socket:
 
 
 def stop_signal() -> asyncio.Event:
-    """An event that SIGINT and SIGTERM set from now on."""
+    """An event that SIGINT, SIGTERM and SIGHUP set from now on; SIGHUP does not where it is ignored (``nohup``)."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, stop.set)
     return stop
 
 

@@ -13,7 +13,15 @@ from tests.maintenance.conftest import couch, empty_system, system
 
 __all__ = ["couch", "empty_system", "system"]
 
-VARIABLES = ("COUCHDB_URL", "KAZOO_CONFIG", "KAZOO_ZONE", "AMQP_URL", "CROSSBAR_HOST", "CROSSBAR_PORT")
+VARIABLES = (
+    "COUCHDB_URL",
+    "KAZOO_CONFIG",
+    "KAZOO_ZONE",
+    "AMQP_URL",
+    "CROSSBAR_HOST",
+    "CROSSBAR_PORT",
+    "CROSSBAR_PASSWORD",
+)
 
 
 @dataclass(frozen=True)

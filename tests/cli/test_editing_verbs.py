@@ -151,12 +151,3 @@ async def test_remove_app_asks_unless_told_not_to(
     assert await stored(system.couch, system.database, app["_id"]) is None
     other = await save_app(system)
     assert (await run("remove-app", other["_id"], "--yes", "--json")).json["removed"] is True
-
-
-async def test_remove_app_without_answer_removes_nothing(
-    run: Run, system: MasterCatalogue, app: JsonObject, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO(""))
-    result = await run("remove-app", "wallboard")
-    assert result.code == 130
-    assert await system.by_id(app["_id"]) is not None

@@ -54,7 +54,22 @@ async def test_verb_help_contains_example(run_alone: Run, name: str) -> None:
 def test_verbs_have_json_and_dry_run_options(name: str) -> None:
     options = {option for parameter in command_of(name).params for option in parameter.opts}
     printing = name not in ("serve", "demo", "sup", "completion")
-    writing = name.startswith(("init", "refresh", "set", "publish", "unpublish", "remove", "export", "create", "views"))
+    writing = name.startswith(
+        (
+            "init",
+            "refresh",
+            "set",
+            "publish",
+            "unpublish",
+            "remove",
+            "export",
+            "create",
+            "views",
+            "promote",
+            "demote",
+            "api",
+        )
+    )
     assert ("--json" in options) is printing
     assert ("--dry-run" in options) is (writing or name == "doctor")
 

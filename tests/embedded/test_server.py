@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from crossbar_appstore.embedded import EmbeddedCouchDB, server
-from crossbar_appstore.embedded.errors import DataDirectoryInUse, PortTaken, StartFailed
+from crossbar_appstore.embedded.errors import DataDirectoryInUse, DirectoryUnusable, PortTaken, StartFailed
 from crossbar_appstore.embedded.install import installation
 from tests.kit.processes import gone
 
@@ -121,9 +121,19 @@ async def test_embedded_couchdb_refuses_data_directory_in_use(
     tmp_path: Path, embedded_cache: Path, embedded_couchdb: EmbeddedCouchDB, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "_LOCK_TIMEOUT", 0.1)
-    with pytest.raises(DataDirectoryInUse, match="couchdb"):
+    with pytest.raises(DataDirectoryInUse, match="couchdb; CROSSBAR_DATA_DIR"):
         await EmbeddedCouchDB(data_dir=tmp_path / "couchdb", cache=embedded_cache).__aenter__()
     assert (await get(embedded_couchdb.url))[0] == 200
+
+
+async def test_embedded_couchdb_names_setting_of_directory_without_home(tmp_path: Path, embedded_cache: Path) -> None:
+    # The path stays like this where neither HOME nor the system's users tell a home directory.
+    homeless = Path("~/.local/share/crossbar-appstore")
+    with pytest.raises(DirectoryUnusable, match="set HOME or CROSSBAR_DATA_DIR"):
+        await EmbeddedCouchDB(data_dir=homeless, cache=embedded_cache).__aenter__()
+    with pytest.raises(DirectoryUnusable, match="set HOME or CROSSBAR_CACHE_DIR"):
+        await EmbeddedCouchDB(data_dir=tmp_path, cache=Path("~/.cache")).__aenter__()
+    assert not Path("~").exists()
 
 
 async def test_embedded_couchdb_uses_or_refuses_requested_port(tmp_path: Path, embedded_cache: Path) -> None:
@@ -131,7 +141,7 @@ async def test_embedded_couchdb_uses_or_refuses_requested_port(tmp_path: Path, e
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(PortTaken, match=f"127.0.0.1:{port}"):
+        with pytest.raises(PortTaken, match=f"127.0.0.1:{port}; --couchdb-port"):
             await EmbeddedCouchDB(data_dir=tmp_path / "data", cache=embedded_cache, port=port).__aenter__()
     async with EmbeddedCouchDB(data_dir=tmp_path / "data", cache=embedded_cache, port=port) as couch:
         assert couch.url == f"http://127.0.0.1:{port}"
