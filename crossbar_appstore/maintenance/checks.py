@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from crossbar_appstore.appstore.apps_store_document import ALLOWED_USERS, DOCUMENT_ID, LISTED_USERS, listed_users
-from crossbar_appstore.appstore.listing import shown_text
+from crossbar_appstore.appstore.listing import has_markup, shown_text
 from crossbar_appstore.appstore.metadata import validate_app
 from crossbar_appstore.appstore.picture_types import SVG, type_by_name
 from crossbar_appstore.json_codec import Json, JsonObject
@@ -15,7 +15,7 @@ from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE, is_soft_deleted
 from crossbar_appstore.kazoo.ids import account_db, encoded_account_db
 from crossbar_appstore.kazoo.values import MISSING, get, object_at, string_at
 from crossbar_appstore.maintenance.app_files import named_pictures
-from crossbar_appstore.maintenance.metadata_rules import NOT_ROUTABLE, has_markup, is_routable
+from crossbar_appstore.maintenance.metadata_rules import NOT_ROUTABLE, is_routable
 from crossbar_appstore.maintenance.reports import DocumentChange, Finding, Repair, Severity, setting
 
 SAMPLE_HOST: Final = "10.26.0.41"

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from crossbar_appstore.appstore.listing import has_markup
 from crossbar_appstore.appstore.metadata import validate_app
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE
-from crossbar_appstore.kazoo.values import Missing, as_number, get, object_at
+from crossbar_appstore.kazoo.values import as_number, get, object_at
 from crossbar_appstore.maintenance.reports import Remark, Weight
 
 NOT_ROUTABLE: Final = "the web client opens only apps whose name consists of lower-case letters and single dashes"
@@ -17,11 +18,6 @@ _TAG: Final = re.compile(r"<[^<>]*>|[<>]")
 _ROUTABLE: Final = re.compile(r"[a-z]+(?:-[a-z]+)*")
 _LOCALE: Final = re.compile(r"([A-Za-z]{2})[-_]([A-Za-z]{2})")
 _NO_LIST: Final = "a single value in place of a list"
-
-
-def has_markup(label: Json | Missing) -> bool:
-    """Whether a label contains ``<`` or ``>``; the web client inserts labels into its pages without escaping."""
-    return isinstance(label, str) and ("<" in label or ">" in label)
 
 
 def is_routable(name: Json) -> bool:
