@@ -28,6 +28,8 @@ from .errors import (
     Conflict,
     DatabaseMissing,
     DocumentMissing,
+    DocumentRefused,
+    Fault,
     MalformedReply,
     OutcomeUnknown,
     ServerFault,
@@ -153,6 +155,7 @@ class Couch:
 
         Raises:
             Conflict: ``_rev`` is not the newest, or is missing though the document exists.
+            DocumentRefused: CouchDB does not take it, since it is too large for instance.
             OutcomeUnknown: it may have been saved or not.
         """
         doc_id, saved = doc["_id"], dict(doc)
@@ -443,6 +446,8 @@ class Couch:
             raise
         except (Unreachable, TimedOut, ServerFault) as error:
             raise OutcomeUnknown(error.reason) from None
+        except Fault as error:
+            raise DocumentRefused(written.database, written.doc_id, error.reason, error.status) from None
         finally:
             # Also after an error: a conflict proves that what is cached is old, a time-out may be a save.
             self.on_write(written)

@@ -1,5 +1,7 @@
 """Maps errors of the datastore to Crossbar's (`crossbar_doc:handle_datamgr_errors/3`)."""
 
+from typing import Final
+
 from crossbar_appstore.crossbar.errors import (
     BadIdentifier,
     CrossbarError,
@@ -9,6 +11,8 @@ from crossbar_appstore.crossbar.errors import (
     NamedError,
 )
 from crossbar_appstore.datastore import errors
+
+_TOO_LARGE: Final = 413
 
 
 def translate(error: Exception) -> CrossbarError | None:
@@ -38,5 +42,14 @@ def translate(error: Exception) -> CrossbarError | None:
             # Without accounts there is no catalogue, and nothing in it.
             return BadIdentifier()
         case errors.DatastoreError():
-            return DatastoreFault(str(error))
+            return _fault(error)
     return None
+
+
+def _fault(error: errors.DatastoreError) -> CrossbarError:
+    if isinstance(error, errors.DocumentRefused) and error.status == _TOO_LARGE:
+        # A repeated request would be refused as well.
+        return CrossbarError(
+            _TOO_LARGE, "datastore_fault", {"cause": error.reason, "message": "too large to be stored"}
+        )
+    return DatastoreFault(str(error))
