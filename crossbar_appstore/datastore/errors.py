@@ -102,7 +102,8 @@ class DocumentRefused(DatastoreError):
     """
 
     def __init__(self, database: str, doc_id: str, reason: str, status: int | None = None) -> None:
-        super().__init__(f"document {doc_id} in {database} was refused by CouchDB: {reason}")
+        too_large = ", more than CouchDB's max_document_size or a proxy allows" if status == TOO_LARGE else ""
+        super().__init__(f"document {doc_id} in {database} was refused by CouchDB: {reason}{too_large}")
         self.database = database
         self.doc_id = doc_id
         self.reason = reason
@@ -212,6 +213,8 @@ _AIOCOUCH_STATUS: dict[type[Exception], int] = {
 }
 # CouchDB 2 and newer; BigCouch, CouchDB 1 and PouchDB.
 _DATABASE_REASONS = ("Database does not exist", "no_db_file", "Database not found")
+TOO_LARGE = 413
+"""CouchDB's status, and that of proxies, for a document or a request that exceeds a limit."""
 _UNKNOWN_STUB = "Invalid attachment stub"
 _LOCKED_OUT = "temporarily locked"
 """CouchDB 3.4 and newer, after five wrong passwords: "Account is temporarily locked due to multiple …"."""

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from crossbar_appstore.datastore.errors import AttachmentMissing, Fault, ServerFault
+from crossbar_appstore.datastore.errors import TOO_LARGE, AttachmentMissing, Fault, ServerFault
 from crossbar_appstore.datastore.replies import SaveResult
 from crossbar_appstore.json_codec import Json, JsonObject, dumps
 from crossbar_appstore.kazoo.values import object_at
@@ -30,7 +30,7 @@ _ATTEMPTS: Final = 5
 FOLDERS: Final = 64
 """How many folders are read, planned and saved at a time."""
 _THREADS: Final = 4
-_TOO_LARGE: Final = 413
+_TOO_LARGE_RULE: Final = "too_large"
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ class _Load:
             raise
         except Fault as error:
             if len(documents) == 1:
-                rule = "too_large" if error.status == _TOO_LARGE else "refused"
+                rule = _TOO_LARGE_RULE if error.status == TOO_LARGE else "refused"
                 return [SaveResult(documents[0]["_id"], None, rule, error.reason)]
         half = len(documents) // 2
         return [*await self._save_all(documents[:half]), *await self._save_all(documents[half:])]
@@ -226,6 +226,8 @@ def _result(plan: AppPlan, result: SaveResult) -> AppPlan | None:
     if result.error is not None:
         reason = f"CouchDB refused to save it: {result.reason or result.error}"
         size = f"the document has {len(dumps(plan.document)):,} bytes with its new pictures"
+        if result.error == _TOO_LARGE_RULE:
+            size += ", more than CouchDB's max_document_size or a proxy allows"
         return plan.failed(result.error, f"{reason}; {size}")
     # Without the document, which holds the bytes of the pictures.
     return replace(plan, id=result.id, revision=result.rev, document=None, inline=())

@@ -1,7 +1,5 @@
 """Maps errors of the datastore to Crossbar's (`crossbar_doc:handle_datamgr_errors/3`)."""
 
-from typing import Final
-
 from crossbar_appstore.crossbar.errors import (
     BadIdentifier,
     CrossbarError,
@@ -11,8 +9,6 @@ from crossbar_appstore.crossbar.errors import (
     NamedError,
 )
 from crossbar_appstore.datastore import errors
-
-_TOO_LARGE: Final = 413
 
 
 def translate(error: Exception) -> CrossbarError | None:
@@ -47,9 +43,7 @@ def translate(error: Exception) -> CrossbarError | None:
 
 
 def _fault(error: errors.DatastoreError) -> CrossbarError:
-    if isinstance(error, errors.DocumentRefused) and error.status == _TOO_LARGE:
+    if isinstance(error, errors.DocumentRefused) and error.status == errors.TOO_LARGE:
         # A repeated request would be refused as well.
-        return CrossbarError(
-            _TOO_LARGE, "datastore_fault", {"cause": error.reason, "message": "too large to be stored"}
-        )
+        return CrossbarError(413, "datastore_fault", {"cause": error.reason, "message": "too large to be stored"})
     return DatastoreFault(str(error))
