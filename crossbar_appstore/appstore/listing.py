@@ -1,17 +1,23 @@
 """Apps as the API returns them: entries of the list, a single app, the apps of a login reply.
 
-Values that the web client cannot handle are repaired: a missing label becomes the name, an empty ``api_url`` and an
-invalid ``allowed_users`` are left out. An app without an id or a usable name is skipped and reported for the log.
+Values that the web client cannot handle are repaired (D23): a missing label becomes the name, an empty ``api_url`` and
+an invalid ``allowed_users`` are left out. An app without an id or a usable name is skipped and reported for the log.
+What would act in the client is made harmless, whoever stored it (D27): markup in labels, and addresses that run or hold
+credentials. Every app has texts in en-US (D28).
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from crossbar_appstore.appstore.allowed_apps import AllowedApp
+from crossbar_appstore.appstore.app_addresses import ADDRESS_KEYS, is_harmless
 from crossbar_appstore.appstore.apps_store_document import ALLOWED_USERS, mergeable
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE, public_fields
-from crossbar_appstore.kazoo.values import MISSING, Missing, as_boolean, as_text, get, list_at, object_at, string_at
+from crossbar_appstore.kazoo.values import MISSING, Missing, as_boolean, as_text, get, list_at, object_at
+
+_WITHOUT_MARKUP: Final = str.maketrans({"<": "\u2039", ">": "\u203a"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,16 @@ def shown_text(value: Json | Missing) -> str | None:
     return as_text(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
 
 
+def has_markup(label: Json | Missing) -> bool:
+    """Whether a label contains ``<`` or ``>``; the web client inserts labels into its pages without escaping."""
+    return isinstance(label, str) and ("<" in label or ">" in label)
+
+
+def language_for_default(i18n: JsonObject) -> str:
+    """Returns the language whose texts stand for en-US where those are missing: ``en-us``, else the first."""
+    return next((language for language in i18n if language.lower() == DEFAULT_LANGUAGE.lower()), next(iter(i18n)))
+
+
 def _shown(apps: Iterable[AllowedApp], entry: Callable[[AllowedApp], JsonObject]) -> Shown:
     found = [(app, _unfit(app)) for app in apps]
     skipped = tuple(Skipped(app.id, reason) for app, reason in found if reason is not None)
@@ -95,7 +111,7 @@ def _list_entry(app: AllowedApp) -> JsonObject:
     stated = as_text(app.document.get("allowed_users", MISSING))
     if app.permission is not None and stated in ALLOWED_USERS:
         entry["allowed_users"] = stated
-    for key in ("api_url", "source_url", "phase"):
+    for key in (*ADDRESS_KEYS, "phase"):
         _set_text(entry, key, entry.pop(key, MISSING))
     for key in ("tags", "users"):
         entry[key] = list_at(entry, key)
@@ -104,14 +120,18 @@ def _list_entry(app: AllowedApp) -> JsonObject:
 
 
 def _login_entry(app: AllowedApp, languages: tuple[str, ...]) -> JsonObject:
-    name = _name(app)
-    labels = (get(app.document, "i18n", language, "label") for language in languages)
+    name, i18n = _name(app), app.document.get("i18n")
+    if isinstance(i18n, dict) and i18n and DEFAULT_LANGUAGE not in i18n:
+        i18n = {**i18n, DEFAULT_LANGUAGE: i18n[language_for_default(i18n)]}
+    labels = (get(i18n, language, "label") for language in languages)
     # The first language with any label decides, as in KAZOO; a malformed label is replaced by the name.
     label = shown_text(next((label for label in labels if label is not MISSING), None))
     entry: JsonObject = {"id": app.id, "name": name}
-    for key in ("api_url", "source_url"):
-        _set_text(entry, key, app.document.get(key, MISSING))
-    return {**entry, "label": name if label is None else label}
+    for key in ADDRESS_KEYS:
+        value = app.document.get(key, MISSING)
+        if _may_be_shown(value):
+            _set_text(entry, key, value)
+    return {**entry, "label": _harmless(name if label is None else label)}
 
 
 def _set_text(entry: JsonObject, key: str, value: Json | Missing) -> None:
@@ -121,12 +141,20 @@ def _set_text(entry: JsonObject, key: str, value: Json | Missing) -> None:
         entry[key] = text
 
 
+def _may_be_shown(address: Json | Missing) -> bool:
+    text = address if isinstance(address, str) else as_text(address)
+    return text is None or is_harmless(text)
+
+
 def _repaired(app: AllowedApp) -> JsonObject:
     """Returns a new object of the public fields, with repaired values."""
     body = public_fields(app.document)
     body["i18n"] = _with_labels(body.get("i18n"), _name(app))
     if body.get("api_url") == "":
         del body["api_url"]
+    for key in ADDRESS_KEYS:
+        if key in body and not _may_be_shown(body[key]):
+            del body[key]
     # The app document may have the field as well, but does not install the app.
     body.pop("allowed_users", None)
     if (allowed_users := _allowed_users(app)) is not None:
@@ -151,15 +179,25 @@ def _allowed_users(app: AllowedApp) -> str | None:
 
 def _with_labels(i18n: Json, name: str) -> JsonObject:
     if not isinstance(i18n, dict) or not i18n:
-        return {DEFAULT_LANGUAGE: {"label": name}}
-    if all(string_at(texts, "label") is not None for texts in i18n.values()):
+        return {DEFAULT_LANGUAGE: _with_label({}, name)}
+    if DEFAULT_LANGUAGE in i18n and all(_has_harmless_label(texts) for texts in i18n.values()):
         return i18n
-    return {language: _with_label(texts, name) for language, texts in i18n.items()}
+    made = {language: _with_label(texts, name) for language, texts in i18n.items()}
+    return made if DEFAULT_LANGUAGE in made else {**made, DEFAULT_LANGUAGE: made[language_for_default(made)]}
+
+
+def _has_harmless_label(texts: Json) -> bool:
+    label = texts.get("label") if isinstance(texts, dict) else None
+    return isinstance(label, str) and "<" not in label and ">" not in label
 
 
 def _with_label(texts: Json, name: str) -> JsonObject:
     label = shown_text(get(texts, "label"))
-    return {**object_at(texts), "label": name if label is None else label}
+    return {**object_at(texts), "label": _harmless(name if label is None else label)}
+
+
+def _harmless(label: str) -> str:
+    return label.translate(_WITHOUT_MARKUP) if has_markup(label) else label
 
 
 def _name(app: AllowedApp) -> str:

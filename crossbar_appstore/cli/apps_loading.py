@@ -2,10 +2,10 @@
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
 
+from crossbar_appstore.appstore.app_addresses import fault_of_address, trimmed
 from crossbar_appstore.appstore.metadata import REFRESH_KEYS
 from crossbar_appstore.cli.options import combined, dry_run_option, example, picture_options
 from crossbar_appstore.cli.output import Output, database_verb, print_app, print_counts
@@ -20,17 +20,16 @@ from crossbar_appstore.maintenance.lookup import MasterCatalogue, configuration
 def _api_url(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     if value is None:
         return None
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise click.BadParameter("a URL has the form http[s]://host[:port]/v2/")
-    # The web client adds a slash only to a URL whose last segment has no dot.
-    if "." in parts.path.rpartition("/")[2] or not parts.path:
-        raise click.BadParameter("the web client needs a URL that ends in a path without a dot: http[s]://host/v2/")
-    return value
+    address = trimmed(value)
+    fault = fault_of_address("api_url", address)
+    if fault is not None:
+        # Without the address, which may hold a password.
+        raise click.BadParameter(f"the address {fault[1]}")
+    return address
 
 
 _loading_options = combined(
-    click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path)),
+    click.argument("path", type=click.Path(exists=True, path_type=Path)),
     click.argument("api_url", required=False, callback=_api_url),
     click.option("--lenient", is_flag=True, help="Repair obvious mistakes in app.json, and report them."),
     click.option("--keep-addresses", is_flag=True, help="Take api_url and source_url from app.json."),
@@ -52,7 +51,8 @@ _key_option = click.option(
 async def init_apps(couch: Couch, output: Output, *, path: Path, **options: Any) -> int:
     """Load every app below PATH.
 
-    Apps that the catalogue already has get only the API_URL and the pictures; refresh-apps updates the rest.
+    PATH is a folder, or the metadata/app.json of one app. Apps that the catalogue already has get only the API_URL and
+    the pictures; refresh-apps updates the rest.
 
     Without API_URL, apps get no api_url, and use the API of the web client.
     """
@@ -67,7 +67,7 @@ async def init_apps(couch: Couch, output: Output, *, path: Path, **options: Any)
 async def init_app(couch: Couch, output: Output, *, path: Path, **options: Any) -> int:
     """Load the app in the folder PATH.
 
-    PATH is the folder that contains metadata/app.json. See init-apps.
+    PATH is the folder that contains metadata/app.json, or that file. See init-apps.
     """
     return await _load(couch, output, Found((path,)), Mode.INIT, **options)
 
@@ -79,7 +79,8 @@ async def init_app(couch: Couch, output: Output, *, path: Path, **options: Any) 
 async def refresh_apps(couch: Couch, output: Output, *, path: Path, **options: Any) -> int:
     """Load or update every app below PATH.
 
-    Apps that the catalogue already has get the pictures, and the fields named by --key from app.json.
+    PATH is a folder, or the metadata/app.json of one app. Apps that the catalogue already has get the pictures, and the
+    fields named by --key from app.json.
     """
     return await _load(couch, output, find_app_folders(path), Mode.REFRESH, **options)
 
@@ -91,7 +92,7 @@ async def refresh_apps(couch: Couch, output: Output, *, path: Path, **options: A
 async def refresh_app(couch: Couch, output: Output, *, path: Path, **options: Any) -> int:
     """Load or update the app in the folder PATH.
 
-    PATH is the folder that contains metadata/app.json. See refresh-apps.
+    PATH is the folder that contains metadata/app.json, or that file. See refresh-apps.
     """
     return await _load(couch, output, Found((path,)), Mode.REFRESH, **options)
 

@@ -90,7 +90,7 @@ async def export_apps(couch: Couch, output: Output, *, directory: Path, apps: tu
 
 
 @click.command("diff-apps", epilog=example("diff-apps /var/www/html/monster-ui/apps", "diff-apps ./backup --json"))
-@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
 @database_verb
 async def diff_apps(couch: Couch, output: Output, *, path: Path) -> int:
     """Compare folders with the catalogue.

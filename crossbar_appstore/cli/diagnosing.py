@@ -11,7 +11,7 @@ from crossbar_appstore.cli.output import Output, database_verb, shown
 from crossbar_appstore.cli.program import DONE, REFUSED
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.maintenance import explaining
-from crossbar_appstore.maintenance.doctor import Diagnosis, examine, repair
+from crossbar_appstore.maintenance.doctor import Diagnosis, RepairsRefused, examine, repair
 from crossbar_appstore.maintenance.explaining import ExplainedApp, Reason
 from crossbar_appstore.maintenance.reports import Finding, Severity
 
@@ -75,11 +75,18 @@ async def doctor(
                 subject = finding.subject if what is None else f"{what.doc_id} in {what.database}"
                 output.line(("would be repaired", "green"), f" {subject}: {finding.fix}")
     elif fix:
-        repaired = await repair(couch, diagnosis)
+        refused: tuple[str, ...] = ()
+        try:
+            repaired = await repair(couch, diagnosis)
+        except RepairsRefused as refusal:
+            repaired, refused = refusal.repaired, refusal.refused
         for words in repaired:
             output.line(("repaired", "green"), f" {words}")
+        for words in refused:
+            output.line(("refused", "bold red"), f"  {words}")
         # Checked again, so that the output shows what is left.
-        diagnosis = Diagnosis((await examine(couch, accounts, all_accounts=all_accounts)).findings, repaired)
+        left = await examine(couch, accounts, all_accounts=all_accounts)
+        diagnosis = Diagnosis(left.findings, repaired, refused)
     for finding in diagnosis.findings:
         _print_finding(output, finding)
     found = [finding.severity for finding in diagnosis.findings]

@@ -28,6 +28,8 @@ from .errors import (
     Conflict,
     DatabaseMissing,
     DocumentMissing,
+    DocumentRefused,
+    Fault,
     MalformedReply,
     OutcomeUnknown,
     ServerFault,
@@ -153,7 +155,7 @@ class Couch:
 
         Raises:
             Conflict: ``_rev`` is not the newest, or is missing though the document exists.
-            OutcomeUnknown: it may have been saved or not.
+            DocumentRefused: CouchDB does not take it, since it is too large for instance. OutcomeUnknown: saved or not.
         """
         doc_id, saved = doc["_id"], dict(doc)
 
@@ -185,10 +187,8 @@ class Couch:
 
     async def save_docs(self, database: str, docs: Sequence[JsonObject]) -> list[SaveResult]:
         """Save many documents, each with its ``_id``, no id twice; what became of each, in the same order."""
-        results: list[SaveResult] = []
-        for start in range(0, len(docs), _BULK):
-            results += await self._save_some(database, docs[start : start + _BULK])
-        return results
+        batches = [docs[start : start + _BULK] for start in range(0, len(docs), _BULK)]
+        return [result for batch in batches for result in await self._save_some(database, batch)]
 
     async def _save_some(self, database: str, docs: Sequence[JsonObject]) -> list[SaveResult]:
         # aiocouch's bulk operation relies on an order of the results that PouchDB Server does not keep.
@@ -445,6 +445,8 @@ class Couch:
             raise
         except (Unreachable, TimedOut, ServerFault) as error:
             raise OutcomeUnknown(error.reason) from None
+        except Fault as error:
+            raise DocumentRefused(written.database, written.doc_id, error.reason, error.status) from None
         finally:
             # Also after an error: a conflict proves that what is cached is old, a time-out may be a save.
             self.on_write(written)

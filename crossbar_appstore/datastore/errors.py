@@ -3,6 +3,8 @@
 DatastoreError
 ├── DocumentMissing, AttachmentMissing, DatabaseMissing, ViewMissing    404
 ├── Conflict                                                            409, nothing was saved
+│   └── RevisionsLeft                                                   a removal, of which something is left
+├── DocumentRefused                                                     413 and the like: it cannot be saved as it is
 ├── NoMasterAccount                                                     there is no account
 ├── Closed                                                              the client was closed
 └── Troubled                                                            no answer about the document
@@ -21,6 +23,7 @@ reasons are CouchDB's own words, or the type of the connection error.
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import aiohttp
@@ -84,6 +87,29 @@ class Conflict(DatastoreError):
         self.doc_id = doc_id
 
 
+class RevisionsLeft(Conflict):
+    """A document whose removal was not completed: other writers changed it each time."""
+
+    def __init__(self, database: str, doc_id: str, revisions: Iterable[str]) -> None:
+        super().__init__(database, doc_id)
+        self.args = (f"{self}; of it are left: {', '.join(revisions)}",)
+
+
+class DocumentRefused(DatastoreError):
+    """CouchDB, or a proxy, does not take this document, too large for instance; nothing was saved. Others it may take.
+
+    ``status`` is that of the reply, None if there was none for the document alone.
+    """
+
+    def __init__(self, database: str, doc_id: str, reason: str, status: int | None = None) -> None:
+        too_large = ", more than CouchDB's max_document_size or a proxy allows" if status == TOO_LARGE else ""
+        super().__init__(f"document {doc_id} in {database} was refused by CouchDB: {reason}{too_large}")
+        self.database = database
+        self.doc_id = doc_id
+        self.reason = reason
+        self.status = status
+
+
 class NoMasterAccount(DatastoreError):
     """No master account is configured, and there is no account at all that could be it."""
 
@@ -132,7 +158,11 @@ class AccessDenied(Troubled):
 
 
 class Fault(Troubled):
-    """Any other answer that CouchDB should not have given."""
+    """Any other answer that CouchDB should not have given; ``status`` is its status, if it had one."""
+
+    def __init__(self, reason: str, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
 
 
 class ServerFault(Fault):
@@ -183,6 +213,9 @@ _AIOCOUCH_STATUS: dict[type[Exception], int] = {
 }
 # CouchDB 2 and newer; BigCouch, CouchDB 1 and PouchDB.
 _DATABASE_REASONS = ("Database does not exist", "no_db_file", "Database not found")
+TOO_LARGE = 413
+"""CouchDB's status, and that of proxies, for a document or a request that exceeds a limit."""
+_UNKNOWN_STUB = "Invalid attachment stub"
 _LOCKED_OUT = "temporarily locked"
 """CouchDB 3.4 and newer, after five wrong passwords: "Account is temporarily locked due to multiple …"."""
 
@@ -220,13 +253,15 @@ def from_status(status: int, reason: str, subject: Subject) -> DatastoreError:
         return DatabaseMissing(subject.database)
     if status == 408 or (status == 500 and _is_timeout(reason)):
         return TimedOut(reason or "CouchDB answered 408")
+    if status == 412 and reason.startswith(_UNKNOWN_STUB):
+        return Fault(f"{status} {reason}", status)
     # 412: some proxies and servers answer so to a save of which they know nothing yet.
     # A redirect is none of CouchDB's.
     if status in (412, 429, 503) or status < 400 or (status == 500 and reason == "all_dbs_active"):
         return Unavailable(reason or f"CouchDB answered {status}")
     if status in (502, 504):
         return Unreachable(reason or f"CouchDB answered {status}")
-    return (ServerFault if status >= 500 else Fault)(f"{status} {reason}".strip())
+    return (ServerFault if status >= 500 else Fault)(f"{status} {reason}".strip(), status)
 
 
 def _missing(reason: str, subject: Subject) -> DatastoreError:

@@ -6,6 +6,7 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from crossbar_appstore.json_codec import JsonObject
+from crossbar_appstore.kazoo.values import list_at
 from crossbar_appstore.request_scope import time_limit
 
 from .cache import Cache, Key
@@ -13,7 +14,7 @@ from .client import backoff
 from .confirmation import Confirmation, Superseded
 from .couch import Couch
 from .documents import DOCUMENT
-from .errors import Conflict, DocumentMissing, OutcomeUnknown, TimedOut, Troubled, Unavailable
+from .errors import Conflict, DocumentMissing, OutcomeUnknown, RevisionsLeft, TimedOut, Troubled, Unavailable
 from .replies import history
 
 ATTEMPTS: Final = 5
@@ -137,36 +138,12 @@ class Updates:
         return confirmed
 
     async def remove(self, database: str, doc_id: str, check: Callable[[JsonObject], None] = accept) -> bool:
-        """Delete the newest revision of a document, whatever it holds; False if there is none.
-
-        On a cluster the newest revision of each branch. ``check`` is called with the revision that is deleted first;
-        what it raises is passed on, and nothing is deleted.
-
-        Raises:
-            Conflict: other writers were faster each time.
-        """
+        """Delete a document, and cache that there is none; as ``remove_document``."""
         key: Key = (DOCUMENT, database, doc_id)
-        found = False
-        for attempt in range(ATTEMPTS):
-            current = (await self._cache.newest(key)).value
-            if current is None:
-                return found
-            if not found:
-                check(current)
-            before = self._cache.stamp(key)
-            try:
-                await self._couch.delete_doc(database, doc_id, current["_rev"])
-            except Conflict:
-                self._couch.statistics.conflicts += 1
-                await backoff(_PAUSE * 2**attempt)
-            except DocumentMissing:
-                return found
-            else:
-                self._cache.put(key, None, before)
-                found = True
-                if not await self._couch.cluster.exists():
-                    return True
-        raise Conflict(database, doc_id)
+        before = self._cache.stamp(key)
+        found = await remove_document(self._couch, database, doc_id, check)
+        self._cache.put(key, None, before)
+        return found
 
     async def _saved(self, key: Key, attempts: Iterable[JsonObject]) -> JsonObject | None:
         """The newest document, if it descends from one of those that were to be saved, as far as CouchDB knows.
@@ -194,6 +171,39 @@ class Updates:
 
     def _lock(self, key: Key) -> asyncio.Lock:
         return self._locks.setdefault(key, asyncio.Lock())
+
+
+async def remove_document(
+    couch: Couch, database: str, doc_id: str, check: Callable[[JsonObject], None] = accept
+) -> bool:
+    """Delete a document, whatever it holds; False if there is none.
+
+    All its branches are deleted, the winning one last: a losing one would come up in its place. ``check`` is called
+    with the winning revision before anything is deleted, and again after a conflict; what it raises is passed on.
+
+    Raises:
+        RevisionsLeft: other writers were faster each time.
+    """
+    found, left = False, [""]
+    for attempt in range(ATTEMPTS):
+        try:
+            stored = await couch.open_doc(database, doc_id, conflicts=True)
+            if not found:
+                check(stored)
+            left = [*list_at(stored, "_conflicts"), stored["_rev"]]
+            while left:
+                await couch.delete_doc(database, doc_id, left[0])
+                left.pop(0)
+            found = True
+            # On a cluster this copy may not have known of another branch.
+            if not await couch.cluster.exists():
+                return True
+        except DocumentMissing:
+            return found
+        except Conflict:
+            couch.statistics.conflicts += 1
+            await backoff(_PAUSE * 2**attempt)
+    raise RevisionsLeft(database, doc_id, left)
 
 
 async def _acquire(lock: asyncio.Lock) -> None:

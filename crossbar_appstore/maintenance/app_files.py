@@ -62,12 +62,21 @@ class PictureFile:
 
 def is_plain_name(name: str) -> bool:
     """Whether a name is a file name, not a path, and one that CouchDB accepts for an attachment."""
-    return (
-        name not in ("", "..")
-        and not name.startswith("_")
-        and not any(char in name for char in "\\\0")
-        and PurePath(name).name == name
-    )
+    return fault_of_name(name) is None
+
+
+def fault_of_name(name: str) -> tuple[str, str] | None:
+    """Rule and message of what is wrong with a picture's name, ``None`` if a file and an attachment may have it."""
+    if name.startswith("_"):
+        return "name", "CouchDB takes no attachment names that begin with _"
+    if any(char in name for char in "\\\0"):
+        return "name", "contains a backslash or a null character"
+    # A lone surrogate is how Python reads a byte of a file's name that is no UTF-8.
+    if any("\ud800" <= char <= "\udfff" for char in name):
+        return "name", "is not UTF-8"
+    if name in ("", "..") or PurePath(name).name != name:
+        return "inside", "is not the name of a file in this folder"
+    return None
 
 
 def read_inside(folder: Path, path: Path, limit: int) -> bytes:
@@ -126,8 +135,9 @@ def inspect_file(
 
     if not name:
         return None, remark("name", "the name is empty", Weight.MISSING)
-    if not is_plain_name(name):
-        return None, remark("inside", "is not the name of a file in this folder")
+    fault = fault_of_name(name)
+    if fault is not None:
+        return None, remark(*fault)
     try:
         content = read_inside(folder, path, rules.max_picture_bytes)
     except FileMissing:
@@ -148,7 +158,7 @@ def inspect_file(
     message = f"its bytes are {detected}, its name says {named or 'nothing'}"
     if not rules.lenient:
         return None, remark("type", message)
-    return picture, remark("type", f"{message}; stored as {detected}", Weight.REPAIRED)
+    return picture, remark("type", f"{message}; taken as {detected}", Weight.REPAIRED)
 
 
 def picture_fields(metadata: JsonObject) -> Iterator[tuple[str, str, str]]:

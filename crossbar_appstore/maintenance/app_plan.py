@@ -1,20 +1,35 @@
 """Plans what loading an app's folder changes in the catalogue. No I/O."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final, Self
+from typing import Self
 
-from crossbar_appstore.appstore.metadata import INIT_KEYS, REFRESH_KEYS, new_app_document, refresh, with_api_url
+from crossbar_appstore.appstore.app_addresses import ADDRESS_KEYS
+from crossbar_appstore.appstore.metadata import (
+    INIT_KEYS,
+    REFRESH_KEYS,
+    differs,
+    new_app_document,
+    refresh,
+    with_api_url,
+)
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.documents import stamp_maintenance
 from crossbar_appstore.kazoo.ids import new_id
-from crossbar_appstore.kazoo.values import string_at
+from crossbar_appstore.kazoo.values import MISSING, string_at
 from crossbar_appstore.maintenance import app_files
 from crossbar_appstore.maintenance.app_source import AppSource
-from crossbar_appstore.maintenance.reports import FieldChange, PictureChange, Remark, Report, Weight, field_changes
-
-ADDRESSES: Final = ("api_url", "source_url")
+from crossbar_appstore.maintenance.metadata_rules import address_remarks
+from crossbar_appstore.maintenance.reports import (
+    FieldChange,
+    PictureChange,
+    Remark,
+    Report,
+    Weight,
+    field_changes,
+    without_repairs,
+)
 
 
 class Mode(StrEnum):
@@ -89,7 +104,8 @@ class AppPlan(Report):
 
     def failed(self, rule: str, message: str) -> Self:
         """The plan after its document could not be saved."""
-        remarks = (*self.remarks, Remark(Weight.REFUSED, self.folder, "", rule, message))
+        remarks = without_repairs(self.remarks, "nothing is stored")
+        remarks += (Remark(Weight.REFUSED, self.folder, "", rule, message),)
         return type(self)(self.source, Action.FAILED, self.id, remarks=remarks)
 
     def as_json(self) -> JsonObject:
@@ -117,39 +133,53 @@ def plan_app(
     ``account_id`` is the master account's; ``same`` is as in ``update_pictures``.
     """
     if source.refused:
-        return AppPlan(source, Action.REFUSED, remarks=source.remarks)
+        return _refused(source)
     # To update one of them would be a guess.
     if len(stored) > 1:
         ids = [document["_id"] for document in stored]
-        return _refused(source, "name", f"the folder matches {len(ids)} apps of the catalogue: {', '.join(ids)}")
+        message = f"the folder matches {len(ids)} apps of the catalogue: {', '.join(ids)}"
+        return _refused(source, _remark(source, "name", message))
     # The addresses are settled first: everything below treats them like other fields.
     metadata = source.metadata
     keep_addresses = options.keep_addresses or is_exported(metadata)
     if keep_addresses:
         # export-apps writes an empty api_url for an app without one.
-        metadata = {key: value for key, value in metadata.items() if not (key in ADDRESSES and value == "")}
+        metadata = {key: value for key, value in metadata.items() if not (key in ADDRESS_KEYS and value == "")}
     if options.api_url is not None or not keep_addresses:
         metadata = with_api_url(metadata, options.api_url)
+    keys = INIT_KEYS if options.mode is Mode.INIT else options.refresh_keys
+    if keep_addresses or (stored and "source_url" in keys):
+        about_addresses = tuple(address_remarks(str(source.file), metadata))
+    else:
+        about_addresses = tuple(each for each in address_remarks(str(source.file), metadata) if each.field == "api_url")
+    if any(remark.weight is Weight.REFUSED for remark in about_addresses):
+        return _refused(source, *about_addresses)
+    source = replace(source, remarks=(*source.remarks, *about_addresses))
     if not stored:
         return _creation(source, metadata, account_id, keep_addresses=keep_addresses)
     # Only an exported folder can match by id an app of another name.
     if stored[0].get("name") != source.name and options.mode is Mode.INIT:
-        return _refused(source, "_id", f"the app {stored[0].get('name')!r} has this id; refresh-app renames it")
-    keys = INIT_KEYS if options.mode is Mode.INIT else options.refresh_keys
+        message = f"the app {stored[0].get('name')!r} has this id; refresh-app renames it"
+        return _refused(source, _remark(source, "_id", message))
     # A field that is named twice is no problem.
-    changed, refreshed = refresh(stored[0], metadata, (*keys, *ADDRESSES) if options.keep_addresses else keys)
+    changed, refreshed = refresh(stored[0], metadata, (*keys, *ADDRESS_KEYS) if options.keep_addresses else keys)
     document, inline, pictures = app_files.update_pictures(
         stored[0], refreshed, source.pictures, remove_old=options.remove_old_pictures, same=same
     )
+    remarks = _with_stored_repairs(source, stored[0], changed, inline, keys)
     if not changed and not pictures:
-        return AppPlan(source, Action.UNCHANGED, stored[0]["_id"], remarks=source.remarks)
+        return AppPlan(source, Action.UNCHANGED, stored[0]["_id"], remarks=remarks)
     changes = field_changes(stored[0], document)
-    return AppPlan(source, Action.UPDATED, stored[0]["_id"], document, inline, changes, pictures, source.remarks)
+    return AppPlan(source, Action.UPDATED, stored[0]["_id"], document, inline, changes, pictures, remarks)
 
 
 def _creation(source: AppSource, metadata: JsonObject, account_id: str, *, keep_addresses: bool) -> AppPlan:
     document = new_app_document(metadata)
-    remarks = source.remarks
+    remarks: tuple[Remark, ...] = ()
+    for remark in source.remarks:
+        # Only the schema requires an api_url.
+        is_stored = remark.field != "api_url" or "api_url" in document
+        remarks += (remark,) if is_stored else without_repairs((remark,), "so none is stored")
     if "source_url" in metadata:
         value = metadata["source_url"]
         if keep_addresses:
@@ -166,6 +196,38 @@ def _creation(source: AppSource, metadata: JsonObject, account_id: str, *, keep_
     return AppPlan(source, Action.CREATED, app_id, document, source.pictures, changes, pictures, remarks)
 
 
-def _refused(source: AppSource, field: str, message: str) -> AppPlan:
-    remark = Remark(Weight.REFUSED, str(source.file), field, "unique", message, source.metadata.get(field))
-    return AppPlan(source, Action.REFUSED, remarks=(*source.remarks, remark))
+def _with_stored_repairs(
+    source: AppSource,
+    stored: JsonObject,
+    changed: Collection[str],
+    inline: Collection[app_files.PictureFile],
+    keys: Collection[str],
+) -> tuple[Remark, ...]:
+    """The remarks about a stored app, in which only what is written counts as repaired.
+
+    ``changed`` are the fields and ``inline`` the pictures that are written, ``keys`` the fields that may be.
+    """
+    remarks: tuple[Remark, ...] = ()
+    for remark in source.remarks:
+        key = remark.field.partition(".")[0]
+        if remark.file != str(source.file):
+            is_written, reason = any(each.name == remark.value for each in inline), "is stored so already"
+        elif not key:
+            is_written, reason = bool(changed or inline), "nothing is stored"
+        else:
+            is_written, reason = key in changed, "is stored so already"
+            if key in ADDRESS_KEYS or key not in source.metadata:
+                reason = "is not stored"
+            elif differs(stored.get(key, MISSING), source.metadata[key]):
+                needs_key = key not in REFRESH_KEYS or keys is not INIT_KEYS
+                reason = f"is not stored; refresh-app{f' --key {key}' * needs_key} stores it"
+        remarks += (remark,) if is_written else without_repairs((remark,), reason)
+    return remarks
+
+
+def _remark(source: AppSource, field: str, message: str) -> Remark:
+    return Remark(Weight.REFUSED, str(source.file), field, "unique", message, source.metadata.get(field))
+
+
+def _refused(source: AppSource, *remarks: Remark) -> AppPlan:
+    return AppPlan(source, Action.REFUSED, remarks=(*without_repairs(source.remarks, "nothing is stored"), *remarks))

@@ -6,8 +6,16 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from crossbar_appstore.appstore.app_addresses import (
+    ADDRESS_KEYS,
+    fault_of_address,
+    is_harmless,
+    is_relative,
+    trimmed,
+    without_credentials,
+)
 from crossbar_appstore.appstore.apps_store_document import ALLOWED_USERS, DOCUMENT_ID, LISTED_USERS, listed_users
-from crossbar_appstore.appstore.listing import shown_text
+from crossbar_appstore.appstore.listing import has_markup, shown_text
 from crossbar_appstore.appstore.metadata import validate_app
 from crossbar_appstore.appstore.picture_types import SVG, type_by_name
 from crossbar_appstore.json_codec import Json, JsonObject
@@ -15,7 +23,7 @@ from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE, is_soft_deleted
 from crossbar_appstore.kazoo.ids import account_db, encoded_account_db
 from crossbar_appstore.kazoo.values import MISSING, get, object_at, string_at
 from crossbar_appstore.maintenance.app_files import named_pictures
-from crossbar_appstore.maintenance.metadata_rules import NOT_ROUTABLE, has_markup, is_routable
+from crossbar_appstore.maintenance.metadata_rules import NOT_ROUTABLE, is_routable, no_default_texts
 from crossbar_appstore.maintenance.reports import DocumentChange, Finding, Repair, Severity, setting
 
 SAMPLE_HOST: Final = "10.26.0.41"
@@ -88,7 +96,7 @@ def app_findings(app: CheckedApp) -> Iterator[Finding]:
     elif not is_routable(name):
         yield app.found(Severity.WARNING, "name", NOT_ROUTABLE, rename, name)
     yield from _texts(app)
-    for key in ("api_url", "source_url"):
+    for key in ADDRESS_KEYS:
         if key in app.document:
             yield from _address(app, key, app.document[key])
     yield from _pictures(app)
@@ -105,6 +113,9 @@ def _texts(app: CheckedApp) -> Iterator[Finding]:
         repair = app.repair(f"makes the label from the name: {name}", setting(made, "i18n")) if name else None
         yield app.found(Severity.ERROR, "label", message, f"set-app-label {app.id} LABEL", i18n, repair)
         return
+    if DEFAULT_LANGUAGE not in i18n:
+        message = f"the app {no_default_texts(i18n)}"
+        yield app.found(Severity.WARNING, "language", message, f"set-app-label {app.id} LABEL", sorted(i18n))
     for locale, texts in i18n.items():
         if not isinstance(texts, dict):
             yield app.found(Severity.ERROR, "label", f"i18n.{locale} contains no texts", value=texts)
@@ -123,26 +134,39 @@ def _texts(app: CheckedApp) -> Iterator[Finding]:
 
 def _address(app: CheckedApp, key: str, value: Json) -> Iterator[Finding]:
     command = f"set-app-field {app.id} {key} https://HOST/{'v2/' if key == 'api_url' else 'apps/NAME'}"
-    if value == "":
-        message = f"{key} is empty, so the web client sends the app's requests to itself"
+    if value in ("", None):
+        consequence = (
+            "so the web client sends the app's requests to itself" if value == "" else "which KAZOO makes a text"
+        )
         repair = app.repair(f"removes {key}", setting(MISSING, key))
+        message = f"{key} is {'empty' if value == '' else 'null'}, {consequence}"
         yield app.found(Severity.ERROR, key, message, f"set-app-field {app.id} {key} null", value, repair)
         return
-    parts = urlsplit(value) if isinstance(value, str) else None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
-        message = f"{key} is not a URL; the web client needs one with http or https"
-        yield app.found(Severity.ERROR, key, message, command, value)
+    if not isinstance(value, str):
+        yield app.found(Severity.ERROR, key, f"{key} is not a text", command, value)
         return
+    address, shown = trimmed(value), without_credentials(value)
+    fault = fault_of_address(key, address)
+    left_out = "" if is_harmless(value) else "; it is left out of every response"
+    if fault is not None:
+        rule, message = fault
+        # The web client can open such an address, although not as it is meant.
+        severity = Severity.WARNING if rule in ("path", "suffix") else Severity.ERROR
+        yield app.found(severity, key, f"{key} {message}{left_out}", command, shown)
+        return
+    if address != value:
+        message = f"{key} has blanks or control characters around it{left_out}"
+        repair = app.repair(f"removes what is around {key}", setting(address, key))
+        yield app.found(Severity.ERROR, key, message, command, shown, repair)
+    if is_relative(address):
+        message = f"{key} is relative: browsers complete it by the address of the web client's page"
+        yield app.found(Severity.INFO, key, message, None, shown)
+    parts = urlsplit(address)
     if parts.scheme == "http":
         message = f"{key} is http: browsers block it in a web client that was loaded over https"
         yield app.found(Severity.WARNING, key, message, command, value)
     if parts.hostname == SAMPLE_HOST:
         message = f"{key} names the host in the metadata of KAZOO's own apps, a machine of 2600Hz"
-        yield app.found(Severity.WARNING, key, message, command, value)
-    # The web client adds a slash unless the last segment, the host for an empty path, contains a dot.
-    last = parts.path.rpartition("/")[2] if parts.path else parts.netloc
-    if key == "api_url" and "." in last:
-        message = "api_url ends in a segment with a dot, after which the web client adds no slash"
         yield app.found(Severity.WARNING, key, message, command, value)
 
 

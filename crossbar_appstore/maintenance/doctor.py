@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import partial
 from typing import Final
 
 from crossbar_appstore.appstore.apps_store_document import DOCUMENT_ID
@@ -14,7 +14,14 @@ from crossbar_appstore.auth.keys import ATTACHMENT
 from crossbar_appstore.auth.tokens import AUTH_CATEGORY, SYSTEM_KEY
 from crossbar_appstore.datastore.catalogue import VIEW
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.errors import Conflict, DocumentMissing, Unreachable, ViewMissing
+from crossbar_appstore.datastore.errors import (
+    AccessDenied,
+    Conflict,
+    DocumentMissing,
+    DocumentRefused,
+    Unreachable,
+    ViewMissing,
+)
 from crossbar_appstore.datastore.nodes import MAINTENANCE
 from crossbar_appstore.datastore.replies import NodeState, ViewRow
 from crossbar_appstore.datastore.snapshot import is_app
@@ -41,10 +48,11 @@ _CREATE_ACCOUNT: Final = "crossbar-appstore create-account NAME REALM USERNAME P
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """The findings, and the repairs that were made, in words."""
+    """The findings, and the repairs that were made, and those that were refused, in words."""
 
     findings: tuple[Finding, ...]
     repaired: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
     @property
     def healthy(self) -> bool:
@@ -57,6 +65,7 @@ class Diagnosis:
             "healthy": self.healthy,
             "findings": [finding.as_json() for finding in self.findings],
             "mended": list(self.repaired),
+            "refused": list(self.refused),
         }
 
 
@@ -100,40 +109,62 @@ async def examine(couch: Couch, accounts: Sequence[str] = (), *, all_accounts: b
     return Diagnosis(tuple(findings))
 
 
+class RepairsRefused(Exception):
+    """CouchDB did not take some documents; all others were repaired. Both in words."""
+
+    def __init__(self, repaired: Sequence[str], refused: Sequence[str]) -> None:
+        super().__init__("; ".join(refused))
+        self.repaired = tuple(repaired)
+        self.refused = tuple(refused)
+
+
 async def repair(couch: Couch, diagnosis: Diagnosis) -> tuple[str, ...]:
-    """Make every safe repair of a diagnosis, with one save per document; those that were made, in words."""
+    """Make every safe repair of a diagnosis, with one save per document; those that were made, in words.
+
+    Raises RepairsRefused, after all others, if documents could not be saved.
+    """
     by_document: defaultdict[tuple[str, str], list[Repair]] = defaultdict(list)
     for finding in diagnosis.findings:
         if finding.repair is not None:
             # Several findings may repair one document, which is saved once.
             by_document[finding.repair.database, finding.repair.doc_id].append(finding.repair)
-    done = []
+    done: list[str] = []
+    refused: list[str] = []
     for (database, doc_id), repairs in by_document.items():
-        if await lookup.retry_conflicts(partial(_apply, couch, database, doc_id, repairs)):
-            done += [f"{doc_id} in {database}: {one.words}" for one in repairs]
+        try:
+            made = await lookup.retry_conflicts(partial(_apply, couch, database, doc_id, repairs))
+        except (AccessDenied, Conflict, DocumentRefused) as refusal:
+            refused.append(f"{doc_id} in {database}: {refusal}")
+        else:
+            done += [f"{doc_id} in {database}: {one.words}" for one in made]
     for finding in diagnosis.findings:
         if finding.removal is not None and await remove_orphan(couch, finding.removal.account_id):
             done.append(f"{finding.subject}: {finding.removal.words}")
     # The key is no change to a document of a finding: it is created with its attachment.
     if any(finding.check == "system_key" for finding in diagnosis.findings) and await standing_alone(couch):
         done.append(f"system_auth: the key that signs tokens is {await ensure_system_auth(couch)}")
+    if refused:
+        raise RepairsRefused(done, refused)
     return tuple(done)
 
 
-async def _apply(couch: Couch, database: str, doc_id: str, repairs: Sequence[Repair]) -> bool:
-    """Apply repairs to the newest revision of a document; False if there is nothing left to change."""
+async def _apply(couch: Couch, database: str, doc_id: str, repairs: Sequence[Repair]) -> list[Repair]:
+    """Apply repairs to the newest revision of a document; those that change anything."""
     newest = await lookup.stored(couch, database, doc_id)
     if newest is None:
-        return False
-    changed = reduce(lambda document, one: one.change(document), repairs, newest)
+        return []
+    changed, made = newest, []
+    for one in repairs:
+        before, changed = changed, one.change(changed)
+        if changed != before or one.removes:
+            made.append(one)
     if changed != newest:
         await couch.save_doc(database, changed)
     # Branches last: what they hold is in the document now.
-    removed = [revision for one in repairs for revision in one.removes]
-    for revision in removed:
+    for revision in (revision for one in made for revision in one.removes):
         with suppress(Conflict, DocumentMissing):  # removed by another writer
             await couch.delete_doc(database, doc_id, revision)
-    return changed != newest or bool(removed)
+    return made
 
 
 async def _server(couch: Couch, *, alone: bool) -> list[Finding]:

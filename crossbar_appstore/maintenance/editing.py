@@ -12,12 +12,13 @@ from pathlib import Path
 from crossbar_appstore import json_codec
 from crossbar_appstore.appstore.allowed_apps import is_published
 from crossbar_appstore.appstore.picture_types import type_by_name
+from crossbar_appstore.datastore.updates import remove_document
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import is_private_key
 from crossbar_appstore.kazoo.values import MISSING, Missing, get
 from crossbar_appstore.maintenance import app_files
 from crossbar_appstore.maintenance.lookup import MasterCatalogue, retry_conflicts
-from crossbar_appstore.maintenance.metadata_rules import faults
+from crossbar_appstore.maintenance.metadata_rules import address_remarks, faults, with_trimmed_addresses
 from crossbar_appstore.maintenance.reports import (
     DocumentChange,
     FieldChange,
@@ -73,7 +74,7 @@ async def edit_app(
 
     async def attempt() -> Edit:
         stored = await catalogue.open(name_or_id)
-        changed = change(stored)
+        changed, _ = with_trimmed_addresses("", change(stored))
         # Old faults do not block an edit: they may need several edits, or not matter to the operator.
         new_faults = _new_faults(stored, changed)
         if new_faults:
@@ -94,13 +95,13 @@ async def edit_app(
 
 
 async def remove_app(catalogue: MasterCatalogue, name_or_id: str, *, dry_run: bool = False) -> Edit:
-    """Delete an app with its pictures. Permissions of accounts for it are kept, without effect.
+    """Delete an app with its pictures and all its branches. Permissions of accounts for it are kept, without effect.
 
-    Raises UnknownApp, AmbiguousName, or Conflict if another writer changed it at this moment.
+    Raises UnknownApp, AmbiguousName, or RevisionsLeft if other writers keep changing it.
     """
     stored = await catalogue.open(name_or_id)
     if not dry_run:
-        await catalogue.couch.delete_doc(catalogue.database, stored["_id"], stored["_rev"])
+        await remove_document(catalogue.couch, catalogue.database, stored["_id"])
     stubs = stored.get("_attachments", {})
     pictures = app_files.picture_changes(stubs, (), stubs)
     return Edit(stored["_id"], stored.get("name"), pictures=pictures, removed=True, dry_run=dry_run)
@@ -184,12 +185,16 @@ def _new_faults(before: JsonObject, after: JsonObject) -> list[Remark]:
         return fault.field, fault.rule, json_codec.dumps(fault.value)
 
     # The schema describes files, which need an api_url; stored apps do not.
-    old, new = (faults("", {"api_url": "", **document}) for document in (before, after))
+    old, new = (
+        [*faults("", {"api_url": "", **document}), *address_remarks("", document)] for document in (before, after)
+    )
     known = set(map(key, old))
     return [
         fault
         for fault in new
-        if key(fault) not in known and not (fault.rule == "required" and fault.field.startswith("i18n."))
+        if fault.weight is Weight.REFUSED
+        and key(fault) not in known
+        and not (fault.rule == "required" and fault.field.startswith("i18n."))
     ]
 
 

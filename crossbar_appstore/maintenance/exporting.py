@@ -11,16 +11,25 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from crossbar_appstore.appstore.app_addresses import ADDRESS_KEYS
 from crossbar_appstore.datastore.errors import AttachmentMissing
 from crossbar_appstore.json_codec import JsonObject, dumps_pretty
 from crossbar_appstore.kazoo.documents import is_private_key
 from crossbar_appstore.kazoo.values import object_at, string_at
 from crossbar_appstore.maintenance import app_files
-from crossbar_appstore.maintenance.app_plan import ADDRESSES, is_exported
+from crossbar_appstore.maintenance.app_plan import is_exported
 from crossbar_appstore.maintenance.app_source import AppSource, read_app
 from crossbar_appstore.maintenance.lookup import MasterCatalogue
-from crossbar_appstore.maintenance.metadata_rules import faults
-from crossbar_appstore.maintenance.reports import FieldChange, PictureChange, Remark, Report, Weight, field_changes
+from crossbar_appstore.maintenance.metadata_rules import address_remarks, faults, with_trimmed_addresses
+from crossbar_appstore.maintenance.reports import (
+    FieldChange,
+    PictureChange,
+    Remark,
+    Report,
+    Weight,
+    field_changes,
+    without_repairs,
+)
 
 _ANY_PICTURE: Final = app_files.PictureRules(allow_svg=True, lenient=True, max_picture_bytes=1_000_000_000)
 
@@ -65,22 +74,25 @@ async def export_app(
 ) -> ExportedApp:
     """Write one app into a folder, files that differ only. Raises OSError if the folder cannot be written."""
     # Everything is read before the first file is written.
-    files: dict[Path, bytes] = {
-        folder / app_files.METADATA / app_files.APP_JSON: dumps_pretty(metadata_of(document)) + b"\n"
-    }
+    metadata = metadata_of(document)
+    files: dict[Path, bytes] = {folder / app_files.METADATA / app_files.APP_JSON: dumps_pretty(metadata) + b"\n"}
     unnamed = sorted(set(object_at(document, "_attachments")) - set(app_files.named_pictures(document)))
     remarks = []
     if unnamed:
         message = "neither icon nor screenshots name these attachments; they are not written"
         remarks.append(Remark(Weight.NOTE, str(folder), "_attachments", "named", message, unnamed))
-    for fault in faults(str(folder), metadata_of(document)):
-        message = f"will be refused when it is loaded again: {fault.message}"
-        remarks.append(replace(fault, weight=Weight.NOTE, message=message))
+    loaded, _ = with_trimmed_addresses(str(folder), metadata)
+    for remark in (*faults(str(folder), loaded), *address_remarks(str(folder), loaded)):
+        # Loading drops an empty address.
+        if remark.weight is Weight.REFUSED and remark.rule != "empty":
+            message = f"will be refused when it is loaded again: {remark.message}"
+            remarks.append(replace(remark, weight=Weight.NOTE, message=message))
     pictures = dict.fromkeys((kind, name) for kind, _, name in app_files.picture_fields(document) if name)
     for kind, name in pictures:
-        if not app_files.is_plain_name(name):
-            message = "is not a file name, and is not written"
-            remarks.append(Remark(Weight.LEFT_OUT, str(folder), kind, "inside", message, name))
+        fault = app_files.fault_of_name(name)
+        if fault is not None:
+            rule, message = fault
+            remarks.append(Remark(Weight.LEFT_OUT, str(folder), kind, rule, f"is not written: {message}", name))
             continue
         try:
             picture = await catalogue.couch.open_attachment(catalogue.database, document["_id"], name)
@@ -146,7 +158,7 @@ def _write(path: Path, content: bytes, *, dry_run: bool) -> bool:
 
 
 def _compared(source: AppSource, document: JsonObject | None) -> ComparedApp:
-    folder, remarks = str(source.folder), source.remarks
+    folder, remarks = str(source.folder), without_repairs(source.remarks, "nothing is stored here")
     if not source.metadata:
         return ComparedApp(State.UNREADABLE, None, None, folder, remarks=remarks)
     if document is None:
@@ -156,7 +168,7 @@ def _compared(source: AppSource, document: JsonObject | None) -> ComparedApp:
         metadata = {**metadata, "api_url": metadata.get("api_url", "")}
     else:
         # Metadata that were not exported describe only what their author wrote, and loading replaces the addresses.
-        metadata = {key: value for key, value in metadata.items() if key not in ADDRESSES}
+        metadata = {key: value for key, value in metadata.items() if key not in ADDRESS_KEYS}
         stored = {key: value for key, value in stored.items() if key in metadata}
     changes = field_changes(stored, metadata)
     stubs = object_at(document, "_attachments")

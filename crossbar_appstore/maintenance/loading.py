@@ -14,9 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from crossbar_appstore.datastore.errors import AttachmentMissing
+from crossbar_appstore.datastore.errors import TOO_LARGE, AttachmentMissing, Fault, ServerFault
 from crossbar_appstore.datastore.replies import SaveResult
-from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.json_codec import Json, JsonObject, dumps
 from crossbar_appstore.kazoo.values import object_at
 from crossbar_appstore.maintenance.app_files import FileMissing, FileRefused, digest_of, with_pictures
 from crossbar_appstore.maintenance.app_plan import Action, AppPlan, LoadOptions, plan_app
@@ -30,6 +30,7 @@ _ATTEMPTS: Final = 5
 FOLDERS: Final = 64
 """How many folders are read, planned and saved at a time."""
 _THREADS: Final = 4
+_TOO_LARGE_RULE: Final = "too_large"
 
 
 @dataclass(frozen=True)
@@ -176,8 +177,21 @@ class _Load:
         # The files are read only now, so that only one batch of pictures is in memory.
         ready = await asyncio.to_thread(lambda: [_with_pictures(plan) for plan in batch])
         documents = [plan.document for plan in ready if plan.document is not None]
-        results = iter(await self.catalogue.couch.save_docs(self.catalogue.database, documents))
+        results = iter(await self._save_all(documents))
         return [plan if plan.document is None else _result(plan, next(results)) for plan in ready]
+
+    async def _save_all(self, documents: Sequence[JsonObject]) -> list[SaveResult]:
+        """Save documents; a request that is refused as a whole is halved until the document is found that is meant."""
+        try:
+            return await self.catalogue.couch.save_docs(self.catalogue.database, documents)
+        except ServerFault:
+            raise
+        except Fault as error:
+            if len(documents) == 1:
+                rule = _TOO_LARGE_RULE if error.status == TOO_LARGE else "refused"
+                return [SaveResult(documents[0]["_id"], None, rule, error.reason)]
+        half = len(documents) // 2
+        return [*await self._save_all(documents[:half]), *await self._save_all(documents[half:])]
 
 
 def _batches(indexes: Iterable[int], plans: Sequence[AppPlan]) -> Iterator[list[int]]:
@@ -210,6 +224,10 @@ def _result(plan: AppPlan, result: SaveResult) -> AppPlan | None:
     if result.error == "conflict":
         return None
     if result.error is not None:
-        return plan.failed(result.error, f"CouchDB refused to save it: {result.reason or result.error}")
+        reason = f"CouchDB refused to save it: {result.reason or result.error}"
+        size = f"the document has {len(dumps(plan.document)):,} bytes with its new pictures"
+        if result.error == _TOO_LARGE_RULE:
+            size += ", more than CouchDB's max_document_size or a proxy allows"
+        return plan.failed(result.error, f"{reason}; {size}")
     # Without the document, which holds the bytes of the pictures.
     return replace(plan, id=result.id, revision=result.rev, document=None, inline=())

@@ -5,11 +5,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from crossbar_appstore.appstore.app_addresses import (
+    ADDRESS_KEYS,
+    fault_of_address,
+    is_relative,
+    trimmed,
+    without_credentials,
+)
+from crossbar_appstore.appstore.listing import has_markup, language_for_default
 from crossbar_appstore.appstore.metadata import validate_app
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE
-from crossbar_appstore.kazoo.values import Missing, as_number, get, object_at
+from crossbar_appstore.kazoo.values import as_number, get, object_at
 from crossbar_appstore.maintenance.reports import Remark, Weight
+from crossbar_appstore.package_data import load_schema
 
 NOT_ROUTABLE: Final = "the web client opens only apps whose name consists of lower-case letters and single dashes"
 
@@ -17,11 +26,8 @@ _TAG: Final = re.compile(r"<[^<>]*>|[<>]")
 _ROUTABLE: Final = re.compile(r"[a-z]+(?:-[a-z]+)*")
 _LOCALE: Final = re.compile(r"([A-Za-z]{2})[-_]([A-Za-z]{2})")
 _NO_LIST: Final = "a single value in place of a list"
-
-
-def has_markup(label: Json | Missing) -> bool:
-    """Whether a label contains ``<`` or ``>``; the web client inserts labels into its pages without escaping."""
-    return isinstance(label, str) and ("<" in label or ">" in label)
+_SCHEMA: Final = load_schema("app")
+(_TEXTS_SCHEMA,) = _SCHEMA["properties"]["i18n"]["patternProperties"].values()
 
 
 def is_routable(name: Json) -> bool:
@@ -42,14 +48,48 @@ def faults(file: str, metadata: JsonObject) -> Iterator[Remark]:
             yield Remark(Weight.REFUSED, file, f"i18n.{locale}.label", "markup", message, label)
 
 
+def address_remarks(file: str, metadata: JsonObject) -> Iterator[Remark]:
+    """A refusal for each address that must not be stored, a note for each relative one; for metadata that are stored.
+
+    The ``value`` of a remark contains no user and password.
+    """
+    for key in ADDRESS_KEYS:
+        address = metadata.get(key)
+        if not isinstance(address, str):
+            continue
+        fault = fault_of_address(key, address)
+        if fault is not None:
+            yield Remark(Weight.REFUSED, file, key, *fault, without_credentials(address))
+        elif is_relative(address):
+            message = "is relative: browsers complete it by the address of the web client's page"
+            yield Remark(Weight.NOTE, file, key, "relative", message, address)
+
+
+def with_trimmed_addresses(file: str, metadata: JsonObject) -> tuple[JsonObject, list[Remark]]:
+    """The metadata without blanks and control characters around addresses, and a note for each address changed."""
+    made = {key: trimmed(metadata[key]) for key in ADDRESS_KEYS if isinstance(metadata.get(key), str)}
+    message = "the blanks and control characters around it are left out"
+    remarks = [
+        Remark(Weight.NOTE, file, key, "blanks", message, without_credentials(metadata[key]))
+        for key in made
+        if made[key] != metadata[key]
+    ]
+    return {**metadata, **made}, remarks
+
+
 def notes(file: str, metadata: JsonObject) -> Iterator[Remark]:
     """Notes about metadata that are allowed, but probably a mistake."""
     name, i18n = metadata.get("name"), object_at(metadata, "i18n")
     if not is_routable(name):
         yield Remark(Weight.NOTE, file, "name", "routable", NOT_ROUTABLE, name)
     if DEFAULT_LANGUAGE not in i18n:
-        message = f"has no texts for {DEFAULT_LANGUAGE}, the fallback language"
-        yield Remark(Weight.NOTE, file, "i18n", "language", message, sorted(i18n))
+        yield Remark(Weight.NOTE, file, "i18n", "language", no_default_texts(i18n), sorted(i18n))
+
+
+def no_default_texts(i18n: JsonObject) -> str:
+    """What is said of an app without texts in the default language (D28)."""
+    message = f"has no texts in {DEFAULT_LANGUAGE}, without which the web client 4.3 shows no page"
+    return f"{message}; those in {language_for_default(i18n)} are shown in their place" if i18n else message
 
 
 def repaired(file: str, metadata: JsonObject, icons: Iterable[str]) -> tuple[JsonObject, tuple[Remark, ...]]:
@@ -59,6 +99,7 @@ def repaired(file: str, metadata: JsonObject, icons: Iterable[str]) -> tuple[Jso
         The repaired metadata, as a new object, and a remark for each change.
     """
     repair = _Repair(file, dict(metadata))
+    repair.nulls()
     repair.numbers()
     repair.required(tuple(icons))
     repair.lists()
@@ -73,6 +114,26 @@ class _Repair:
     file: str
     metadata: JsonObject
     remarks: list[Remark] = field(default_factory=list)
+
+    def nulls(self) -> None:
+        """Null counts as absent in every optional field."""
+        self.metadata = self._without_nulls("", self.metadata, _SCHEMA)
+        i18n = self.metadata.get("i18n")
+        if isinstance(i18n, dict):
+            self.metadata["i18n"] = {
+                locale: self._without_nulls(f"i18n.{locale}.", texts, _TEXTS_SCHEMA)
+                for locale, texts in self._without_nulls("i18n.", i18n).items()
+            }
+
+    def _without_nulls(self, where: str, value: Json, schema: JsonObject | None = None) -> Json:
+        """An object without the nulls of optional fields, by default of all fields; any other value as it is."""
+        if not isinstance(value, dict):
+            return value
+        optional = value.keys() if schema is None else schema["properties"].keys() - schema["required"]
+        absent = [key for key in value if value[key] is None and key in optional]
+        for key in absent:
+            self._remark(f"{where}{key}", "type", "null counts as absent", None)
+        return {key: member for key, member in value.items() if key not in absent}
 
     def numbers(self) -> None:
         price = self.metadata.get("price")
@@ -90,7 +151,7 @@ class _Repair:
         # The schema requires an api_url, although loading replaces or drops it.
         if not isinstance(self.metadata.get("api_url"), str):
             self._set("api_url", "", "required", "an app without an address uses the API of the web client")
-        if "license" not in self.metadata:
+        if self.metadata.get("license") is None:
             # KAZOO's own apps name this one.
             self._set("license", "-", "required", "no licence is named")
         if self.metadata.get("icon") in (None, "") and len(icons) == 1:

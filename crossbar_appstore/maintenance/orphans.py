@@ -7,12 +7,14 @@ without this copy belongs to nobody. It is removed if it is older than an hour a
 import asyncio
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from crossbar_appstore.appstore.apps_store_document import DOCUMENT_ID
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import DatabaseMissing
+from crossbar_appstore.datastore.updates import remove_document
 from crossbar_appstore.datastore.views import DatabaseClass, design_document, names_for
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.documents import gregorian_seconds, is_private_key, is_soft_deleted
@@ -102,9 +104,8 @@ async def remove_orphan(couch: Couch, account_id: str) -> bool:
     orphan = await find_orphan(couch, account_id)
     if orphan is None or not orphan.is_leftover:
         return False
-    services = await lookup.stored(couch, "services", account_id)
-    if services is not None:
-        await couch.delete_doc("services", account_id, services["_rev"])
+    with suppress(DatabaseMissing):
+        await remove_document(couch, "services", account_id)
     await couch.delete_database(orphan.database)
     return True
 

@@ -1,7 +1,7 @@
 """The values that commands report: remarks about apps, changes of fields and pictures, findings of the doctor."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -34,7 +34,7 @@ class Weight(StrEnum):
     MISSING = "missing"
     """The app names a file or attachment that does not exist."""
     REPAIRED = "repaired"
-    """Lenient mode changed a value that would have been refused or that breaks the web client."""
+    """Lenient mode stored another value than one that would have been refused or that breaks the web client."""
     NOTE = "note"
 
 
@@ -48,6 +48,16 @@ class Remark(Report):
     rule: str
     message: str
     value: Json = None
+
+
+def without_repairs(remarks: Iterable[Remark], reason: str) -> tuple[Remark, ...]:
+    """The remarks with a note in place of each repair, which was not stored for the ``reason``."""
+    return tuple(
+        replace(each, weight=Weight.NOTE, message=f"{each.message}; {reason}")
+        if each.weight is Weight.REPAIRED
+        else each
+        for each in remarks
+    )
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Final
 from crossbar_appstore.auth.bootstrap import ensure_system_auth
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import TimedOut
+from crossbar_appstore.datastore.updates import remove_document
 from crossbar_appstore.datastore.views import DatabaseClass, design_document, ensure, names_for, standing_alone
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import account_db
@@ -132,7 +133,7 @@ async def _install(couch: Couch, database: str, ours: JsonObject, wanted: JsonOb
         await _build(couch, database, f"{scratch['_id'].removeprefix('_design/')}/{view}")
     # Merged with the newest revision: another writer may have added views during the build.
     await _replace(couch, database, ours, merge=True)
-    await couch.delete_doc(database, scratch["_id"], scratch["_rev"])
+    await remove_document(couch, database, scratch["_id"])
 
 
 async def _build(couch: Couch, database: str, view: str) -> None:

@@ -38,5 +38,12 @@ def translate(error: Exception) -> CrossbarError | None:
             # Without accounts there is no catalogue, and nothing in it.
             return BadIdentifier()
         case errors.DatastoreError():
-            return DatastoreFault(str(error))
+            return _fault(error)
     return None
+
+
+def _fault(error: errors.DatastoreError) -> CrossbarError:
+    if isinstance(error, errors.DocumentRefused) and error.status == errors.TOO_LARGE:
+        # A repeated request would be refused as well.
+        return CrossbarError(413, "datastore_fault", {"cause": error.reason, "message": "too large to be stored"})
+    return DatastoreFault(str(error))

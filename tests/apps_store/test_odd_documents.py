@@ -174,7 +174,27 @@ async def test_apps_store_get_list_skips_malformed_apps(system: System, service:
 async def test_apps_store_get_app_without_label_is_labelled_by_its_name(system: System, service: Service) -> None:
     app = await system.app("teapot", i18n={"de-DE": {"description": "Kocht Tee"}})
     entry = (await service.get(f"{system.master.path}/{app}", system.master)).data
-    assert entry["i18n"] == {"de-DE": {"description": "Kocht Tee", "label": "teapot"}}
+    labelled = {"description": "Kocht Tee", "label": "teapot"}
+    assert entry["i18n"] == {"de-DE": labelled, "en-US": labelled}
+
+
+async def test_apps_store_get_and_login_make_markup_and_addresses_of_a_stored_app_harmless(
+    system: System, service: Service, sub: Account
+) -> None:
+    """Such a document was written into CouchDB, since the commands refuse it (D27, D28)."""
+    i18n = {"de-DE": {"label": "<img src=x onerror=alert(1)>"}}
+    app = await system.app(
+        "teapot", i18n=i18n, api_url="javascript:alert(1)", source_url="https://me:secret@ui.example.com/apps/teapot"
+    )
+    harmless = {"label": "\u2039img src=x onerror=alert(1)\u203a"}
+    listed = next(entry for entry in (await service.get(sub.path, sub)).data if entry["id"] == app)
+    read = (await service.get(f"{sub.path}/{app}", sub)).data
+    at_login = next(entry for entry in (await service.login(sub.admin)).data["apps"] if entry["id"] == app)
+    for shown in (listed, read):
+        assert shown["i18n"] == {"de-DE": harmless, "en-US": harmless}
+    assert at_login["label"] == harmless["label"]
+    for shown in (listed, read, at_login):
+        assert shown.keys().isdisjoint({"api_url", "source_url"})
 
 
 async def test_apps_store_get_omits_an_empty_api_url(system: System, service: Service, sub: Account) -> None:

@@ -11,6 +11,7 @@ from crossbar_appstore.appstore.allowed_apps import AccountState, AllowedApp, al
 from crossbar_appstore.appstore.apps_store_document import AccountUser
 from crossbar_appstore.appstore.listing import app_body, label_languages, list_entries, login_apps
 from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.kazoo.values import object_at
 from tests.appstore.corpus import CRASH, canonical
 from tests.appstore.samples import find_app
 
@@ -138,7 +139,7 @@ def stored_permission(given: Input, app_id: str | None) -> JsonObject:
 
 
 def expected_entry(recorded: JsonObject, stored: JsonObject) -> JsonObject | None:
-    """Returns a recorded list entry or body repaired by D23; ``None`` if it must be omitted.
+    """Returns a recorded list entry or body repaired by D23 and D28; ``None`` if it must be omitted.
 
     ``allowed_users`` is returned for an installed app only: a ``stored`` text unchanged, other values if valid.
     """
@@ -155,15 +156,21 @@ def expected_entry(recorded: JsonObject, stored: JsonObject) -> JsonObject | Non
     return entry
 
 
-def expected_login(recorded: JsonObject) -> JsonObject | None:
-    """Returns a recorded entry of a login reply repaired by D23; ``None`` if it must be omitted."""
+def expected_login(recorded: JsonObject, listed: JsonObject) -> JsonObject | None:
+    """Returns a recorded entry of a login reply repaired by D23 and D28; ``None`` if it must be omitted.
+
+    ``listed`` is the app's recorded list entry.
+    """
     if not recorded.get("id") or not recorded.get("name"):
         return None
     entry = dict(recorded)
     if entry.get("api_url") == "":
         del entry["api_url"]
     if entry.get("label") is None:
-        entry["label"] = entry["name"]
+        i18n = _labelled(listed.get("i18n"), entry["name"])
+        # The label that is missing in the user's language is that of the texts in en-US, unless those are malformed.
+        stated = object_at(listed, "i18n", "en-US")
+        entry["label"] = entry["name"] if "label" in stated else i18n["en-US"]["label"]
     return entry
 
 
@@ -203,7 +210,9 @@ def _plain_id(member: Json) -> Json:
 def _labelled(i18n: Json, name: str) -> JsonObject:
     if not isinstance(i18n, dict) or not i18n:
         return {"en-US": {"label": name}}
-    return {language: _with_label(texts, name) for language, texts in i18n.items()}
+    labelled = {language: _with_label(texts, name) for language, texts in i18n.items()}
+    # None of the recorded apps has en-us, so that the first language is taken (D28).
+    return labelled if "en-US" in labelled else {**labelled, "en-US": next(iter(labelled.values()))}
 
 
 def _with_label(texts: Json, name: str) -> JsonObject:

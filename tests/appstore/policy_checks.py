@@ -58,7 +58,8 @@ class Comparison:
         if published is None:
             return
         shown = [entry for entry, shows in zip(recorded, published, strict=True) if shows]
-        self._sequence(self.ours.login, shown, expected_login)
+        listed = {entry.get("id"): entry for entry in reversed(self.case["output"]["list"])}
+        self._sequence(self.ours.login, shown, lambda entry: expected_login(entry, listed.get(entry.get("id"), {})))
 
     def _one(self) -> None:
         for app_id, recorded in self.case["output"]["one"].items():

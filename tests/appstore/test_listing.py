@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -148,7 +149,6 @@ def test_list_entries_and_app_body_return_stored_allowed_users(
         ({"en-US": {"label": None, "description": "d"}}, {"en-US": {"label": "port", "description": "d"}}),
         ({"en-US": {"label": 5}}, {"en-US": {"label": "5"}}),
         ({"en-US": {"label": ""}}, {"en-US": {"label": ""}}),
-        ({"de-DE": {"label": "Rufnummern"}}, {"de-DE": {"label": "Rufnummern"}}),
         ({"de-DE": {"label": "A"}, "en-US": []}, {"de-DE": {"label": "A"}, "en-US": {"label": "port"}}),
     ],
 )
@@ -156,6 +156,67 @@ def test_list_entries_and_app_body_replace_a_missing_label_by_the_name(i18n: Jso
     document = app(PORT, "port") | {"i18n": i18n}
     assert listed(document)["i18n"] == shown
     assert body(document)["i18n"] == shown
+
+
+@pytest.mark.parametrize(
+    ("i18n", "language"),
+    [
+        ({"de-DE": {"label": "Rufnummern", "features": ["x"]}}, "de-DE"),
+        ({"de-DE": {"label": "Rufnummern"}, "en-us": {"label": "Numbers"}}, "en-us"),
+        ({"fr-FR": {}, "de-DE": {"label": "Rufnummern"}}, "fr-FR"),
+        ({"de-DE": "odd"}, "de-DE"),
+        ({"de-DE": {"label": "<b>"}}, "de-DE"),
+        ({"en_US": {"label": "Numbers"}, "de-DE": {"label": "Rufnummern"}}, "en_US"),
+    ],
+)
+def test_list_entries_app_body_and_login_apps_give_every_app_texts_in_english(i18n: JsonObject, language: str) -> None:
+    document = app(PORT, "port") | {"i18n": i18n}
+    before = json.dumps(document)
+    for shown in (listed(document)["i18n"], body(document)["i18n"]):
+        assert list(shown) == [*i18n, "en-US"]
+        assert shown["en-US"] == shown[language]
+        assert label_at_login(document, "en-US") == shown["en-US"]["label"]
+    assert json.dumps(document) == before
+
+
+@pytest.mark.parametrize("label", ["<img src=x onerror=alert(1)>", "a > b", "<", "</title>"])
+def test_list_entries_app_body_and_login_apps_make_markup_in_labels_harmless(label: str) -> None:
+    harmless = label.replace("<", "\u2039").replace(">", "\u203a")
+    i18n = {"en-US": {"label": label, "description": "<b>"}, "de-DE": {"label": "Rufnummern"}}
+    document = app(PORT, "port") | {"i18n": i18n}
+    for shown in (listed(document)["i18n"], body(document)["i18n"]):
+        assert shown == i18n | {"en-US": {"label": harmless, "description": "<b>"}}
+    assert label_at_login(document, "en-US") == harmless
+    # A label that is made from the name is one, too.
+    nameless = app(PORT, label) | {"i18n": {"en-US": {}}}
+    assert listed(nameless)["i18n"] == {"en-US": {"label": harmless}}
+    assert label_at_login(nameless, "en-US") == harmless
+    assert listed(app(PORT, label) | {"i18n": None})["i18n"] == {"en-US": {"label": harmless}}
+
+
+@pytest.mark.parametrize(
+    "address", ["javascript:alert(1)", "https://user:secret@host/v2/", "https://host/v2/\r", ["java", "script:x"]]
+)
+def test_list_entries_app_body_and_login_apps_omit_addresses_that_would_act_in_a_browser(address: Json) -> None:
+    document = app(PORT, "port") | {"api_url": address, "source_url": address}
+    (at_login,) = login_apps(allowed(document), ("en-US",)).entries
+    for shown in (listed(document), body(document), at_login):
+        assert shown.keys().isdisjoint({"api_url", "source_url"})
+
+
+def test_list_entries_app_body_and_login_apps_return_relative_addresses() -> None:
+    document = app(PORT, "port") | {"api_url": "/v2/", "source_url": "apps/port"}
+    (at_login,) = login_apps(allowed(document), ("en-US",)).entries
+    for shown in (listed(document), body(document), at_login):
+        assert (shown["api_url"], shown["source_url"]) == ("/v2/", "apps/port")
+
+
+def test_list_entries_of_an_override_has_harmless_labels_and_english_texts() -> None:
+    stored = {"_id": f"app_whitelabel-{PORT}", "i18n": {"de-DE": {"label": "<i>Unsere</i>"}}}
+    document = app(PORT, "port") | {"i18n": {"de-DE": {"label": "Rufnummern"}}}
+    (entry,) = list_entries(allowed(document, state=replace(STATE, overrides={PORT: stored}))).entries
+    branded = {"label": "\u2039i\u203aUnsere\u2039/i\u203a"}
+    assert entry["i18n"] == {"de-DE": branded, "en-US": branded}
 
 
 @pytest.mark.parametrize("name", [None, "", True, [], ["a"], {}])

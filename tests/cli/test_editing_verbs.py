@@ -6,8 +6,9 @@ import pytest
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.maintenance.lookup import MasterCatalogue, stored
 from tests.cli.conftest import Run
+from tests.datastore.fault_proxy import FaultProxy, Status
 from tests.maintenance.folders import JPEG, OTHER_PNG, PNG, SVG
-from tests.maintenance.test_editing import save_app
+from tests.maintenance.test_editing import save_app, store_rivals
 
 
 @pytest.fixture
@@ -151,3 +152,40 @@ async def test_remove_app_asks_unless_told_not_to(
     assert await stored(system.couch, system.database, app["_id"]) is None
     other = await save_app(system)
     assert (await run("remove-app", other["_id"], "--yes", "--json")).json["removed"] is True
+
+
+async def test_remove_app_of_a_conflict_removes_all_or_names_what_is_left(
+    run: Run, system: MasterCatalogue, app: JsonObject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store_rivals(system, app, "one", "two")
+    left = f"1-{'a' * 32}"
+    async with FaultProxy(system.couch.address) as proxy:
+        proxy.fail(Status(409), method="DELETE", path=f"rev={left}")
+        with monkeypatch.context() as patched:
+            patched.setenv("COUCHDB_URL", proxy.url)
+            result = await run("remove-app", app["_id"], "--yes")
+    assert result.code == 1
+    assert left in result.err
+    assert (await run("remove-app", app["_id"], "--yes")).code == 0
+    assert await stored(system.couch, system.database, app["_id"]) is None
+
+
+async def test_set_app_field_names_document_that_couchdb_refuses(
+    run: Run, system: MasterCatalogue, app: JsonObject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with FaultProxy(system.couch.address) as proxy:
+        proxy.fail(Status(413, "too large"), method="PUT")
+        monkeypatch.setenv("COUCHDB_URL", proxy.url)
+        result = await run("set-app-field", app["_id"], "author", "Another")
+    assert result.code == 1
+    assert f"document {app['_id']}" in result.err
+    assert "413 too large" in result.err
+
+
+async def test_set_app_field_refuses_harmful_address_with_the_reason(
+    run: Run, system: MasterCatalogue, app: JsonObject
+) -> None:
+    result = await run("set-app-field", app["_id"], "source_url", "https://me:secret@ui.example.com/apps/x")
+    assert result.code == 1
+    assert "source_url: credentials: contains a user or a password" in result.out
+    assert "secret" not in result.out

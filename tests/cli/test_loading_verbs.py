@@ -4,6 +4,7 @@ import pytest
 
 from crossbar_appstore.maintenance.lookup import MasterCatalogue
 from tests.cli.conftest import Run
+from tests.datastore.fault_proxy import FaultProxy, Status
 from tests.maintenance.folders import OTHER_PNG, SVG, make_app
 
 URL = "https://api.example.com:8443/v2/"
@@ -39,7 +40,10 @@ async def test_init_apps_names_refusal_and_exits_with_one(run: Run, system: Mast
     make_app(tmp_path)
     result = await run("init-apps", str(tmp_path))
     assert result.code == 1
-    assert 'metadata/app.json: price: type: Value did not match type(s): number (value: "2.00")' in result.out
+    assert (
+        'metadata/app.json: price: type: Value did not match type(s): number; --lenient repairs this (value: "2.00")'
+        in result.out
+    )
     assert result.out.endswith("1 created, 1 refused.\n")
     lenient = await run("init-apps", str(tmp_path), "--lenient")
     assert lenient.code == 0
@@ -128,11 +132,66 @@ async def test_init_app_refuses_folder_without_metadata(run: Run, system: Master
     assert "there is no metadata/app.json" in result.out
 
 
-@pytest.mark.parametrize("url", ["api.example.com", "http://api.example.com", "http://x/v2.1", "ftp://x/v2/"])
-async def test_init_apps_refuses_url_that_breaks_web_client(run: Run, tmp_path: Path, url: str) -> None:
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("api.example.com", "dot"),
+        ("api.example.com:8443/v2/", "https://"),
+        ("http://api.example.com", "no path"),
+        ("http://x/v2.1", "dot"),
+        ("https://x/v1/", "v2"),
+        ("ftp://x/v2/", "ftp"),
+        ("https://:8443/v2/", "no host"),
+        ("https://me:secret@x/v2/", "password"),
+        ("https://x/v2 /", "blank"),
+        ("https://x/\x07v2/", "U+0007"),
+        ("", "empty"),
+    ],
+)
+async def test_init_apps_refuses_url_that_breaks_web_client(run: Run, tmp_path: Path, url: str, reason: str) -> None:
     result = await run("init-apps", str(tmp_path), url)
     assert result.code == 2
     assert "API_URL" in result.err
+    assert reason in result.err
+    assert "secret" not in result.err
+
+
+@pytest.mark.parametrize("verb", ["init-app", "init-apps", "refresh-app", "refresh-apps"])
+async def test_loading_verbs_trim_the_address_and_take_the_path_of_app_json(
+    run: Run, system: MasterCatalogue, tmp_path: Path, verb: str
+) -> None:
+    app = make_app(tmp_path)
+    result = await run(verb, str(app / "metadata" / "app.json"), f" {URL}\r")
+    assert (result.code, result.out.splitlines()[-1]) == (0, "1 created.")
+    assert (await system.open("wallboard"))["api_url"] == URL
+    compared = await run("diff-apps", str(app / "metadata" / "app.json"))
+    assert compared.code == 0
+
+
+async def test_init_app_mentions_relative_address_and_missing_english_texts(
+    run: Run, system: MasterCatalogue, tmp_path: Path
+) -> None:
+    app = make_app(tmp_path, i18n={"en-us": {"label": "Board", "description": "Words"}})
+    result = await run("init-app", str(app), "/v2/")
+    assert result.code == 0
+    assert "note  metadata/app.json: api_url: relative: " in result.out
+    assert "note  metadata/app.json: i18n: language: has no texts in en-US" in result.out
+    assert "those in en-us are shown in their place" in result.out
+
+
+async def test_init_apps_names_app_that_couchdb_finds_too_large_and_loads_the_others(
+    run: Run, system: MasterCatalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_app(tmp_path, "large", author="x" * 60)
+    make_app(tmp_path, "small")
+    async with FaultProxy(system.couch.address) as proxy:
+        proxy.fail(Status(413, "an id", "document_too_large"), path="_bulk_docs", holding=b"x" * 60)
+        monkeypatch.setenv("COUCHDB_URL", proxy.url)
+        result = await run("init-apps", str(tmp_path))
+    assert (result.code, result.err) == (1, "")
+    assert "failed     large" in result.out
+    assert "too_large: CouchDB refused to save it: 413 an id; the document has " in result.out
+    assert result.out.endswith("1 created, 1 failed.\n")
 
 
 async def test_init_apps_replaces_control_characters(run: Run, system: MasterCatalogue, tmp_path: Path) -> None:

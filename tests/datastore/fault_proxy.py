@@ -93,9 +93,10 @@ class _Rule:
     method: str
     path: str
     left: float
+    holding: bytes = b""
 
-    def applies(self, method: str, path: str) -> bool:
-        return self.left > 0 and self.method in ("", method) and self.path in path
+    def applies(self, method: str, path: str, body: bytes = b"") -> bool:
+        return self.left > 0 and self.method in ("", method) and self.path in path and self.holding in body
 
 
 @dataclass
@@ -129,9 +130,20 @@ class FaultProxy:
     ) -> None:
         await self.refuse()
 
-    def fail(self, fault: Injected, *, method: str = "", path: str = "", times: float = float("inf")) -> None:
-        """Inject a fault into the next ``times`` requests of this method whose path contains this text."""
-        self._rules.append(_Rule(fault, method, path, times))
+    def fail(
+        self,
+        fault: Injected,
+        *,
+        method: str = "",
+        path: str = "",
+        times: float = float("inf"),
+        holding: bytes = b"",
+    ) -> None:
+        """Inject a fault into the next ``times`` requests of this method whose path contains this text.
+
+        With ``holding``, only into those whose body contains these bytes.
+        """
+        self._rules.append(_Rule(fault, method, path, times, holding))
 
     def heal(self) -> None:
         """Inject no more faults, and close the connections that are open."""
@@ -182,7 +194,7 @@ class FaultProxy:
             if made[1].startswith(beginning):
                 await script(writer)
                 return
-        fault = self._next_fault(*made)
+        fault = self._next_fault(*made, body)
         if isinstance(fault, Status):
             writer.write(fault.reply(made[0]))
             await writer.drain()
@@ -244,9 +256,9 @@ class FaultProxy:
             writer.write(piece.replace(b"HTTP/1.1 201 Created", b"HTTP/1.1 202 Accepted") if fault else piece)
             await writer.drain()
 
-    def _next_fault(self, method: str, path: str) -> Injected | None:
+    def _next_fault(self, method: str, path: str, body: bytes) -> Injected | None:
         for rule in self._rules:
-            if rule.applies(method, path):
+            if rule.applies(method, path, body):
                 rule.left -= 1
                 return rule.fault
         return None

@@ -78,6 +78,7 @@ def test_from_status_404_with_another_reason_is_about_the_subject(reason: str) -
         (503, "", Unavailable),
         (504, "", Unreachable),
         (418, "teapot", Fault),
+        (412, "Invalid attachment stub in x for icon.png", Fault),
     ],
 )
 def test_from_status_maps_every_status(status: int, reason: str, kind: type[DatastoreError]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from collections.abc import AsyncIterator
+from urllib.parse import quote
 
 import pytest
 
@@ -12,7 +13,7 @@ from crossbar_appstore.datastore.errors import (
     AccessDenied,
     Conflict,
     DatabaseMissing,
-    Fault,
+    DocumentRefused,
     OutcomeUnknown,
     TimedOut,
     Unavailable,
@@ -22,7 +23,7 @@ from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.datastore.updates import Change
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.request_scope import RequestScope
-from tests.kit.outside import write_at_once
+from tests.kit.outside import ask, write_at_once
 
 from . import fault_proxy as broken
 from .conftest import QUICK
@@ -301,7 +302,7 @@ async def test_updates_update_of_two_workers_loses_nothing(
         (broken.Fault.TRUNCATE, OutcomeUnknown),
         (Status(500, "badmatch"), OutcomeUnknown),
         (Status(504), OutcomeUnknown),
-        (Status(413, "too large"), Fault),
+        (Status(413, "too large"), DocumentRefused),
         (Status(403, "only administrators may do this"), AccessDenied),
     ],
 )
@@ -348,7 +349,7 @@ async def test_updates_update_that_failed_does_not_stop_the_next_one(
 ) -> None:
     proxy.fail(Status(413, "too large"), method="PUT", times=1)
     results = await update_all(store, database, adding(1), adding(2), adding(3))
-    assert [type(result) for result in results] == [Fault, dict, dict]
+    assert [type(result) for result in results] == [DocumentRefused, dict, dict]
     assert (await couch.open_doc(database, "x"))["seen"] == [2, 3]
 
 
@@ -505,6 +506,18 @@ async def test_updates_remove_checks_the_revision_that_it_deletes(
     assert [each.get("outside") for each in checked] == [None, 1]
     assert (await couch.open_doc(database, "x"))["outside"] == 1
     assert await store.remove(database, "x", lambda _: None)
+
+
+async def test_updates_remove_removes_every_branch_of_one_server(
+    couch: Couch, database: str, store: Datastore, proxy: FaultProxy
+) -> None:
+    await store.create(database, {"_id": "x"})
+    rivals = [{"_id": "x", "_rev": f"1-{letter * 32}", "letter": letter} for letter in "0f"]
+    ask(proxy.target, "POST", f"{quote(database, safe='')}/_bulk_docs", {"docs": rivals, "new_edits": False})
+    assert len((await couch.open_doc(database, "x", conflicts=True))["_conflicts"]) == 2
+    assert await store.remove(database, "x")
+    assert (await store.open_newest(database, "x")).document is None
+    assert (await store.open(database, "x")).document is None
 
 
 async def test_updates_remove_is_a_conflict_after_repeated_conflicts(

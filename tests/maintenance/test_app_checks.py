@@ -105,18 +105,54 @@ def test_app_findings_reports_markup_in_label() -> None:
     assert found.repair is None
 
 
+@pytest.mark.parametrize("value", ["", None])
 @pytest.mark.parametrize("key", ["api_url", "source_url"])
-def test_app_findings_removes_empty_address(key: str) -> None:
-    found = the_finding(**{key: ""})
+def test_app_findings_removes_empty_address(key: str, value: str | None) -> None:
+    found = the_finding(**{key: value})
     assert (found.severity, found.check) == (Severity.ERROR, key)
-    assert key not in repaired(found, **{key: ""})
+    assert key not in repaired(found, **{key: value})
 
 
-@pytest.mark.parametrize("value", ["//10.26.0.21:8000/v2", "api.example.com", "ftp://x/", 5, None, "https://"])
+@pytest.mark.parametrize(
+    "value",
+    ["javascript:alert(1)", "ftp://x/", 5, "https://", "https://a b/v2/", "https://:1/v2/", "https://x/v1/"],
+)
 def test_app_findings_reports_address_that_is_not_a_url(value: Any) -> None:
     found = [one for one in findings(api_url=value) if one.check == "api_url"]
     assert [one.severity for one in found] == [Severity.ERROR]
     assert found[0].repair is None
+
+
+@pytest.mark.parametrize("key", ["api_url", "source_url"])
+def test_app_findings_says_which_addresses_are_left_out_of_responses(key: str) -> None:
+    found = the_finding(**{key: "https://me:secret@host/v2/"})
+    assert (found.severity, found.check, found.value) == (Severity.ERROR, key, "https://…@host/v2/")
+    assert "left out of every response" in found.message
+    assert "left out" not in the_finding(**{key: "https://host:0/v2/"}).message
+
+
+def test_app_findings_repairs_address_with_a_line_end() -> None:
+    found = the_finding(api_url="https://api.example.com:8443/v2/\r")
+    assert (found.severity, found.check) == (Severity.ERROR, "api_url")
+    assert "left out of every response" in found.message
+    assert (
+        repaired(found, api_url="https://api.example.com:8443/v2/\r")["api_url"] == "https://api.example.com:8443/v2/"
+    )
+
+
+@pytest.mark.parametrize("value", ["//10.26.0.21:8000/v2", "/v2/"])
+def test_app_findings_mentions_relative_address(value: str) -> None:
+    found = the_finding(api_url=value)
+    assert (found.severity, found.check, found.value) == (Severity.INFO, "api_url", value)
+
+
+@pytest.mark.parametrize("locale", ["de-DE", "en-us"])
+def test_app_findings_warns_about_missing_english_texts(locale: str) -> None:
+    found = the_finding(i18n={locale: {"label": "Tafel", "description": "Alles im Blick"}})
+    assert (found.severity, found.check, found.value) == (Severity.WARNING, "language", [locale])
+    assert locale in found.message
+    assert found.command is not None
+    assert "set-app-label" in found.command
 
 
 def test_app_findings_warns_about_http_address() -> None:
@@ -129,15 +165,18 @@ def test_app_findings_warns_about_sample_host() -> None:
     assert [found.check for found in findings(api_url="https://10.26.0.41:8000/v2")] == ["api_url"]
 
 
-@pytest.mark.parametrize("value", ["https://api.example.com", "https://x/v2.1"])
-def test_app_findings_warns_about_address_ending_in_dotted_segment(value: str) -> None:
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [("https://api.example.com", "no path"), ("https://host:8000", "no path"), ("https://x/v2.1", "dot")],
+)
+def test_app_findings_warns_about_address_without_path_or_ending_in_dotted_segment(value: str, word: str) -> None:
     found = the_finding(api_url=value)
     assert found.severity is Severity.WARNING
-    assert "dot" in found.message
+    assert word in found.message
     assert findings(source_url=value) == []
 
 
-@pytest.mark.parametrize("value", ["https://api.example.com/", "https://api.example.com/v2", "https://host:8000"])
+@pytest.mark.parametrize("value", ["https://api.example.com/", "https://api.example.com/v2", "https://host:8000/"])
 def test_app_findings_accepts_other_addresses(value: str) -> None:
     assert findings(api_url=value) == []
 

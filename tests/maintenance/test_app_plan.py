@@ -208,3 +208,79 @@ def test_plan_app_keeps_refusal_of_source(tmp_path: Path, stored: JsonObject) ->
     made = plan(make_app(tmp_path / "bad", price="2.00"), [stored])
     assert made.action is Action.REFUSED
     assert made.document is None
+
+
+def leniently(app: Path, stored: list[JsonObject], options: LoadOptions = INIT) -> AppPlan:
+    return plan_app(read_app(app, PictureRules(lenient=True), lenient=True), stored, MASTER, options)
+
+
+def weights(made: AppPlan) -> dict[str, Weight]:
+    return {remark.field: remark.weight for remark in made.remarks}
+
+
+def test_plan_app_says_repaired_only_of_what_it_writes(tmp_path: Path) -> None:
+    texts = {"label": "Tafel", "description": "Alles im Blick"}
+    english = {"label": "Wall Board", "description": "Queues"}
+    app = make_app(tmp_path, price="2.00", api_url=..., i18n={"en-US": english, "de-De": texts})
+    new = leniently(app, [])
+    assert weights(new) == {"price": Weight.REPAIRED, "i18n.de-De": Weight.REPAIRED, "api_url": Weight.NOTE}
+    stored = as_stored(new, i18n={"en-US": english, "de-De": texts})
+    unchanged = leniently(app, [stored])
+    assert unchanged.action is Action.UNCHANGED
+    assert Weight.REPAIRED not in weights(unchanged).values()
+    messages = {remark.field: remark.message for remark in unchanged.remarks}
+    assert messages["price"].endswith("is stored so already")
+    assert messages["i18n.de-De"].endswith("is not stored; refresh-app stores it")
+    refreshed = leniently(app, [stored], REFRESH)
+    assert weights(refreshed) == {"price": Weight.NOTE, "i18n.de-De": Weight.REPAIRED, "api_url": Weight.NOTE}
+    other = leniently(app, [stored], LoadOptions(Mode.REFRESH, refresh_keys=("author",)))
+    assert next(each.message for each in other.remarks if each.field == "i18n.de-De").endswith(
+        "refresh-app --key i18n stores it"
+    )
+
+
+def test_plan_app_refused_or_failed_says_nothing_is_repaired(tmp_path: Path) -> None:
+    app = make_app(tmp_path, price="2.00", author=...)
+    refused = leniently(app, [])
+    assert refused.action is Action.REFUSED
+    assert weights(refused) == {"price": Weight.NOTE, "author": Weight.REFUSED}
+    failed = leniently(make_app(tmp_path, price="2.00"), []).failed("conflict", "no")
+    assert weights(failed) == {"price": Weight.NOTE, "": Weight.REFUSED}
+
+
+def test_plan_app_says_repaired_of_pictures_and_byte_order_marks_only_if_written(tmp_path: Path) -> None:
+    app = make_app(tmp_path, icon="icon.jpg", icon_files={"icon.jpg": OTHER_PNG})
+    file = app / "metadata" / "app.json"
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    new = leniently(app, [])
+    assert weights(new) == {"": Weight.REPAIRED, "icon": Weight.REPAIRED}
+    assert weights(leniently(app, [as_stored(new)])) == {"": Weight.NOTE, "icon": Weight.NOTE}
+
+
+@pytest.mark.parametrize("key", ["api_url", "source_url"])
+def test_plan_app_refuses_kept_addresses_that_must_not_be_stored(tmp_path: Path, key: str) -> None:
+    address: dict[str, Any] = {key: "https://me:secret@host/v2/"}
+    app = make_app(tmp_path, **address)
+    made = plan(app, [], LoadOptions(keep_addresses=True))
+    assert made.action is Action.REFUSED
+    (remark,) = made.remarks
+    assert (remark.weight, remark.field, remark.rule) == (Weight.REFUSED, key, "credentials")
+    assert remark.value == "https://…@host/v2/"
+    # An address that is not stored keeps no app from being loaded.
+    assert plan(app, []).action is Action.CREATED
+    running: dict[str, Any] = {key: "javascript:alert(1)"}
+    exported = make_app(tmp_path, folder="exported", _id=new_id(), **running)
+    assert plan(exported, []).action is Action.REFUSED
+
+
+def test_plan_app_refuses_source_url_that_refresh_would_store(app: Path, stored: JsonObject, tmp_path: Path) -> None:
+    changed = make_app(tmp_path, source_url="javascript:alert(1)")
+    assert plan(changed, [stored], REFRESH).action is Action.UNCHANGED
+    assert plan(changed, [stored], LoadOptions(Mode.REFRESH, refresh_keys=("source_url",))).action is Action.REFUSED
+
+
+def test_plan_app_refuses_operators_address_and_mentions_a_relative_one(app: Path) -> None:
+    assert plan(app, [], LoadOptions(api_url="javascript:alert(1)")).action is Action.REFUSED
+    made = plan(app, [], LoadOptions(api_url="/v2/"))
+    assert made.action is Action.CREATED
+    assert [(remark.weight, remark.rule) for remark in made.remarks] == [(Weight.NOTE, "relative")]

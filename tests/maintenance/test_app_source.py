@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.maintenance.app_files import PictureRules
 from crossbar_appstore.maintenance.app_source import AppSource, find_app_folders, read_app
 from crossbar_appstore.maintenance.reports import Remark, Weight
@@ -59,8 +60,87 @@ def test_read_app_refuses_byte_order_mark_unless_lenient(tmp_path: Path) -> None
     app = make_app(tmp_path)
     file = app / "metadata" / "app.json"
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
-    assert the_refusal(read(app)).rule == "json"
+    found = the_refusal(read(app))
+    assert found.rule == "json"
+    assert "byte order mark" in found.message
+    assert "--lenient" in found.message
+    source = read(app, lenient=True)
+    assert source.metadata == metadata()
+    assert [(remark.weight, remark.field, remark.rule) for remark in source.remarks] == [(Weight.REPAIRED, "", "json")]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b'{"name": "wallboard",\n "author": "M\xfcller"}', "byte 0xFC at line 2, column 14 (byte 36 of the file)"),
+        ('{"author": "Bücher'.encode() + b'\xff"}', "byte 0xFF at line 1, column 19 (byte 20 of the file)"),
+        ('{"name": "wallboard"}'.encode("utf-16"), "UTF-16, by its byte order mark FF FE"),
+        ("\ufeff{}".encode("utf-16-be"), "UTF-16, by its byte order mark FE FF"),
+        ("{}".encode("utf-32"), "UTF-32, by its byte order mark FF FE 00 00"),
+        ("{}".encode("utf-16-le"), "byte 0x00 at line 1, column 2"),
+        (b"{", "line 1 column 2"),
+    ],
+)
+def test_read_app_names_byte_and_place_of_other_encodings(tmp_path: Path, content: bytes, words: str) -> None:
+    for lenient in (False, True):
+        found = the_refusal(read(make_app(tmp_path, content=content), lenient=lenient))
+        assert found.rule == "json"
+        assert words in found.message
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"price": "2.00"},
+        {"license": ...},
+        {"screenshots": None},
+        {"tags": "reporting"},
+        {"i18n": {"en-US": {"label": "<b>Board</b>", "description": "Words"}}},
+        {"i18n": {"en-US": {"description": "Words"}}},
+    ],
+)
+def test_read_app_refusal_says_that_lenient_repairs_it(tmp_path: Path, fields: JsonObject) -> None:
+    app = make_app(tmp_path, **fields)
+    assert the_refusal(read(app)).message.endswith("--lenient repairs this")
     assert not read(app, lenient=True).refused
+
+
+def test_read_app_refusal_that_lenient_cannot_repair_does_not_name_it(tmp_path: Path) -> None:
+    source = read(make_app(tmp_path, price="2.00", author=...))
+    hints = {remark.field: "--lenient" in remark.message for remark in source.remarks}
+    assert hints == {"price": True, "author": False}
+
+
+def test_read_app_says_that_lenient_stores_picture_of_another_type(tmp_path: Path) -> None:
+    app = make_app(tmp_path, icon="icon.jpg", icon_files={"icon.jpg": PNG})
+    (remark,) = read(app).remarks
+    assert (remark.weight, remark.rule) == (Weight.LEFT_OUT, "type")
+    assert "--lenient" in remark.message
+    (remark,) = read(make_app(tmp_path, icon="icon.png", icon_files={"icon.png": b"text"})).remarks
+    assert "--lenient" not in remark.message
+
+
+def test_read_app_trims_addresses(tmp_path: Path) -> None:
+    source = read(make_app(tmp_path, api_url="https://api.example.com/v2/\r", source_url="\thttps://x/a "))
+    assert (source.metadata["api_url"], source.metadata["source_url"]) == ("https://api.example.com/v2/", "https://x/a")
+    assert [(remark.weight, remark.field, remark.rule) for remark in source.remarks] == [
+        (Weight.NOTE, "api_url", "blanks"),
+        (Weight.NOTE, "source_url", "blanks"),
+    ]
+
+
+def test_read_app_and_find_app_folders_take_path_of_app_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = make_app(tmp_path)
+    file = app / "metadata" / "app.json"
+    assert read(file).folder == app
+    assert find_app_folders(file).folders == (app,)
+    assert find_app_folders(app / "metadata").folders == (app,)
+    monkeypatch.chdir(file.parent)
+    assert read(Path("app.json")).metadata == metadata()
+    other = tmp_path / "app.json"
+    other.write_text("{}")
+    assert the_refusal(read(other)).rule == "exists"
+    assert [remark.rule for remark in find_app_folders(other).remarks] == ["readable"]
 
 
 def test_read_app_refuses_folder_without_metadata(tmp_path: Path) -> None:

@@ -5,14 +5,14 @@ import aiohttp
 import pytest
 
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.errors import Conflict, Unreachable
+from crossbar_appstore.datastore.errors import Unreachable
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import account_db, new_id
 from crossbar_appstore.maintenance.accounts import NewAccount, create_account
-from crossbar_appstore.maintenance.doctor import Diagnosis, examine, repair
+from crossbar_appstore.maintenance.doctor import Diagnosis, RepairsRefused, examine, repair
 from crossbar_appstore.maintenance.lookup import MasterCatalogue, UnknownAccount
 from crossbar_appstore.maintenance.reports import Finding, Severity
-from tests.datastore.fault_proxy import answering
+from tests.datastore.fault_proxy import FaultProxy, Status, answering
 from tests.datastore.nodes import ClusterNode, cluster
 from tests.maintenance.folders import PNG
 from tests.maintenance.test_editing import save_app
@@ -235,13 +235,40 @@ class Interrupting(Couch):
         return await super().save_doc(database, doc)
 
 
-async def test_repair_raises_conflict_after_last_attempt(system: MasterCatalogue) -> None:
+async def test_repair_names_conflict_after_last_attempt(system: MasterCatalogue) -> None:
     app = await save_app(system, i18n={})
     diagnosis = await examine(system.couch)
     async with Interrupting(system.couch.address) as couch:
-        with pytest.raises(Conflict):
+        with pytest.raises(RepairsRefused) as caught:
             await repair(couch, diagnosis)
+    (words,) = caught.value.refused
+    assert app["_id"] in words
     assert (await system.open(app["_id"]))["i18n"] == {}
+
+
+async def test_repair_repairs_others_if_couchdb_refuses_one_document(system: MasterCatalogue) -> None:
+    refused, repaired = [await save_app(system, name=name, i18n={}) for name in ("refused", "repaired")]
+    diagnosis = await examine(system.couch)
+    async with FaultProxy(system.couch.address) as proxy, Couch(proxy.url) as couch:
+        proxy.fail(Status(413, "too large"), method="PUT", path=refused["_id"])
+        with pytest.raises(RepairsRefused) as caught:
+            await repair(couch, diagnosis)
+    (words,) = caught.value.refused
+    assert refused["_id"] in words
+    assert "413" in words
+    assert any(repaired["_id"] in words for words in caught.value.repaired)
+    assert (await system.open(repaired["_id"]))["i18n"]["en-US"]["label"] == "repaired"
+
+
+async def test_repair_names_only_what_it_changes(system: MasterCatalogue) -> None:
+    app = await save_app(system, i18n={}, api_url="")
+    await system.couch.save_doc(system.database, {**await system.open(app["_id"]), "api_url": ""})
+    diagnosis = await examine(system.couch)
+    newest = await system.open(app["_id"])
+    await system.couch.save_doc(system.database, {key: newest[key] for key in newest if key != "api_url"})
+    words = await repair(system.couch, diagnosis)
+    assert [each for each in words if "api_url" in each] == []
+    assert any("label" in each for each in words)
 
 
 async def test_examine_reports_stored_conflicts(system: MasterCatalogue) -> None:

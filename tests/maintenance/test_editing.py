@@ -3,12 +3,13 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.errors import Conflict
+from crossbar_appstore.datastore.errors import Conflict, DocumentRefused, RevisionsLeft
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.ids import new_id
 from crossbar_appstore.maintenance.app_files import PictureRules
@@ -25,6 +26,7 @@ from crossbar_appstore.maintenance.editing import (
 )
 from crossbar_appstore.maintenance.lookup import AmbiguousName, MasterCatalogue, UnknownApp, stored
 from crossbar_appstore.maintenance.reports import DocumentChange
+from tests.datastore.fault_proxy import FaultProxy, Status
 from tests.maintenance.folders import JPEG, OTHER_PNG, PNG, SVG, metadata
 
 RULES = PictureRules()
@@ -263,6 +265,60 @@ async def test_remove_app_deletes_app_with_pictures(catalogue: MasterCatalogue, 
     assert await stored(catalogue.couch, catalogue.database, app["_id"]) is None
     with pytest.raises(UnknownApp):
         await remove_app(catalogue, "wallboard")
+
+
+async def store_rivals(catalogue: MasterCatalogue, document: JsonObject, *names: str) -> None:
+    """Store conflicting first revisions of a document."""
+    bare = {key: value for key, value in document.items() if key != "_attachments"}
+    docs = [{**bare, "_rev": f"1-{letter * 32}", "name": name} for letter, name in zip("ab", names, strict=False)]
+    url = f"{catalogue.couch.address}/{catalogue.database.replace('/', '%2F')}/_bulk_docs"
+    async with aiohttp.ClientSession() as session, session.post(url, json={"docs": docs, "new_edits": False}) as reply:
+        assert reply.status == 201
+
+
+async def test_remove_app_deletes_every_branch_of_a_conflict(catalogue: MasterCatalogue, app: JsonObject) -> None:
+    await store_rivals(catalogue, app, "one", "two")
+    edit = await remove_app(catalogue, app["_id"])
+    assert edit.removed
+    assert await stored(catalogue.couch, catalogue.database, app["_id"]) is None
+    assert await catalogue.apps() == []
+
+
+async def test_remove_app_raises_revisions_left_with_what_is_left(catalogue: MasterCatalogue, app: JsonObject) -> None:
+    await store_rivals(catalogue, app, "one", "two")
+    kept = f"1-{'a' * 32}"
+    async with FaultProxy(catalogue.couch.address) as proxy, Couch(proxy.url) as couch:
+        proxy.fail(Status(409), method="DELETE", path=f"rev={kept}")
+        with pytest.raises(RevisionsLeft) as caught:
+            await remove_app(dataclasses.replace(catalogue, couch=couch), app["_id"])
+    assert kept in str(caught.value)
+    assert await stored(catalogue.couch, catalogue.database, app["_id"]) is not None
+
+
+@pytest.mark.parametrize("key", ["api_url", "source_url"])
+async def test_edit_app_trims_addresses_and_refuses_those_that_must_not_be_stored(
+    catalogue: MasterCatalogue, app: JsonObject, key: str
+) -> None:
+    url = "https://api.example.com:8443/v2/"
+    edit, document = await edited(catalogue, set_text_or_json([key], f" {url}\r\n"))
+    assert (document[key], edit.changes[0].after) == (url, url)
+    for address in ("javascript:alert(1)", "https://me:secret@host/v2/", "https://:1/v2/", "a b", ""):
+        with pytest.raises(EditRefused) as caught:
+            await edit_app(catalogue, app["_id"], set_text_or_json([key], address))
+        (remark,) = caught.value.remarks
+        assert remark.field == key
+        assert "secret" not in f"{remark.message} {remark.value}"
+    _, document = await edited(catalogue, set_field([key], "/v2/"))
+    assert document[key] == "/v2/"
+
+
+async def test_edit_app_names_refusal_of_one_document(catalogue: MasterCatalogue, app: JsonObject) -> None:
+    async with FaultProxy(catalogue.couch.address) as proxy, Couch(proxy.url) as couch:
+        proxy.fail(Status(413, app["_id"]), method="PUT")
+        with pytest.raises(DocumentRefused) as caught:
+            await edit_app(dataclasses.replace(catalogue, couch=couch), app["_id"], set_field(["author"], "Another"))
+    assert app["_id"] in str(caught.value)
+    assert caught.value.status == 413
 
 
 class Interrupting(Couch):

@@ -1,6 +1,7 @@
 import asyncio
 import base64
 import dataclasses
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.errors import DatabaseMissing
+from crossbar_appstore.datastore.errors import DatabaseMissing, ServerFault
 from crossbar_appstore.datastore.replies import SaveResult
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.ids import new_id
@@ -18,6 +19,7 @@ from crossbar_appstore.maintenance.app_source import find_app_folders
 from crossbar_appstore.maintenance.loading import LoadReport, load_apps
 from crossbar_appstore.maintenance.lookup import MasterCatalogue
 from crossbar_appstore.maintenance.reports import Weight
+from tests.datastore.fault_proxy import FaultProxy, Status
 from tests.maintenance.folders import JPEG, OTHER_PNG, PNG, SVG, make_app
 
 INIT = LoadOptions()
@@ -294,6 +296,34 @@ async def test_load_apps_reports_document_that_couchdb_refuses(catalogue: Master
     assert "no notes here" in failed.remarks[-1].message
 
 
+@pytest.mark.parametrize("status", [400, 413, 417])
+async def test_load_apps_loads_others_if_couchdb_refuses_a_whole_request_because_of_one(
+    catalogue: MasterCatalogue, tmp_path: Path, status: int
+) -> None:
+    """CouchDB and proxies answer a bulk save with one status, which may concern one of its documents."""
+    for name in ("first", "second", "large", "third", "fourth"):
+        make_app(tmp_path, name, author="x" * (60 if name == "large" else 10))
+
+    async with FaultProxy(catalogue.couch.address) as proxy, Couch(proxy.url) as couch:
+        proxy.fail(Status(status, "some id", "document_too_large"), path="_bulk_docs", holding=b"x" * 60)
+        report = await load(dataclasses.replace(catalogue, couch=couch), tmp_path)
+    assert report.counts == {Action.CREATED: 4, Action.FAILED: 1}
+    (failed,) = [app for app in report.apps if app.action is Action.FAILED]
+    remark = failed.remarks[-1]
+    assert (failed.name, remark.rule) == ("large", "too_large" if status == 413 else "refused")
+    assert str(status) in remark.message
+    assert re.search(r"the document has [0-9],[0-9]{3} bytes", remark.message)
+    assert len(await catalogue.apps()) == 4
+
+
+async def test_load_apps_fails_if_couchdb_fails(catalogue: MasterCatalogue, tmp_path: Path) -> None:
+    make_app(tmp_path)
+    async with FaultProxy(catalogue.couch.address) as proxy, Couch(proxy.url) as couch:
+        proxy.fail(Status(500, "badmatch"), path="_bulk_docs")
+        with pytest.raises(ServerFault):
+            await load(dataclasses.replace(catalogue, couch=couch), tmp_path)
+
+
 async def test_load_apps_fails_if_id_belongs_to_other_document(catalogue: MasterCatalogue, tmp_path: Path) -> None:
     taken = new_id()
     await catalogue.couch.save_doc(catalogue.database, {"_id": taken, "pvt_type": "user"})
@@ -408,7 +438,7 @@ async def test_load_report_as_json(catalogue: MasterCatalogue, tmp_path: Path) -
         "field": "price",
         "rule": "type",
         "value": "2.00",
-        "message": "Value did not match type(s): number",
+        "message": "Value did not match type(s): number; --lenient repairs this",
     }
 
 

@@ -8,6 +8,7 @@ from crossbar_appstore.appstore.metadata import validate_app
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.maintenance.metadata_rules import repaired
 from crossbar_appstore.maintenance.reports import Weight
+from crossbar_appstore.package_data import load_schema
 from tests.maintenance.folders import metadata
 
 
@@ -42,6 +43,33 @@ def test_repaired_keeps_price_that_is_not_a_number() -> None:
     assert made["price"] == "cheap"
     assert rules == {}
     assert "price" in validate_app(made)
+
+
+def test_repaired_takes_null_for_absent_in_every_optional_field() -> None:
+    optional = load_schema("app")["properties"].keys() - load_schema("app")["required"]
+    assert {"screenshots", "tags", "users", "urls", "phase", "published", "masqueradable"} <= optional
+    for key in optional:
+        absent: dict[str, Any] = {key: None}
+        made, rules = repair(**absent)
+        assert (key in made, rules) == (False, {key: "type"})
+        assert validate_app(made) == {}
+    made, rules = repair(license=None, price=None)
+    assert (made["license"], made["price"]) == ("-", 0)
+    texts = {"label": "Label", "description": "Words"}
+    odd = {"en-US": {**texts, "features": None, "extended_description": None, "label": None}, "de-DE": None}
+    made, rules = repair(i18n=odd)
+    assert made["i18n"] == {"en-US": {"label": "wallboard", "description": "Words"}}
+    assert set(rules) == {
+        "i18n.en-US.features",
+        "i18n.en-US.extended_description",
+        "i18n.en-US.label",
+        "i18n.de-DE",
+    }
+
+
+def test_repaired_keeps_null_in_required_field() -> None:
+    made, rules = repair(author=None)
+    assert (made["author"], rules) == (None, {})
 
 
 def test_repaired_converts_version_to_text() -> None:

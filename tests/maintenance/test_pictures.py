@@ -138,7 +138,19 @@ def test_inspect_picture_reports_missing_file_and_empty_name(tmp_path: Path) -> 
     assert only_rule(inspect_picture(app, "icon", "icon", "", STRICT)) == (Weight.MISSING, "name")
 
 
-@pytest.mark.parametrize("name", ["../screenshots/one.png", "/etc/passwd", "a/b.png", "_local.png"])
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("_local.png", "begin with _"), ("a\\b.png", "backslash"), ("a\0b.png", "null"), ("\udcff.png", "not UTF-8")],
+)
+def test_inspect_picture_says_why_a_name_is_refused(tmp_path: Path, name: str, reason: str) -> None:
+    picture, remark = inspect_picture(make_app(tmp_path), "icon", "icon", name, STRICT)
+    assert picture is None
+    assert remark is not None
+    assert (remark.weight, remark.rule) == (Weight.LEFT_OUT, "name")
+    assert reason in remark.message
+
+
+@pytest.mark.parametrize("name", ["../screenshots/one.png", "/etc/passwd", "a/b.png", "."])
 def test_inspect_picture_refuses_name_that_is_a_path(tmp_path: Path, name: str) -> None:
     app = make_app(tmp_path)
     assert only_rule(inspect_picture(app, "icon", "icon", name, STRICT)) == (Weight.LEFT_OUT, "inside")

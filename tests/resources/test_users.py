@@ -13,6 +13,7 @@ from crossbar_appstore.kazoo.accounts import password_hashes
 from crossbar_appstore.resources.users import Users
 from tests.kit.accounts import PASSWORD, Account, User
 from tests.kit.fixtures import NewService
+from tests.kit.outside import ask
 from tests.kit.service import Caller, Service
 from tests.kit.system import System
 from tests.resources.family import Family
@@ -578,6 +579,20 @@ async def test_users_writes_of_another_user_are_403(service: Service, family: Fa
     assert (await service.post(path_of(family.sub.admin), plain, NEW)).status == 403
     assert (await service.delete(path_of(family.sub.admin), plain)).status == 403
     assert (await service.put(users_of(family.sub), plain, NEW)).status == 403
+
+
+async def test_users_delete_hides_the_user_whose_document_has_a_conflict(
+    service: Service, system: System, family: Family, kit_couchdb_url: str
+) -> None:
+    user = family.sub.user
+    document = await stored(system, family.sub, user.id)
+    rivals = [{**document, "_rev": f"1-{letter * 32}", "first_name": letter} for letter in "0f"]
+    bulk = f"{quote(family.sub.database, safe='')}/_bulk_docs"
+    ask(kit_couchdb_url, "POST", bulk, {"docs": rivals, "new_edits": False})
+    assert (await service.delete(path_of(user), family.sub)).status == 200
+    assert (await service.get(path_of(user), family.sub)).status == 404
+    listed = (await service.get(users_of(family.sub), family.sub)).data
+    assert user.id not in [each["id"] for each in listed]
 
 
 async def test_users_delete_of_oneself_is_403_without_administrator_rights(service: Service, family: Family) -> None:
