@@ -8,6 +8,7 @@ import click
 
 from crossbar_appstore.datastore.client import Timeouts
 from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.credentials import Tries
 from crossbar_appstore.maintenance.app_files import MAX_PICTURE_BYTES
 from crossbar_appstore.settings import SETTINGS, Settings
 
@@ -92,5 +93,10 @@ def connected(settings: Settings) -> Couch:
     # In seconds. Longer than those of the service, since a bulk of pictures takes time.
     timeouts = Timeouts(connect=5.0, read=60.0, total=120.0)
     return Couch(
-        *address.urls, user=address.user, password=address.password, timeouts=timeouts, tls=settings.couchdb_tls()
+        *address.urls,
+        user=address.user,
+        password=address.password,
+        timeouts=timeouts,
+        tls=settings.couchdb_tls(),
+        tries=Tries.in_directory(settings.shared_dir),
     )

@@ -9,7 +9,7 @@ from click.shell_completion import get_completion_class
 
 from crossbar_appstore import __version__
 from crossbar_appstore.cli.options import example
-from crossbar_appstore.datastore.errors import DatastoreError, NoMasterAccount, Troubled
+from crossbar_appstore.datastore.errors import CONFIGURATION, DatastoreError, NoMasterAccount, Troubled
 from crossbar_appstore.embedded import EmbeddedError
 from crossbar_appstore.maintenance.lookup import Unknown
 from crossbar_appstore.settings import SettingsError
@@ -20,6 +20,7 @@ DONE: Final = 0
 REFUSED: Final = 1
 WRONG_USE: Final = 2
 AWAY: Final = 3
+CONFIGURED_WRONGLY: Final = 4
 INTERRUPTED: Final = 130
 
 VERBS: Final = {
@@ -74,7 +75,8 @@ def program() -> None:
 
     Settings are read from options, else from environment variables of the same names (--couchdb-url: COUCHDB_URL).
 
-    Exit codes: 0 done, 1 something was refused, 2 wrong usage, 3 CouchDB is away.
+    Exit codes: 0 done, 1 something was refused, 2 wrong usage, 3 CouchDB is away,
+    4 its address, certificate, user or password is wrong.
     """
 
 
@@ -93,7 +95,7 @@ def run(argv: Sequence[str] | None) -> int:
     except SettingsError as error:
         return _failed(str(error), WRONG_USE)
     except Troubled as error:
-        return _failed(f"CouchDB is away: {error}", AWAY)
+        return _failed(error.explained, CONFIGURED_WRONGLY if isinstance(error, CONFIGURATION) else AWAY)
     except NoMasterAccount as error:
         return _failed(f"{error}; create-account creates the first one", REFUSED)
     except (DatastoreError, EmbeddedError, Unknown) as error:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -31,6 +32,7 @@ def test_set_up_logging_writes_one_json_line(capsys: pytest.CaptureFixture[str])
         "level": "INFO",
         "logger": "some.logger",
         "message": "something\nhappened",
+        "pid": os.getpid(),
         "account_id": "a" * 32,
         "milliseconds": 1.5,
     }
