@@ -9,6 +9,7 @@ no try. A server without sessions, or whose proxy checks passwords itself, gets 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -119,6 +120,14 @@ class User(NamedTuple):
         return aiohttp.encode_basic_auth(self.name, self.password, "utf-8")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Cookie:
+    """The cookie of a session, and when (monotonic) to renew it. Two can have the same value."""
+
+    value: str
+    renew_at: float
+
+
 class SignedIn:
     """Signs requests to one node.
 
@@ -135,13 +144,12 @@ class SignedIn:
         self._tries = tries
         self._send_password = send_password
         self._lock = asyncio.Lock()
-        self._cookie = ""
-        self._renew_at = 0.0
+        self._cookie: Cookie | None = None
         self._has_sessions = True
 
     async def headers(self) -> dict[str, str]:
         """The headers of a request as the user; raises as ``send``."""
-        return {} if self._user is None else self._signed(self._user, await self._current())
+        return self._signed(await self._current())
 
     async def send(self, request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:
         """Send a request as the user; what is answered 401 is sent again with a new cookie, then with the password.
@@ -149,51 +157,56 @@ class SignedIn:
         Raises:
             Misconfigured: CouchDB rejected the password, now or lately.
         """
-        cookie = "" if self._user is None else await self._current()
+        cookie = await self._current()
         response = await self._send(request, handler, cookie)
-        if response.status == 401 and cookie and cookie != await self._renewed(cookie):
+        if response.status == 401 and cookie is not None:
             response.release()
-            cookie = self._cookie
+            cookie = await self._renewed(cookie)
             response = await self._send(request, handler, cookie)
-        if response.status == 401 and cookie:
+        if response.status == 401 and cookie is not None:
             # No right to do this, or a server that does not accept its own cookies.
             response.release()
-            response = await self._send(request, handler, "")
-            self._has_sessions = self._has_sessions and response.status == 401
+            response = await self._send(request, handler, None)
+            if response.status != 401:
+                self._cookie, self._has_sessions = None, False
         return response
 
     async def _send(
-        self, request: aiohttp.ClientRequest, handler: ClientHandlerType, cookie: str
+        self, request: aiohttp.ClientRequest, handler: ClientHandlerType, cookie: Cookie | None
     ) -> aiohttp.ClientResponse:
-        """Send a request with a cookie; with the password if that is empty."""
+        """Send a request with a cookie; with the password if there is none."""
         for name in ("Cookie", "Authorization"):
             request.headers.popall(name, None)
-        if self._user is not None:
-            request.headers.update(self._signed(self._user, cookie))
+        request.headers.update(self._signed(cookie))
         response = await handler(request)
-        if response.status not in (401, 403) and not cookie:
+        if response.status not in (401, 403) and cookie is None:
             self._tries.accepted()
         return response
 
-    @staticmethod
-    def _signed(user: User, cookie: str) -> dict[str, str]:
-        return {"Cookie": f"{_COOKIE}={cookie}"} if cookie else {"Authorization": user.basic}
+    def _signed(self, cookie: Cookie | None) -> dict[str, str]:
+        if cookie is not None:
+            return {"Cookie": f"{_COOKIE}={cookie.value}"}
+        return {} if self._user is None else {"Authorization": self._user.basic}
 
-    async def _current(self) -> str:
-        """The cookie, empty where the server has no sessions."""
-        if not self._has_sessions:
-            return ""
+    async def _current(self) -> Cookie | None:
+        """The cookie; None where none is needed, or the server has no sessions."""
         cookie = self._cookie
-        return cookie if cookie and time.monotonic() < self._renew_at else await self._renewed(cookie)
+        if cookie is not None and time.monotonic() < cookie.renew_at:
+            return cookie
+        return await self._renewed(cookie)
 
-    async def _renewed(self, old: str) -> str:
+    async def _renewed(self, old: Cookie | None) -> Cookie | None:
         """A cookie other than ``old``: a new one, unless another request was faster."""
+        if self._user is None or not self._has_sessions:
+            return None
         async with self._lock:
-            if self._user is not None and self._has_sessions and self._cookie == old:
-                await self._sign_in(self._user)
-            return self._cookie if self._has_sessions else ""
+            if self._cookie in (None, old) and self._has_sessions:
+                self._cookie = None
+                self._cookie = await self._sign_in(self._user)
+            return self._cookie
 
-    async def _sign_in(self, user: User) -> None:
+    async def _sign_in(self, user: User) -> Cookie | None:
+        """Try the password; None where the server has no sessions."""
         await self._tries.begin()
         try:
             response = await self._send_password(user)
@@ -203,15 +216,15 @@ class SignedIn:
             raise
         trouble = from_status(response.status, reason, Subject())
         if isinstance(trouble, Misconfigured):
-            self._cookie = ""
             self._tries.rejected(locked_out=isinstance(trouble, LockedOut))
             raise trouble
-        if response.status == 429 or (response.status >= 500 and response.status not in (501, 505)):
-            self._tries.end()
-            raise Refused(response.status)
         morsel = response.cookies.get(_COOKIE)
-        self._has_sessions = response.status == 200 and morsel is not None
-        self._cookie = "" if morsel is None else morsel.value
-        self._renew_at = time.monotonic() + RENEW_SECONDS
-        # Where there are no sessions, the next request shows whether the password is right.
-        self._tries.accepted() if self._has_sessions else self._tries.end()
+        if response.status == 200 and morsel is not None:
+            self._tries.accepted()
+            return Cookie(morsel.value, time.monotonic() + RENEW_SECONDS)
+        # Nothing is known of the password: the next request with it shows whether it is right.
+        self._tries.end()
+        if response.status == 429 or (response.status >= 500 and response.status not in (501, 505)):
+            raise Refused(response.status)
+        self._has_sessions = False
+        return None

@@ -22,6 +22,8 @@ _PROOFS: Final = ("X-Couch-Request-ID", "X-CouchDB-Body-Time")
 """Headers that CouchDB 2 and newer sends, and proxies leave."""
 _JSON_TYPES: Final = ("application/json", "text/plain")
 """CouchDB 1 answers with the second to those who do not ask for the first."""
+_OF_ANY_SERVER: Final = (401, 408, 429, 500, 502, 503, 504)
+"""What a proxy before CouchDB may answer by itself."""
 # Only PouchDB Server compresses: that costs both sides more than it saves, and delays the lines of a feed.
 _HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "identity"}
 
@@ -90,7 +92,7 @@ class Middleware:
         """Raise NotCouchDB unless the server welcomes us as CouchDB does."""
         headers = await self._signed_in.headers()
         async with await self._ask("GET", "/", headers=headers) as response:
-            if response.status >= 500:
+            if response.status in _OF_ANY_SERVER:
                 raise Refused(response.status)
             self._is_couchdb = is_welcome(_json(await response.read()))
             if not self._is_couchdb:
@@ -100,7 +102,7 @@ class Middleware:
     async def _is_plausible(self, response: aiohttp.ClientResponse) -> bool:
         """Whether a response may be CouchDB's; what proves it is remembered."""
         self._is_couchdb = any(name in response.headers for name in _PROOFS)
-        if self._is_couchdb or response.status in (401, 408, 429) or response.status >= 500:
+        if self._is_couchdb or response.status in _OF_ANY_SERVER:
             return True
         if response.method == "HEAD" or response.content_type not in _JSON_TYPES:
             return False
