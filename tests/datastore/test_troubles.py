@@ -1,11 +1,9 @@
 """Each kind of trouble at the address of CouchDB is told from the others."""
 
 import asyncio
-import json
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import aiohttp
 import pytest
@@ -28,35 +26,9 @@ from crossbar_appstore.datastore.errors import (
     UnknownHost,
     translate,
 )
+from tests.datastore.web_server import HTML, JSON, reply, server
 
-QUICK = Timeouts(connect=0.3, read=1.0, total=2.0)
-HTML = b"<!doctype html><title>Welcome to nginx!</title>"
-JSON = json.dumps({"data": {"message": "not found"}, "status": "error"}).encode()
-
-
-def reply(status: int, body: bytes, content_type: str = "text/html", more: str = "") -> Callable[[bytes], bytes]:
-    def answer(head: bytes) -> bytes:
-        length = f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n{more}\r\n"
-        return f"HTTP/1.1 {status} X\r\n{length}".encode() + (b"" if head.startswith(b"HEAD") else body)
-
-    return answer
-
-
-@asynccontextmanager
-async def server(answer: Callable[[bytes], bytes]) -> AsyncIterator[str]:
-    """A server that is no CouchDB; ``host:port``."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            writer.write(answer(await reader.readuntil(b"\r\n\r\n")))
-            await writer.drain()
-        except (asyncio.IncompleteReadError, OSError):
-            pass
-        finally:
-            writer.close()
-
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
-        yield f"127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+QUICK = Timeouts(connect=0.5, read=10.0, total=10.0)
 
 
 @pytest.mark.parametrize(
