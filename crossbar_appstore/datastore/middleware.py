@@ -79,8 +79,12 @@ class Middleware:
         if 300 <= response.status < 400:
             response.release()
             raise Refused(response.status)
-        if not self._is_couchdb and not await self._is_plausible(response):
-            await self._require_couchdb()
+        if not self._is_couchdb:
+            try:
+                await self._check(response)
+            except BaseException:
+                response.close()
+                raise
         if response.status == 202:
             self._statistics.unconfirmed_saves += 1
         return response
@@ -98,6 +102,11 @@ class Middleware:
             if not self._is_couchdb:
                 server = response.headers.get("Server", "the server")
                 raise NotCouchDB(f"{server} answered {response.status} to GET /")
+
+    async def _check(self, response: aiohttp.ClientResponse) -> None:
+        """Raise NotCouchDB if the response is not CouchDB's."""
+        if not await self._is_plausible(response):
+            await self._require_couchdb()
 
     async def _is_plausible(self, response: aiohttp.ClientResponse) -> bool:
         """Whether a response may be CouchDB's; what proves it is remembered."""
