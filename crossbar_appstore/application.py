@@ -21,6 +21,7 @@ from crossbar_appstore.crossbar.application import create_web_application
 from crossbar_appstore.crossbar.envelope import Envelope
 from crossbar_appstore.crossbar.rate_limits import Buckets, RateLimiter
 from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.credentials import Tries
 from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.resources.account_apps import AppStore
@@ -55,13 +56,21 @@ TRUSTED_PROXIES: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 def create_application(settings: Settings, shared: Path | None = None) -> web.Application:
     """The whole service as an ordinary aiohttp application, which connects to CouchDB at startup.
 
-    ``shared`` is a directory for the write counters and the rate limits that several worker processes share.
+    ``shared`` is the directory of what several worker processes share, if it is another than the settings name: write
+    counters, rate limits, and the tries of CouchDB's password.
 
     Raises:
         SettingsError: no CouchDB was named.
     """
     address = settings.require_couchdb()
-    couch = Couch(*address.urls, user=address.user, password=address.password, tls=settings.couchdb_tls())
+    shared = shared or settings.shared_dir
+    couch = Couch(
+        *address.urls,
+        user=address.user,
+        password=address.password,
+        tls=settings.couchdb_tls(),
+        tries=Tries.in_directory(shared),
+    )
     counters = None if shared is None else WriteCounters.in_file(shared / "write-counters")
     buckets = None if shared is None else Buckets.in_file(shared / "rate-limits")
     store = Datastore(couch, counters=counters)

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import time
 from typing import Final
 
 from pythonjsonlogger.core import LogData
@@ -12,14 +13,35 @@ LOGGERS_WITH_CREDENTIALS: Final = ("aiocouch", "aiohttp.client")
 """Loggers of libraries that log requests with their headers; only their errors are logged."""
 
 
+REMINDER_SECONDS: Final = 60.0
+
+
+class Reminder:
+    """Tells when to log a state that goes on: when it begins or becomes another one, then once a minute."""
+
+    def __init__(self) -> None:
+        self._logged: object = None
+        self._logged_at = float("-inf")
+
+    def due(self, state: object) -> bool:
+        """Whether to log the state now; it counts as logged then."""
+        now = time.monotonic()
+        if state == self._logged and now < self._logged_at + REMINDER_SECONDS:
+            return False
+        self._logged, self._logged_at = state, now
+        return True
+
+
 def set_up_logging(level: int = logging.INFO) -> None:
     """Sends the records of every logger to standard error; the keys of ``extra`` become members."""
-    renamed = {"levelname": "level", "name": "logger"}
+    renamed = {"levelname": "level", "name": "logger", "process": "pid"}
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter("%(levelname)s %(name)s %(message)s", rename_fields=renamed, timestamp=True))
+    handler.setFormatter(
+        _Formatter("%(levelname)s %(name)s %(process)d %(message)s", rename_fields=renamed, timestamp=True)
+    )
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # No line contains them, and collecting them costs time for each logged request.
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging.logThreads = logging.logMultiprocessing = False
     for noisy in LOGGERS_WITH_CREDENTIALS:
         logging.getLogger(noisy).setLevel(logging.ERROR)
 

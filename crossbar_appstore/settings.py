@@ -107,6 +107,13 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _directory(text: str) -> Path:
+    path = _path(text)
+    if not path.is_dir():
+        raise ValueError(f"{text} is not a directory")
+    return path
+
+
 def _path(text: str) -> Path:
     try:
         return Path(text).expanduser()
@@ -153,6 +160,12 @@ class Settings:
     host: str = _setting("CROSSBAR_HOST", str, "127.0.0.1", "The address to listen on.")
     port: int = _setting("CROSSBAR_PORT", _whole(0, 65535), "8000", "The port to listen on; 0 selects a free one.")
     workers: int = _setting("CROSSBAR_WORKERS", _whole(1, 1024), "1", "The number of worker processes.")
+    shared_dir: Path | None = _setting(
+        "CROSSBAR_SHARED_DIR",
+        _directory,
+        None,
+        "The directory of what worker processes share that another program than serve starts.",
+    )
     writes_need_admin: bool = _setting(
         "CROSSBAR_WRITES_NEED_ADMIN",
         _flag,

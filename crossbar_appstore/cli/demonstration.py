@@ -31,7 +31,7 @@ PASSWORD: Final = "demo-password"
 
 
 @click.command("demo", epilog=example("demo", "demo --apps /var/www/html/monster-ui/apps --crossbar-port 8001"))
-@settings_options(without=(*DATABASE, "AMQP_URL"))
+@settings_options(without=(*DATABASE, "AMQP_URL", "CROSSBAR_SHARED_DIR"))
 @click.option(
     "--apps",
     type=click.Path(exists=True, file_okay=False, path_type=Path),

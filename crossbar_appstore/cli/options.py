@@ -9,6 +9,7 @@ import click
 
 from crossbar_appstore.datastore.client import Timeouts
 from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.credentials import Tries
 from crossbar_appstore.maintenance.app_files import MAX_PICTURE_BYTES
 from crossbar_appstore.settings import PASSWORD, SETTINGS, Settings, account_password
 
@@ -142,5 +143,10 @@ def connected(settings: Settings, timeouts: Timeouts = TIMEOUTS) -> Couch:
     """
     address = settings.require_couchdb()
     return Couch(
-        *address.urls, user=address.user, password=address.password, timeouts=timeouts, tls=settings.couchdb_tls()
+        *address.urls,
+        user=address.user,
+        password=address.password,
+        timeouts=timeouts,
+        tls=settings.couchdb_tls(),
+        tries=Tries.in_directory(settings.shared_dir),
     )

@@ -13,7 +13,7 @@ from click.shell_completion import BashComplete, CompletionItem, add_completion_
 
 from crossbar_appstore import __version__
 from crossbar_appstore.cli.options import example
-from crossbar_appstore.datastore.errors import DatastoreError, NoMasterAccount, Troubled
+from crossbar_appstore.datastore.errors import CONFIGURATION, DatastoreError, NoMasterAccount, Troubled
 from crossbar_appstore.embedded import EmbeddedError
 from crossbar_appstore.json_codec import dumps_pretty
 from crossbar_appstore.maintenance.lookup import Unknown
@@ -25,6 +25,7 @@ DONE: Final = 0
 REFUSED: Final = 1
 WRONG_USE: Final = 2
 AWAY: Final = 3
+CONFIGURED_WRONGLY: Final = 4
 INTERRUPTED: Final = 130
 
 VERBS: Final = {
@@ -91,7 +92,8 @@ def program() -> None:
 
     Settings are read from options, else from environment variables of the same names (--couchdb-url: COUCHDB_URL).
 
-    Exit codes: 0 done, 1 something was refused, 2 wrong usage, 3 CouchDB is away.
+    Exit codes: 0 done, 1 something was refused, 2 wrong usage, 3 CouchDB is away,
+    4 its address, certificate, user or password is wrong.
     """
 
 
@@ -117,7 +119,7 @@ def run(argv: Sequence[str] | None) -> int:
     except SettingsError as error:
         return fail(str(error), WRONG_USE)
     except Troubled as error:
-        return fail(f"CouchDB is away: {error}", AWAY)
+        return fail(error.explained, CONFIGURED_WRONGLY if isinstance(error, CONFIGURATION) else AWAY)
     except NoMasterAccount as error:
         return fail(f"{error}; create-account creates the first one", REFUSED)
     except (DatastoreError, EmbeddedError, Unknown) as error:

@@ -13,8 +13,8 @@ import click
 from crossbar_appstore import serving
 from crossbar_appstore.cli.options import connected, example, settings_options
 from crossbar_appstore.cli.program import DONE
-from crossbar_appstore.datastore.errors import OutcomeUnknown, TimedOut, Unreachable
-from crossbar_appstore.logs import set_up_logging
+from crossbar_appstore.datastore.errors import Misconfigured, OutcomeUnknown, TimedOut, Unreachable
+from crossbar_appstore.logs import Reminder, set_up_logging
 from crossbar_appstore.maintenance.system import prepare_system
 from crossbar_appstore.settings import Settings
 
@@ -43,11 +43,20 @@ def serve(*, settings: Settings) -> int:
 async def serve_system(settings: Settings, announce: Callable[[str], None]) -> None:
     """Prepare the system and serve it; a CouchDB that is away is waited for while requests are answered already.
 
+    So is one that rejects the password: a service that ended would be started again, until CouchDB locks the user out.
+
     Raises:
         click.ClickException: another program uses the address, or it is none of this machine's.
-        DatastoreError: CouchDB rejects the credentials or the request.
+        DatastoreError: CouchDB rejects a request.
     """
-    preparing = None if await _prepared(settings) else asyncio.create_task(_prepare_later(settings))
+    # What is prepared here and the workers share the tries of the password.
+    with serving.shared_directory(settings) as complete:
+        await _serve(complete, announce)
+
+
+async def _serve(settings: Settings, announce: Callable[[str], None]) -> None:
+    reminder = Reminder()
+    preparing = None if await _prepared(settings, reminder) else asyncio.create_task(_prepare_later(settings, reminder))
     try:
         await serving.serve(settings, announce)
     except OSError as error:
@@ -71,13 +80,14 @@ def _option_for(error: OSError) -> str | None:
     return "--crossbar-port" if error.errno in (errno.EADDRINUSE, errno.EACCES) else None
 
 
-async def _prepared(settings: Settings) -> bool:
-    """Prepare the system; False if CouchDB is away."""
+async def _prepared(settings: Settings, reminder: Reminder) -> bool:
+    """Prepare the system; False if CouchDB is away, or rejects the password."""
     try:
         async with connected(settings) as couch:
             found = await prepare_system(couch)
-    except (Unreachable, TimedOut, OutcomeUnknown) as error:
-        log.warning("CouchDB is away, it will be asked again", extra={"reason": str(error)})
+    except (Unreachable, TimedOut, OutcomeUnknown, Misconfigured) as error:
+        if reminder.due(type(error)):
+            log.warning("CouchDB is away, it will be asked again", extra={"reason": error.explained})
         return False
     log.info("CouchDB is there", extra={"alone": found.alone, "master_account_id": found.master_account_id})
     if found.alone and found.master_account_id is None:
@@ -85,8 +95,8 @@ async def _prepared(settings: Settings) -> bool:
     return True
 
 
-async def _prepare_later(settings: Settings) -> None:
+async def _prepare_later(settings: Settings, reminder: Reminder) -> None:
     prepared = False
     while not prepared:
         await asyncio.sleep(PATIENCE)
-        prepared = await _prepared(settings)
+        prepared = await _prepared(settings, reminder)

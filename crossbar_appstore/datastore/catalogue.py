@@ -166,7 +166,12 @@ class Catalogue:
         self._counters = counters
         self._source = CatalogueSource(couch, master, check)
         self.feed: ChangeFeed[str] = ChangeFeed(
-            "the catalogue", self._connect, self._handle, couch.statistics, refused_pause=5.0
+            "the catalogue",
+            self._connect,
+            self._handle,
+            couch.statistics,
+            refused_pause=5.0,
+            is_away=availability.is_away,
         )
         self._freshness = Freshness(counters, WriteCounters.alone(), self.feed, watched=RELOAD_SECONDS)
         self._cache = Cache(self._source, self._freshness, availability, couch.statistics, max_entries=1)

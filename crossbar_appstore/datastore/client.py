@@ -13,32 +13,35 @@ import ssl
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import aiohttp
 from aiocouch import CouchDB
-from aiohttp.client_middlewares import ClientHandlerType
 from multidict import CIMultiDictProxy
 from yarl import URL
 
 from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
+from crossbar_appstore.logs import REMINDER_SECONDS
 from crossbar_appstore.request_scope import shared_context, time_limit
 
+from .credentials import Tries, User
 from .errors import (
     TRANSLATED,
     Closed,
     DatastoreError,
+    LockedOut,
     MalformedReply,
     Misconfigured,
     Refused,
     Subject,
     TimedOut,
+    Troubled,
     Unavailable,
     Unreachable,
     translate,
 )
+from .middleware import INTERRUPTED, UNCONNECTED, Middleware
 from .nodes import Node, Nodes
 
 logger = logging.getLogger(__name__)
@@ -46,24 +49,14 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 READ_ATTEMPTS: Final = 3
-LOCKOUT_PAUSE: Final = 10.0
-"""Seconds without requests after a rejected password: CouchDB 3.4 locks a user out after five of them."""
 CONNECTIONS: Final = 64
 _KEEPALIVE: Final = 4.0
 """Seconds; below the 5 s after which Node (PouchDB Server) closes an idle connection."""
 _RETRY_PAUSE: Final = 0.05
 _PROBE_SECONDS: Final = 0.5
 _PROBE_TIMEOUT: Final = 1.0
+_UNSETTLED_SECONDS: Final = 10.0
 
-
-class NodeLeft(aiohttp.ClientConnectionError):
-    """The connections to the node were closed while the request waited for a free one."""
-
-
-# No connection was made, so that nothing was sent.
-_UNCONNECTED: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, NodeLeft)
-_INTERRUPTED: ContextVar[bool] = ContextVar("interrupted", default=False)
-"""Whether a connection broke during the running operation."""
 
 _random = random.SystemRandom()
 
@@ -140,6 +133,7 @@ class CouchClient:
         timeouts: of every request but a feed's.
         statistics: counts requests and retries.
         tls: for https; None for aiohttp's own.
+        tries: of the password; None for those of this client alone.
     """
 
     def __init__(
@@ -150,19 +144,17 @@ class CouchClient:
         timeouts: Timeouts,
         statistics: Statistics,
         tls: ssl.SSLContext | None = None,
+        tries: Tries | None = None,
     ) -> None:
         addresses = [URL(url) for url in urls]
         self.timeouts = timeouts
         self.statistics = statistics
         self._tls: ssl.SSLContext | bool = tls or True
-        # Only PouchDB Server compresses: that costs both sides more than it saves, and delays the lines of a feed.
-        self._headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        self._tries = tries or Tries.alone()
         named = next((each for each in addresses if each.user is not None), addresses[0])
         name, secret = user or named.user, password or named.password or ""
-        if name is not None:
-            self._headers["Authorization"] = aiohttp.encode_basic_auth(name, secret, "utf-8")
+        self._user = None if name is None else User(name, secret)
         self.nodes = Nodes([Node(_bare(each), self._connect) for each in addresses], self._plain_session)
-        self._rejected_until = 0.0
         self._is_closed = False
 
     @property
@@ -186,16 +178,21 @@ class CouchClient:
         timeout = aiohttp.ClientTimeout(timeouts.total, sock_connect=timeouts.connect, sock_read=timeouts.read)
         connector = aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=_KEEPALIVE, ssl=self._tls)
         # aiocouch sets no header but a cookie, and warns when it is given a password: a middleware sets them.
-        middlewares = (self._sign,)
-        session = aiohttp.ClientSession(
-            connector=connector, timeout=timeout, middlewares=middlewares, json_serialize_bytes=dumps
+        middleware = Middleware(address, self._user, self._tries, self.statistics)
+        session = middleware.session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=timeout,
+            middlewares=(middleware,),
+            json_serialize_bytes=dumps,
         )
         server = CouchDB(
             address,
             connector=connector,
             connector_owner=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
             timeout=timeout,
-            middlewares=middlewares,
+            middlewares=(middleware,),
             json_serialize_bytes=dumps,
         )
         return server, session
@@ -241,30 +238,31 @@ class CouchClient:
         """
         self._check()
         node = self.nodes.current
-        _INTERRUPTED.set(False)
+        INTERRUPTED.set(False)
         try:
             async with time_limit():
                 return await operation()
         except TRANSLATED as error:
             trouble = self._translated(error, subject)
-            undone = isinstance(trouble, Unavailable) or isinstance(error, _UNCONNECTED)
+            undone = isinstance(trouble, Unavailable) or isinstance(error, UNCONNECTED)
+        except Unavailable as error:
+            trouble, undone = error, True
         if undone and await self.nodes.choose(node):
             return await self.once(subject, operation)
         # Raised outside of the handler: the text of the original may hold the Authorization header.
         raise trouble
 
     def _check(self) -> None:
-        """Raise Closed, or Misconfigured for ``LOCKOUT_PAUSE`` seconds after CouchDB rejected user and password."""
+        """Raise Closed, or Misconfigured while no try of the password is due."""
         if self._is_closed:
             raise Closed
-        if time.monotonic() < self._rejected_until:
-            raise Misconfigured("CouchDB has just rejected the user and password")
+        self._tries.check()
 
     def _translated(self, error: Exception, subject: Subject) -> DatastoreError:
         """The datastore's error; a rejected password starts the pause."""
         trouble = translate(error, subject)
         if isinstance(trouble, Misconfigured):
-            self._rejected_until = time.monotonic() + LOCKOUT_PAUSE
+            self._tries.rejected(locked_out=isinstance(trouble, LockedOut))
         return trouble
 
     async def request(
@@ -330,36 +328,6 @@ class CouchClient:
         # Outside of the handler, as in ``once``.
         raise trouble
 
-    async def _sign(self, request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:
-        """Client middleware of both sessions: credentials, counting, and no redirects, which could lead elsewhere."""
-        request.headers.update(self._headers)
-        self.statistics.requests += 1
-        try:
-            response = await handler(request)
-        except _UNCONNECTED:
-            # aiohttp sends some requests once more; where only that did not connect, something was sent before.
-            if _INTERRUPTED.get():
-                raise aiohttp.ClientConnectionError from None
-            raise
-        except (aiohttp.ClientError, OSError):
-            _INTERRUPTED.set(True)
-            raise
-        except asyncio.CancelledError:
-            # That is how aiohttp ends those who wait for a free connection; the task itself is not cancelled then.
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            raise NodeLeft from None
-        except AssertionError:
-            # aiohttp's, where it wants to send a request again through a session that was closed meanwhile.
-            raise aiohttp.ClientConnectionError from None
-        if 300 <= response.status < 400:
-            response.release()
-            raise Refused(response.status)
-        if response.status == 202:
-            self.statistics.unconfirmed_saves += 1
-        return response
-
 
 class Availability:
     """Whether CouchDB as a whole answers, found out by asking the server itself.
@@ -375,13 +343,22 @@ class Availability:
         self._task: asyncio.Task[None] | None = None
         self._asked = asyncio.Event()
         """Set when CouchDB was asked once more."""
+        self._logged_away = False
+        self._logged_at = float("-inf")
         self.away = False
         """Whether CouchDB did not answer when last asked."""
 
     def suspect(self) -> None:
         """Ask CouchDB in the background, again and again until it answers."""
         if self._task is None:
+            self._asked = asyncio.Event()
             self._task = asyncio.get_running_loop().create_task(self._probe(), context=shared_context())
+
+    async def is_away(self) -> bool:
+        """Whether CouchDB as a whole does not answer, asked now."""
+        self.suspect()
+        await self._asked.wait()
+        return self.away
 
     async def require(self) -> None:
         """Return if CouchDB answers; if it did not when last asked, it is asked again, and at most that is waited for.
@@ -417,13 +394,25 @@ class Availability:
             async with asyncio.timeout(_PROBE_TIMEOUT):
                 await self._ask()
         except (DatastoreError, TimeoutError) as error:
-            if not self.away:
-                logger.warning("CouchDB is unavailable, cached data is served", extra={"reason": str(error)})
             self.away = True
+            # One that starts answers now and then: that is logged once.
+            if self._may_log(REMINDER_SECONDS if self._logged_away else _UNSETTLED_SECONDS):
+                reason = error.explained if isinstance(error, Troubled) else str(error) or "no reply in time"
+                logger.warning("CouchDB is unavailable, cached data is served", extra={"reason": reason})
+                self._logged_away = True
             return False
-        if self.away:
-            logger.warning("CouchDB is available again")
         self.away = False
+        if self._logged_away:
+            self._logged_away, self._logged_at = False, time.monotonic()
+            logger.warning("CouchDB is available again")
+        return True
+
+    def _may_log(self, pause: float) -> bool:
+        """Whether the last line is so many seconds old; then this is the last one."""
+        now = time.monotonic()
+        if now < self._logged_at + pause:
+            return False
+        self._logged_at = now
         return True
 
 

@@ -23,6 +23,7 @@ from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
 
 from .client import CouchClient, Statistics, Timeouts, json_params
 from .cluster import Cluster
+from .credentials import Tries
 from .errors import (
     AttachmentMissing,
     Conflict,
@@ -86,10 +87,11 @@ class Couch:
         password: str | None = None,
         timeouts: Timeouts = TIMEOUTS,
         tls: ssl.SSLContext | None = None,
+        tries: Tries | None = None,
     ) -> None:
         self.statistics = Statistics()
         self.on_write: Callable[[Written], None] = lambda _: None
-        self._client = CouchClient(urls, user, password, timeouts, self.statistics, tls)
+        self._client = CouchClient(urls, user, password, timeouts, self.statistics, tls, tries)
         self.cluster = Cluster(self._client)
         self.feeds = Feeds(self._client)
 

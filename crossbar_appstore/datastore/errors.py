@@ -9,22 +9,32 @@ DatastoreError
 ├── Closed                                                              the client was closed
 └── Troubled                                                            no answer about the document
     ├── Unreachable                                                     a connection that broke, 502, 504
-    │   ├── Unavailable                                                 no connection, 3xx, 412, 429, 503
+    │   ├── Unavailable                                                 no connection, 412, 429, 503
+    │   │   ├── UnknownHost                       configuration         DNS knows no such host
+    │   │   ├── CertificateRefused                configuration         by one of both sides
+    │   │   ├── NoTLS                             configuration         the port speaks no TLS
+    │   │   └── NotCouchDB                        configuration         another server, 3xx
     │   └── MalformedReply                                              the reply has not the form that it must have
     ├── TimedOut                                                        no reply in time
     ├── OutcomeUnknown                                                  a write that may have happened
-    ├── Misconfigured                                                   401, or the user is locked out
-    ├── AccessDenied                                                    403 for one database
+    ├── Misconfigured                             configuration         401: user or password is wrong
+    │   └── LockedOut                             configuration         403, after too many wrong passwords
+    ├── AccessDenied                              configuration         403 for one database, 401 for administrators
     └── Fault                                                           any other answer
         └── ServerFault                                                 500, 501, 505 …
 
-``translate`` is the one boundary between the errors of aiocouch and aiohttp and these. No message holds a credential:
-reasons are CouchDB's own words, or the type of the connection error.
+The column in the middle is ``CONFIGURATION``: what waiting does not repair. ``Troubled.words`` says of each kind what
+it means. ``translate`` is the one boundary between the errors of aiocouch and aiohttp and these. No message holds a
+credential: reasons are CouchDB's own words, the host's name, or the type of the connection error.
 """
 
 import json
+import os
+import socket
+import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar, Final
 
 import aiohttp
 from aiocouch.exception import (
@@ -124,9 +134,17 @@ class Closed(DatastoreError):
 class Troubled(DatastoreError):
     """CouchDB gave no answer that tells anything about the document."""
 
+    words: ClassVar[str] = "CouchDB is away"
+    """What the kind means, for an operator; ``reason`` has the details."""
+
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+    @property
+    def explained(self) -> str:
+        """The words and the reason."""
+        return f"{self.words}: {self.reason}"
 
 
 class Unreachable(Troubled):
@@ -134,11 +152,37 @@ class Unreachable(Troubled):
 
 
 class Unavailable(Unreachable):
-    """No connection, a redirect, 412, 429 or 503: nothing was done, so that a write may be repeated."""
+    """No connection, 412, 429 or 503: nothing was done, so that a write may be repeated."""
+
+
+class UnknownHost(Unavailable):
+    """DNS knows no host of this name. Where DNS itself does not answer it is ``Unavailable``."""
+
+    words = "the host of CouchDB is unknown"
+
+
+class CertificateRefused(Unavailable):
+    """CouchDB's certificate is not valid for the host or not trusted, or CouchDB does not trust ours."""
+
+    words = "the certificate of CouchDB, or the one presented to it, is refused"
+
+
+class NoTLS(Unavailable):
+    """The address begins with https, and what listens there speaks no TLS."""
+
+    words = "CouchDB's port does not speak TLS (http in place of https?)"
+
+
+class NotCouchDB(Unavailable):
+    """What listens at the address is another web server, or a redirect to somewhere else."""
+
+    words = "the address is not that of a CouchDB"
 
 
 class MalformedReply(Unreachable):
     """A reply that is not whole, no JSON, or JSON of another form than was asked for."""
+
+    words = "CouchDB's reply is malformed"
 
 
 class TimedOut(Troubled):
@@ -150,15 +194,27 @@ class OutcomeUnknown(Troubled):
 
 
 class Misconfigured(Troubled):
-    """CouchDB refuses the user and password (401), or has locked the user out: more tries would prolong that."""
+    """CouchDB refuses the user and password (401), or did so lately: ``credentials`` says when they are tried again."""
+
+    words = "CouchDB refuses the user and password"
+
+
+class LockedOut(Misconfigured):
+    """CouchDB has locked the user out, after too many wrong passwords of any client at this machine's address."""
+
+    words = "CouchDB has locked the user out for some minutes"
 
 
 class AccessDenied(Troubled):
-    """CouchDB refuses this request (403): the database's ``_security``, or a ``validate_doc_update``."""
+    """CouchDB refuses this request: the database's ``_security``, a ``validate_doc_update``, or no administrator."""
+
+    words = "CouchDB does not allow the user to do this"
 
 
 class Fault(Troubled):
     """Any other answer that CouchDB should not have given; ``status`` is its status, if it had one."""
+
+    words = "CouchDB failed"
 
     def __init__(self, reason: str, status: int | None = None) -> None:
         super().__init__(reason)
@@ -167,6 +223,10 @@ class Fault(Troubled):
 
 class ServerFault(Fault):
     """CouchDB failed at the request (500): what was asked for may have been done."""
+
+
+CONFIGURATION: Final = (Misconfigured, AccessDenied, UnknownHost, CertificateRefused, NoTLS, NotCouchDB)
+"""The kinds that stay until somebody corrects a setting, here or in CouchDB."""
 
 
 class Refused(Exception):
@@ -218,6 +278,11 @@ TOO_LARGE = 413
 _UNKNOWN_STUB = "Invalid attachment stub"
 _LOCKED_OUT = "temporarily locked"
 """CouchDB 3.4 and newer, after five wrong passwords: "Account is temporarily locked due to multiple …"."""
+_NO_ADMINISTRATOR = "You are not a server"
+"""CouchDB's 401 for a user who is known: "You are not a server admin.", "You are not a server or db admin."."""
+_UNKNOWN_HOST = (socket.EAI_NONAME, socket.EAI_NODATA)
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST")
+"""OpenSSL's names for an answer that is no TLS record."""
 
 
 def translate(error: Exception, subject: Subject) -> DatastoreError:
@@ -229,8 +294,11 @@ def translate(error: Exception, subject: Subject) -> DatastoreError:
         return TimedOut("no reply in time")
     if isinstance(error, aiohttp.ContentTypeError):
         return MalformedReply("the reply is no JSON")
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return Unavailable(f"connection failed: {type(error).__name__}")
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientConnectorCertificateError):
+        return _unconnected(error)
+    if isinstance(error, OSError) and "CERTIFICATE" in str(error.strerror):
+        # With TLS 1.3 a missing client certificate is refused after the connection was made.
+        return CertificateRefused(f"connection failed: {_openssl_reason(str(error.strerror))}")
     if isinstance(error, aiohttp.ClientError | OSError | RuntimeError):
         # Only the type: the text may hold headers, or an address with a password.
         return Unreachable(f"connection failed: {type(error).__name__}")
@@ -245,10 +313,10 @@ def from_status(status: int, reason: str, subject: Subject) -> DatastoreError:
         return _missing(reason, subject)
     if status == 409:
         return Conflict(subject.database, subject.doc_id)
-    if status == 401 or (status == 403 and _LOCKED_OUT in reason):
-        return Misconfigured(reason or f"CouchDB answered {status}")
-    if status == 403:
-        return AccessDenied(reason or "CouchDB answered 403")
+    if status in (401, 403):
+        return _not_allowed(status, reason)
+    if status < 400:
+        return NotCouchDB(f"the answer is a redirect ({status})")
     if status == 400 and "Illegal database name" in reason:
         return DatabaseMissing(subject.database)
     if status == 408 or (status == 500 and _is_timeout(reason)):
@@ -256,12 +324,41 @@ def from_status(status: int, reason: str, subject: Subject) -> DatastoreError:
     if status == 412 and reason.startswith(_UNKNOWN_STUB):
         return Fault(f"{status} {reason}", status)
     # 412: some proxies and servers answer so to a save of which they know nothing yet.
-    # A redirect is none of CouchDB's.
-    if status in (412, 429, 503) or status < 400 or (status == 500 and reason == "all_dbs_active"):
+    if status in (412, 429, 503) or (status == 500 and reason == "all_dbs_active"):
         return Unavailable(reason or f"CouchDB answered {status}")
     if status in (502, 504):
         return Unreachable(reason or f"CouchDB answered {status}")
     return (ServerFault if status >= 500 else Fault)(f"{status} {reason}".strip(), status)
+
+
+def _unconnected(error: aiohttp.ClientConnectorError | aiohttp.ClientConnectorCertificateError) -> Unavailable:
+    """The error for a connection that was not made, so that nothing was sent."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        found = error.certificate_error
+        reason = found.verify_message if isinstance(found, ssl.SSLCertVerificationError) else type(found).__name__
+        return CertificateRefused(f"{error.host}: {reason}")
+    cause = error.os_error
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        kind = UnknownHost if cause.errno in _UNKNOWN_HOST else Unavailable
+        return kind(f"connection failed: {error.host} cannot be resolved")
+    if isinstance(cause, ssl.SSLError):
+        reason = cause.reason or type(cause).__name__
+        kind = NoTLS if reason in _NO_TLS else CertificateRefused if "CERTIFICATE" in reason else Unavailable
+        return kind(f"connection failed: {reason}")
+    # Not the text of the error: asyncio's holds the address.
+    return Unavailable(f"connection failed: {os.strerror(cause.errno) if cause.errno else type(error).__name__}")
+
+
+def _openssl_reason(text: str) -> str:
+    """OpenSSL's name of an error in Python's text for it: ``[SSL: NAME] …``."""
+    return text.partition("SSL: ")[2].partition("]")[0] or "certificate"
+
+
+def _not_allowed(status: int, reason: str) -> Troubled:
+    text = reason or f"CouchDB answered {status}"
+    if status == 401:
+        return AccessDenied(text) if reason.startswith(_NO_ADMINISTRATOR) else Misconfigured(text)
+    return LockedOut(text) if _LOCKED_OUT in reason else AccessDenied(text)
 
 
 def _missing(reason: str, subject: Subject) -> DatastoreError:

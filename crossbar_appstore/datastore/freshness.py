@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, Final, Generic, NamedTuple, Self, TypeVar
 from zlib import crc32
 
+from crossbar_appstore.logs import Reminder
 from crossbar_appstore.shared_memory import SharedMemory
 
 from .client import Statistics, backoff
-from .errors import DatastoreError, TimedOut, Unreachable
+from .errors import DatastoreError, Misconfigured, TimedOut, Unreachable
 from .feeds import SILENCE
 
 logger = logging.getLogger(__name__)
@@ -94,7 +95,8 @@ class ChangeFeed(Generic[T]):
 
     ``connect`` opens one connection and gives its batches (an empty one is a heartbeat); ``handle`` is called with each
     batch and has done its work when it returns. After a refusal (no such feed, no right to it) the feed waits
-    ``refused_pause`` seconds; after a broken connection only a moment.
+    ``refused_pause`` seconds; after a broken connection only a moment. ``is_away`` tells whether all of CouchDB does
+    not answer: that is logged once, not by each feed.
     """
 
     def __init__(
@@ -105,12 +107,15 @@ class ChangeFeed(Generic[T]):
         statistics: Statistics,
         *,
         refused_pause: float = 300.0,
+        is_away: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         self._name = name
         self._connect = connect
         self._handle = handle
         self._statistics = statistics
         self._refused_pause = refused_pause
+        self._is_away = is_away
+        self._reminder = Reminder()
         self._task: asyncio.Task[None] | None = None
         self.connected_at = float("inf")
         """The time (monotonic) since which no change was missed."""
@@ -140,8 +145,9 @@ class ChangeFeed(Generic[T]):
             try:
                 await self._listen()
                 reason, wait = "ended by the server", next_wait
-            except (Unreachable, TimedOut) as error:
-                reason, wait = error.reason, next_wait
+            except (Unreachable, TimedOut, Misconfigured) as error:
+                # While the password is rejected, nothing is sent.
+                reason, wait = error.explained, next_wait
             except DatastoreError as error:
                 reason, wait = str(error), self._refused_pause
             except Exception:
@@ -152,7 +158,9 @@ class ChangeFeed(Generic[T]):
             next_wait = FIRST_PAUSE if self.handled_at > float("-inf") else min(MAX_PAUSE, 2 * next_wait)
             self._disconnected()
             self._statistics.feed_restarts += 1
-            logger.info("change feed disconnected", extra={"feed": self._name, "reason": reason, "wait": wait})
+            is_due = self._reminder.due(wait == self._refused_pause)
+            if is_due and (self._is_away is None or not await self._is_away()):
+                logger.info("change feed disconnected", extra={"feed": self._name, "reason": reason, "wait": wait})
             await backoff(wait)
 
     async def _listen(self) -> None:

@@ -17,7 +17,7 @@ from aiocouch import CouchDB
 from crossbar_appstore.json_codec import JsonObject, loads
 from crossbar_appstore.request_scope import remaining, shared_context
 
-from .errors import Refused
+from .errors import Refused, Subject, Troubled, translate
 from .replies import NodeState
 
 logger = logging.getLogger(__name__)
@@ -100,10 +100,8 @@ class Nodes:
             # Without credentials, so that a wrong password is not counted every second.
             async with self._session.get(url, timeout=limit, allow_redirects=False) as response:
                 status = response.status
-        except TimeoutError:
-            return "no reply in time"
         except (aiohttp.ClientError, OSError) as error:
-            return f"connection failed: {type(error).__name__}"
+            return str(translate(error, Subject()))
         if status == 404:
             return MAINTENANCE
         # 401 where every request needs a user: the node answers, and does not say more.
@@ -179,5 +177,5 @@ async def _told(node: Node, path: str) -> JsonObject:
         async with node.session.get(f"{node.address}{path}") as response:
             answer = loads(await response.read())
             return answer if response.status == 200 and isinstance(answer, dict) else {}
-    except (aiohttp.ClientError, OSError, ValueError, Refused):
+    except (aiohttp.ClientError, OSError, ValueError, Refused, Troubled):
         return {}

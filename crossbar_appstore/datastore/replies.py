@@ -116,6 +116,16 @@ def server_info(info: JsonObject) -> ServerInfo:
     return ServerInfo(vendor_name.lower(), str(info.get("version", "")))
 
 
+def is_welcome(value: Json) -> bool:
+    """Whether a value is what CouchDB, BigCouch or PouchDB Server replies to ``GET /``."""
+    return isinstance(value, dict) and ("couchdb" in value or "express-pouchdb" in value)
+
+
+def is_refusal(value: Json) -> bool:
+    """Whether a value has the form in which CouchDB replies that it has, or does, something not."""
+    return isinstance(value, dict) and "error" in value and "reason" in value
+
+
 def view_rows(rows: Json) -> list[ViewRow]:
     """The ``rows`` member of a view's reply as rows, without those that say that their key was not found.
 

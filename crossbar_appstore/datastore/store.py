@@ -41,12 +41,16 @@ class Datastore:
         self._feeds = feeds
         self._counters = counters if counters is not None else WriteCounters.alone()
         self._outside = WriteCounters.alone()
+        self._availability = Availability(couch.server)
         self._updates_feed: ChangeFeed[str] = ChangeFeed(
-            "database updates", self._connect, self._handle, couch.statistics
+            "database updates",
+            self._connect,
+            self._handle,
+            couch.statistics,
+            is_away=self._availability.is_away,
         )
         # A feed that never named anything is not trusted.
         self._freshness = Freshness(self._counters, self._outside, self._updates_feed, trusted=False)
-        self._availability = Availability(couch.server)
         self._cache = Cache(CouchSource(couch), self._freshness, self._availability, couch.statistics)
         self._updates = Updates(couch, self._cache)
         self.config = Configuration(self._read)

@@ -1,14 +1,12 @@
-"""The supervisor of several workers: processes that share the port, the write counters and the rate limits."""
+"""The supervisor of several workers: processes that share the port and the directory of the settings."""
 
 import asyncio
 import contextlib
 import logging
 import multiprocessing
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Final
 
 from crossbar_appstore.logs import set_up_logging
@@ -22,12 +20,11 @@ _REPLACE_PAUSE: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class WorkerArguments:
-    """The arguments of a worker process: ``number`` names it in logs, ``shared`` is the directory of what all share."""
+    """The arguments of a worker process; ``number`` names it in logs."""
 
     settings: Settings
     port: int
     number: int
-    shared: Path
     log_level: int
 
 
@@ -37,18 +34,17 @@ async def supervise(settings: Settings, port: int, ready: Callable[[], None]) ->
     ``port`` is reserved for all workers; ``ready`` is called once every worker answers requests.
     """
     stop = stop_signal()
-    with tempfile.TemporaryDirectory(prefix="crossbar-appstore-") as directory:
-        shared, level = Path(directory), logging.getLogger().getEffectiveLevel()
-        up = [asyncio.Event() for _ in range(settings.workers)]
-        announcing = asyncio.create_task(_announce(up, ready))
-        try:
-            # If one task fails, the group ends the others, so that no worker process is left behind.
-            async with asyncio.TaskGroup() as keepers:
-                for number, event in enumerate(up):
-                    arguments = WorkerArguments(settings, port, number, shared, level)
-                    keepers.create_task(_keep_running(arguments, stop, event))
-        finally:
-            announcing.cancel()
+    level = logging.getLogger().getEffectiveLevel()
+    up = [asyncio.Event() for _ in range(settings.workers)]
+    announcing = asyncio.create_task(_announce(up, ready))
+    try:
+        # If one task fails, the group ends the others, so that no worker process is left behind.
+        async with asyncio.TaskGroup() as keepers:
+            for number, event in enumerate(up):
+                arguments = WorkerArguments(settings, port, number, level)
+                keepers.create_task(_keep_running(arguments, stop, event))
+    finally:
+        announcing.cancel()
 
 
 async def _announce(up: Iterable[asyncio.Event], ready: Callable[[], None]) -> None:
@@ -108,4 +104,4 @@ def worker_main(arguments: WorkerArguments, sender: Connection) -> None:
     set_up_logging(arguments.log_level)
     parent = multiprocessing.parent_process()
     supervisor = None if parent is None else parent.sentinel
-    run(work(arguments.settings, arguments.port, lambda: sender.send(arguments.number), arguments.shared, supervisor))
+    run(work(arguments.settings, arguments.port, lambda: sender.send(arguments.number), supervisor))

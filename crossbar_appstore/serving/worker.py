@@ -7,7 +7,6 @@ import importlib
 import signal
 import socket
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Final
 
 from aiohttp import web
@@ -24,7 +23,6 @@ async def work(
     settings: Settings,
     port: int,
     ready: Callable[[], None],
-    shared: Path | None = None,
     supervisor: int | None = None,
 ) -> None:
     """Answer requests until SIGINT or SIGTERM, then let the requests in progress finish.
@@ -33,14 +31,13 @@ async def work(
         settings: of the service.
         port: reserved for all workers.
         ready: called once requests are answered.
-        shared: the directory of what the workers share.
         supervisor: a file descriptor that becomes readable when the parent process ends, which stops the worker.
     """
     stop = stop_signal()
     # A killed supervisor sends no signal, and its workers must not keep the port.
     if supervisor is not None:
         asyncio.get_running_loop().add_reader(supervisor, stop.set)
-    application = create_application(settings, shared)
+    application = create_application(settings)
     runner = web.AppRunner(application, shutdown_timeout=DRAIN)
     await runner.setup()
     try:

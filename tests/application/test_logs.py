@@ -2,12 +2,13 @@
 
 import json
 import logging
+import os
 from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
 
-from crossbar_appstore.logs import set_up_logging
+from crossbar_appstore.logs import REMINDER_SECONDS, Reminder, set_up_logging
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +32,7 @@ def test_set_up_logging_writes_one_json_line(capsys: pytest.CaptureFixture[str])
         "level": "INFO",
         "logger": "some.logger",
         "message": "something\nhappened",
+        "pid": os.getpid(),
         "account_id": "a" * 32,
         "milliseconds": 1.5,
     }
@@ -75,3 +77,14 @@ def test_set_up_logging_silences_libraries_that_log_credentials(
     set_up_logging(logging.DEBUG)
     logging.getLogger(library).warning("GET http://user:secret@couchdb")
     assert capsys.readouterr().err == ""
+
+
+def test_reminder_is_due_when_the_state_changes_and_then_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("crossbar_appstore.logs.time.monotonic", lambda: now)
+    reminder, due = Reminder(), []
+    for second in range(600):
+        now = float(second)
+        if reminder.due("away" if second < 300 else "locked out"):
+            due.append(second)
+    assert due == [*range(0, 300, int(REMINDER_SECONDS)), *range(300, 600, int(REMINDER_SECONDS))]

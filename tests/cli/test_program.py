@@ -3,6 +3,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 import pytest
@@ -11,6 +12,8 @@ from crossbar_appstore import __version__
 from crossbar_appstore.cli.program import VERBS, program
 from crossbar_appstore.maintenance.lookup import MasterCatalogue
 from tests.cli.conftest import Run
+from tests.datastore.fault_proxy import FaultProxy, Status
+from tests.datastore.web_server import HTML, reply, server
 from tests.maintenance.folders import make_app
 
 NAMES = [*(verb for verb in VERBS if verb != "views"), "views deploy"]
@@ -114,6 +117,55 @@ async def test_unreachable_couchdb_exits_with_three(run_alone: Run) -> None:
     assert result.code == 3
     assert "CouchDB is away" in result.err
     assert "secret" not in result.err
+
+
+def no_such_host(*args: object, **more: object) -> NoReturn:
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+async def test_unknown_host_exits_with_four(run_alone: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", no_such_host)
+    result = await run_alone("apps", "--couchdb-url", "http://somebody:secret@couchdb.example.com:5984")
+    assert (result.code, result.out) == (4, "")
+    assert "the host of CouchDB is unknown: connection failed: couchdb.example.com cannot be resolved" in result.err
+    assert "secret" not in result.err
+
+
+@pytest.mark.parametrize("verb", ["apps", "doctor", "views deploy", "init-apps . http://127.0.0.1:8000/v2/"])
+async def test_another_web_server_exits_with_four(run_alone: Run, verb: str) -> None:
+    async with server(reply(404, HTML)) as place:
+        result = await run_alone(*verb.split(), "--couchdb-url", f"http://somebody:secret@{place}")
+    assert (result.code, result.out) == (4, "")
+    assert "the address is not that of a CouchDB: the server answered 404 to GET /" in result.err
+
+
+@pytest.mark.parametrize(
+    ("refusal", "words"),
+    [
+        (Status(401, "Name or password is incorrect."), "CouchDB refuses the user and password: Name or password is"),
+        (
+            Status(401, "You are not a server admin."),
+            "CouchDB does not allow the user to do this: You are",
+        ),
+        (Status(403, "You are not allowed to access this db."), "CouchDB does not allow the user to do this: You are"),
+        (Status(403, "Account is temporarily locked due to …"), "CouchDB has locked the user out for some minutes: "),
+    ],
+)
+async def test_refused_user_exits_with_four(
+    run_alone: Run, system: MasterCatalogue, couchdb_url: str, refusal: Status, words: str
+) -> None:
+    async with FaultProxy(couchdb_url) as proxy:
+        proxy.fail(refusal)
+        result = await run_alone("apps", "--couchdb-url", proxy.url)
+    assert (result.code, result.out) == (4, "")
+    assert words in result.err
+
+
+async def test_https_to_a_port_for_http_exits_with_four(run_alone: Run) -> None:
+    async with server(reply(400, HTML)) as place:
+        result = await run_alone("apps", "--couchdb-url", f"https://{place}")
+    assert (result.code, result.out) == (4, "")
+    assert "CouchDB's port does not speak TLS" in result.err
 
 
 async def test_couchdb_url_names_several_nodes(run: Run, system: MasterCatalogue, couchdb_url: str) -> None:

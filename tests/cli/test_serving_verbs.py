@@ -16,7 +16,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 
 from crossbar_appstore.addresses import couch_address
 from crossbar_appstore.cli import serving
@@ -27,6 +26,7 @@ from crossbar_appstore.maintenance.accounts import Demonstration
 from crossbar_appstore.maintenance.lookup import master_account_id
 from crossbar_appstore.settings import Settings
 from tests.cli.conftest import VARIABLES, Run
+from tests.datastore.fault_proxy import FaultProxy, Passwords, Status
 from tests.maintenance.folders import make_app
 
 
@@ -113,23 +113,40 @@ async def test_serve_names_address_in_use(run: Run, empty_system: Couch) -> None
             assert f"cannot listen on 127.0.0.1:{port}" in (await process.stderr.read()).decode()
 
 
-async def test_serve_exits_with_three_if_couchdb_refuses_credentials() -> None:
-    async def refuse(request: web.Request) -> web.Response:
-        return web.json_response({"error": "unauthorized", "reason": "Name or password is incorrect."}, status=401)
-
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", refuse)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://admin:wrong-password@127.0.0.1:{runner.addresses[0][1]}"
-    try:
-        async with running("serve", "--couchdb-url", url, "--crossbar-port", "0") as process:
-            assert await process.wait() == 3
+async def test_serve_with_a_wrong_password_stays_up_and_tries_it_once(empty_system: Couch, couchdb_url: str) -> None:
+    async with FaultProxy(couchdb_url) as proxy:
+        proxy.passwords = Passwords("admin", "right")
+        url = f"http://admin:wrong-password@127.0.0.1:{proxy.url.rpartition(':')[2]}"
+        words = ("serve", "--couchdb-url", url, "--crossbar-port", "0", "--crossbar-workers", "2")
+        async with running(*words) as process:
+            log = await read_until(process.stderr, '"listening"')
+            address = json.loads(log.splitlines()[-1])["address"]
+            statuses = {(await get(f"{address}/v2/accounts/{'0' * 31}{n}/apps_store"))[0] for n in range(10)}
+            assert statuses == {503}
+            # Longer than the seconds after which an unreachable CouchDB is asked again.
+            await asyncio.sleep(serving.PATIENCE + 1)
+            assert (await get(f"{address}/v2/accounts/{'0' * 32}/apps_store"))[0] == 503
+            assert await stop(process, signal.SIGTERM) == 0
             assert process.stderr is not None
-            assert "wrong-password" not in (await process.stderr.read()).decode()
-    finally:
-        await runner.cleanup()
+            log += (await process.stderr.read()).decode()
+        assert (proxy.passwords.wrong, proxy.passwords.posts) == (1, 1)
+    assert "wrong-password" not in log
+    lines = [json.loads(line) for line in log.splitlines()]
+    (away,) = [line for line in lines if line["message"].startswith("CouchDB is away")]
+    assert away["reason"] == "CouchDB refuses the user and password: Name or password is incorrect."
+    assert len({line["pid"] for line in lines if line["message"].startswith("CouchDB is unavailable")}) >= 1
+    assert not any(line["message"] == "change feed disconnected" for line in lines)
+
+
+async def test_serve_exits_with_four_if_the_user_may_not_create_what_is_missing(
+    empty_system: Couch, couchdb_url: str
+) -> None:
+    async with FaultProxy(couchdb_url) as proxy:
+        proxy.fail(Status(401, "You are not a server admin.", "unauthorized"), method="PUT")
+        async with running("serve", "--couchdb-url", proxy.url, "--crossbar-port", "0") as process:
+            assert await process.wait() == 4
+            assert process.stderr is not None
+            assert "CouchDB does not allow the user to do this: You are not a" in (await process.stderr.read()).decode()
 
 
 async def test_serve_system_prepares_couchdb_that_starts_later(

@@ -10,6 +10,8 @@ Every request has its own connection, so that a fault affects one request only.
 """
 
 import asyncio
+import base64
+import hashlib
 import json
 import re
 import socket
@@ -88,6 +90,66 @@ Injected = Fault | Status | Body
 
 
 @dataclass
+class Passwords:
+    """Checks user and password as CouchDB 3.4 does, for a server that does not, and counts the tries.
+
+    After five wrong passwords the user is locked out. A cookie is valid until the password is changed.
+    """
+
+    user: str
+    password: str
+    sessions: bool = True
+    """Whether there is ``/_session``."""
+    accepts_cookies: bool = True
+    seconds: float = 0.02
+    """How long it takes to check a password."""
+    posts: int = 0
+    """The number of requests to ``/_session``."""
+    wrong: int = 0
+    """The number of wrong passwords."""
+    most: int = 0
+    """How many passwords were checked at the same time, at most."""
+    with_password: int = 0
+    """The number of requests with a password, ``/_session`` left out."""
+    _running: int = 0
+
+    async def refusal(self, path: str, head: bytes) -> Status | None:
+        """What CouchDB answers instead; None if the user may go on."""
+        is_sign_in = path == "/_session"
+        self.posts += is_sign_in
+        wanted = base64.b64encode(f"{self.user}:{self.password}".encode())
+        given = re.search(rb"(?im)^authorization: basic (.*)\r$", head)
+        if given is not None:
+            self.with_password += not is_sign_in
+            if (refused := await self._checked(given[1] == wanted)) is not None:
+                return refused
+            if is_sign_in:
+                return self._signed_in() if self.sessions else Status(404, "missing", "not_found")
+            return None
+        cookie = re.search(rb"(?im)^cookie: AuthSession=(.*)\r$", head)
+        if path == "/" or (self.accepts_cookies and cookie is not None and cookie[1] == self._cookie()):
+            return None
+        return Status(401, "You are not authorized to access this db.", "unauthorized")
+
+    async def _checked(self, is_right: bool) -> Status | None:
+        if self.wrong >= 5:
+            return Status(403, "Account is temporarily locked due to multiple authentication failures")
+        self._running += 1
+        self.most = max(self.most, self._running)
+        await asyncio.sleep(self.seconds)
+        self._running -= 1
+        self.wrong += not is_right
+        return None if is_right else Status(401, "Name or password is incorrect.", "unauthorized")
+
+    def _cookie(self) -> bytes:
+        return hashlib.sha256(self.password.encode()).hexdigest().encode()
+
+    def _signed_in(self) -> Status:
+        cookie = f"AuthSession={self._cookie().decode()}; Version=1; Path=/; HttpOnly"
+        return Status(200, headers=(("Set-Cookie", cookie),))
+
+
+@dataclass
 class _Rule:
     fault: Injected
     method: str
@@ -110,6 +172,8 @@ class FaultProxy:
     """Called with method and path before a request is passed on."""
     scripts: dict[str, Callable[[asyncio.StreamWriter], Awaitable[None]]] = field(default_factory=dict)
     """What replies instead of the server, by the beginning of the path: it writes the whole reply, with its head."""
+    passwords: Passwords | None = None
+    """Who may ask the server; None for everybody."""
     _rules: list[_Rule] = field(default_factory=list)
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
     _server: asyncio.Server | None = None
@@ -190,6 +254,10 @@ class FaultProxy:
         self.requests.append(made)
         if self.before is not None:
             self.before(*made)
+        if self.passwords is not None and (refusal := await self.passwords.refusal(made[1], head)) is not None:
+            writer.write(refusal.reply(made[0]))
+            await writer.drain()
+            return
         for beginning, script in self.scripts.items():
             if made[1].startswith(beginning):
                 await script(writer)
@@ -268,6 +336,11 @@ class FaultProxy:
         reader, writer = await asyncio.open_connection(target.hostname, target.port)
         try:
             alone = re.sub(rb"(?im)^(connection|host|expect):.*\r\n", b"", head)
+            if self.passwords is not None:
+                alone = re.sub(rb"(?im)^(authorization|cookie):.*\r\n", b"", alone)
+                if target.username is not None:
+                    signed = base64.b64encode(target.netloc.rpartition("@")[0].encode())
+                    alone = alone.replace(b"\r\n", b"\r\nAuthorization: Basic " + signed + b"\r\n", 1)
             request_line, rest = alone.split(b"\r\n", 1)
             host = target.netloc.rpartition("@")[2].encode()
             writer.write(request_line + b"\r\nHost: " + host + b"\r\nConnection: close\r\n" + rest + body)

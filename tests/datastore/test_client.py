@@ -223,6 +223,8 @@ async def test_client_reply_of_another_form_is_malformed(behind: Couch, proxy: F
         writer.write(head % (b"text/html" if body == b"{" else b"application/json", len(body)) + body)
         await writer.drain()
 
+    # Afterwards the client knows that it is a CouchDB.
+    assert not await behind.database_exists("nosuch")
     proxy.scripts["/"] = answer
     requests: list[Callable[[], Awaitable[object]]] = [
         lambda: behind.open_doc("accounts", "x"),
@@ -299,7 +301,7 @@ async def test_client_pauses_every_request_after_rejected_credentials(
 async def test_client_tries_rejected_credentials_again_after_the_pause(
     behind: Couch, proxy: FaultProxy, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crossbar_appstore.datastore.client.LOCKOUT_PAUSE", 0.0)
+    monkeypatch.setattr("crossbar_appstore.datastore.credentials.PAUSES", (0.0,))
     proxy.fail(Status(401), times=1)
     with pytest.raises(Misconfigured):
         await behind.open_doc(database, "x")
@@ -311,6 +313,9 @@ async def test_client_403_of_a_database_pauses_nothing(
 ) -> None:
     denied, allowed = await new_database(), await new_database()
     saved = await couch.save_doc(allowed, {"_id": "x"})
+    # Afterwards the client knows that it is a CouchDB.
+    assert await behind.database_exists(allowed)
+    proxy.requests.clear()
     proxy.fail(NOT_ALLOWED, path=denied.replace("/", "%2F"))
     requests: list[Callable[[], Awaitable[object]]] = [
         lambda: behind.open_doc(denied, "x"),

@@ -22,8 +22,10 @@ from crossbar_appstore.datastore.errors import (
     DatastoreError,
     DocumentMissing,
     Fault,
+    LockedOut,
     MalformedReply,
     Misconfigured,
+    NotCouchDB,
     Refused,
     ServerFault,
     Subject,
@@ -62,7 +64,9 @@ def test_from_status_404_with_another_reason_is_about_the_subject(reason: str) -
         (409, "Document update conflict.", Conflict),
         (401, "Name or password is incorrect.", Misconfigured),
         (401, "", Misconfigured),
-        (403, "Account is temporarily locked due to multiple authentication failures", Misconfigured),
+        (403, "Account is temporarily locked due to multiple authentication failures", LockedOut),
+        (401, "You are not a server admin.", AccessDenied),
+        (302, "", NotCouchDB),
         (403, "You are not allowed to access this db.", AccessDenied),
         (403, "", AccessDenied),
         (400, "Illegal database name: _x", DatabaseMissing),
@@ -122,7 +126,7 @@ def test_translate_uses_couchdbs_reason_from_the_cause_of_aiocouchs_error() -> N
     locked = RemoteResponseError("Account is temporarily locked due to …", REQUEST, (), status=403)
     error = ForbiddenError("Access forbidden")
     error.__cause__ = locked
-    assert type(translate(error, DOCUMENT)) is Misconfigured
+    assert type(translate(error, DOCUMENT)) is LockedOut
     gone = NotFoundError("Document x was not found")
     gone.__cause__ = RemoteResponseError("Database does not exist.", REQUEST, (), status=404)
     assert type(translate(gone, DOCUMENT)) is DatabaseMissing

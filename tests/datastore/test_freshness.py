@@ -19,7 +19,14 @@ from crossbar_appstore.datastore import freshness as freshness_module
 from crossbar_appstore.datastore import store as store_module
 from crossbar_appstore.datastore.client import Statistics
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.errors import DatabaseMissing, DatastoreError, Misconfigured, TimedOut, Unreachable
+from crossbar_appstore.datastore.errors import (
+    AccessDenied,
+    DatabaseMissing,
+    DatastoreError,
+    Misconfigured,
+    TimedOut,
+    Unreachable,
+)
 from crossbar_appstore.datastore.freshness import ROWS, ChangeFeed, Freshness, WriteCounters, row_of
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
@@ -197,7 +204,7 @@ async def test_change_feed_survives_an_internal_error(caplog: pytest.LogCaptureF
 
 
 @pytest.mark.usefixtures("no_pauses")
-@pytest.mark.parametrize("refusal", [Misconfigured("no"), DatabaseMissing("_db_updates")])
+@pytest.mark.parametrize("refusal", [AccessDenied("no"), DatabaseMissing("_db_updates")])
 async def test_change_feed_pauses_after_a_refusal(refusal: DatastoreError, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
     paused = asyncio.Event()

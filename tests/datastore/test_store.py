@@ -1,6 +1,7 @@
 """The promises of the datastore, against a real server: own writes at once, others in time, nothing lost."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 
 import pytest
@@ -318,3 +319,65 @@ async def test_datastore_left_leaves_no_task_and_no_connection(proxy: FaultProxy
 async def proxy_got(proxy: FaultProxy, path: str) -> None:
     while not proxy.count(path=path):
         await asyncio.sleep(0.01)
+
+
+# Logs
+
+
+async def test_datastore_logs_once_that_couchdb_is_away_and_once_that_it_is_back(
+    fragile: Datastore, proxy: FaultProxy, database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    await fragile.create(database, {"_id": "x"})
+    caplog.clear()
+    # One that starts answers now and then.
+    for _ in range(4):
+        await proxy.refuse()
+
+        async def is_away() -> bool:
+            await fragile.open(database, "x")
+            return fragile.away
+
+        async def is_back() -> bool:
+            return not fragile.away
+
+        await eventually(is_away)
+        await asyncio.sleep(0.5)
+        await proxy.accept()
+        await eventually(is_back)
+    messages = [record.message for record in caplog.records if record.message.startswith("CouchDB")]
+    assert messages == ["CouchDB is unavailable, cached data is served", "CouchDB is available again"]
+
+
+async def test_datastore_logs_again_while_couchdb_is_away_and_when_it_is_away_later(
+    fragile: Datastore, proxy: FaultProxy, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crossbar_appstore.datastore.client.REMINDER_SECONDS", 0.9)
+    monkeypatch.setattr("crossbar_appstore.datastore.client._UNSETTLED_SECONDS", 0.0)
+    await proxy.refuse()
+    for expected in (3, 5):
+        while sum(record.message.startswith("CouchDB is unavailable") for record in caplog.records) < expected:
+            fragile._availability.suspect()
+            await asyncio.sleep(0.05)
+        if expected == 3:
+            await proxy.accept()
+            while fragile.away:
+                await asyncio.sleep(0.05)
+            await proxy.refuse()
+    assert [record.message for record in caplog.records if "available again" in record.message] == [
+        "CouchDB is available again"
+    ]
+    assert not any(record.message == "change feed disconnected" for record in caplog.records)
+
+
+async def test_change_feed_that_is_lost_alone_is_logged_once(
+    proxy: FaultProxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    proxy.fail(broken.Fault.RESET_FIRST, path="_db_updates")
+    async with Datastore(Couch(proxy.url, timeouts=QUICK)) as store:
+        while proxy.count(path="_db_updates") < 5:
+            await asyncio.sleep(0.05)
+        assert not store.away
+    lost = [record for record in caplog.records if record.message == "change feed disconnected"]
+    assert [record.feed for record in lost if record.feed == "database updates"] == ["database updates"]  # type: ignore[attr-defined]  # what extra= gave

@@ -14,7 +14,7 @@ from crossbar_appstore import serving
 from crossbar_appstore.auth import tokens
 from crossbar_appstore.cli import serving as cli_serving
 from crossbar_appstore.crossbar import body
-from crossbar_appstore.datastore import cache, catalogue, client, freshness
+from crossbar_appstore.datastore import cache, catalogue, credentials, freshness
 from crossbar_appstore.resources import account_apps, pictures, recovery_messages
 from tests.docs.pages import CHECKOUT, DOCS, README, fences, rows, text
 
@@ -155,5 +155,5 @@ def test_operations_page_has_the_numbers_of_the_code() -> None:
         assert told in page
     assert cli_serving.PATIENCE == 5
     assert recovery_messages.FINISH_SECONDS == serving.DRAIN
-    assert client.LOCKOUT_PAUSE == 10
+    assert credentials.PAUSES == (30.0, 90.0, 200.0)
     assert catalogue.RELOAD_SECONDS == 300

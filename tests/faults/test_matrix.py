@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from crossbar_appstore.auth import keys
-from crossbar_appstore.datastore import client
+from crossbar_appstore.datastore import credentials
 from crossbar_appstore.datastore.views import DatabaseClass, ensure, names_for
 from tests.docs.routes import answered, wired
 from tests.faults.cells import Cell, ErrorLog, Known, Outcome
@@ -66,7 +66,7 @@ async def test_every_route_answers_every_fault(
     # The same key each time: parsing it takes longer than the rest of a start.
     monkeypatch.setattr(keys, "from_pem", cache(keys.from_pem))
     # After a refused password nothing is asked for so long, which a cell cannot wait for.
-    monkeypatch.setattr(client, "LOCKOUT_PAUSE", 1.0)
+    monkeypatch.setattr(credentials, "PAUSES", (1.0,))
     cells = every_cell() if long_form else sample()
     with error_log() as log:
         async with stages(kit_couchdb_url, kit_key) as waiting:

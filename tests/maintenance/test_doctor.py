@@ -67,7 +67,7 @@ async def test_examine_tells_the_state_of_each_node(system: MasterCatalogue, cou
         assert await node_findings(nodes) == [
             (Severity.INFO, nodes[0].address, f"CouchDB {version} answers, it is used, member a of the cluster"),
             (Severity.WARNING, nodes[1].address, f"CouchDB {version} is in maintenance"),
-            (Severity.ERROR, nodes[2].address, "is unreachable: connection failed: ClientConnectorError"),
+            (Severity.ERROR, nodes[2].address, "is unreachable: connection failed: Connection refused"),
             (Severity.ERROR, nodes[3].address, "d does not belong to the cluster of the node that is used"),
         ]
 

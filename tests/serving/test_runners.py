@@ -19,8 +19,9 @@ from yarl import URL
 from crossbar_appstore.application import create_application
 from crossbar_appstore.json_codec import loads
 from tests.docs.pages import DOCS, fences
+from tests.kit.service import Client
 from tests.kit.system import System
-from tests.serving.running import PATIENCE, running, settings
+from tests.serving.running import FRESH, PATIENCE, running, settings
 
 PAGE = DOCS / "library.md"
 Answers = list[tuple[int, Mapping[str, str], Any]]
@@ -83,7 +84,7 @@ async def served(system: System, kit_couchdb_url: str, tmp_path: Path) -> Answer
 
 
 @asynccontextmanager
-async def program(words: list[str], couchdb_url: str, folder: Path, pattern: str) -> AsyncIterator[str]:
+async def program(words: list[str], couchdb_url: str, folder: Path, pattern: str, **more: str) -> AsyncIterator[str]:
     """A Python program in a process of its own; its address, found in its output by the pattern."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("CROSSBAR_", "KAZOO_", "AMQP_"))}
     log = folder / "output"
@@ -91,7 +92,7 @@ async def program(words: list[str], couchdb_url: str, folder: Path, pattern: str
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, *words),
             cwd=folder,
-            env={**kept, "COUCHDB_URL": couchdb_url, "PYTHONUNBUFFERED": "1"},
+            env={**kept, "COUCHDB_URL": couchdb_url, "PYTHONUNBUFFERED": "1", **more},
             stdout=output,
             stderr=asyncio.subprocess.STDOUT,
         )
@@ -139,6 +140,31 @@ async def test_aiohttp_client_answers_as_serve(
 ) -> None:
     client = await aiohttp_client(create_application(settings(kit_couchdb_url)))
     assert await answers(system, str(client.make_url("/"))) == served
+
+
+async def test_gunicorn_workers_with_a_shared_directory_read_own_writes(
+    system: System, kit_couchdb_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "service.py").write_text(example("gunicorn"))
+    (tmp_path / "shared").mkdir()
+    words = ["-m", "gunicorn", "service:application", "--bind", "127.0.0.1:0", "--workers", "2"]
+    words += ["--worker-class", "aiohttp.GunicornWebWorker"]
+    listening = r"Listening at: (http://127\.0\.0\.1:\d+)"
+    more = {"CROSSBAR_SHARED_DIR": str(tmp_path / "shared")}
+    async with program(words, kit_couchdb_url, tmp_path, listening, **more) as address:
+        client = Client(system, address, fresh_connections=True)
+        sub = await system.account("Sub", below=system.master)
+        path = f"{sub.path}/{system.apps['voip']}"
+        for _ in range(FRESH):  # both workers cache the account, with nothing installed
+            assert "allowed_users" not in (await client.get(path, sub)).data
+        assert (await client.put(path, sub, {"allowed_users": "all"})).status == 201
+        seen = []
+        for number in range(100):
+            allowed = ("admins", "all")[number % 2]
+            assert (await client.post(path, sub, {"allowed_users": allowed})).status == 200
+            seen.append((await client.get(path, sub)).data["allowed_users"] == allowed)
+        await client.stop()
+    assert seen.count(True) == 100
 
 
 @pytest.mark.parametrize("worker", ["GunicornWebWorker", "GunicornUVLoopWebWorker"])

@@ -145,7 +145,7 @@ def root_logger() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("root_logger")
-def test_worker_main_reports_ready_and_stops_at_signal(kit_couchdb_url: str, tmp_path: Path) -> None:
+def test_worker_main_reports_ready_and_stops_at_signal(kit_couchdb_url: str) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -161,7 +161,7 @@ def test_worker_main_reports_ready_and_stops_at_signal(kit_couchdb_url: str, tmp
     asking = threading.Thread(target=ask)
     asking.start()
     chosen = settings(kit_couchdb_url, CROSSBAR_WORKERS="2")
-    arguments = supervisor.WorkerArguments(chosen, port, 1, tmp_path, logging.WARNING)
+    arguments = supervisor.WorkerArguments(chosen, port, 1, logging.WARNING)
     supervisor.worker_main(arguments, tell)
     asking.join()
     assert seen == [1, 200]
