@@ -40,8 +40,7 @@ async def mails() -> AsyncIterator[MailServer]:
 
 @pytest.fixture
 async def user(system: System, sub: Account) -> User:
-    """A plain user with an address, in an account whose monthly database is deleted with the system."""
-    system.month(sub)
+    """A plain user with an address."""
     return await system.user(sub, email="ada@users.test", first_name="Ada", last_name="Lovelace")
 
 

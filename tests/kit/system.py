@@ -60,7 +60,6 @@ class System:
         remember_secret(self.server_secret)
         self._accounts: list[Account] = []
         self._adopted: list[str] = []
-        self._months: set[str] = set()
         self._first = self._documents(documents)
         self._touched: set[tuple[str, str]] = set()
         self._sequence: Json = None
@@ -123,7 +122,6 @@ class System:
             *(self._clear(database) for database in SYSTEM_DATABASES),
             *(self._drop(account.database) for account in (self.master, *self._accounts)),
             *(self._drop(account_db(account_id)) for account_id in self._adopted),
-            *(self._drop(database) for database in self._months),
         )
         await self._drop_months()
 
@@ -146,11 +144,9 @@ class System:
         self._adopted.append(account_id)
 
     def month(self, account: Account, year: int = 0, month: int = 0) -> str:
-        """The name of the account's database of a month, by default this one, which ``destroy`` deletes."""
+        """The name of the account's database of a month, by default this one."""
         now = datetime.now(UTC)
-        database = monthly_db(account.id, year or now.year, month or now.month)
-        self._months.add(database)
-        return database
+        return monthly_db(account.id, year or now.year, month or now.month)
 
     async def user(self, account: Account, **fields: Any) -> User:
         """Add a user to an account."""

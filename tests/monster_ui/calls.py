@@ -11,7 +11,8 @@ from urllib.parse import quote
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.accounts import password_hashes
 from crossbar_appstore.kazoo.documents import gregorian_seconds
-from tests.kit.accounts import PASSWORD, Account
+from tests.kit.accounts import PASSWORD, Account, User
+from tests.kit.mail import MailServer, reset_id_in
 from tests.kit.service import NOTHING, Answer, Service
 from tests.kit.system import System
 
@@ -22,7 +23,7 @@ HEADERS: Final = {
     "X-Requested-With": "XMLHttpRequest",
 }
 _WITHOUT_LOGIN: Final = ("user_auth", "auth/tokeninfo", "user_auth/recovery")
-_DOMAIN: Final = "ui.example.com"
+DOMAIN: Final = "ui.example.com"
 ADJUSTMENT: Final[JsonObject] = {
     "amount": 10,
     "source": {"service": "adjustments", "id": "x"},
@@ -63,6 +64,9 @@ class World:
     system: System
     service: Service
     sub: Account
+    guest: User
+    """Has an address for mails."""
+    mails: MailServer
 
     @property
     def path(self) -> str:
@@ -93,18 +97,27 @@ class World:
         query = "&".join(f"{name}={value}" for name, value in {**values, "_": "1700000000000"}.items())
         known = "auth_token" not in call.query and call.path not in _WITHOUT_LOGIN
         data = NOTHING if call.body is None else self._data(call)
+        if data is not NOTHING and (call.method, call.path) == ("POST", "user_auth/recovery"):
+            data = {"reset_id": await self._reset_id()}
         caller = self.system.master if known else None
         answer = await self.service.call(call.method, f"{path}?{query}", caller, data, headers=HEADERS)
         if (call.method, call.path) == ("PUT", "accounts/{ID}") and answer.status == 201:
             self.system.adopt(answer.data["id"])
         return answer
 
+    async def _reset_id(self) -> str:
+        """The id in the link that is mailed to who has forgotten a password."""
+        wanted = {"username": self.guest.name, "account_name": self.sub.name, "ui_url": f"https://{DOMAIN}/"}
+        answer = await self.service.put("user_auth/recovery", None, wanted)
+        assert answer.status == 201, answer.raw
+        return reset_id_in(await self.mails.mail())
+
     def _token(self, call: Call, index: int, token: str) -> str:
         before = call.path.split("/")[index - 1]
         # What is installed is read and changed; what is not can be installed.
         app = "numbers" if call.method == "PUT" else "voip"
         ids = {"accounts": self.sub.id, "users": self.sub.user.id, "callflows": "c" * 32}
-        values = {"{DOMAIN}": _DOMAIN, "{SOURCE}": "adjustments", "{N}": "0"}
+        values = {"{DOMAIN}": DOMAIN, "{SOURCE}": "adjustments", "{N}": "0"}
         return ids.get(before, self.system.apps[app]) if token == "{ID}" else values.get(token, token)
 
     def _value(self, name: str) -> str:
