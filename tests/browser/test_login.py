@@ -28,7 +28,7 @@ GET_SESSION = (
     "GET accounts/{id}/users/{id} 200",
     "GET accounts/{id}/apps_store 200",
 )
-GET_BILLING = ("GET accounts/{id}/braintree/customer 404", "GET accounts/{id}/alerts 404")
+GET_BILLING = ("GET accounts/{id}/braintree/customer 404", "GET accounts/{id}/alerts 200")
 FIRST_LOGIN = ("PUT user_auth 201", *GET_SESSION, *SAVE_ACCOUNT, *GET_BILLING)
 GET_USERS = "GET accounts/{id}/users?paginate=false 200"
 
