@@ -30,7 +30,7 @@ from crossbar_appstore.resources.accounts import Accounts
 from crossbar_appstore.resources.apps_store import AppsStore
 from crossbar_appstore.resources.companions import companions
 from crossbar_appstore.resources.configured_rates import ConfiguredRates
-from crossbar_appstore.resources.delivery import MailDelivery
+from crossbar_appstore.resources.delivery import Delivery, FolderDelivery, MailDelivery
 from crossbar_appstore.resources.error_mapping import translate
 from crossbar_appstore.resources.path_prefixes import I18n
 from crossbar_appstore.resources.pictures import Pictures
@@ -88,7 +88,7 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
     apps = AppStore(store)
     login = Login(documents, directory, config, tokens, apps.login_apps)
     # The message broker is the way to go before this one; its publisher is not a part of this release.
-    delivery = None if settings.smtp is None else MailDelivery(settings.smtp, settings.smtp_from)
+    delivery = _delivery(settings)
     resets = PasswordResets(store)
     recoveries = None if delivery is None else Recoveries(login, directory, documents, resets, delivery, buckets)
     recovery = Recovery(store, login, resets, recoveries, settings.ui_urls)
@@ -133,6 +133,12 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
         application.cleanup_ctx.append(_recovering)
         application.on_shutdown.append(_stop_recovering)
     return application
+
+
+def _delivery(settings: Settings) -> Delivery | None:
+    if settings.smtp is not None:
+        return MailDelivery(settings.smtp, settings.smtp_from)
+    return None if settings.mail_dir is None else FolderDelivery(settings.mail_dir, settings.smtp_from)
 
 
 async def _connected(application: web.Application) -> AsyncIterator[None]:

@@ -197,6 +197,9 @@ class Settings:
     smtp_from: str | None = _setting(
         "SMTP_FROM", _mail_address, None, "The sender of these mails; no-reply at this host's name by default."
     )
+    mail_dir: Path | None = _setting(
+        "CROSSBAR_MAIL_DIR", _path, None, "Without SMTP_URL: a folder in which mails are stored instead, for trials."
+    )
     amqp_url: str | None = _setting(
         "AMQP_URL", amqp_url, None, f"KAZOO's message broker, as {AMQP_FORM}. It overrides KAZOO_CONFIG.", secret=True
     )

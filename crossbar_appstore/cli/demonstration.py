@@ -55,7 +55,9 @@ def demo(settings: Settings, apps: Path | None, password: str | None, couchdb_po
     """
     set_up_logging(logging.WARNING)
     chosen = password or account_password() or (PASSWORD if _is_loopback(settings.host) else secrets.token_urlsafe(12))
-    serving.run(_demo(settings, NewAccount(password=chosen, **account), apps, couchdb_port))
+    settings = dataclasses.replace(settings, mail_dir=settings.mail_dir or settings.data_dir / "mails")
+    new = NewAccount(password=chosen, email=f"{account['username']}@{account['realm']}", **account)
+    serving.run(_demo(settings, new, apps, couchdb_port))
     return DONE
 
 
@@ -75,7 +77,7 @@ async def _demo(settings: Settings, account: NewAccount, apps: Path | None, couc
                 print_app(output, app, changes=False)
             print_counts(output, system.load)
 
-        announce = functools.partial(_print_addresses, output, couchdb.fauxton_url, settings.data_dir, system)
+        announce = functools.partial(_print_addresses, output, couchdb.fauxton_url, settings, system)
         await _serve_while_running(couchdb, asyncio.create_task(serve_system(settings, announce)))
 
 
@@ -94,7 +96,7 @@ async def _serve_while_running(couchdb: EmbeddedCouchDB, service: "asyncio.Task[
         await asyncio.gather(service, ended, return_exceptions=True)
 
 
-def _print_addresses(output: Output, fauxton: str, data: Path, system: Demonstration, address: str) -> None:
+def _print_addresses(output: Output, fauxton: str, settings: Settings, system: Demonstration, address: str) -> None:
     api = f"{address}/v2"
     password = system.password or "(the one given when the account was created)"
     lines = (
@@ -102,7 +104,8 @@ def _print_addresses(output: Output, fauxton: str, data: Path, system: Demonstra
         ("Fauxton", fauxton),
         ("Account", f"{system.account_name}, realm {system.realm}, id {system.account_id}"),
         ("Login", f"user name {system.username}, password {password}"),
-        ("Data", str(data)),
+        ("Data", str(settings.data_dir)),
+        ("Mails", settings.smtp.host if settings.smtp is not None else str(settings.mail_dir)),
     )
     output.line("")
     for name, value in lines:

@@ -9,7 +9,7 @@ from crossbar_appstore.auth.bootstrap import ensure_config
 from crossbar_appstore.auth.documents import AuthDocuments
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.store import Datastore
-from crossbar_appstore.json_codec import Json
+from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.accounts import (
     ACCOUNTS_CONFIG,
     MASTER_ACCOUNT_ID,
@@ -44,6 +44,7 @@ class NewAccount:
     realm: str
     username: str
     password: str
+    email: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,9 @@ def check_password(password: str) -> None:
 async def _save(couch: Couch, new: NewAccount, place: Place, created: CreatedAccount) -> None:
     account_id = created.account_id
     account = account_document(account_id, {"name": new.name, "realm": new.realm.lower()}, place)
-    names = {"first_name": "Account", "last_name": "Admin", "priv_level": "admin"}
+    names: JsonObject = {"first_name": "Account", "last_name": "Admin", "priv_level": "admin"}
+    if new.email is not None:
+        names["email"] = new.email
     user = user_document(created.user_id, account_id, names, username=new.username, password=new.password)
     storage = AccountStorage(AuthDocuments(Datastore(couch, feeds=False)))
     await storage.create(account, services_document(account_id, place), users=[user])

@@ -1,6 +1,8 @@
-"""Delivers the link to set a forgotten password to its user: by mail (SMTP)."""
+"""Delivers the link to set a forgotten password to its user: by mail (SMTP), or in trials to a folder."""
 
 import asyncio
+import os
+import secrets
 import socket
 import ssl
 from collections.abc import Mapping
@@ -8,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid, parseaddr
+from pathlib import Path
 from typing import Final, Protocol
 
 import aiosmtplib
@@ -92,7 +95,7 @@ class MailDelivery:
 
     def __init__(self, server: SmtpAddress, sender: str | None) -> None:
         self._server = server
-        self._sender = sender or f"no-reply@{socket.gethostname()}"
+        self._sender = sender or _default_sender()
 
     async def deliver(self, message: ResetMessage) -> None:
         """Send the mail."""
@@ -120,6 +123,31 @@ class MailDelivery:
             raise _failure(error) from None
         finally:
             client.close()
+
+
+class FolderDelivery:
+    """Stores each mail in a folder, as a file that only the user of the service can read."""
+
+    def __init__(self, folder: Path, sender: str | None) -> None:
+        self._folder = folder
+        self._sender = sender or _default_sender()
+
+    async def deliver(self, message: ResetMessage) -> None:
+        """Store the mail."""
+        try:
+            await asyncio.to_thread(self._store, mail(message, self._sender))
+        except (OSError, ValueError) as error:
+            raise _failure(error) from None
+
+    def _store(self, made: EmailMessage) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._folder / f"{secrets.token_hex(8)}.eml"
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(made.as_bytes())
+
+
+def _default_sender() -> str:
+    return f"no-reply@{socket.gethostname()}"
 
 
 def mail(message: ResetMessage, sender: str) -> EmailMessage:

@@ -198,6 +198,7 @@ async def test_demo_serves_system_usable_as_printed(tmp_path: Path, embedded_cac
         assert f"user name admin, password {PASSWORD}" in printed
         status, _ = await get_text(found(printed, r"Fauxton +(\S+)"))
         assert status == 200
+        assert await mailed_link(printed, tmp_path / "data" / "mails")
         assert sorted(await list_apps(printed)) == ["call-notes", "shift-plan", "sound-library", "wallboard"]
         assert await stop(process, signal.SIGINT) == 0
     with pytest.raises(aiohttp.ClientConnectorError):
@@ -209,6 +210,21 @@ async def test_demo_serves_system_usable_as_printed(tmp_path: Path, embedded_cac
         assert "realm demo.example.com" in again
         assert len(await list_apps(again)) == 5
         assert await stop(process, signal.SIGTERM) == 0
+
+
+async def mailed_link(printed: str, folder: Path) -> bool:
+    """Ask for a new password of the demo's administrator; whether the link comes in a mail that others cannot read."""
+    assert str(folder) in printed
+    data = {"username": "admin", "account_name": "Demo", "ui_url": "http://127.0.0.1:3000/"}
+    url = found(printed, r"API +(\S+)") + "/user_auth/recovery"
+    async with aiohttp.ClientSession() as session, session.put(url, json={"data": data}) as response:
+        assert response.status == 201, await response.text()
+    async with asyncio.timeout(20):
+        while not (stored := list(folder.glob("*.eml"))) or not stored[0].stat().st_size:
+            await asyncio.sleep(0.05)
+    assert stored[0].stat().st_mode & 0o777 == 0o600
+    text = stored[0].read_text(encoding="utf-8")
+    return "To: admin@demo.example.com" in text and "http://127.0.0.1:3000/?recovery=" in text
 
 
 def found(text: str, pattern: str) -> str:
