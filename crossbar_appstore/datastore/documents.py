@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
 from crossbar_appstore.kazoo.documents import is_soft_deleted
-from crossbar_appstore.kazoo.ids import parse_account_id
+from crossbar_appstore.kazoo.ids import account_db, parse_account_id
 
 from .cache import Cache, Entry, Key
 from .catalogue import Catalogue
@@ -119,11 +119,14 @@ async def refuse_lost_database(couch: Couch, database: str) -> None:
     """Raise Unreachable if a database that CouchDB says does not exist is that of an account that does.
 
     CouchDB answers so while it cannot find a database's shards, and KAZOO then as if the account did not exist. The
-    copy of the account document in ``accounts`` tells.
+    copy of the account document in ``accounts`` tells. The database of a month need not exist, but the account's own
+    does then.
     """
     account_id = parse_account_id(database)
     if account_id is None:
-        return
+        account_id = parse_account_id(database.rpartition("-")[0])
+        if account_id is None or await couch.database_exists(account_db(account_id)):
+            return
     try:
         copy = await couch.open_doc(ACCOUNTS, account_id)
     except (DocumentMissing, DatabaseMissing):

@@ -73,13 +73,17 @@ def lists(listing: Callable[[Call], Awaitable[listings.Listing]]) -> Handler:
     return answer
 
 
-async def setting(call: Call, category: str, key: str, default: Json) -> Json:
-    """A setting of the account, else of its reseller, else of the system (`kapps_account_config:get_global/4`)."""
-    for owner in (call.account_id, await call.documents.reseller_id(call.account_id)):
-        found = get(owner and await call.documents.in_account(owner, f"configs_{category}"), key)
-        if not is_empty(found):
-            return found
-    return await call.store.config.get(category, key, default)
+def configured(category: str, key: str, default: Json) -> Handler:
+    """A row whose data is a setting: the account's, its reseller's or the system's (`kapps_account_config`)."""
+
+    async def read(call: Call) -> Json:
+        for owner in (call.account_id, await call.documents.reseller_id(call.account_id)):
+            found = get(owner and await call.documents.in_account(owner, f"configs_{category}"), key)
+            if not is_empty(found):
+                return found
+        return await call.store.config.get(category, key, default)
+
+    return shows(read)
 
 
 async def changes(

@@ -29,9 +29,9 @@ from crossbar_appstore.resources.companion_calls import (
     Work,
     changes,
     checked,
+    configured,
     lists,
     require_reseller,
-    setting,
     shows,
 )
 from crossbar_appstore.resources.listings import AFTER_ALL, Listing
@@ -58,10 +58,6 @@ async def _set_limits(call: Call) -> Work:
     sent = documents.request_data(call.context)
     fields = {name: value for name, value in sent.items() if name not in _NOT_IN_LIMITS}
     return await changes(call, _LIMITS, lambda current: checked(_LIMITS, current, fields) | {"pvt_type": _LIMITS})
-
-
-async def _available_ledgers(call: Call) -> Json:
-    return await setting(call, "ledgers", "registered_ledgers", list(ledgers.AVAILABLE))
 
 
 async def _plans(call: Call) -> Json:
@@ -269,7 +265,7 @@ TABLE: Final[Mapping[str, Routes]] = {
     "ledgers": {
         (): {"GET": shows(monthly_ledgers.by_source)},
         ("total",): {"GET": shows(monthly_ledgers.balance)},
-        ("available",): {"GET": shows(_available_ledgers)},
+        ("available",): {"GET": configured("ledgers", "registered_ledgers", list(ledgers.AVAILABLE))},
         ("credit",): {"PUT": partial(monthly_ledgers.book, "credit")},
         ("debit",): {"PUT": partial(monthly_ledgers.book, "debit")},
         (ANY,): {"GET": lists(monthly_ledgers.of_source)},

@@ -203,6 +203,16 @@ async def test_ledgers_in_a_database_without_views_are_none(service: Service, fa
     assert not [row for row in await system.couch.all_docs(database) if str(row.id).startswith("_design/")]
 
 
+async def test_ledgers_get_is_503_if_the_databases_of_the_account_are_lost(
+    service: Service, family: Family, system: System
+) -> None:
+    """Not an empty list: CouchDB says of a database whose shards it cannot find that it does not exist."""
+    assert await data_of(service, family.sub, "limits") != {}
+    await system.couch.delete_database(family.sub.database)
+    for path in ("ledgers", "ledgers/total", "ledgers/payments", "transactions"):
+        assert (await service.get(path_of(family.sub, path), family.reseller)).status == 503
+
+
 @pytest.mark.parametrize("path", ["ledgers", "ledgers/payments", "transactions"])
 async def test_time_range_backwards_or_too_wide_is_400(
     service: Service, new_service: NewService, family: Family, system: System, path: str
