@@ -370,7 +370,11 @@ class Couch:
                 return False
             return True
 
-        return await self._client.once(Subject(database), create)
+        is_new = await self._client.once(Subject(database), create)
+        # A proxy may answer 412 to what it knows nothing of.
+        if not is_new and not await self.database_exists(database):
+            raise Unavailable("the database was not created")
+        return is_new
 
     async def delete_database(self, database: str) -> None:
         """Delete a database with all that is in it; DatabaseMissing if there is none."""

@@ -90,7 +90,12 @@ class Middleware:
         return response
 
     async def _send_password(self, user: User) -> aiohttp.ClientResponse:
-        return await self._ask("POST", "/_session", headers={"Authorization": user.basic}, json=user._asdict())
+        return await self._ask(
+            "POST",
+            "/_session",
+            headers={"Authorization": user.basic},
+            json={"name": user.name, "password": user.password},
+        )
 
     async def _require_couchdb(self) -> None:
         """Raise NotCouchDB unless the server welcomes us as CouchDB does."""

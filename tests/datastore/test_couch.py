@@ -21,6 +21,7 @@ from crossbar_appstore.datastore.errors import (
     DocumentMissing,
     Fault,
     MalformedReply,
+    Unavailable,
     Unreachable,
     ViewMissing,
 )
@@ -190,6 +191,14 @@ async def test_couch_create_database_is_false_if_it_exists(couch: Couch, new_dat
     assert not await couch.database_exists("account/no/ne/0")
     with pytest.raises(DatabaseMissing):
         await couch.create_database("Not A Name")
+
+
+async def test_couch_create_database_is_unavailable_if_412_does_not_stand_for_a_database(
+    behind: Couch, proxy: FaultProxy
+) -> None:
+    proxy.fail(Status(412, "precondition failed", "bad"), method="PUT")
+    with pytest.raises(Unavailable):
+        await behind.create_database(account_db(new_id()))
 
 
 async def test_couch_databases_lists_those_with_the_prefix_alone(couch: Couch, database: str) -> None:
