@@ -14,6 +14,7 @@ from crossbar_appstore.crossbar.application import RESOURCES
 from crossbar_appstore.crossbar.rate_limits import Buckets
 from crossbar_appstore.crossbar.resource import Resource
 from crossbar_appstore.datastore.freshness import WriteCounters, row_of
+from crossbar_appstore.resources import companions
 from crossbar_appstore.settings import Settings, SettingsError
 from tests.datastore.fault_proxy import FaultProxy
 from tests.kit.fixtures import NewService
@@ -28,7 +29,9 @@ def test_create_application_without_couchdb_raises() -> None:
 
 def test_create_application_registers_every_resource() -> None:
     wired = create_application(Settings.load({"COUCHDB_URL": "http://127.0.0.1:5984"}))[RESOURCES]
-    assert {type(resource) for resource in wired} == set(_endpoints())
+    tabled = [resource for resource in wired if isinstance(resource, companions.Companion)]
+    assert {resource.noun for resource in tabled} == set(companions.TABLE)
+    assert {type(resource) for resource in wired if resource not in tabled} == set(_endpoints())
     assert len({resource.noun for resource in wired}) == len(wired)
 
 
