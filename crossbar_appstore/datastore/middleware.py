@@ -20,8 +20,6 @@ _WHO_SECONDS: Final = 1.0
 """Within which a server must answer who it is."""
 _PROOFS: Final = ("X-Couch-Request-ID", "X-CouchDB-Body-Time")
 """Headers that CouchDB 2 and newer sends, and proxies leave."""
-_JSON_TYPES: Final = ("application/json", "text/plain")
-"""CouchDB 1 answers with the second to those who do not ask for the first."""
 _OF_ANY_SERVER: Final = (401, 408, 429, 500, 502, 503, 504)
 """What a proxy before CouchDB may answer by itself."""
 # Only PouchDB Server compresses: that costs both sides more than it saves, and delays the lines of a feed.
@@ -118,7 +116,7 @@ class Middleware:
         self._is_couchdb = any(name in response.headers for name in _PROOFS)
         if self._is_couchdb or response.status in _OF_ANY_SERVER:
             return True
-        if response.method == "HEAD" or response.content_type not in _JSON_TYPES:
+        if response.method == "HEAD" or response.content_type != "application/json":
             return False
         return response.status != 404 or is_refusal(_json(await response.read()))
 

@@ -38,12 +38,13 @@ QUICK = Timeouts(connect=0.5, read=10.0, total=10.0)
         reply(404, JSON, "application/json"),
         reply(404, b"", "text/plain"),
         reply(200, HTML),
+        reply(200, b"Welcome", "text/plain"),
         reply(200, b"{}", "application/json"),
         reply(405, HTML),
         reply(501, HTML),
         reply(302, b"", more="Location: https://example.com/\r\n"),
     ],
-    ids=["404 HTML", "404 JSON", "404 empty", "200 HTML", "200 JSON", "405", "501", "302"],
+    ids=["404 HTML", "404 JSON", "404 empty", "200 HTML", "200 text", "200 JSON", "405", "501", "302"],
 )
 @pytest.mark.parametrize("user", ["", "kazoo:secret@"])
 async def test_couch_another_web_server_is_not_an_empty_couchdb(answer: Callable[[bytes], bytes], user: str) -> None:
