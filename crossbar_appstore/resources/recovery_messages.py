@@ -72,7 +72,7 @@ class Recoveries:
         self._documents = documents
         self._resets = resets
         self._delivery = delivery
-        self._messages = RateLimiter(PER_USER, buckets=buckets)
+        self._sent = RateLimiter(PER_USER, buckets=buckets)
         self._tasks: set[asyncio.Task[None]] = set()
         self._free = asyncio.Semaphore(_AT_ONCE)
         self._stopping = asyncio.Event()
@@ -146,7 +146,7 @@ class Recoveries:
     ) -> ResetMessage | None:
         """Store a reset; None for a user who cannot be reached, or got too many messages already."""
         user_id, email = user["_id"], string_at(user, "email") or ""
-        if self._messages.consume(f"{account_id}/{user_id}", 1) is not None:
+        if self._sent.consume(f"{account_id}/{user_id}", 1) is not None:
             return None
         if _ADDRESS.fullmatch(email) is None:
             log.warning("password recovery without an address", extra={"account_id": account_id, "user_id": user_id})
