@@ -352,7 +352,8 @@ class Couch:
 
     async def _find_page(self, endpoint: str, query: JsonObject) -> JsonObject:
         page = (await self._client.request("POST", endpoint, json=query)).object()
-        if not isinstance(page.get("docs"), list):
+        docs = page.get("docs")
+        if not isinstance(docs, list) or not all(isinstance(each, dict) for each in docs):
             raise MalformedReply("no list of documents")
         return page
 

@@ -11,6 +11,8 @@ from typing import Final
 
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.datastore.collation import collation_key
+from crossbar_appstore.datastore.documents import refuse_lost_database
+from crossbar_appstore.datastore.errors import DatabaseMissing
 from crossbar_appstore.datastore.replies import ViewRow
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import Json, JsonObject, loads
@@ -136,11 +138,19 @@ async def _rows(store: Datastore, listing: Listing, page: _Page) -> tuple[Sequen
     stale = False
     for database in reversed(databases) if page.descending else databases:
         cached = await store.rows(database, listing.view, **stated)
-        rows += _sorted(await listing.search(), page) if cached.rows is None else cached.rows
+        rows += _sorted(await _searched(store, listing, database), page) if cached.rows is None else cached.rows
         stale = stale or (cached.rows is not None and cached.stale)
     if page.filters:
         rows = [row for row in rows if row.doc is not None and all(passes(row.doc) for passes in page.filters)]
     return rows, stale
+
+
+async def _searched(store: Datastore, listing: Listing, database: str) -> Sequence[ViewRow]:
+    try:
+        return await listing.search()
+    except DatabaseMissing:
+        await refuse_lost_database(store.couch, database)
+        raise
 
 
 def _sorted(rows: Sequence[ViewRow], page: _Page) -> Sequence[ViewRow]:

@@ -20,9 +20,6 @@ CACHE_CONTROL: Final = "public, max-age=86400, stale-while-revalidate=604800"
 MAX_BYTES: Final = 16_000_000
 _MAX_PICTURE: Final = 4_000_000
 
-Key = tuple[str, str, str, str, str]
-"""Database, document id, attachment name, content type, digest."""
-
 
 @dataclass(frozen=True, slots=True)
 class Attached:
@@ -31,11 +28,17 @@ class Attached:
     name: str
     content_type: str
     digest: str
+    length: int | None
+    """Its bytes, uncompressed; None if the stub does not say."""
 
     @property
     def etag(self) -> str:
         """The content digest as an entity tag."""
         return self.digest.removeprefix("md5-")
+
+
+Key = tuple[str, str, Attached]
+"""Database, document id, and the attachment."""
 
 
 def attachment(document: JsonObject, name: Any) -> Attached | None:
@@ -44,8 +47,13 @@ def attachment(document: JsonObject, name: Any) -> Attached | None:
     stub = stubs.get(name) if isinstance(stubs, Mapping) and isinstance(name, str) else None
     if not isinstance(stub, Mapping) or not isinstance(name, str):
         return None
-    content_type, digest = stub.get("content_type"), stub.get("digest")
-    return Attached(name, content_type if isinstance(content_type, str) else "application/octet-stream", str(digest))
+    content_type, length = stub.get("content_type"), stub.get("length")
+    return Attached(
+        name,
+        content_type if isinstance(content_type, str) else "application/octet-stream",
+        str(stub.get("digest")),
+        length if isinstance(length, int) else None,
+    )
 
 
 class Pictures:
@@ -58,13 +66,7 @@ class Pictures:
 
     def show(self, reply: Reply, holder: Holder, attached: Attached, cache_control: str, *, stale: bool) -> list[str]:
         """Reply with a picture, whose bytes are loaded when they are needed; returns the only media type on offer."""
-        key = (
-            account_db(holder.account_id),
-            str(holder.document["_id"]),
-            attached.name,
-            attached.content_type,
-            attached.digest,
-        )
+        key = (account_db(holder.account_id), str(holder.document["_id"]), attached)
         load = partial(self._body, key)
         reply.binary = Binary(load, attached.content_type, attached.name, attached.etag, cache_control)
         reply.etag, reply.stale = attached.etag, stale
@@ -75,17 +77,18 @@ class Pictures:
         return await self._loading.run(key, partial(self._load, key)) if body is None else body
 
     async def _load(self, key: Key) -> bytes:
-        database, doc_id, name, content_type, digest = key
+        database, doc_id, attached = key
         try:
-            found = await self._store.couch.open_attachment(database, doc_id, name)
+            found = await self._store.couch.open_attachment(database, doc_id, attached.name)
         except DatabaseMissing:
             # A document of this database names the attachment.
             await refuse_lost_database(self._store.couch, database)
             raise
-        # One digest has one type: this is the page of a proxy, or something else that is not from CouchDB.
-        if found.digest == digest and found.content_type != content_type:
-            raise MalformedReply("an attachment has another type than its document says")
+        # One digest has one type and length: else it is the page of a proxy, or something else that is not CouchDB's.
+        seen = (found.content_type, len(found.body) if attached.length is not None else None)
+        if found.digest == attached.digest and seen != (attached.content_type, attached.length):
+            raise MalformedReply("an attachment is not what its document says")
         # A picture that was replaced meanwhile is shown, but not kept as the one that was asked for.
-        if len(found.body) <= _MAX_PICTURE and found.digest == digest:
+        if len(found.body) <= _MAX_PICTURE and found.digest == attached.digest:
             self._bodies[key] = found.body
         return found.body

@@ -21,7 +21,9 @@ _PATTERNS: Final = {
     "a user and password in an address": r"://[^\s/:@'\"]*:[^\s/@'\"]+@",
     "a link to set a password": r"recovery=\w{8,}",
     "the id of a password reset": r"\b[0-9a-fA-F]{120,}\b",
-    "a secret field": rf"(?:{'|'.join(_SECRET_FIELDS)}|secret_for_user_signature)\W{{1,6}}\w{{8,}}",
+    # Values are hexadecimal: a fuzzed path may hold the name of such a field before any other word.
+    "a secret field": rf"(?:{'|'.join(_SECRET_FIELDS)})\W{{1,6}}[0-9a-fA-F]{{32}}",
+    "a secret of a user": r"secret_for_user_signature\W{1,6}\w{8,}",
 }
 # What every secret has, looked for first: most records hold none of it.
 _HINT: Final = re.compile(r"eyJ|Basic |Bearer |PRIVATE|@|_auth|secret|api_key|recovery=|[0-9a-f]{32}")
