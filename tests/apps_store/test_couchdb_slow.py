@@ -148,6 +148,21 @@ async def test_apps_store_icon_in_a_database_that_is_said_to_be_missing_is_503(
     assert (await behind.get(path)).raw == ICON.body
 
 
+async def test_users_get_without_its_view_is_503_for_odd_documents_and_for_a_lost_database(
+    behind: Service, proxy: FaultProxy, sub: Account
+) -> None:
+    path, search = f"accounts/{sub.id}/users", f"/{sub.database.replace('/', '%2F')}/_find"
+    expected = (await behind.get(path, sub)).data
+    assert len(expected) == len(sub.users)
+    proxy.scripts[search] = answering({"docs": [5]})
+    assert (await behind.get(path, sub)).refusal == AWAY
+    proxy.scripts.clear()
+    proxy.fail(Status(404, "Database does not exist.", "not_found"), path="_find")
+    assert (await behind.get(path, sub)).refusal == AWAY
+    proxy.heal()
+    assert (await behind.get(path, sub)).data == expected
+
+
 async def test_apps_store_of_an_account_whose_database_is_said_to_be_missing_is_503(
     system: System, behind: Service, proxy: FaultProxy, sub: Account, caplog: pytest.LogCaptureFixture
 ) -> None:
