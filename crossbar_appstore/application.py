@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from crossbar_appstore import __version__
+from crossbar_appstore import __version__, api_docs
 from crossbar_appstore.auth.credentials import BasicScheme, Directory
 from crossbar_appstore.auth.documents import AuthDocuments, AuthSettings
 from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
@@ -125,6 +125,7 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
         access_log=settings.access_log,
         request_seconds=settings.request_seconds,
     )
+    application.add_routes(api_docs.routes())
     application[STORE] = store
     application.cleanup_ctx.append(_connected)
     if recoveries is not None:

@@ -57,6 +57,8 @@ class System:
         self.key = self._first_key = key
         self.key_id = uuid.uuid4().hex
         self.server_secret = uuid.uuid4().hex
+        # Fixed, so that a token made later is the same one.
+        self._expiry = int(time.time()) + 24 * 3600
         remember_secret(self.server_secret)
         self._accounts: list[Account] = []
         self._adopted: list[str] = []
@@ -236,7 +238,7 @@ class System:
             "account_id": account.id,
             "owner_id": None if user is None else user.id,
             "method": "cb_api_auth" if user is None else "cb_user_auth",
-            "exp": int(time.time()) + 3600,
+            "exp": self._expiry,
             **claims,
         }
         return {claim: value for claim, value in made.items() if value is not None}
