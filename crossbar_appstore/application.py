@@ -2,7 +2,6 @@
 
 import socket
 from collections.abc import AsyncIterator
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +28,7 @@ from crossbar_appstore.resources.account_storage import AccountStorage
 from crossbar_appstore.resources.accounts import Accounts
 from crossbar_appstore.resources.apps_store import AppsStore
 from crossbar_appstore.resources.companions import companions
+from crossbar_appstore.resources.configured_proxies import ConfiguredProxies
 from crossbar_appstore.resources.configured_rates import ConfiguredRates
 from crossbar_appstore.resources.delivery import Delivery, FolderDelivery, MailDelivery
 from crossbar_appstore.resources.error_mapping import translate
@@ -48,9 +48,6 @@ from crossbar_appstore.settings import Settings
 
 STORE: Final = web.AppKey("store", Datastore)
 RECOVERIES: Final = web.AppKey("recoveries", Recoveries)
-
-TRUSTED_PROXIES: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
-"""Peers whose X-Forwarded-For is believed (`crossbar` reverse_proxies)."""
 
 
 def create_application(settings: Settings, shared: Path | None = None) -> web.Application:
@@ -121,7 +118,7 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
         map_error=translate,
         limiter=RateLimiter(buckets=buckets),
         rates=ConfiguredRates(store.config),
-        trusted_proxies=TRUSTED_PROXIES,
+        trusted_proxies=ConfiguredProxies(store.config, settings.trusted_proxies),
         access_log=settings.access_log,
         request_seconds=settings.request_seconds,
     )

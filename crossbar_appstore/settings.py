@@ -22,9 +22,11 @@ from crossbar_appstore.addresses import (
     SMTP_FORM,
     WEB_FORM,
     CouchAddress,
+    Network,
     SmtpAddress,
     amqp_url,
     couch_address,
+    networks,
     smtp_address,
     web_origins,
 )
@@ -165,6 +167,12 @@ class Settings:
         _directory,
         None,
         "The directory of what worker processes share that another program than serve starts.",
+    )
+    trusted_proxies: tuple[Network, ...] = _setting(
+        "CROSSBAR_TRUSTED_PROXIES",
+        networks,
+        "127.0.0.0/8,::1/128",
+        "Networks of proxies whose X-Forwarded-For is believed, separated by commas, beside KAZOO's reverse_proxies.",
     )
     writes_need_admin: bool = _setting(
         "CROSSBAR_WRITES_NEED_ADMIN",

@@ -17,12 +17,13 @@ from crossbar_appstore.crossbar.context import CONTEXT, Context
 from crossbar_appstore.crossbar.cors import cors
 from crossbar_appstore.crossbar.envelope import Envelope
 from crossbar_appstore.crossbar.errors import CrossbarError, Refusal, UnspecifiedFault
-from crossbar_appstore.crossbar.headers import JSON, Networks, client_address
+from crossbar_appstore.crossbar.headers import JSON
 from crossbar_appstore.crossbar.negotiation import accepts_gzip
 from crossbar_appstore.crossbar.pipeline import REQUEST_SECONDS, Gatekeeper, Pipeline
 from crossbar_appstore.crossbar.rate_limits import RateLimiter, Rates
 from crossbar_appstore.crossbar.rendering import CSV, JAVASCRIPT, Renderer, off_loop
 from crossbar_appstore.crossbar.resource import Resource
+from crossbar_appstore.crossbar.trusted_proxies import TrustedProxies
 
 ErrorMapping = Callable[[Exception], CrossbarError | None]
 
@@ -35,6 +36,7 @@ HEAD_SECONDS: Final = 30.0
 _X_FORWARDED_FOR: Final = istr("X-Forwarded-For")
 _X_REQUEST_ID: Final = istr("X-Request-ID")
 _LONGEST_REQUEST_ID: Final = 256
+_THIS_MACHINE: Final = "127.0.0.1"
 _COMPRESSED_TYPES: Final = frozenset({JSON, JAVASCRIPT, CSV})
 _COMPRESSED_OVER: Final = 300
 _GZIP_FORMAT: Final = 31
@@ -50,7 +52,7 @@ def create_web_application(
     map_error: ErrorMapping,
     limiter: RateLimiter | None = None,
     rates: Rates | None = None,
-    trusted_proxies: Networks = (),
+    trusted_proxies: TrustedProxies | None = None,
     access_log: float = 1.0,
     body_seconds: float = BODY_SECONDS,
     body_pause: float = BODY_PAUSE,
@@ -63,7 +65,7 @@ def create_web_application(
         map_error: the Crossbar error for an exception of another package; None for an unexpected exception.
         limiter: token buckets of callers without a valid JWT; with KAZOO's default limits if not given.
         rates: configured limits and costs.
-        trusted_proxies: peers whose X-Forwarded-For is believed (`crossbar` reverse_proxies).
+        trusted_proxies: peers whose X-Forwarded-For is believed; none if not given.
         access_log: the share of requests to log, from 0 to 1.
         body_seconds: the time limit for receiving a body.
         body_pause: the time limit in seconds for each next piece of a body.
@@ -72,6 +74,7 @@ def create_web_application(
         request_seconds: the time limit for the answer after that; what takes longer is 503.
     """
     limiter = limiter or RateLimiter()
+    proxies = trusted_proxies or TrustedProxies()
     renderer = Renderer(envelope, limiter)
     by_noun = {resource.noun: resource for resource in resources}
     pipeline = Pipeline(
@@ -80,13 +83,14 @@ def create_web_application(
         limiter,
         renderer,
         rates=rates,
+        proxies=proxies,
         body_seconds=body_seconds,
         body_pause=body_pause,
         request_seconds=request_seconds,
     )
     # The first middleware is the outermost.
     middlewares = (
-        request_context(AccessLog(access_log), trusted_proxies),
+        request_context(AccessLog(access_log), proxies),
         compression,
         cors,
         error_envelopes(renderer, map_error),
@@ -109,19 +113,19 @@ async def _no_continue(request: web.Request) -> None:
     """Leave ``Expect: 100-continue`` to the pipeline, which asks for the body only if it is needed."""
 
 
-def request_context(access_log: AccessLog, trusted_proxies: Networks) -> Middleware:
+def request_context(access_log: AccessLog, proxies: TrustedProxies) -> Middleware:
     """The middleware that gives a request its context, with its id and the client's address, and logs the request."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         begun = time.perf_counter()
         headers = request.headers
-        client_ip = request.remote or ""
-        if _X_FORWARDED_FOR in headers:
-            client_ip = client_address(client_ip, headers.getall(_X_FORWARDED_FOR), trusted_proxies)
+        forwarded = headers.getall(_X_FORWARDED_FOR, ())
+        peer = _peer(request)
+        client_ip = proxies.client(peer, forwarded) if forwarded else peer
         request_id = _request_id(headers.get(_X_REQUEST_ID))
         path = request.rel_url.raw_path
-        context = request[CONTEXT] = Context(request_id, request.method, path, headers, {}, client_ip)
+        context = request[CONTEXT] = Context(request_id, request.method, path, headers, {}, client_ip, peer, forwarded)
         # The inner middlewares turn every exception into a response.
         response = await handler(request)
         if request.method == hdrs.METH_CONNECT and isinstance(response, web.Response):
@@ -132,6 +136,12 @@ def request_context(access_log: AccessLog, trusted_proxies: Networks) -> Middlew
         return response
 
     return middleware
+
+
+def _peer(request: web.Request) -> str:
+    """The address of the other end of the connection, empty if unknown; a Unix socket's is on this machine."""
+    remote = request.remote
+    return _THIS_MACHINE if remote == "" else remote or ""
 
 
 @web.middleware

@@ -54,6 +54,7 @@ from crossbar_appstore.crossbar.paths import ApiPath, PathParser
 from crossbar_appstore.crossbar.rate_limits import RateLimiter, Rates
 from crossbar_appstore.crossbar.rendering import Renderer, read_style
 from crossbar_appstore.crossbar.resource import Resource
+from crossbar_appstore.crossbar.trusted_proxies import TrustedProxies
 from crossbar_appstore.request_scope import RequestScope
 
 _METHODS_WITH_BODY: Final = frozenset({"PUT", "POST", "PATCH"})
@@ -97,6 +98,7 @@ class Pipeline:
 
     Args:
         rates: configured bucket sizes and costs; without them those of the limiter and of the resources apply.
+        proxies: whose X-Forwarded-For is believed.
         body_seconds: the time limit for receiving a body.
         body_pause: the time limit in seconds for each next piece of a body.
         request_seconds: the time limit for the answer after that; what takes longer is 503.
@@ -110,6 +112,7 @@ class Pipeline:
         renderer: Renderer,
         *,
         rates: Rates | None,
+        proxies: TrustedProxies,
         body_seconds: float,
         body_pause: float,
         request_seconds: float,
@@ -120,6 +123,7 @@ class Pipeline:
         self._limiter = limiter
         self._renderer = renderer
         self._rates = rates
+        self._proxies = proxies
         self._receive = partial(receive_body, seconds=body_seconds, pause=body_pause)
         self._request_seconds = request_seconds
 
@@ -145,6 +149,7 @@ class Pipeline:
             raise Refusal(501, "not implemented")
         # A slow client has limits of its own: the time for the answer begins when the request is there.
         with RequestScope(self._request_seconds - context.waited, accepts_stale=context.method not in _CHANGING):
+            await self._locate(context)
             await self._admit(context, path, resource)  # 4 to 8
             return await self._answer(context, resource)  # 9 to 15
 
@@ -184,6 +189,7 @@ class Pipeline:
         loop = asyncio.get_running_loop()
         begun = loop.time()
         with RequestScope(self._request_seconds, accepts_stale=context.method not in _CHANGING):
+            await self._locate(context)
             may_have_more = await self._has_token(context, size)
         context.waited += loop.time() - begun
         if not may_have_more:
@@ -191,6 +197,12 @@ class Pipeline:
         content_type = context.headers.get(hdrs.CONTENT_TYPE)
         is_file = content_type is not None and parse_content_type(content_type)[0] not in (*JSON_TYPES, FORM)
         return MAX_UPLOAD if is_file and context.method in resource.uploads else MAX_JSON
+
+    async def _locate(self, context: Context) -> None:
+        """Find the client's address again, with the proxies that the configuration names now."""
+        if context.forwarded:
+            await self._proxies.refresh()
+            context.client_ip = self._proxies.client(context.peer, context.forwarded)
 
     async def _has_token(self, context: Context, size: int) -> bool:
         """Whether a body comes with a valid token; if not, take what it costs from the bucket of the address."""
