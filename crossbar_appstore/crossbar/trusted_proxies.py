@@ -19,8 +19,9 @@ class TrustedProxies:
     def trust(self, networks: Iterable[Network]) -> None:
         """Believe these networks from now on, and no others."""
         self._networks = tuple(networks)
-        # Few addresses are asked about often: those of the proxies.
+        # Few addresses are asked about often: those of the proxies. A request asks twice for its client.
         self._is_trusted = lru_cache(maxsize=256)(self._contain)
+        self._outermost = lru_cache(maxsize=256)(self._find)
 
     async def refresh(self) -> None:
         """Read the configuration again, which operators may change at any time."""
@@ -31,8 +32,11 @@ class TrustedProxies:
         ``peer`` is the other end of the connection, ``forwarded`` the X-Forwarded-For headers, of which the last
         ``_MOST_HOPS`` addresses count.
         """
+        return self._outermost(peer, ",".join(forwarded))
+
+    def _find(self, peer: str, forwarded: str) -> str:
         address = peer
-        for hop in reversed(",".join(forwarded).rsplit(",", _MOST_HOPS)[-_MOST_HOPS:]):
+        for hop in reversed(forwarded.rsplit(",", _MOST_HOPS)[-_MOST_HOPS:]):
             # Only trusted proxies are believed about the hop before them.
             if not self._is_trusted(address) or not _is_address(hop.strip()):
                 break
