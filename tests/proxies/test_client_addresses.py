@@ -65,7 +65,7 @@ async def test_thousands_of_clients_behind_proxy_have_buckets_of_their_own(
     await system.config("token_buckets", max_bucket_tokens=20, tokens_fill_rate=0)
     # The proxy alone: the clients are in 127.0.0.0/8, too.
     service = await address_of(new_service, CROSSBAR_TRUSTED_PROXIES="127.0.0.1")
-    count = CLIENTS * 5 if long_form else CLIENTS
+    count = CLIENTS * 3 if long_form else CLIENTS
     async with new_front(Targets(service, service)) as front:
         assert await ask_all(front, system, count) == {(200, 401): count}
         # Six more pictures and logins than a bucket of 20 has tokens for.

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import io
+import json
 import re
+import shutil
 import socket
 
 import aiohttp
@@ -12,6 +14,7 @@ from yarl import URL
 
 from crossbar_appstore.crossbar import body
 from crossbar_appstore.crossbar.application import HEAD_SECONDS
+from tests.conftest import Need
 from tests.proxies.conftest import NewFront
 from tests.proxies.paths import KAZOOS, OPERATIONS, OURS
 from tests.proxies.running import DEPLOY, Proxy, Targets
@@ -75,6 +78,20 @@ async def test_proxy_has_tls_and_http_2(front: Proxy) -> None:
     assert tls.version() in ("TLSv1.2", "TLSv1.3")
     assert tls.selected_alpn_protocol() == "h2"
     writer.close()
+
+
+async def test_request_of_http_2_gets_there(need: Need, front: Proxy) -> None:
+    curl = shutil.which("curl")
+    need("curl", curl)
+    process = await asyncio.create_subprocess_exec(
+        *(str(curl), "--silent", "--http2", "--cacert", str(front.certificate), "--interface", "127.7.0.1"),
+        *("--write-out", "\n%{http_version}", f"{front.url}/v2/apps_store/x/icon"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await process.communicate()
+    answer, _, version = said.decode().rpartition("\n")
+    assert version == "2"
+    assert json.loads(answer)["forwarded"] == ["127.7.0.1"]
 
 
 async def test_largest_upload_of_service_passes_proxy(front: Proxy) -> None:
