@@ -3,7 +3,7 @@
 import logging
 import time
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from random import getrandbits
 from typing import Final
 
@@ -25,6 +25,8 @@ from crossbar_appstore.crossbar.rendering import CSV, JAVASCRIPT, Renderer, off_
 from crossbar_appstore.crossbar.resource import Resource
 
 ErrorMapping = Callable[[Exception], CrossbarError | None]
+Observer = Callable[[Context, int, float], None]
+"""Is told of each answered request: its status, and the seconds that it took."""
 
 RESOURCES: Final = web.AppKey("resources", tuple[Resource, ...])
 """The endpoints of an application."""
@@ -42,6 +44,10 @@ _GZIP_FORMAT: Final = 31
 log = logging.getLogger(__name__)
 
 
+def _observe_nothing(context: Context, status: int, seconds: float) -> None:
+    """The default observer."""
+
+
 def create_web_application(
     resources: Iterable[Resource],
     gatekeeper: Gatekeeper,
@@ -52,6 +58,8 @@ def create_web_application(
     rates: Rates | None = None,
     trusted_proxies: Networks = (),
     access_log: float = 1.0,
+    observer: Observer = _observe_nothing,
+    quiet_paths: Container[str] = (),
     body_seconds: float = BODY_SECONDS,
     body_pause: float = BODY_PAUSE,
     head_seconds: float = HEAD_SECONDS,
@@ -65,6 +73,8 @@ def create_web_application(
         rates: configured limits and costs.
         trusted_proxies: peers whose X-Forwarded-For is believed (`crossbar` reverse_proxies).
         access_log: the share of requests to log, from 0 to 1.
+        observer: counts requests.
+        quiet_paths: paths that are neither logged nor observed.
         body_seconds: the time limit for receiving a body.
         body_pause: the time limit in seconds for each next piece of a body.
         head_seconds: how long a connection is kept open without a complete request: from its beginning, and after each
@@ -86,7 +96,7 @@ def create_web_application(
     )
     # The first middleware is the outermost.
     middlewares = (
-        request_context(AccessLog(access_log), trusted_proxies),
+        request_context(AccessLog(access_log), trusted_proxies, observer, quiet_paths),
         compression,
         cors,
         error_envelopes(renderer, map_error),
@@ -109,8 +119,10 @@ async def _no_continue(request: web.Request) -> None:
     """Leave ``Expect: 100-continue`` to the pipeline, which asks for the body only if it is needed."""
 
 
-def request_context(access_log: AccessLog, trusted_proxies: Networks) -> Middleware:
-    """The middleware that gives a request its context, with its id and the client's address, and logs the request."""
+def request_context(
+    access_log: AccessLog, trusted_proxies: Networks, observer: Observer, quiet_paths: Container[str]
+) -> Middleware:
+    """The middleware that gives a request its context, with its id and the client's address; logs and observes it."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -127,8 +139,12 @@ def request_context(access_log: AccessLog, trusted_proxies: Networks) -> Middlew
         if request.method == hdrs.METH_CONNECT and isinstance(response, web.Response):
             # aiohttp's parser gives such a request no body: what was sent as one would be the next request.
             response.force_close()
+        if path in quiet_paths:
+            return response
+        seconds = time.perf_counter() - begun
+        observer(context, response.status, seconds)
         if access_log.is_due(response.status):
-            access_log.write(context, response.status, response.content_length or 0, time.perf_counter() - begun)
+            access_log.write(context, response.status, response.content_length or 0, seconds)
         return response
 
     return middleware

@@ -106,7 +106,7 @@ def test_nginx_examples_let_larger_bodies_through_than_the_service() -> None:
 
 def test_haproxy_examples_check_the_health_of_the_service() -> None:
     for sample in samples("haproxy"):
-        path = "/_up" if "couchdb" in sample.partition("\n")[0] else "/"
+        path = "/_up" if "couchdb" in sample.partition("\n")[0] else "/readyz"
         assert f"option httpchk GET {path}\n" in sample
         assert "http-check expect status 200\n" in sample
         assert " check" in sample.partition("    server ")[2] or "default-server check" in sample
