@@ -71,11 +71,11 @@ class Operations:
         )
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        answers = {name: report for name, report in (await self._ask(METRICS)).items() if report is not None}
-        reports = list(answers.values())
-        if self.metrics is not None:
-            reports.append(await self.metrics.report())
+        reports = [] if self.metrics is None else [await self.metrics.report()]
         if self._workers is not None:
+            for name, answer in (answers := await self._ask(METRICS)).items():
+                # Without one that hangs, counters would seem to begin again.
+                reports.append(self._workers.last_metrics(name) or [] if answer is None else answer)
             reports.append(self._workers.ended(counted, answers) or [])
         body = exposition(merged(reports))
         return web.Response(body=body, headers={hdrs.CONTENT_TYPE: _TEXT, hdrs.CACHE_CONTROL: "no-store"})

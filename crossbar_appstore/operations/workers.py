@@ -8,6 +8,7 @@ worker that ended.
 
 import asyncio
 import fcntl
+import logging
 import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
@@ -17,6 +18,8 @@ from typing import Final
 
 from crossbar_appstore.json_codec import Json, dumps, loads
 from crossbar_appstore.shared_memory import SharedMemory
+
+log = logging.getLogger(__name__)
 
 READINESS: Final = "readiness"
 METRICS: Final = "metrics"
@@ -49,8 +52,10 @@ class Workers:
     @asynccontextmanager
     async def answering(self, reports: Mapping[str, Report]) -> AsyncIterator[None]:
         """Answer the questions as a worker (topic → report) for as long as the context is entered."""
+        # Before others see this worker: what is asked from then on must not be missed.
+        answered = list(self._asked)
         with self._registered() as path:
-            answering = asyncio.create_task(self._answer(path, reports))
+            answering = asyncio.create_task(self._answer(path, reports, answered))
             try:
                 yield
             finally:
@@ -77,6 +82,10 @@ class Workers:
         # One that ended meanwhile is no worker that does not answer.
         running = set(self._running())
         return {name: answer for name, answer in answers.items() if answer is not None or name in running}
+
+    def last_metrics(self, name: str) -> Json:
+        """What a worker answered last, to whichever question about metrics; None if it never did."""
+        return self._answered(name, METRICS, 0)
 
     def ended(self, fold: Fold, answered: Iterable[str]) -> Json:
         """What is kept of the metrics of ended workers, whose files are removed; None if none ended yet.
@@ -111,14 +120,17 @@ class Workers:
         finally:
             os.close(descriptor)
 
-    async def _answer(self, path: Path, reports: Mapping[str, Report]) -> None:
-        answered = list(self._asked)
+    async def _answer(self, path: Path, reports: Mapping[str, Report], answered: list[int]) -> None:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             asked = list(self._asked)
             for index, topic in enumerate(_TOPICS):
                 if asked[index] != answered[index]:
-                    self._write(path, topic, await reports[topic](), asked[index])
+                    try:
+                        self._write(path, topic, await reports[topic](), asked[index])
+                    except Exception:
+                        # Later questions may be answered again.
+                        log.exception("question of another worker not answered", extra={"topic": topic})
             answered = asked
 
     def _write(self, path: Path, topic: str, report: Json, number: int = 0) -> None:

@@ -284,9 +284,9 @@ def test_merged_adds_counters_and_combines_gauges() -> None:
         "crossbar_appstore_workers": 2.0,
     }
     assert b'crossbar_appstore_logins_total{result="success"} 5.0' in exposition(merged([FIRST, SECOND]))
-    assert FIRST[0][3][0][2] == 2.0  # type: ignore[index] # what was given is not changed
+    assert FIRST[0][3][0][2] == 2.0  # what was given is not changed
 
 
 def test_counted_keeps_what_ended_workers_counted() -> None:
     kept = counted(counted(None, FIRST), SECOND)
-    assert kept == [["crossbar_appstore_logins", "counter", "Logins.", [[*SECOND[0][3][0][:2], 5.0]]]]  # type: ignore[index]
+    assert kept == [["crossbar_appstore_logins", "counter", "Logins.", [[*SECOND[0][3][0][:2], 5.0]]]]

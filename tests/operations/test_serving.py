@@ -138,9 +138,14 @@ async def test_readyz_of_two_workers_is_503_while_one_hangs(
     async with running(kit_couchdb_url, tmp_path / "log", CROSSBAR_OPS_PORT="0", CROSSBAR_WORKERS="2") as service:
         address = await operations_of(service)
         pid = (await settled(address, 200, workers=2))["workers"][0]["pid"]
+        for _ in range(FRESH):
+            await status(service.address)
+        before = await value(address, "request_seconds_count")
         os.kill(pid, signal.SIGSTOP)
         try:
             found, report = await readiness(address)
+            # Counters would seem to begin again without it.
+            assert await value(address, "request_seconds_count") == before
         finally:
             os.kill(pid, signal.SIGCONT)
         assert found == 503

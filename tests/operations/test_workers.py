@@ -2,11 +2,12 @@
 
 import asyncio
 import os
-import subprocess
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from crossbar_appstore.json_codec import Json
 from crossbar_appstore.operations.metrics import counted
@@ -107,14 +108,40 @@ asyncio.run(main())
 
 async def test_ended_keeps_what_a_killed_worker_had_told(tmp_path: Path) -> None:
     asking = Workers(tmp_path)
-    with subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE) as process:
-        try:
-            assert process.stdout is not None
-            assert await asyncio.to_thread(process.stdout.readline) == b"here\n"
-            answers: dict[str, Any] = await asking.ask(METRICS, 5)
-            assert [int(name.partition("-")[0]) for name in answers] == [process.pid]
-            assert asking.ended(counted, ()) is None
-        finally:
-            process.kill()
+    arguments = (sys.executable, "-c", KILLED, str(tmp_path))
+    process = await asyncio.create_subprocess_exec(*arguments, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"here\n"
+        answers: dict[str, Any] = await asking.ask(METRICS, 5)
+        assert [int(name.partition("-")[0]) for name in answers] == [process.pid]
+        assert asking.ended(counted, ()) is None
+    finally:
+        process.kill()
+        await process.wait()
     assert await asking.ask(METRICS, 5) == {}
     assert asking.ended(counted, ()) == [["a", "counter", "text", [["a_total", {}, 4.0]]]]
+
+
+async def test_answering_goes_on_after_a_failed_answer(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    answers = iter((RuntimeError("once"), "well"))
+
+    async def report() -> Json:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async with Workers(tmp_path).answering({**reports(), READINESS: report}):
+        asking = Workers(tmp_path)
+        assert list((await asking.ask(READINESS, 0.4)).values()) == [None]
+        assert list((await asking.ask(READINESS, 2)).values()) == ["well"]
+    assert [record.message for record in caplog.records] == ["question of another worker not answered"]
+
+
+async def test_last_metrics_are_those_of_an_earlier_question(tmp_path: Path) -> None:
+    asking = Workers(tmp_path)
+    async with Workers(tmp_path).answering(reports(metrics=FIRST)):
+        (name,) = await asking.ask(METRICS, 2)
+        assert asking.last_metrics(name) == FIRST
+        assert asking.last_metrics("1-none") is None
