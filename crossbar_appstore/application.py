@@ -57,7 +57,7 @@ OPERATIONS: Final = web.AppKey("operations", Operations)
 RECOVERIES: Final = web.AppKey("recoveries", Recoveries)
 
 _NO_ENDPOINT: Final = "none"
-"""The endpoint in metrics where the path names none, and where the request was refused before it was looked at."""
+"""The endpoint in metrics where the path names none."""
 _PARTS: Final = frozenset({"blacklist", "explain", "icon", "override", "recovery", "screenshot"})
 """Params that metrics tell apart from the endpoint itself; all others are ids and names."""
 

@@ -133,6 +133,7 @@ class Pipeline:
             if context.path != "/" or context.method not in _BANNER_METHODS:
                 raise NotFound
             return self._renderer.banner()
+        context.nouns = path.nouns
         # A sub-resource is looked up once, so that every callback of the request is called on the same object.
         resource = _NO_RESOURCE
         if path.nouns:
@@ -215,7 +216,7 @@ class Pipeline:
 
     async def _admit(self, context: Context, path: ApiPath, resource: Resource) -> None:
         """Steps 4 to 8: whether the caller may make this request."""
-        context.nouns, context.verb = path.nouns, context.method
+        context.verb = context.method
         context.auth_token, context.auth_scheme = find_token(context)
         await self._identify(self._gatekeeper.early, context, resource)
         if path.alias:

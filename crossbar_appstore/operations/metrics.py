@@ -4,10 +4,12 @@ Requests are counted as they are answered. All else is read when it is asked for
 keeps anyway.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Final, NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.process_collector import ProcessCollector
@@ -69,21 +71,15 @@ class Metrics:
 
     def __init__(self, store: Datastore) -> None:
         self._registry = CollectorRegistry()
-        labels = ("endpoint", "method", "status")
-        self._requests = Histogram(
-            f"{PREFIX}request_seconds",
-            "Seconds from a request's head to its answer.",
-            labels,
-            buckets=BUCKETS,
-            registry=self._registry,
-        )
+        # The library's histogram takes several locks for each request, and there is one thread.
+        self.requests: dict[tuple[str, str, int], list[float]] = {}
+        """Endpoint, method, first digit of the status → requests by bucket, and last the sum of their seconds."""
         self._limited = Counter(
-            f"{PREFIX}rate_limited", "Requests refused by the rate limit.", labels[:1], registry=self._registry
+            f"{PREFIX}rate_limited", "Requests refused by the rate limit.", ("endpoint",), registry=self._registry
         )
         self._logins = Counter(
             f"{PREFIX}logins", "Logins by their outcome.", ("endpoint", "result"), registry=self._registry
         )
-        self._children: dict[tuple[str, str, int], Histogram] = {}
         self.broker: Callable[[], BrokerState] = BrokerState
         """The state of the announcements on KAZOO's message broker."""
         self._registry.register(_StoreCollector(store, self))
@@ -92,10 +88,11 @@ class Metrics:
     def observe(self, endpoint: str, method: str, status: int, seconds: float) -> None:
         """Count a request; ``endpoint`` is one of a fixed set, without ids."""
         key = (endpoint, method, status // 100)
-        child = self._children.get(key)
-        if child is None:
-            child = self._children[key] = self._requests.labels(endpoint, method, f"{status // 100}xx")
-        child.observe(seconds)
+        row = self.requests.get(key)
+        if row is None:
+            row = self.requests[key] = [0.0] * (len(BUCKETS) + 2)
+        row[bisect_left(BUCKETS, seconds)] += 1
+        row[-1] += seconds
         if status == 429:
             self._limited.labels(endpoint).inc()
         if method == "PUT" and endpoint in LOGINS:
@@ -128,6 +125,7 @@ class _StoreCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The metrics with their values now."""
+        yield _histogram(self._metrics.requests)
         store, broker = self._store, self._metrics.broker()
         for field, (name, text) in COUNTERS.items():
             yield _counter(name, text, [({}, getattr(store.statistics, field))])
@@ -153,6 +151,18 @@ def _family(name: str, kind: str, text: str, values: Iterable[tuple[dict[str, st
     metric = Metric(PREFIX + name, text, kind)
     for labels, value in values:
         metric.add_sample(metric.name + ("_total" if kind == "counter" else ""), labels, float(value))
+    return metric
+
+
+def _histogram(requests: Mapping[tuple[str, str, int], Sequence[float]]) -> Metric:
+    metric = Metric(f"{PREFIX}request_seconds", "Seconds from a request's head to its answer.", "histogram")
+    for (endpoint, method, status), (*buckets, seconds) in requests.items():
+        labels = {"endpoint": endpoint, "method": method, "status": f"{status}xx"}
+        up_to = list(accumulate(buckets))
+        for limit, number in zip((*map(str, BUCKETS), "+Inf"), up_to, strict=True):
+            metric.add_sample(f"{metric.name}_bucket", {**labels, "le": limit}, number)
+        metric.add_sample(f"{metric.name}_count", labels, up_to[-1])
+        metric.add_sample(f"{metric.name}_sum", labels, seconds)
     return metric
 
 
