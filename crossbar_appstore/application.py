@@ -16,13 +16,19 @@ from crossbar_appstore.auth.login import Login
 from crossbar_appstore.auth.password_resets import PasswordResets
 from crossbar_appstore.auth.restrictions import RestrictionCheck
 from crossbar_appstore.auth.tokens import Tokens
-from crossbar_appstore.crossbar.application import create_web_application
+from crossbar_appstore.crossbar.application import Observer, create_web_application
+from crossbar_appstore.crossbar.context import Context
+from crossbar_appstore.crossbar.cors import ALL_METHODS
 from crossbar_appstore.crossbar.envelope import Envelope
 from crossbar_appstore.crossbar.rate_limits import Buckets, RateLimiter
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.credentials import Tries
 from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.datastore.store import Datastore
+from crossbar_appstore.operations.health import Health
+from crossbar_appstore.operations.metrics import Metrics
+from crossbar_appstore.operations.pages import PATHS, Operations
+from crossbar_appstore.operations.workers import Workers
 from crossbar_appstore.resources.account_apps import AppStore
 from crossbar_appstore.resources.account_storage import AccountStorage
 from crossbar_appstore.resources.accounts import Accounts
@@ -47,7 +53,13 @@ from crossbar_appstore.resources.whitelabel_parts import WhitelabelParts
 from crossbar_appstore.settings import Settings
 
 STORE: Final = web.AppKey("store", Datastore)
+OPERATIONS: Final = web.AppKey("operations", Operations)
 RECOVERIES: Final = web.AppKey("recoveries", Recoveries)
+
+_NO_ENDPOINT: Final = "none"
+"""The endpoint in metrics where the path names none."""
+_PARTS: Final = frozenset({"blacklist", "explain", "icon", "override", "recovery", "screenshot"})
+"""Params that metrics tell apart from the endpoint itself; all others are ids and names."""
 
 
 def create_application(settings: Settings, shared: Path | None = None) -> web.Application:
@@ -71,6 +83,8 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
     counters = None if shared is None else WriteCounters.in_file(shared / "write-counters")
     buckets = None if shared is None else Buckets.in_file(shared / "rate-limits")
     store = Datastore(couch, counters=counters)
+    metrics = Metrics(store)
+    operations = Operations(Health(store), metrics, None if shared is None else Workers(shared))
     documents = AuthDocuments(store)
     config = AuthSettings(documents)
     tokens = Tokens(documents, config, KeyRing(documents))
@@ -120,16 +134,37 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
         rates=ConfiguredRates(store.config),
         trusted_proxies=ConfiguredProxies(store.config, settings.trusted_proxies),
         access_log=settings.access_log,
+        observer=_counting(metrics),
+        quiet_paths=PATHS,
         request_seconds=settings.request_seconds,
     )
     application[STORE] = store
+    application[OPERATIONS] = operations
+    if settings.ops_port is None:
+        application.add_routes(operations.routes())
     application.cleanup_ctx.append(_connected)
+    application.on_shutdown.append(_drain)
     if recoveries is not None:
         # Left in the reverse order: what is finished at last needs the connections.
         application[RECOVERIES] = recoveries
         application.cleanup_ctx.append(_recovering)
         application.on_shutdown.append(_stop_recovering)
     return application
+
+
+def _counting(metrics: Metrics) -> Observer:
+    """Counts requests of the API by names that no client can choose."""
+
+    def observe(context: Context, status: int, seconds: float) -> None:
+        endpoint = _NO_ENDPOINT
+        if context.nouns:
+            name, params = context.resource.name, context.resource.params
+            part = next((param for param in params if param in _PARTS), None) if params else None
+            endpoint = name if part is None else f"{name}/{part}"
+        verb = context.verb or context.method
+        metrics.observe(endpoint, verb if verb in ALL_METHODS else "other", status, seconds)
+
+    return observe
 
 
 def _delivery(settings: Settings) -> Delivery | None:
@@ -139,8 +174,12 @@ def _delivery(settings: Settings) -> Delivery | None:
 
 
 async def _connected(application: web.Application) -> AsyncIterator[None]:
-    async with application[STORE]:
+    async with application[STORE], application[OPERATIONS].answering():
         yield
+
+
+async def _drain(application: web.Application) -> None:
+    application[OPERATIONS].drain()
 
 
 async def _recovering(application: web.Application) -> AsyncIterator[None]:

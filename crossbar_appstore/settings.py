@@ -161,6 +161,12 @@ class Settings:
     )
     host: str = _setting("CROSSBAR_HOST", str, "127.0.0.1", "The address to listen on.")
     port: int = _setting("CROSSBAR_PORT", _whole(0, 65535), "8000", "The port to listen on; 0 selects a free one.")
+    ops_port: int | None = _setting(
+        "CROSSBAR_OPS_PORT",
+        _whole(0, 65535),
+        None,
+        "The port for /livez, /readyz and /metrics, which are not on the port of the API then; 0 selects a free one.",
+    )
     workers: int = _setting("CROSSBAR_WORKERS", _whole(1, 1024), "1", "The number of worker processes.")
     shared_dir: Path | None = _setting(
         "CROSSBAR_SHARED_DIR",
@@ -245,6 +251,8 @@ class Settings:
         read = {each.name: _read(each, texts[each.variable]) for each in SETTINGS if each.variable in texts}
         settings = cls(**read)
         settings.couchdb_tls()
+        if settings.ops_port and settings.ops_port == settings.port:
+            raise SettingsError("CROSSBAR_OPS_PORT", f"{settings.ops_port} is the port of the API already")
         if settings.kazoo_config is None:
             return settings
         config = _read_kazoo_config(settings.kazoo_config, settings.kazoo_zone)

@@ -3,7 +3,7 @@
 import logging
 import time
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from random import getrandbits
 from typing import Final
 
@@ -26,6 +26,8 @@ from crossbar_appstore.crossbar.resource import Resource
 from crossbar_appstore.crossbar.trusted_proxies import TrustedProxies
 
 ErrorMapping = Callable[[Exception], CrossbarError | None]
+Observer = Callable[[Context, int, float], None]
+"""Is told of each answered request: its status, and the seconds that it took."""
 
 RESOURCES: Final = web.AppKey("resources", tuple[Resource, ...])
 """The endpoints of an application."""
@@ -44,6 +46,10 @@ _GZIP_FORMAT: Final = 31
 log = logging.getLogger(__name__)
 
 
+def _observe_nothing(context: Context, status: int, seconds: float) -> None:
+    """The default observer."""
+
+
 def create_web_application(
     resources: Iterable[Resource],
     gatekeeper: Gatekeeper,
@@ -54,6 +60,8 @@ def create_web_application(
     rates: Rates | None = None,
     trusted_proxies: TrustedProxies | None = None,
     access_log: float = 1.0,
+    observer: Observer = _observe_nothing,
+    quiet_paths: Container[str] = (),
     body_seconds: float = BODY_SECONDS,
     body_pause: float = BODY_PAUSE,
     head_seconds: float = HEAD_SECONDS,
@@ -67,6 +75,8 @@ def create_web_application(
         rates: configured limits and costs.
         trusted_proxies: peers whose X-Forwarded-For is believed; none if not given.
         access_log: the share of requests to log, from 0 to 1.
+        observer: counts requests.
+        quiet_paths: paths that are neither logged nor observed.
         body_seconds: the time limit for receiving a body.
         body_pause: the time limit in seconds for each next piece of a body.
         head_seconds: how long a connection is kept open without a complete request: from its beginning, and after each
@@ -90,7 +100,7 @@ def create_web_application(
     )
     # The first middleware is the outermost.
     middlewares = (
-        request_context(AccessLog(access_log), proxies),
+        request_context(AccessLog(access_log), proxies, observer, quiet_paths),
         compression,
         cors,
         error_envelopes(renderer, map_error),
@@ -113,8 +123,10 @@ async def _no_continue(request: web.Request) -> None:
     """Leave ``Expect: 100-continue`` to the pipeline, which asks for the body only if it is needed."""
 
 
-def request_context(access_log: AccessLog, proxies: TrustedProxies) -> Middleware:
-    """The middleware that gives a request its context, with its id and the client's address, and logs the request."""
+def request_context(
+    access_log: AccessLog, proxies: TrustedProxies, observer: Observer, quiet_paths: Container[str]
+) -> Middleware:
+    """The middleware that gives a request its context, with its id and the client's address; logs and observes it."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -131,8 +143,12 @@ def request_context(access_log: AccessLog, proxies: TrustedProxies) -> Middlewar
         if request.method == hdrs.METH_CONNECT and isinstance(response, web.Response):
             # aiohttp's parser gives such a request no body: what was sent as one would be the next request.
             response.force_close()
+        if path in quiet_paths:
+            return response
+        seconds = time.perf_counter() - begun
+        observer(context, response.status, seconds)
         if access_log.is_due(response.status):
-            access_log.write(context, response.status, response.content_length or 0, time.perf_counter() - begun)
+            access_log.write(context, response.status, response.content_length or 0, seconds)
         return response
 
     return middleware

@@ -60,6 +60,7 @@ from crossbar_appstore.request_scope import RequestScope
 _METHODS_WITH_BODY: Final = frozenset({"PUT", "POST", "PATCH"})
 _CHANGING: Final = _METHODS_WITH_BODY | {"DELETE"}
 """Methods that no outdated data may answer: what it says may have been changed already."""
+_BANNER_METHODS: Final = ("GET", "HEAD")
 _ACCOUNT_ID_BYTES: Final = 32
 REQUEST_SECONDS: Final = 10.0
 _NO_RESOURCE: Final = Resource()
@@ -132,7 +133,11 @@ class Pipeline:
         context = request[CONTEXT]
         path = self._parse_path(context)
         if path is None:
+            # A health check that does not exist must not be told that all is well (deviation D30).
+            if context.path != "/" or context.method not in _BANNER_METHODS:
+                raise NotFound
             return self._renderer.banner()
+        context.nouns = path.nouns
         # A sub-resource is looked up once, so that every callback of the request is called on the same object.
         resource = _NO_RESOURCE
         if path.nouns:
@@ -223,7 +228,7 @@ class Pipeline:
 
     async def _admit(self, context: Context, path: ApiPath, resource: Resource) -> None:
         """Steps 4 to 8: whether the caller may make this request."""
-        context.nouns, context.verb = path.nouns, context.method
+        context.verb = context.method
         context.auth_token, context.auth_scheme = find_token(context)
         await self._identify(self._gatekeeper.early, context, resource)
         if path.alias:

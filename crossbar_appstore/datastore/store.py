@@ -84,6 +84,10 @@ class Datastore:
         """Raise Unavailable if CouchDB does not answer."""
         await self._availability.require()
 
+    def feeds_up(self) -> dict[str, bool]:
+        """Whether each change feed is connected; that of databases never is where CouchDB has none."""
+        return {"catalogue": self.catalogue.feed.is_healthy(), "databases": self._updates_feed.is_healthy()}
+
     @property
     def writes(self) -> int:
         """The number of writes of all workers; only good for comparing."""

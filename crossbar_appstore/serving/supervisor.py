@@ -10,7 +10,9 @@ from multiprocessing.connection import Connection
 from typing import Final
 
 from crossbar_appstore.logs import set_up_logging
-from crossbar_appstore.serving.worker import DRAIN, readable, run, stop_signal, work
+from crossbar_appstore.operations.pages import Operations
+from crossbar_appstore.operations.workers import Workers
+from crossbar_appstore.serving.worker import DRAIN, operations_site, readable, run, stop_signal, work
 from crossbar_appstore.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -36,15 +38,23 @@ async def supervise(settings: Settings, port: int, ready: Callable[[], None]) ->
     stop = stop_signal()
     level = logging.getLogger().getEffectiveLevel()
     up = [asyncio.Event() for _ in range(settings.workers)]
-    announcing = asyncio.create_task(_announce(up, ready))
+    # The port for health checks is here, where all workers are asked: each of theirs would tell of one worker.
+    operations = Operations(None, None, None if settings.shared_dir is None else Workers(settings.shared_dir))
+    background = [asyncio.create_task(_announce(up, ready)), asyncio.create_task(_drain(operations, stop))]
     try:
         # If one task fails, the group ends the others, so that no worker process is left behind.
-        async with asyncio.TaskGroup() as keepers:
+        async with operations_site(settings, operations), asyncio.TaskGroup() as keepers:
             for number, event in enumerate(up):
                 arguments = WorkerArguments(settings, port, number, level)
                 keepers.create_task(_keep_running(arguments, stop, event))
     finally:
-        announcing.cancel()
+        for task in background:
+            task.cancel()
+
+
+async def _drain(operations: Operations, stop: asyncio.Event) -> None:
+    await stop.wait()
+    operations.drain()
 
 
 async def _announce(up: Iterable[asyncio.Event], ready: Callable[[], None]) -> None:

@@ -4,18 +4,23 @@ import asyncio
 import contextlib
 import gc
 import importlib
+import logging
 import signal
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Final
 
 from aiohttp import web
 
-from crossbar_appstore.application import create_application
-from crossbar_appstore.settings import Settings
+from crossbar_appstore.application import OPERATIONS, create_application
+from crossbar_appstore.operations.pages import Operations, operations_application
+from crossbar_appstore.settings import Settings, SettingsError
+
+log = logging.getLogger(__name__)
 
 DRAIN: Final = 10.0
 """Seconds that requests in progress have to finish when a worker stops."""
+_OPERATIONS_DRAIN: Final = 1.0
 _BACKLOG: Final = 1024
 
 
@@ -40,15 +45,44 @@ async def work(
     application = create_application(settings)
     runner = web.AppRunner(application, shutdown_timeout=DRAIN)
     await runner.setup()
+    operations = application[OPERATIONS]
+    # With a supervisor, that is who has the port for health checks.
+    async with operations_site(settings if supervisor is None else None, operations):
+        try:
+            await web.SockSite(runner, bound_socket(settings.host, port), backlog=_BACKLOG).start()
+            # Objects that exist now live as long as the process; to scan them for garbage would delay requests.
+            gc.freeze()
+            ready()
+            await stop.wait()
+        finally:
+            if supervisor is not None:
+                asyncio.get_running_loop().remove_reader(supervisor)
+            operations.drain()
+            await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def operations_site(settings: Settings | None, operations: Operations) -> AsyncIterator[None]:
+    """Serve ``operations`` on the port that the settings name for it, if they do, for as long as it is entered.
+
+    Raises:
+        SettingsError: the port cannot be listened on.
+    """
+    if settings is None or settings.ops_port is None:
+        yield
+        return
+    runner = web.AppRunner(operations_application(operations), shutdown_timeout=_OPERATIONS_DRAIN)
+    await runner.setup()
     try:
-        await web.SockSite(runner, bound_socket(settings.host, port), backlog=_BACKLOG).start()
-        # Objects that exist now live as long as the process; to scan them for garbage would delay requests.
-        gc.freeze()
-        ready()
-        await stop.wait()
+        try:
+            listener = bound_socket(settings.host, settings.ops_port)
+            await web.SockSite(runner, listener).start()
+        except OSError as error:
+            reason = f"cannot listen on {settings.host}:{settings.ops_port}: {error.strerror or error}"
+            raise SettingsError("CROSSBAR_OPS_PORT", reason) from None
+        log.info("listening for health checks", extra={"port": listener.getsockname()[1]})
+        yield
     finally:
-        if supervisor is not None:
-            asyncio.get_running_loop().remove_reader(supervisor)
         await runner.cleanup()
 
 

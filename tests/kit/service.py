@@ -137,8 +137,13 @@ class Service(Client):
     @property
     def store(self) -> Datastore:
         """The datastore of the running application."""
+        return self.application[STORE]
+
+    @property
+    def application(self) -> web.Application:
+        """The running application."""
         assert self._runner is not None
-        return self._runner.app[STORE]
+        return self._runner.app
 
     async def address(self) -> str:
         async with self._starting:
