@@ -84,6 +84,7 @@ async def test_broker_tells_of_the_notices_of_others_only(broker: Broker, kazoo:
     assert broker.statistics.heard == 1
 
 
+@pytest.mark.timeout(180)
 async def test_broker_that_was_killed_gets_what_waited_once_it_is_back(
     broker: Broker, rabbitmq: RabbitMQ, heard: Heard, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -98,7 +99,6 @@ async def test_broker_that_was_killed_gets_what_waited_once_it_is_back(
     # The connection that was lost, and those that are refused: not each attempt.
     assert 1 <= len(away) <= 3
     assert "guest" not in str([record.__dict__ for record in away])
-    # The listener first: it must be there before the notices that waited are sent.
     await asyncio.to_thread(rabbitmq.start)
     assert await broker.flush(PATIENCE)
     assert broker.statistics.announced == 5
