@@ -16,6 +16,7 @@ from crossbar_appstore.auth.login import Login
 from crossbar_appstore.auth.password_resets import PasswordResets
 from crossbar_appstore.auth.restrictions import RestrictionCheck
 from crossbar_appstore.auth.tokens import Tokens
+from crossbar_appstore.broker.broker import Broker, node_name
 from crossbar_appstore.crossbar.application import Observer, create_web_application
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.cors import ALL_METHODS
@@ -36,7 +37,7 @@ from crossbar_appstore.resources.apps_store import AppsStore
 from crossbar_appstore.resources.companions import companions
 from crossbar_appstore.resources.configured_proxies import ConfiguredProxies
 from crossbar_appstore.resources.configured_rates import ConfiguredRates
-from crossbar_appstore.resources.delivery import Delivery, FolderDelivery, MailDelivery
+from crossbar_appstore.resources.delivery import BrokerDelivery, Delivery, FolderDelivery, MailDelivery
 from crossbar_appstore.resources.error_mapping import translate
 from crossbar_appstore.resources.path_prefixes import I18n
 from crossbar_appstore.resources.pictures import Pictures
@@ -54,6 +55,7 @@ from crossbar_appstore.settings import Settings
 
 STORE: Final = web.AppKey("store", Datastore)
 OPERATIONS: Final = web.AppKey("operations", Operations)
+BROKER: Final = web.AppKey("broker", Broker)
 RECOVERIES: Final = web.AppKey("recoveries", Recoveries)
 
 _NO_ENDPOINT: Final = "none"
@@ -98,8 +100,11 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
     )
     apps = AppStore(store)
     login = Login(documents, directory, config, tokens, apps.login_apps)
-    # The message broker is the way to go before this one; its publisher is not a part of this release.
-    delivery = _delivery(settings)
+    broker = None
+    if settings.amqp_url is not None:
+        broker = Broker(settings.amqp_url, node=node_name(shared), heard=store.invalidate)
+        couch.on_write.append(broker.announce)
+    delivery = _delivery(settings, broker, couch)
     resets = PasswordResets(store)
     recoveries = None if delivery is None else Recoveries(login, directory, documents, resets, delivery, buckets)
     recovery = Recovery(store, login, resets, recoveries, settings.ui_urls)
@@ -142,6 +147,10 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
     application[OPERATIONS] = operations
     if settings.ops_port is None:
         application.add_routes(operations.routes())
+    if broker is not None:
+        # Left last, so that it announces also what is written until then.
+        application[BROKER] = broker
+        application.cleanup_ctx.append(_announcing)
     application.cleanup_ctx.append(_connected)
     application.on_shutdown.append(_drain)
     if recoveries is not None:
@@ -167,10 +176,18 @@ def _counting(metrics: Metrics) -> Observer:
     return observe
 
 
-def _delivery(settings: Settings) -> Delivery | None:
+def _delivery(settings: Settings, broker: Broker | None, couch: Couch) -> Delivery | None:
+    mail: Delivery | None = None
     if settings.smtp is not None:
-        return MailDelivery(settings.smtp, settings.smtp_from)
-    return None if settings.mail_dir is None else FolderDelivery(settings.mail_dir, settings.smtp_from)
+        mail = MailDelivery(settings.smtp, settings.smtp_from)
+    elif settings.mail_dir is not None:
+        mail = FolderDelivery(settings.mail_dir, settings.smtp_from)
+    return mail if broker is None else BrokerDelivery(broker, couch, mail)
+
+
+async def _announcing(application: web.Application) -> AsyncIterator[None]:
+    async with application[BROKER]:
+        yield
 
 
 async def _connected(application: web.Application) -> AsyncIterator[None]:

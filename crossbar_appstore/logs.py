@@ -11,7 +11,8 @@ from pythonjsonlogger.orjson import OrjsonFormatter
 
 LOGGERS_WITH_CREDENTIALS: Final = ("aiocouch", "aiohttp.client")
 """Loggers of libraries that log requests with their headers; only their errors are logged."""
-
+LOGGERS_THAT_REPEAT: Final = ("aio_pika", "aiormq")
+"""Loggers of libraries that log each failure that they also raise, some with a password; nothing of them is logged."""
 
 REMINDER_SECONDS: Final = 60.0
 
@@ -42,8 +43,15 @@ def set_up_logging(level: int = logging.INFO) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # No line contains them, and collecting them costs time for each logged request.
     logging.logThreads = logging.logMultiprocessing = False
+    silence_libraries()
+
+
+def silence_libraries() -> None:
+    """Keep out of the log what libraries log with credentials."""
     for noisy in LOGGERS_WITH_CREDENTIALS:
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    for repeating in LOGGERS_THAT_REPEAT:
+        logging.getLogger(repeating).setLevel(logging.CRITICAL + 1)
 
 
 class _Formatter(OrjsonFormatter):

@@ -22,6 +22,7 @@ DATABASE: Final = (
     "COUCHDB_CA_FILE",
     "COUCHDB_CERTIFICATE_FILE",
     "COUCHDB_KEY_FILE",
+    "AMQP_URL",
     "KAZOO_CONFIG",
     "KAZOO_ZONE",
 )  # of verbs that use a CouchDB

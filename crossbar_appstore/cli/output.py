@@ -5,8 +5,8 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
 from rich.cells import cell_len, set_cell_size
@@ -14,10 +14,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from crossbar_appstore.broker.broker import Broker, node_name
 from crossbar_appstore.cli.options import DATABASE, connected, json_option, settings_options
 from crossbar_appstore.cli.program import REFUSED
+from crossbar_appstore.datastore.couch import Couch, Written
 from crossbar_appstore.json_codec import Json, JsonObject, dumps, dumps_pretty, loads
 from crossbar_appstore.kazoo.values import MISSING, Missing
+from crossbar_appstore.logs import silence_libraries
 from crossbar_appstore.maintenance.app_plan import Action, AppPlan
 from crossbar_appstore.maintenance.loading import LoadReport
 from crossbar_appstore.maintenance.reports import FieldChange, PictureChange, Remark, Weight
@@ -126,14 +129,51 @@ def database_verb(function: Callable[..., Awaitable[int]]) -> Callable[..., int]
     """Make a verb of an ``async (couch, output, **arguments) -> exit code``: connect, and add the common options."""
 
     @functools.wraps(function)
+    async def without_settings(_: Settings, *parts: Any, **arguments: Any) -> int:
+        return await function(*parts, **arguments)
+
+    return settings_verb(without_settings)
+
+
+def settings_verb(function: Callable[..., Awaitable[int]]) -> Callable[..., int]:
+    """As ``database_verb``, for a function that takes the settings before the other arguments."""
+
+    @functools.wraps(function)
     def verb(*, settings: Settings, as_json: bool, **arguments: Any) -> int:
         async def work() -> int:
-            async with connected(settings) as couch:
-                return await function(couch, Output(as_json=as_json), **arguments)
+            output = Output(as_json=as_json)
+            async with connected(settings) as couch, _announced(settings, couch, output):
+                return await function(settings, couch, output, **arguments)
 
         return asyncio.run(work())
 
     return json_option(settings_options(*DATABASE)(verb))
+
+
+@asynccontextmanager
+async def _announced(settings: Settings, couch: Couch, output: Output) -> AsyncIterator[None]:
+    """Announce what is written on KAZOO's message broker, if there is one, which is asked from the first write on."""
+    if settings.amqp_url is None:
+        yield
+        return
+    silence_libraries()
+    broker = Broker(settings.amqp_url, node=node_name(None))
+
+    def announce(written: Written) -> None:
+        broker.announce(written)
+        if broker.statistics.waiting:
+            broker.start()
+
+    couch.on_write.append(announce)
+    try:
+        yield
+    finally:
+        is_sent = await broker.flush()
+        await broker.close()
+        left = broker.statistics.waiting + broker.statistics.dropped
+        if left or not is_sent:
+            what = f"{left} changes were not announced, as the message broker is away"
+            output.aside(("note", "yellow"), f"  {what}: KAZOO's nodes may show the old state for up to 15 minutes")
 
 
 def plain(text: str) -> str:

@@ -1,7 +1,7 @@
 """The facade that resources and auth use: cached documents, the catalogue, and updates that lose nothing."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable
 from contextlib import aclosing, suppress
 from types import TracebackType
 from typing import Final, Self
@@ -56,7 +56,7 @@ class Datastore:
         self.config = Configuration(self._read)
         self.master = MasterAccount(couch, self.config, Configuration(self._read_newest))
         self.catalogue = Catalogue(couch, self.master, self._counters, self._availability, check)
-        couch.on_write = self._count_write
+        couch.on_write.append(self._count_write)
 
     async def __aenter__(self) -> Self:
         self.couch.open()
@@ -181,11 +181,15 @@ class Datastore:
 
     async def _handle(self, databases: list[str]) -> None:
         self._freshness.trusted = self._freshness.trusted or bool(databases)
-        self._invalidate(databases)
+        await self.invalidate(databases)
+
+    async def invalidate(self, databases: Collection[str]) -> None:
+        """Read documents of these databases again when they are next asked for: somebody else wrote to them."""
+        self._count_outside(databases)
         if databases and await self.couch.cluster.exists():
             # The copy that is read next may not have the change yet.
-            asyncio.get_running_loop().call_later(SETTLED_SECONDS, self._invalidate, databases)
+            asyncio.get_running_loop().call_later(SETTLED_SECONDS, self._count_outside, databases)
 
-    def _invalidate(self, databases: Iterable[str]) -> None:
+    def _count_outside(self, databases: Iterable[str]) -> None:
         for database in databases:
             self._outside.increment(row_of(database, ""))

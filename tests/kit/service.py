@@ -135,6 +135,12 @@ class Service(Client):
         self._starting = asyncio.Lock()
 
     @property
+    def application(self) -> web.Application:
+        """The running application."""
+        assert self._runner is not None
+        return self._runner.app
+
+    @property
     def store(self) -> Datastore:
         """The datastore of the running application."""
         return self.application[STORE]
