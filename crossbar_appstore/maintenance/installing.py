@@ -21,9 +21,9 @@ from crossbar_appstore.appstore.apps_store_document import (
     mergeable,
 )
 from crossbar_appstore.appstore.listing import shown_text
+from crossbar_appstore.auth.documents import WHITELABEL
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import DatastoreError
-from crossbar_appstore.datastore.snapshot import Snapshot
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.documents import live, revision, stamp_crossbar
@@ -128,38 +128,39 @@ class PermissionChanges:
         permission are kept. Raises Troubled if CouchDB does not answer any more.
         """
 
-        def edit(
-            app: AllowedApp | None, state: AccountState, document: JsonObject | None
-        ) -> tuple[JsonObject, Outcome]:
-            before = _permission(document, app_id, state)
+        def permission(document: JsonObject | None, owner: JsonObject | None) -> JsonObject | None:
+            before = _permission(document, app_id, owner)
             if before is not None and _grants_same(before, data):
                 raise _NoChange("it is installed already")
             if before is not None and not update:
                 raise _NoChange("it is installed already, for others")
-            if app is None:
-                raise ChangeRefused("neither the catalogue nor the account's service plan has this app")
+            return before
+
+        def edit(app: AllowedApp, owner: JsonObject | None, document: JsonObject | None) -> tuple[JsonObject, Outcome]:
+            before = permission(document, owner)
             entry = permissions.permission_entry({**mergeable(before or {}), **data}, app)
             _raise_errors(permissions.validate_permission(entry))
             change = permissions.install if before is None else permissions.reconfigure
-            changed = change(document, app_id, entry, account_id=state.account_id, account=live(state.account))
+            changed = change(document, app_id, entry, account_id=account.id, account=owner)
             return changed, Outcome.INSTALLED if before is None else Outcome.UPDATED
 
-        return await self._change_app(account, app_id, edit)
+        return await self._change_app(account, app_id, permission, edit)
 
     async def uninstall(self, account: AccountName, app_id: str) -> AccountChange:
         """Uninstall an app. Raises Troubled if CouchDB does not answer any more."""
 
-        def edit(
-            app: AllowedApp | None, state: AccountState, document: JsonObject | None
-        ) -> tuple[JsonObject, Outcome]:
-            if _permission(document, app_id, state) is None:
+        def permission(document: JsonObject | None, owner: JsonObject | None) -> JsonObject:
+            before = _permission(document, app_id, owner)
+            if before is None:
                 raise _NoChange("it is not installed")
-            if app is None:
-                raise ChangeRefused("neither the catalogue nor the account's service plan has this app any more")
-            changed = permissions.uninstall(document, app_id, account_id=state.account_id, account=live(state.account))
+            return before
+
+        def edit(_: AllowedApp, owner: JsonObject | None, document: JsonObject | None) -> tuple[JsonObject, Outcome]:
+            permission(document, owner)
+            changed = permissions.uninstall(document, app_id, account_id=account.id, account=owner)
             return changed, Outcome.UNINSTALLED
 
-        return await self._change_app(account, app_id, edit)
+        return await self._change_app(account, app_id, permission, edit)
 
     async def edit_blacklist(
         self, account: AccountName, names_or_ids: Sequence[str], edit: Callable[[list[str], list[str]], list[str]]
@@ -199,12 +200,27 @@ class PermissionChanges:
         self,
         account: AccountName,
         app_id: str,
-        edit: Callable[[AllowedApp | None, AccountState, JsonObject | None], tuple[JsonObject, Outcome]],
+        permission: Callable[[JsonObject | None, JsonObject | None], JsonObject | None],
+        edit: Callable[[AllowedApp, JsonObject | None, JsonObject | None], tuple[JsonObject, Outcome]],
     ) -> AccountChange:
+        """Apply ``edit`` to the account's permissions, unless ``permission`` raises for what is stored.
+
+        Both get the ``apps_store`` and the account document, ``edit`` the app before.
+        """
+        database = account_db(account.id)
+
         async def change() -> AccountChange:
-            snapshot, state, _ = await account_state(self._store.read(), account.id)
-            app = _find(snapshot, state, app_id)
-            saved, outcome = await self._save(state, partial(edit, app, state))
+            reading = self._store.read()
+            # All that the rules need of this database: an account that is done costs one request.
+            needed = [(database, DOCUMENT_ID), (database, account.id), (database, WHITELABEL)]
+            apps_store, owner, _ = await reading.documents(needed)
+            owner = live(owner)
+            permission(apps_store, owner)
+            snapshot, state, _ = await account_state(reading, account.id)
+            app = next(iter(apps_with_id(app_id, snapshot.by_id.get(app_id), state)), None)
+            if app is None:
+                raise ChangeRefused("neither the catalogue nor the account's service plan has this app")
+            saved, outcome = await self._save(state, partial(edit, app, owner))
             return AccountChange(*account, outcome, revision=None if self._dry_run else revision(saved))
 
         kept = AccountChange(*account, Outcome.UNCHANGED)
@@ -234,13 +250,8 @@ class PermissionChanges:
         return saved, outcomes[-1]
 
 
-def _find(snapshot: Snapshot, state: AccountState, app_id: str) -> AllowedApp | None:
-    return next(iter(apps_with_id(app_id, snapshot.by_id.get(app_id), state)), None)
-
-
-def _permission(document: JsonObject | None, app_id: str, state: AccountState) -> JsonObject | None:
+def _permission(document: JsonObject | None, app_id: str, account: JsonObject | None) -> JsonObject | None:
     """The account's permission for an app, ``{}`` if it is malformed, ``None`` if the app is not installed."""
-    account = live(state.account)
     if not permissions.is_installed(document, app_id, account=account):
         return None
     return Permissions.of(document, account).entry(app_id) or {}

@@ -122,14 +122,32 @@ async def test_install_stops_where_couchdb_goes_away_and_continues_later(
     async with FaultProxy(system.couch.address) as proxy:
         proxy.fail(Status(503), path=account_db(tenants[3].id).replace("/", "%2F"), times=1000)
         proxy.fail(Status(503), path="accounts/_all_docs?limit=1", times=1000)
-        monkeypatch.setenv("COUCHDB_URL", proxy.url)
-        result = await run("install", "wallboard", "--below", MASTER.realm, "--concurrency", "1")
+        with monkeypatch.context() as patched:
+            patched.setenv("COUCHDB_URL", proxy.url)
+            result = await run("install", "wallboard", "--below", MASTER.realm, "--concurrency", "1")
     assert result.code == AWAY
     assert "2 of 5 accounts are left; run it again" in result.err
     assert await installed_in(system, tenants) == 3
-    monkeypatch.setenv("COUCHDB_URL", system.couch.address)
     again = await run("install", "wallboard", "--below", MASTER.realm)
     assert (again.code, again.out.splitlines()[-1]) == (0, "3 unchanged, 2 installed.")
+
+
+async def test_install_and_installs_ask_couchdb_a_few_times_per_account(
+    run: Run, system: MasterCatalogue, app_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts = await add_accounts(system.couch, 20, [system.account_id], "Client")
+    async with FaultProxy(system.couch.address) as proxy:
+        monkeypatch.setenv("COUCHDB_URL", proxy.url)
+        asked = []
+        for verb in ("install", "install", "installs"):
+            before = proxy.count()
+            assert (await run(verb, "wallboard", "--below", MASTER.realm)).code == 0
+            asked.append(proxy.count() - before)
+    shared = 25
+    assert asked[0] <= 5 * len(accounts) + shared
+    # What is done already is not decided again.
+    assert asked[1] <= len(accounts) + shared
+    assert asked[2] <= len(accounts) + shared
 
 
 async def test_install_completes_what_it_has_begun_when_interrupted(
