@@ -84,7 +84,7 @@ def _changing_verb(function: Callable[..., Awaitable[int]]) -> Callable[..., int
 async def installs(
     couch: Couch, output: Output, *, app: str | None, below: str | None, concurrency: int, as_csv: bool
 ) -> int:
-    """List in which accounts which apps are installed, and for whom.
+    """List the installed apps of accounts.
 
     APP is the id or name of an app. Without it, all apps are listed.
     """

@@ -7,6 +7,7 @@ from contextlib import aclosing
 import pytest
 
 from crossbar_appstore.appstore.permissions import is_installed
+from crossbar_appstore.cli.options import TIMEOUTS
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.embedded import EmbeddedCouchDB
 from crossbar_appstore.kazoo.ids import account_db
@@ -17,7 +18,6 @@ from crossbar_appstore.maintenance.lookup import MasterCatalogue, UnknownAccount
 from crossbar_appstore.maintenance.many_accounts import AccountName, in_order, select_accounts
 from tests.maintenance.conftest import MASTER
 from tests.maintenance.many import add_accounts
-from tests.maintenance.systems import open_couch
 from tests.maintenance.test_editing import save_app
 
 MOST_BYTES = 8_000_000
@@ -106,7 +106,8 @@ def number_of_accounts(request: pytest.FixtureRequest) -> int:
 async def test_install_in_many_accounts_is_bounded_in_memory_and_repeatable(
     embedded_couchdb_in_memory: EmbeddedCouchDB, number_of_accounts: int
 ) -> None:
-    async with open_couch(embedded_couchdb_in_memory.url) as couch:
+    # As patient as the command line: a server with so many databases is slow.
+    async with Couch(embedded_couchdb_in_memory.url, timeouts=TIMEOUTS) as couch:
         await create_account(couch, MASTER)
         catalogue = await MasterCatalogue.of(couch)
         app_id = (await save_app(catalogue))["_id"]
@@ -117,10 +118,10 @@ async def test_install_in_many_accounts_is_bounded_in_memory_and_repeatable(
         half = number_of_accounts // 2
         assert await install(couch, app_id, accounts[:half]) == half
         assert await install_measured(couch, app_id, accounts) == number_of_accounts - half
-        async with open_couch(embedded_couchdb_in_memory.url) as again:
+        async with Couch(embedded_couchdb_in_memory.url, timeouts=TIMEOUTS) as again:
             assert await count_installs(again, app_id) == Count(number_of_accounts, number_of_accounts + 1)
         for account in (accounts[0], accounts[-1]):
-            async with open_couch(embedded_couchdb_in_memory.url) as again:
+            async with Couch(embedded_couchdb_in_memory.url, timeouts=TIMEOUTS) as again:
                 assert is_installed(await again.open_doc(account_db(account.id), "apps_store"), app_id)
 
 
