@@ -1,7 +1,9 @@
 """The output of verbs: coloured lines and a progress bar on a terminal, plain lines elsewhere, or one JSON object."""
 
 import asyncio
+import csv
 import functools
+import io
 import json
 import os
 import sys
@@ -27,6 +29,8 @@ from crossbar_appstore.maintenance.reports import FieldChange, PictureChange, Re
 from crossbar_appstore.settings import Settings
 
 _LONGEST_VALUE: Final = 120
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+"""Beginnings of a cell that a spreadsheet evaluates."""
 _ACTION_STYLES: Final = {
     Action.CREATED: "green",
     Action.UPDATED: "cyan",
@@ -82,6 +86,14 @@ class Output:
             padded = (set_cell_size(cell, width) for cell, width in zip(row, widths, strict=True))
             self.line(("  ".join(padded).rstrip(), style))
 
+    def csv(self, cells: Sequence[str]) -> None:
+        """Print one row of CSV, each cell in quotes; what a spreadsheet would evaluate gets an apostrophe before it."""
+        text = io.StringIO()
+        neutral = [f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells]
+        csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerow(neutral)
+        self._note_missing_characters(text.getvalue())
+        self._write(text.getvalue())
+
     def aside(self, *parts: Part) -> None:
         """Print one line on standard error."""
         self._asides.print(_text(parts))
@@ -98,11 +110,14 @@ class Output:
             text = dumps_pretty(value).decode()
             if not _can_print(text):
                 text = json.dumps(loads(text), indent=2)
-            try:
-                sys.stdout.write(text + "\n")
-                sys.stdout.flush()
-            except BrokenPipeError:
-                self._lines.on_broken_pipe()
+            self._write(text + "\n")
+
+    def _write(self, text: str) -> None:
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            self._lines.on_broken_pipe()
 
     def _note_missing_characters(self, text: str) -> None:
         """Say once that the output's encoding lacks characters of a text, which are printed as escapes."""

@@ -37,6 +37,7 @@ VERBS: Final = {
     **dict.fromkeys(("set-app-extended-description", "set-app-features", "set-app-icon"), "apps_editing"),
     **dict.fromkeys(("set-app-screenshots", "publish-app", "unpublish-app", "remove-app"), "apps_editing"),
     **dict.fromkeys(("export-apps", "diff-apps"), "apps_reading"),
+    **dict.fromkeys(("installs", "install", "uninstall", "blacklist"), "installs"),
     **dict.fromkeys(("explain", "doctor"), "diagnosing"),
     "views": "system",
     **dict.fromkeys(("create-account", "accounts", "users", "set-password"), "accounts"),

@@ -8,7 +8,7 @@ from typing import Final, Self
 
 from crossbar_appstore.json_codec import Json, JsonObject
 
-from .cache import Cache
+from .cache import MAX_ENTRIES, Cache
 from .catalogue import Catalogue
 from .client import Availability
 from .couch import Couch, Written
@@ -31,10 +31,17 @@ class Datastore:
         counters: what the workers share; alone, a process needs none.
         check: may refuse app documents (``catalogue``).
         feeds: whether to follow feeds; without them short maximum ages do.
+        max_entries: how many documents and views are cached.
     """
 
     def __init__(
-        self, couch: Couch, *, counters: WriteCounters | None = None, check: Check = fault_of, feeds: bool = True
+        self,
+        couch: Couch,
+        *,
+        counters: WriteCounters | None = None,
+        check: Check = fault_of,
+        feeds: bool = True,
+        max_entries: int = MAX_ENTRIES,
     ) -> None:
         self.couch = couch
         self.statistics = couch.statistics
@@ -51,7 +58,7 @@ class Datastore:
         )
         # A feed that never named anything is not trusted.
         self._freshness = Freshness(self._counters, self._outside, self._updates_feed, trusted=False)
-        self._cache = Cache(CouchSource(couch), self._freshness, self._availability, couch.statistics)
+        self._cache = Cache(CouchSource(couch), self._freshness, self._availability, couch.statistics, max_entries)
         self._updates = Updates(couch, self._cache)
         self.config = Configuration(self._read)
         self.master = MasterAccount(couch, self.config, Configuration(self._read_newest))
