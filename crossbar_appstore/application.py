@@ -18,12 +18,15 @@ from crossbar_appstore.auth.password_resets import PasswordResets
 from crossbar_appstore.auth.restrictions import RestrictionCheck
 from crossbar_appstore.auth.tokens import Tokens
 from crossbar_appstore.crossbar.application import create_web_application
+from crossbar_appstore.crossbar.context import CONTEXT
 from crossbar_appstore.crossbar.envelope import Envelope
 from crossbar_appstore.crossbar.rate_limits import Buckets, RateLimiter
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.credentials import Tries
 from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.datastore.store import Datastore
+from crossbar_appstore.operations.audit import audit
+from crossbar_appstore.operations.audit_trail import AuditTrail, AuditWriter
 from crossbar_appstore.resources.account_apps import AppStore
 from crossbar_appstore.resources.account_storage import AccountStorage
 from crossbar_appstore.resources.accounts import Accounts
@@ -47,6 +50,7 @@ from crossbar_appstore.resources.whitelabel_parts import WhitelabelParts
 from crossbar_appstore.settings import Settings
 
 STORE: Final = web.AppKey("store", Datastore)
+AUDIT: Final = web.AppKey("audit", AuditWriter)
 RECOVERIES: Final = web.AppKey("recoveries", Recoveries)
 
 TRUSTED_PROXIES: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
@@ -62,15 +66,8 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
     Raises:
         SettingsError: no CouchDB was named.
     """
-    address = settings.require_couchdb()
     shared = shared or settings.shared_dir
-    couch = Couch(
-        *address.urls,
-        user=address.user,
-        password=address.password,
-        tls=settings.couchdb_tls(),
-        tries=Tries.in_directory(shared),
-    )
+    couch = _couch(settings, shared)
     counters = None if shared is None else WriteCounters.in_file(shared / "write-counters")
     buckets = None if shared is None else Buckets.in_file(shared / "rate-limits")
     store = Datastore(couch, counters=counters)
@@ -93,6 +90,7 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
     recoveries = None if delivery is None else Recoveries(login, directory, documents, resets, delivery, buckets)
     recovery = Recovery(store, login, resets, recoveries, settings.ui_urls)
     pictures = Pictures(store)
+    writer = None if settings.audit_db is None else AuditWriter(_couch(settings, shared), settings.audit_db)
     application = create_web_application(
         [
             About(__version__),
@@ -123,16 +121,31 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
         rates=ConfiguredRates(store.config),
         trusted_proxies=TRUSTED_PROXIES,
         access_log=settings.access_log,
+        middlewares=[audit(AuditTrail(writer).write, lambda request: request[CONTEXT])],
         request_seconds=settings.request_seconds,
     )
     application[STORE] = store
     application.cleanup_ctx.append(_connected)
+    if writer is not None:
+        application[AUDIT] = writer
+        application.cleanup_ctx.append(_audited)
     if recoveries is not None:
         # Left in the reverse order: what is finished at last needs the connections.
         application[RECOVERIES] = recoveries
         application.cleanup_ctx.append(_recovering)
         application.on_shutdown.append(_stop_recovering)
     return application
+
+
+def _couch(settings: Settings, shared: Path | None) -> Couch:
+    address = settings.require_couchdb()
+    return Couch(
+        *address.urls,
+        user=address.user,
+        password=address.password,
+        tls=settings.couchdb_tls(),
+        tries=Tries.in_directory(shared),
+    )
 
 
 def _delivery(settings: Settings) -> Delivery | None:
@@ -143,6 +156,11 @@ def _delivery(settings: Settings) -> Delivery | None:
 
 async def _connected(application: web.Application) -> AsyncIterator[None]:
     async with application[STORE]:
+        yield
+
+
+async def _audited(application: web.Application) -> AsyncIterator[None]:
+    async with application[AUDIT]:
         yield
 
 

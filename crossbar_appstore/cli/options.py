@@ -24,6 +24,7 @@ DATABASE: Final = (
     "COUCHDB_KEY_FILE",
     "KAZOO_CONFIG",
     "KAZOO_ZONE",
+    "CROSSBAR_AUDIT_DB",
 )  # of verbs that use a CouchDB
 TIMEOUTS: Final = Timeouts(connect=5.0, read=60.0, total=120.0)
 """In seconds. Longer than those of the service, since a bulk of pictures takes time."""

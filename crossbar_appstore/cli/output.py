@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from crossbar_appstore.cli.auditing import audited
 from crossbar_appstore.cli.options import DATABASE, connected, json_option, settings_options
 from crossbar_appstore.cli.program import REFUSED
 from crossbar_appstore.json_codec import Json, JsonObject, dumps, dumps_pretty, loads
@@ -128,7 +129,7 @@ def database_verb(function: Callable[..., Awaitable[int]]) -> Callable[..., int]
     @functools.wraps(function)
     def verb(*, settings: Settings, as_json: bool, **arguments: Any) -> int:
         async def work() -> int:
-            async with connected(settings) as couch:
+            async with audited(settings), connected(settings) as couch:
                 return await function(couch, Output(as_json=as_json), **arguments)
 
         return asyncio.run(work())

@@ -38,6 +38,7 @@ VERBS: Final = {
     **dict.fromkeys(("set-app-screenshots", "publish-app", "unpublish-app", "remove-app"), "apps_editing"),
     **dict.fromkeys(("export-apps", "diff-apps"), "apps_reading"),
     **dict.fromkeys(("explain", "doctor"), "diagnosing"),
+    "audit": "auditing",
     "views": "system",
     **dict.fromkeys(("create-account", "accounts", "users", "set-password"), "accounts"),
     **dict.fromkeys(("promote", "demote", "api-key"), "accounts"),

@@ -52,6 +52,7 @@ def create_web_application(
     rates: Rates | None = None,
     trusted_proxies: Networks = (),
     access_log: float = 1.0,
+    middlewares: Iterable[Middleware] = (),
     body_seconds: float = BODY_SECONDS,
     body_pause: float = BODY_PAUSE,
     head_seconds: float = HEAD_SECONDS,
@@ -65,6 +66,7 @@ def create_web_application(
         rates: configured limits and costs.
         trusted_proxies: peers whose X-Forwarded-For is believed (`crossbar` reverse_proxies).
         access_log: the share of requests to log, from 0 to 1.
+        middlewares: called with a request that has its context, outermost first; they see each response.
         body_seconds: the time limit for receiving a body.
         body_pause: the time limit in seconds for each next piece of a body.
         head_seconds: how long a connection is kept open without a complete request: from its beginning, and after each
@@ -85,8 +87,9 @@ def create_web_application(
         request_seconds=request_seconds,
     )
     # The first middleware is the outermost.
-    middlewares = (
+    all_middlewares = (
         request_context(AccessLog(access_log), trusted_proxies),
+        *middlewares,
         compression,
         cors,
         error_envelopes(renderer, map_error),
@@ -99,7 +102,7 @@ def create_web_application(
         "logger": server_log,
         "keepalive_timeout": head_seconds,
     }
-    application = web.Application(middlewares=middlewares, handler_args=handler_args)
+    application = web.Application(middlewares=all_middlewares, handler_args=handler_args)
     application.router.add_route("*", "/{path:(?s:.*)}", pipeline.run, expect_handler=_no_continue)
     application[RESOURCES] = tuple(by_noun.values())
     return application
