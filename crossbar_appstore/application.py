@@ -18,7 +18,7 @@ from crossbar_appstore.auth.restrictions import RestrictionCheck
 from crossbar_appstore.auth.tokens import Tokens
 from crossbar_appstore.broker.broker import Broker, node_name
 from crossbar_appstore.crossbar.application import Observer, create_web_application
-from crossbar_appstore.crossbar.context import Context
+from crossbar_appstore.crossbar.context import CONTEXT, Context
 from crossbar_appstore.crossbar.cors import ALL_METHODS
 from crossbar_appstore.crossbar.envelope import Envelope
 from crossbar_appstore.crossbar.rate_limits import Buckets, RateLimiter
@@ -26,6 +26,8 @@ from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.credentials import Tries
 from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.datastore.store import Datastore
+from crossbar_appstore.operations.audit import audit
+from crossbar_appstore.operations.audit_trail import AuditTrail, AuditWriter
 from crossbar_appstore.operations.health import Health
 from crossbar_appstore.operations.metrics import Metrics
 from crossbar_appstore.operations.pages import PATHS, Operations
@@ -56,6 +58,7 @@ from crossbar_appstore.settings import Settings
 STORE: Final = web.AppKey("store", Datastore)
 OPERATIONS: Final = web.AppKey("operations", Operations)
 BROKER: Final = web.AppKey("broker", Broker)
+AUDIT: Final = web.AppKey("audit", AuditWriter)
 RECOVERIES: Final = web.AppKey("recoveries", Recoveries)
 
 _NO_ENDPOINT: Final = "none"
@@ -73,15 +76,8 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
     Raises:
         SettingsError: no CouchDB was named.
     """
-    address = settings.require_couchdb()
     shared = shared or settings.shared_dir
-    couch = Couch(
-        *address.urls,
-        user=address.user,
-        password=address.password,
-        tls=settings.couchdb_tls(),
-        tries=Tries.in_directory(shared),
-    )
+    couch = _couch(settings, shared)
     counters = None if shared is None else WriteCounters.in_file(shared / "write-counters")
     buckets = None if shared is None else Buckets.in_file(shared / "rate-limits")
     store = Datastore(couch, counters=counters)
@@ -109,6 +105,7 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
     recoveries = None if delivery is None else Recoveries(login, directory, documents, resets, delivery, buckets)
     recovery = Recovery(store, login, resets, recoveries, settings.ui_urls)
     pictures = Pictures(store)
+    writer = None if settings.audit_db is None else AuditWriter(_couch(settings, shared), settings.audit_db)
     application = create_web_application(
         [
             About(__version__),
@@ -141,6 +138,7 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
         access_log=settings.access_log,
         observer=_counting(metrics),
         quiet_paths=PATHS,
+        middlewares=[audit(AuditTrail(writer).write, lambda request: request[CONTEXT])],
         request_seconds=settings.request_seconds,
     )
     application[STORE] = store
@@ -153,6 +151,9 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
         application.cleanup_ctx.append(_announcing)
     application.cleanup_ctx.append(_connected)
     application.on_shutdown.append(_drain)
+    if writer is not None:
+        application[AUDIT] = writer
+        application.cleanup_ctx.append(_audited)
     if recoveries is not None:
         # Left in the reverse order: what is finished at last needs the connections.
         application[RECOVERIES] = recoveries
@@ -176,6 +177,17 @@ def _counting(metrics: Metrics) -> Observer:
     return observe
 
 
+def _couch(settings: Settings, shared: Path | None) -> Couch:
+    address = settings.require_couchdb()
+    return Couch(
+        *address.urls,
+        user=address.user,
+        password=address.password,
+        tls=settings.couchdb_tls(),
+        tries=Tries.in_directory(shared),
+    )
+
+
 def _delivery(settings: Settings, broker: Broker | None, couch: Couch) -> Delivery | None:
     mail: Delivery | None = None
     if settings.smtp is not None:
@@ -197,6 +209,11 @@ async def _connected(application: web.Application) -> AsyncIterator[None]:
 
 async def _drain(application: web.Application) -> None:
     application[OPERATIONS].drain()
+
+
+async def _audited(application: web.Application) -> AsyncIterator[None]:
+    async with application[AUDIT]:
+        yield
 
 
 async def _recovering(application: web.Application) -> AsyncIterator[None]:

@@ -6,6 +6,7 @@ options and the documentation are generated from them (``SETTINGS``).
 
 import dataclasses
 import os
+import re
 import socket
 import ssl
 from collections.abc import Callable, Mapping
@@ -31,6 +32,11 @@ from crossbar_appstore.addresses import (
     web_origins,
 )
 from crossbar_appstore.kazoo.config_ini import KazooConfig, read_config_ini
+
+_KAZOO_DATABASES: Final = frozenset(
+    {"accounts", "acdc", "alerts", "anonymous_cdrs", "dedicated_ips", "faxes", "global_resources", "offnet"}
+    | {"pending_notifications", "port_requests", "ratedeck", "services", "sip_auth", "sip_db", "token_auth", "webhooks"}
+)
 
 PASSWORD: Final = "CROSSBAR_PASSWORD"
 """The variable of ``account_password``."""
@@ -124,6 +130,13 @@ def _path(text: str) -> Path:
         return Path(text)
 
 
+def _own_database(text: str) -> str:
+    # Not one of KAZOO's: what is older than a year is deleted from it.
+    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,63}", text) or text in _KAZOO_DATABASES or text.startswith("system_"):
+        raise ValueError(f"{text!r} is no name of a database of its own: small letters, digits, _ and -")
+    return text
+
+
 def _mail_address(text: str) -> str:
     _, address = parseaddr(text)
     user, at, domain = address.rpartition("@")
@@ -191,6 +204,12 @@ class Settings:
         _share,
         "0.01",
         "The share of requests that are logged, from 0 (none) to 1 (all); server errors always are.",
+    )
+    audit_db: str | None = _setting(
+        "CROSSBAR_AUDIT_DB",
+        _own_database,
+        None,
+        "A CouchDB database in which audit events are kept for a year; they are always logged.",
     )
     request_seconds: float = _setting(
         "CROSSBAR_REQUEST_SECONDS",

@@ -25,6 +25,7 @@ DATABASE: Final = (
     "AMQP_URL",
     "KAZOO_CONFIG",
     "KAZOO_ZONE",
+    "CROSSBAR_AUDIT_DB",
 )  # of verbs that use a CouchDB
 TIMEOUTS: Final = Timeouts(connect=5.0, read=60.0, total=120.0)
 """In seconds. Longer than those of the service, since a bulk of pictures takes time."""

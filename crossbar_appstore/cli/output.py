@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from crossbar_appstore.broker.broker import Broker, node_name
+from crossbar_appstore.cli.auditing import audited
 from crossbar_appstore.cli.options import DATABASE, connected, json_option, settings_options
 from crossbar_appstore.cli.program import REFUSED
 from crossbar_appstore.datastore.couch import Couch, Written
@@ -157,7 +158,7 @@ def settings_verb(function: Callable[..., Awaitable[int]]) -> Callable[..., int]
     def verb(*, settings: Settings, as_json: bool, **arguments: Any) -> int:
         async def work() -> int:
             output = Output(as_json=as_json)
-            async with connected(settings) as couch, _announced(settings, couch, output):
+            async with audited(settings), connected(settings) as couch, _announced(settings, couch, output):
                 return await function(settings, couch, output, **arguments)
 
         return asyncio.run(work())

@@ -62,6 +62,7 @@ def create_web_application(
     access_log: float = 1.0,
     observer: Observer = _observe_nothing,
     quiet_paths: Container[str] = (),
+    middlewares: Iterable[Middleware] = (),
     body_seconds: float = BODY_SECONDS,
     body_pause: float = BODY_PAUSE,
     head_seconds: float = HEAD_SECONDS,
@@ -77,6 +78,7 @@ def create_web_application(
         access_log: the share of requests to log, from 0 to 1.
         observer: counts requests.
         quiet_paths: paths that are neither logged nor observed.
+        middlewares: called with a request that has its context, outermost first; they see each response.
         body_seconds: the time limit for receiving a body.
         body_pause: the time limit in seconds for each next piece of a body.
         head_seconds: how long a connection is kept open without a complete request: from its beginning, and after each
@@ -99,8 +101,9 @@ def create_web_application(
         request_seconds=request_seconds,
     )
     # The first middleware is the outermost.
-    middlewares = (
+    all_middlewares = (
         request_context(AccessLog(access_log), proxies, observer, quiet_paths),
+        *middlewares,
         compression,
         cors,
         error_envelopes(renderer, map_error),
@@ -113,7 +116,7 @@ def create_web_application(
         "logger": server_log,
         "keepalive_timeout": head_seconds,
     }
-    application = web.Application(middlewares=middlewares, handler_args=handler_args)
+    application = web.Application(middlewares=all_middlewares, handler_args=handler_args)
     application.router.add_route("*", "/{path:(?s:.*)}", pipeline.run, expect_handler=_no_continue)
     application[RESOURCES] = tuple(by_noun.values())
     return application

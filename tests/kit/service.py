@@ -145,12 +145,6 @@ class Service(Client):
         """The datastore of the running application."""
         return self.application[STORE]
 
-    @property
-    def application(self) -> web.Application:
-        """The running application."""
-        assert self._runner is not None
-        return self._runner.app
-
     async def address(self) -> str:
         async with self._starting:
             if self._runner is None:
