@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from tests.serving.running import PATIENCE
+
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -20,6 +22,13 @@ class Load:
     closed: int = 0
     failures: list[str] = field(default_factory=list)
     clients: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def answered(self, more: int) -> None:
+        """Wait until so many more requests have been answered."""
+        wanted = self.statuses.total() + more
+        async with asyncio.timeout(PATIENCE):
+            while self.statuses.total() < wanted:
+                await asyncio.sleep(0.05)
 
     async def stop(self) -> None:
         """End the clients; raises what one of them has raised."""
@@ -63,11 +72,13 @@ class Load:
 
 
 @asynccontextmanager
-async def load(address: str, path: str, token: str) -> AsyncIterator[Load]:
-    """Clients that ask for a path: without a pause, after a pause on the same connection, on new connections."""
+async def load(
+    address: str, path: str, token: str, *, kept: int = 3, idle: int = 6, new: int = 3
+) -> AsyncIterator[Load]:
+    """So many clients that ask for a path: on the same connection, on it after a pause, on new connections."""
     request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Auth-Token: {token}\r\n\r\n".encode()
     made = Load(address, request)
-    for keep, pause, number in ((True, 0.0, 4), (True, 0.3, 8), (False, 0.0, 8)):
+    for keep, pause, number in ((True, 0.02, kept), (True, 0.3, idle), (False, 0.02, new)):
         made.clients += [asyncio.create_task(made.ask(keep=keep, pause=pause)) for _ in range(number)]
     try:
         yield made

@@ -1,6 +1,7 @@
 """A second service on the same port takes over from the first, and no request fails."""
 
 import asyncio
+import os
 import signal
 import socket
 import sys
@@ -14,8 +15,10 @@ from tests.kit.service import Client
 from tests.kit.system import System
 from tests.serving.load import load
 from tests.serving.running import PATIENCE, running
+from tests.serving.test_runners import example, program
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("workers", ["1", "2"])
 async def test_serve_takes_over_without_a_failed_request(
     system: System, kit_couchdb_url: str, tmp_path: Path, workers: str
@@ -32,9 +35,7 @@ async def test_serve_takes_over_without_a_failed_request(
             first.process.terminate()
             assert await asyncio.wait_for(first.process.wait(), PATIENCE) == 0
             during = clients.statuses.total()
-            async with asyncio.timeout(PATIENCE):
-                while clients.statuses.total() < during + 100:
-                    await asyncio.sleep(0.05)
+            await clients.answered(100)
             await clients.stop()
     assert clients.failures == []
     assert set(clients.statuses) == {200}
@@ -123,3 +124,46 @@ def test_ignore_new_connections_drops_first_packets_only(need: Need) -> None:
                 second.accept()[0].close()
             for each in made:
                 each.close()
+
+
+@pytest.mark.timeout(180)
+async def test_gunicorn_upgrades_without_a_failed_new_connection(
+    system: System, kit_couchdb_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "service.py").write_text(example("gunicorn"))
+    (tmp_path / "shared").mkdir()
+    pid, log = tmp_path / "gunicorn.pid", tmp_path / "output"
+    # gunicorn starts its own script again.
+    words = [str(Path(sys.executable).parent / "gunicorn"), "service:application", "--bind", "127.0.0.1:0"]
+    words += ["--workers", "2", "--worker-class", "aiohttp.GunicornWebWorker", "--pid", str(pid)]
+    more = {"CROSSBAR_SHARED_DIR": str(tmp_path / "shared")}
+    async with program(words, kit_couchdb_url, tmp_path, r"Listening at: (http://127\.0\.0\.1:\d+)", **more) as address:
+        path, token = f"/v2/{system.master.path}", system.token(system.master.admin)
+        async with load(address, path, token, kept=0, idle=0) as clients:
+            await clients.answered(50)
+            os.kill(int(pid.read_text()), signal.SIGUSR2)
+            await _booted(log, 4)
+            new = int(Path(f"{pid}.2").read_text())
+            try:
+                await clients.answered(50)
+                os.kill(int(pid.read_text()), signal.SIGTERM)
+                await _gone(Path(f"{pid}.2"))  # renamed when the old process has ended
+                await clients.answered(50)
+                await clients.stop()
+            finally:
+                os.kill(new, signal.SIGTERM)
+                await _gone(pid)
+    assert clients.failures == []
+    assert set(clients.statuses) == {200}
+
+
+async def _gone(path: Path) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while path.exists():
+            await asyncio.sleep(0.05)
+
+
+async def _booted(log: Path, workers: int) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while log.read_text().count("Booting worker") < workers:
+            await asyncio.sleep(0.05)
