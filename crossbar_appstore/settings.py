@@ -317,6 +317,35 @@ def account_password(environ: Mapping[str, str] | None = None) -> str | None:
     return (os.environ if environ is None else environ).get(PASSWORD) or None
 
 
+@dataclass(frozen=True, slots=True)
+class ServiceManager:
+    """A service manager that wants to be told the state of the service (``sd_notify(3)``).
+
+    ``socket`` is the path of a datagram socket; one that begins with ``@`` is in Linux' abstract namespace.
+    ``watchdog`` is after how many seconds of silence it restarts the service, None if never.
+    """
+
+    socket: str
+    watchdog: float | None = None
+
+
+def service_manager(environ: Mapping[str, str] | None = None) -> ServiceManager | None:
+    """Returns the service manager that has started this process, None if none waits to be told.
+
+    No setting: systemd sets these variables itself.
+    """
+    environ = os.environ if environ is None else environ
+    path = environ.get("NOTIFY_SOCKET", "")
+    # vsock: is for virtual machines.
+    if not path.startswith(("/", "@")):
+        return None
+    microseconds = environ.get("WATCHDOG_USEC", "")
+    # The variables may have been inherited from another process, which has the watchdog.
+    mine = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+    watched = mine and microseconds.isascii() and microseconds.isdigit() and int(microseconds) > 0
+    return ServiceManager(path, int(microseconds) / 1e6 if watched else None)
+
+
 def is_utf8(text: str) -> bool:
     """Whether a text of the environment or the command line was UTF-8: Python keeps other bytes as surrogates."""
     try:

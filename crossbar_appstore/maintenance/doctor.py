@@ -25,7 +25,7 @@ from crossbar_appstore.datastore.errors import (
 from crossbar_appstore.datastore.nodes import MAINTENANCE
 from crossbar_appstore.datastore.replies import NodeState, ViewRow
 from crossbar_appstore.datastore.snapshot import is_app
-from crossbar_appstore.datastore.views import DatabaseClass, design_document, names_for, standing_alone
+from crossbar_appstore.datastore.views import DatabaseClass, design_document, is_newer, names_for, standing_alone
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.accounts import ACCOUNTS_CONFIG, MASTER_ACCOUNT_ID
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
@@ -251,6 +251,8 @@ async def _design_documents(couch: Couch, database: str, kind: DatabaseClass, *,
             message = "the design document is missing"
         elif missing:
             message = f"lacks views: {', '.join(missing)}"
+        elif alone and is_newer(there):
+            continue  # it has all views that this release needs
         elif alone and view_code(there) != view_code(ours):
             severity, message = Severity.WARNING, "its code is not that of this release"
         else:

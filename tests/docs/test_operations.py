@@ -11,6 +11,7 @@ from crossbar_appstore.auth import tokens
 from crossbar_appstore.cli import serving as cli_serving
 from crossbar_appstore.datastore import cache, catalogue, credentials, freshness
 from crossbar_appstore.resources import account_apps, pictures, recovery_messages
+from crossbar_appstore.serving import supervisor, worker
 from tests.conftest import Need
 from tests.docs.pages import CHECKOUT, DOCS, fences, rows, text
 from tests.proxies.running import program
@@ -74,6 +75,8 @@ def test_operations_page_has_the_numbers_of_the_code() -> None:
     page = " ".join(text(PAGE).split())
     for told in (
         f"have {serving.DRAIN:.0f} seconds to finish",
+        f"does not run for {supervisor.HANGING:.0f} seconds",
+        f"has been silent for {supervisor.HANGING:.0f} seconds",
         f"when they are {freshness.UNWATCHED_SECONDS} seconds old",
         f"for up to {freshness.WATCHED_SECONDS:.0f} seconds",
         f"{cache.MAX_ENTRIES:,} documents and views",
@@ -85,6 +88,7 @@ def test_operations_page_has_the_numbers_of_the_code() -> None:
     ):
         assert told in page
     assert cli_serving.PATIENCE == 5
+    assert worker.LAST_REQUESTS == 1
     assert recovery_messages.FINISH_SECONDS == serving.DRAIN
     assert credentials.PAUSES == (30.0, 90.0, 200.0)
     assert catalogue.RELOAD_SECONDS == 300
