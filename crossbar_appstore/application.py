@@ -81,7 +81,11 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
     counters = None if shared is None else WriteCounters.in_file(shared / "write-counters")
     buckets = None if shared is None else Buckets.in_file(shared / "rate-limits")
     store = Datastore(couch, counters=counters)
-    metrics = Metrics(store)
+    broker = None
+    if settings.amqp_url is not None:
+        broker = Broker(settings.amqp_url, node=node_name(shared), heard=store.invalidate)
+        couch.on_write.append(broker.announce)
+    metrics = Metrics(store, None if broker is None else broker.statistics)
     operations = Operations(Health(store), metrics, None if shared is None else Workers(shared))
     documents = AuthDocuments(store)
     config = AuthSettings(documents)
@@ -96,10 +100,6 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
     )
     apps = AppStore(store)
     login = Login(documents, directory, config, tokens, apps.login_apps)
-    broker = None
-    if settings.amqp_url is not None:
-        broker = Broker(settings.amqp_url, node=node_name(shared), heard=store.invalidate)
-        couch.on_write.append(broker.announce)
     delivery = _delivery(settings, broker, couch)
     resets = PasswordResets(store)
     recoveries = None if delivery is None else Recoveries(login, directory, documents, resets, delivery, buckets)

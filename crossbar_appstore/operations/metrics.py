@@ -7,7 +7,7 @@ keeps anyway.
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import Final, NamedTuple
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.exposition import generate_latest
@@ -16,6 +16,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from crossbar_appstore import __version__
+from crossbar_appstore.broker.broker import BrokerStatistics
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import Json
 
@@ -57,19 +58,10 @@ LOGINS: Final = frozenset({"user_auth", "api_auth"})
 """Endpoints whose PUT opens a session."""
 
 
-class BrokerState(NamedTuple):
-    """Announcements on the message broker: waiting now, and in all since the process began."""
-
-    connected: bool = False
-    queued: int = 0
-    published: int = 0
-    dropped: int = 0
-
-
 class Metrics:
-    """The metrics of one process."""
+    """The metrics of one process; ``broker`` is what its message broker counts, if it has one."""
 
-    def __init__(self, store: Datastore) -> None:
+    def __init__(self, store: Datastore, broker: BrokerStatistics | None = None) -> None:
         self._registry = CollectorRegistry()
         # The library's histogram takes several locks for each request, and there is one thread.
         self.requests: dict[tuple[str, str, int], list[float]] = {}
@@ -80,8 +72,7 @@ class Metrics:
         self._logins = Counter(
             f"{PREFIX}logins", "Logins by their outcome.", ("endpoint", "result"), registry=self._registry
         )
-        self.broker: Callable[[], BrokerState] = BrokerState
-        """The state of the announcements on KAZOO's message broker."""
+        self.broker = broker or BrokerStatistics()
         self._registry.register(_StoreCollector(store, self))
         ProcessCollector(registry=self._registry)
 
@@ -126,7 +117,7 @@ class _StoreCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """The metrics with their values now."""
         yield _histogram(self._metrics.requests)
-        store, broker = self._store, self._metrics.broker()
+        store, broker = self._store, self._metrics.broker
         for field, (name, text) in COUNTERS.items():
             yield _counter(name, text, [({}, getattr(store.statistics, field))])
         by_kind = store.statistics.by_kind.items()
@@ -140,8 +131,8 @@ class _StoreCollector(Collector):
         feeds = [({"feed": name}, healthy) for name, healthy in store.feeds_up().items()]
         yield _family("feed_up", "gauge", "Whether a change feed is connected.", feeds)
         yield _gauge("amqp_up", "Whether the message broker is connected.", broker.connected)
-        yield _gauge("amqp_queue", "Announcements that wait for the message broker.", broker.queued)
-        yield _counter("amqp_published", "Announcements that the message broker got.", [({}, broker.published)])
+        yield _gauge("amqp_queue", "Announcements that wait for the message broker.", broker.waiting)
+        yield _counter("amqp_published", "Announcements that the message broker got.", [({}, broker.announced)])
         yield _counter("amqp_dropped", "Announcements lost because the queue was full.", [({}, broker.dropped)])
         yield _gauge("workers", "Worker processes that answered.", 1)
         yield _family("info", "gauge", "The version.", [({"version": __version__}, 1)])

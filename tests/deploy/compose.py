@@ -12,10 +12,6 @@ DEPLOY: Final = CHECKOUT / "deploy"
 COMPOSE: Final = DEPLOY / "compose.yaml"
 CLUSTER: Final = DEPLOY / "compose.cluster.yaml"
 
-AWAITED_SETTINGS: Final = frozenset({"CROSSBAR_OPS_PORT", "CROSSBAR_TRUSTED_PROXIES"})
-AWAITED_FILES: Final = frozenset({"./prometheus/alerts.yml", "./grafana/dashboard.json"})
-"""What other parts of the same release bring."""
-
 _VARIABLE: Final = re.compile(r"\$\{(\w+)(?::([?-])([^}]*))?\}")
 
 

@@ -9,10 +9,11 @@ from typing import Final
 import pytest
 
 from crossbar_appstore.application import OPERATIONS
+from crossbar_appstore.broker.broker import BrokerStatistics
 from crossbar_appstore.datastore.client import Statistics
 from crossbar_appstore.datastore.replies import kind_of
 from crossbar_appstore.json_codec import loads
-from crossbar_appstore.operations.metrics import BUCKETS, COUNTERS, BrokerState, counted, exposition, merged
+from crossbar_appstore.operations.metrics import BUCKETS, COUNTERS, counted, exposition, merged
 from tests.datastore.fault_proxy import FaultProxy, Status
 from tests.docs.pages import CHECKOUT, DOCS, rows
 from tests.kit.fixtures import NewService
@@ -193,7 +194,7 @@ async def test_metrics_of_the_message_broker_are_those_that_its_publisher_tells(
     assert await value(address, "amqp_queue") == 0
     metrics = service.application[OPERATIONS].metrics
     assert metrics is not None
-    metrics.broker = lambda: BrokerState(connected=True, queued=3, published=20, dropped=1)
+    metrics.broker = BrokerStatistics(connected=True, waiting=3, announced=20, dropped=1)
     found = {each: await value(address, each) for each in ("amqp_up", "amqp_queue")}
     assert found == {"amqp_up": 1, "amqp_queue": 3}
     assert await value(address, "amqp_published_total") == 20
