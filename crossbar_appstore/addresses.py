@@ -1,8 +1,8 @@
-"""Parses the addresses of CouchDB, the message broker, the mail server and the web client."""
+"""Parses the addresses of CouchDB, the message broker, the mail server, the web client and proxies."""
 
 import re
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -10,6 +10,8 @@ COUCHDB_FORM = "http[s]://[user:password@]host[:port]"
 AMQP_FORM = "amqp[s]://[user:password@]host[:port][/vhost]"
 SMTP_FORM = "smtp[s]://[user:password@]host[:port]"
 WEB_FORM = "http[s]://host[:port][/path]"
+
+Network = IPv4Network | IPv6Network
 
 _WEB: Final = re.compile(
     # No user, blank, quote or backslash: nothing that a browser could read differently.
@@ -125,6 +127,15 @@ def is_local(host: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def networks(text: str) -> tuple[Network, ...]:
+    """Parses networks such as ``10.0.0.0/24`` and single addresses, which commas separate.
+
+    Raises:
+        ValueError: one of them is malformed, or has bits beyond its prefix.
+    """
+    return tuple(ip_network(each.strip()) for each in text.split(","))
 
 
 def _split(text: str, schemes: tuple[str, ...], form: str) -> SplitResult:

@@ -2,7 +2,6 @@
 
 import socket
 from collections.abc import AsyncIterator
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 
@@ -17,20 +16,30 @@ from crossbar_appstore.auth.login import Login
 from crossbar_appstore.auth.password_resets import PasswordResets
 from crossbar_appstore.auth.restrictions import RestrictionCheck
 from crossbar_appstore.auth.tokens import Tokens
-from crossbar_appstore.crossbar.application import create_web_application
+from crossbar_appstore.broker.broker import Broker, node_name
+from crossbar_appstore.crossbar.application import Observer, create_web_application
+from crossbar_appstore.crossbar.context import CONTEXT, Context
+from crossbar_appstore.crossbar.cors import ALL_METHODS
 from crossbar_appstore.crossbar.envelope import Envelope
 from crossbar_appstore.crossbar.rate_limits import Buckets, RateLimiter
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.credentials import Tries
 from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.datastore.store import Datastore
+from crossbar_appstore.operations.audit import audit
+from crossbar_appstore.operations.audit_trail import AuditTrail, AuditWriter
+from crossbar_appstore.operations.health import Health
+from crossbar_appstore.operations.metrics import Metrics
+from crossbar_appstore.operations.pages import PATHS, Operations
+from crossbar_appstore.operations.workers import Workers
 from crossbar_appstore.resources.account_apps import AppStore
 from crossbar_appstore.resources.account_storage import AccountStorage
 from crossbar_appstore.resources.accounts import Accounts
 from crossbar_appstore.resources.apps_store import AppsStore
 from crossbar_appstore.resources.companions import companions
+from crossbar_appstore.resources.configured_proxies import ConfiguredProxies
 from crossbar_appstore.resources.configured_rates import ConfiguredRates
-from crossbar_appstore.resources.delivery import Delivery, FolderDelivery, MailDelivery
+from crossbar_appstore.resources.delivery import BrokerDelivery, Delivery, FolderDelivery, MailDelivery
 from crossbar_appstore.resources.error_mapping import translate
 from crossbar_appstore.resources.path_prefixes import I18n
 from crossbar_appstore.resources.pictures import Pictures
@@ -47,10 +56,15 @@ from crossbar_appstore.resources.whitelabel_parts import WhitelabelParts
 from crossbar_appstore.settings import Settings
 
 STORE: Final = web.AppKey("store", Datastore)
+OPERATIONS: Final = web.AppKey("operations", Operations)
+BROKER: Final = web.AppKey("broker", Broker)
+AUDIT: Final = web.AppKey("audit", AuditWriter)
 RECOVERIES: Final = web.AppKey("recoveries", Recoveries)
 
-TRUSTED_PROXIES: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
-"""Peers whose X-Forwarded-For is believed (`crossbar` reverse_proxies)."""
+_NO_ENDPOINT: Final = "none"
+"""The endpoint in metrics where the path names none."""
+_PARTS: Final = frozenset({"blacklist", "explain", "icon", "override", "recovery", "screenshot"})
+"""Params that metrics tell apart from the endpoint itself; all others are ids and names."""
 
 
 def create_application(settings: Settings, shared: Path | None = None) -> web.Application:
@@ -62,18 +76,17 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
     Raises:
         SettingsError: no CouchDB was named.
     """
-    address = settings.require_couchdb()
     shared = shared or settings.shared_dir
-    couch = Couch(
-        *address.urls,
-        user=address.user,
-        password=address.password,
-        tls=settings.couchdb_tls(),
-        tries=Tries.in_directory(shared),
-    )
+    couch = _couch(settings, shared)
     counters = None if shared is None else WriteCounters.in_file(shared / "write-counters")
     buckets = None if shared is None else Buckets.in_file(shared / "rate-limits")
     store = Datastore(couch, counters=counters)
+    broker = None
+    if settings.amqp_url is not None:
+        broker = Broker(settings.amqp_url, node=node_name(shared), heard=store.invalidate)
+        couch.on_write.append(broker.announce)
+    metrics = Metrics(store, None if broker is None else broker.statistics)
+    operations = Operations(Health(store), metrics, None if shared is None else Workers(shared))
     documents = AuthDocuments(store)
     config = AuthSettings(documents)
     tokens = Tokens(documents, config, KeyRing(documents))
@@ -87,12 +100,12 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
     )
     apps = AppStore(store)
     login = Login(documents, directory, config, tokens, apps.login_apps)
-    # The message broker is the way to go before this one; its publisher is not a part of this release.
-    delivery = _delivery(settings)
+    delivery = _delivery(settings, broker, couch)
     resets = PasswordResets(store)
     recoveries = None if delivery is None else Recoveries(login, directory, documents, resets, delivery, buckets)
     recovery = Recovery(store, login, resets, recoveries, settings.ui_urls)
     pictures = Pictures(store)
+    writer = None if settings.audit_db is None else AuditWriter(_couch(settings, shared), settings.audit_db)
     application = create_web_application(
         [
             About(__version__),
@@ -121,13 +134,27 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
         map_error=translate,
         limiter=RateLimiter(buckets=buckets),
         rates=ConfiguredRates(store.config),
-        trusted_proxies=TRUSTED_PROXIES,
+        trusted_proxies=ConfiguredProxies(store.config, settings.trusted_proxies),
         access_log=settings.access_log,
+        observer=_counting(metrics),
+        quiet_paths=PATHS,
+        middlewares=[audit(AuditTrail(writer).write, lambda request: request[CONTEXT])],
         request_seconds=settings.request_seconds,
     )
     application.add_routes(api_docs.routes())
     application[STORE] = store
+    application[OPERATIONS] = operations
+    if settings.ops_port is None:
+        application.add_routes(operations.routes())
+    if broker is not None:
+        # Left last, so that it announces also what is written until then.
+        application[BROKER] = broker
+        application.cleanup_ctx.append(_announcing)
     application.cleanup_ctx.append(_connected)
+    application.on_shutdown.append(_drain)
+    if writer is not None:
+        application[AUDIT] = writer
+        application.cleanup_ctx.append(_audited)
     if recoveries is not None:
         # Left in the reverse order: what is finished at last needs the connections.
         application[RECOVERIES] = recoveries
@@ -136,14 +163,57 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
     return application
 
 
-def _delivery(settings: Settings) -> Delivery | None:
+def _counting(metrics: Metrics) -> Observer:
+    """Counts requests of the API by names that no client can choose."""
+
+    def observe(context: Context, status: int, seconds: float) -> None:
+        endpoint = _NO_ENDPOINT
+        if context.nouns:
+            name, params = context.resource.name, context.resource.params
+            part = next((param for param in params if param in _PARTS), None) if params else None
+            endpoint = name if part is None else f"{name}/{part}"
+        verb = context.verb or context.method
+        metrics.observe(endpoint, verb if verb in ALL_METHODS else "other", status, seconds)
+
+    return observe
+
+
+def _couch(settings: Settings, shared: Path | None) -> Couch:
+    address = settings.require_couchdb()
+    return Couch(
+        *address.urls,
+        user=address.user,
+        password=address.password,
+        tls=settings.couchdb_tls(),
+        tries=Tries.in_directory(shared),
+    )
+
+
+def _delivery(settings: Settings, broker: Broker | None, couch: Couch) -> Delivery | None:
+    mail: Delivery | None = None
     if settings.smtp is not None:
-        return MailDelivery(settings.smtp, settings.smtp_from)
-    return None if settings.mail_dir is None else FolderDelivery(settings.mail_dir, settings.smtp_from)
+        mail = MailDelivery(settings.smtp, settings.smtp_from)
+    elif settings.mail_dir is not None:
+        mail = FolderDelivery(settings.mail_dir, settings.smtp_from)
+    return mail if broker is None else BrokerDelivery(broker, couch, mail)
+
+
+async def _announcing(application: web.Application) -> AsyncIterator[None]:
+    async with application[BROKER]:
+        yield
 
 
 async def _connected(application: web.Application) -> AsyncIterator[None]:
-    async with application[STORE]:
+    async with application[STORE], application[OPERATIONS].answering():
+        yield
+
+
+async def _drain(application: web.Application) -> None:
+    application[OPERATIONS].drain()
+
+
+async def _audited(application: web.Application) -> AsyncIterator[None]:
+    async with application[AUDIT]:
         yield
 
 

@@ -2,8 +2,11 @@
 
 import json
 import logging
+import logging.handlers
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from pythonjsonlogger.core import LogData
@@ -11,7 +14,8 @@ from pythonjsonlogger.orjson import OrjsonFormatter
 
 LOGGERS_WITH_CREDENTIALS: Final = ("aiocouch", "aiohttp.client")
 """Loggers of libraries that log requests with their headers; only their errors are logged."""
-
+LOGGERS_THAT_REPEAT: Final = ("aio_pika", "aiormq")
+"""Loggers of libraries that log each failure that they also raise, some with a password; nothing of them is logged."""
 
 REMINDER_SECONDS: Final = 60.0
 
@@ -32,18 +36,53 @@ class Reminder:
         return True
 
 
+SYSTEM_LOG: Final = "/dev/log"
+"""The socket of the machine's log."""
+
+
 def set_up_logging(level: int = logging.INFO) -> None:
     """Sends the records of every logger to standard error; the keys of ``extra`` become members."""
-    renamed = {"levelname": "level", "name": "logger", "process": "pid"}
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        _Formatter("%(levelname)s %(name)s %(process)d %(message)s", rename_fields=renamed, timestamp=True)
-    )
+    handler.setFormatter(_formatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # No line contains them, and collecting them costs time for each logged request.
     logging.logThreads = logging.logMultiprocessing = False
+    silence_libraries()
+
+
+def silence_libraries() -> None:
+    """Keep out of the log what libraries log with credentials."""
     for noisy in LOGGERS_WITH_CREDENTIALS:
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    for repeating in LOGGERS_THAT_REPEAT:
+        logging.getLogger(repeating).setLevel(logging.CRITICAL + 1)
+
+
+@contextmanager
+def in_system_log(logger: logging.Logger, name: str, socket: str = SYSTEM_LOG) -> Iterator[None]:
+    """Send a logger's records to the machine's log too, under the name of a program, in the form of the service's log.
+
+    Nothing is sent, and nothing fails, where there is no such log.
+    """
+    handler = _SystemLogHandler(socket, facility=logging.handlers.SysLogHandler.LOG_AUTHPRIV)
+    handler.ident, handler.append_nul = f"{name}: ", False
+    handler.setFormatter(_formatter())
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+
+
+class _SystemLogHandler(logging.handlers.SysLogHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Say nothing: a log that goes away while a command runs must not spoil its output."""
+
+
+def _formatter() -> logging.Formatter:
+    renamed = {"levelname": "level", "name": "logger", "process": "pid"}
+    return _Formatter("%(levelname)s %(name)s %(process)d %(message)s", rename_fields=renamed, timestamp=True)
 
 
 class _Formatter(OrjsonFormatter):

@@ -2,13 +2,19 @@
 
 The framework opens a scope for each request; the datastore asks for it. Work without a request, such as a change feed
 or a command, and work that several requests share, has no deadline and accepts outdated data.
+
+It also carries to the outside what a request or a command has changed, for audit events.
 """
 
 import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import Context, ContextVar, Token, copy_context
 from math import inf
 from types import TracebackType
-from typing import Final
+from typing import Final, NamedTuple
+
+from crossbar_appstore.json_codec import JsonObject
 
 
 class RequestScope:
@@ -54,4 +60,34 @@ def shared_context() -> Context:
     """The current context without the scope, for a task that several requests wait for."""
     context = copy_context()
     context.run(_SCOPE.set, _NO_REQUEST)
+    context.run(_RECORD.set, None)
     return context
+
+
+class DocumentChange(NamedTuple):
+    """A document that was saved or deleted: its revisions before and after, None where there is none."""
+
+    database: str
+    doc_id: str
+    before: JsonObject | None
+    after: JsonObject | None
+
+
+_RECORD: Final[ContextVar[Callable[[DocumentChange], object] | None]] = ContextVar("record", default=None)
+
+
+@contextmanager
+def recording(record: Callable[[DocumentChange], object]) -> Iterator[None]:
+    """Call ``record`` with each change of a document that is made within."""
+    token = _RECORD.set(record)
+    try:
+        yield
+    finally:
+        _RECORD.reset(token)
+
+
+def record_change(database: str, doc_id: str, before: JsonObject | None, after: JsonObject | None) -> None:
+    """Tell of a change that CouchDB has acknowledged; without effect where nobody records."""
+    record = _RECORD.get()
+    if record is not None:
+        record(DocumentChange(database, doc_id, before, after))

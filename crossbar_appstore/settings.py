@@ -6,6 +6,7 @@ options and the documentation are generated from them (``SETTINGS``).
 
 import dataclasses
 import os
+import re
 import socket
 import ssl
 from collections.abc import Callable, Mapping
@@ -22,13 +23,20 @@ from crossbar_appstore.addresses import (
     SMTP_FORM,
     WEB_FORM,
     CouchAddress,
+    Network,
     SmtpAddress,
     amqp_url,
     couch_address,
+    networks,
     smtp_address,
     web_origins,
 )
 from crossbar_appstore.kazoo.config_ini import KazooConfig, read_config_ini
+
+_KAZOO_DATABASES: Final = frozenset(
+    {"accounts", "acdc", "alerts", "anonymous_cdrs", "dedicated_ips", "faxes", "global_resources", "offnet"}
+    | {"pending_notifications", "port_requests", "ratedeck", "services", "sip_auth", "sip_db", "token_auth", "webhooks"}
+)
 
 PASSWORD: Final = "CROSSBAR_PASSWORD"
 """The variable of ``account_password``."""
@@ -122,6 +130,13 @@ def _path(text: str) -> Path:
         return Path(text)
 
 
+def _own_database(text: str) -> str:
+    # Not one of KAZOO's: what is older than a year is deleted from it.
+    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,63}", text) or text in _KAZOO_DATABASES or text.startswith("system_"):
+        raise ValueError(f"{text!r} is no name of a database of its own: small letters, digits, _ and -")
+    return text
+
+
 def _mail_address(text: str) -> str:
     _, address = parseaddr(text)
     user, at, domain = address.rpartition("@")
@@ -159,12 +174,24 @@ class Settings:
     )
     host: str = _setting("CROSSBAR_HOST", str, "127.0.0.1", "The address to listen on.")
     port: int = _setting("CROSSBAR_PORT", _whole(0, 65535), "8000", "The port to listen on; 0 selects a free one.")
+    ops_port: int | None = _setting(
+        "CROSSBAR_OPS_PORT",
+        _whole(0, 65535),
+        None,
+        "The port for /livez, /readyz and /metrics, which are not on the port of the API then; 0 selects a free one.",
+    )
     workers: int = _setting("CROSSBAR_WORKERS", _whole(1, 1024), "1", "The number of worker processes.")
     shared_dir: Path | None = _setting(
         "CROSSBAR_SHARED_DIR",
         _directory,
         None,
         "The directory of what worker processes share that another program than serve starts.",
+    )
+    trusted_proxies: tuple[Network, ...] = _setting(
+        "CROSSBAR_TRUSTED_PROXIES",
+        networks,
+        "127.0.0.0/8,::1/128",
+        "Networks of proxies whose X-Forwarded-For is believed, separated by commas, beside KAZOO's reverse_proxies.",
     )
     writes_need_admin: bool = _setting(
         "CROSSBAR_WRITES_NEED_ADMIN",
@@ -177,6 +204,12 @@ class Settings:
         _share,
         "0.01",
         "The share of requests that are logged, from 0 (none) to 1 (all); server errors always are.",
+    )
+    audit_db: str | None = _setting(
+        "CROSSBAR_AUDIT_DB",
+        _own_database,
+        None,
+        "A CouchDB database in which audit events are kept for a year; they are always logged.",
     )
     request_seconds: float = _setting(
         "CROSSBAR_REQUEST_SECONDS",
@@ -237,6 +270,8 @@ class Settings:
         read = {each.name: _read(each, texts[each.variable]) for each in SETTINGS if each.variable in texts}
         settings = cls(**read)
         settings.couchdb_tls()
+        if settings.ops_port and settings.ops_port == settings.port:
+            raise SettingsError("CROSSBAR_OPS_PORT", f"{settings.ops_port} is the port of the API already")
         if settings.kazoo_config is None:
             return settings
         config = _read_kazoo_config(settings.kazoo_config, settings.kazoo_zone)
@@ -280,6 +315,35 @@ def account_password(environ: Mapping[str, str] | None = None) -> str | None:
     No setting: the service needs none, and as an option it would be shown in the list of processes.
     """
     return (os.environ if environ is None else environ).get(PASSWORD) or None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceManager:
+    """A service manager that wants to be told the state of the service (``sd_notify(3)``).
+
+    ``socket`` is the path of a datagram socket; one that begins with ``@`` is in Linux' abstract namespace.
+    ``watchdog`` is after how many seconds of silence it restarts the service, None if never.
+    """
+
+    socket: str
+    watchdog: float | None = None
+
+
+def service_manager(environ: Mapping[str, str] | None = None) -> ServiceManager | None:
+    """Returns the service manager that has started this process, None if none waits to be told.
+
+    No setting: systemd sets these variables itself.
+    """
+    environ = os.environ if environ is None else environ
+    path = environ.get("NOTIFY_SOCKET", "")
+    # vsock: is for virtual machines.
+    if not path.startswith(("/", "@")):
+        return None
+    microseconds = environ.get("WATCHDOG_USEC", "")
+    # The variables may have been inherited from another process, which has the watchdog.
+    mine = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+    watched = mine and microseconds.isascii() and microseconds.isdigit() and int(microseconds) > 0
+    return ServiceManager(path, int(microseconds) / 1e6 if watched else None)
 
 
 def is_utf8(text: str) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 class SharedMemory:
     """So many bytes, zero at first, of this process alone, or of all processes that open the same file.
 
+    Two releases may share a file while one takes over from the other: one that changes the layout names it differently.
     The file is made where it is missing, and stays open until the process ends.
     """
 

@@ -51,6 +51,7 @@ def _no_secret_is_logged() -> Iterator[None]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the long forms of the fault, security and history tests")
+    parser.addoption("--accounts", type=int, default=200, help="accounts in the tests of scale (10000 takes long)")
 
 
 @pytest.fixture(scope="session")
@@ -114,6 +115,12 @@ def couchdb_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 @pytest.fixture
 async def embedded_couchdb(tmp_path: Path, embedded_cache: Path) -> AsyncIterator[EmbeddedCouchDB]:
     async with EmbeddedCouchDB(data_dir=tmp_path / "couchdb", cache=embedded_cache) as server:
+        yield server
+
+
+@pytest.fixture
+async def embedded_couchdb_in_memory(tmp_path: Path, embedded_cache: Path) -> AsyncIterator[EmbeddedCouchDB]:
+    async with EmbeddedCouchDB(data_dir=tmp_path / "couchdb", cache=embedded_cache, in_memory=True) as server:
         yield server
 
 

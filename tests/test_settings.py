@@ -109,6 +109,12 @@ def test_settings_load_reads_the_origins_of_the_web_client() -> None:
     assert Settings.load({}).ui_urls is None
 
 
+def test_settings_load_reads_trusted_proxies() -> None:
+    loaded = Settings.load({"CROSSBAR_TRUSTED_PROXIES": "10.0.0.0/24, 192.0.2.7,2001:db8::/32"})
+    assert [str(each) for each in loaded.trusted_proxies] == ["10.0.0.0/24", "192.0.2.7/32", "2001:db8::/32"]
+    assert [str(each) for each in Settings.load({}).trusted_proxies] == ["127.0.0.0/8", "::1/128"]
+
+
 def test_require_couchdb_explains_how_to_set_it() -> None:
     with pytest.raises(SettingsError, match=r"COUCHDB_URL.*KAZOO_CONFIG.*demo"):
         Settings().require_couchdb()
@@ -117,6 +123,10 @@ def test_require_couchdb_explains_how_to_set_it() -> None:
 @pytest.mark.parametrize(
     ("variable", "text"),
     [
+        ("CROSSBAR_TRUSTED_PROXIES", "10.0.0.1/24"),
+        ("CROSSBAR_TRUSTED_PROXIES", "10.0.0.0/24;10.0.1.0/24"),
+        ("CROSSBAR_TRUSTED_PROXIES", "10.0.0.0/24,"),
+        ("CROSSBAR_TRUSTED_PROXIES", "proxy.example.com"),
         ("COUCHDB_URL", "ftp://u:secret@db"),
         ("COUCHDB_URL", "http://u:secret@db:99999"),
         ("COUCHDB_URL", "http://u:secret@db:0"),

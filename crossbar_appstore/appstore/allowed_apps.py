@@ -119,6 +119,14 @@ def allowed_apps(
     return tuple(rules.applied(app) for app in (*vendor_apps, *catalogue))
 
 
+def apps_with_id(app_id: str, listed: JsonObject | None, state: AccountState) -> list[AllowedApp]:
+    """Returns the apps of one id, a vendor's before the catalogue's: the first is ``cb_apps_util:allowed_app/2``.
+
+    ``listed`` is the catalogue's app of that id, ``None`` if there is none: the rules look at each app by itself.
+    """
+    return [app for app in allowed_apps(() if listed is None else (listed,), state) if app.id == app_id]
+
+
 def policy_fingerprint(state: AccountState) -> bytes | None:
     """Returns a digest that is equal for accounts to which the rules apply alike, ``None`` if nested too deeply.
 

@@ -2,7 +2,6 @@
 
 import functools
 import re
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
@@ -10,20 +9,24 @@ from typing import Any, Final
 import click
 
 from crossbar_appstore.cli.completing import complete_app
-from crossbar_appstore.cli.options import dry_run_option, example, picture_options
+from crossbar_appstore.cli.options import confirmed, dry_run_option, example, picture_options, yes_option
 from crossbar_appstore.cli.output import Output, database_verb, plain, print_changes, print_remarks
 from crossbar_appstore.cli.program import DONE, REFUSED
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.kazoo.documents import DEFAULT_LANGUAGE
-from crossbar_appstore.maintenance import editing
+from crossbar_appstore.maintenance import editing, installs
 from crossbar_appstore.maintenance.app_files import PictureRules
 from crossbar_appstore.maintenance.editing import Edit, EditRefused
+from crossbar_appstore.maintenance.installs import Count
 from crossbar_appstore.maintenance.lookup import MasterCatalogue
 from crossbar_appstore.maintenance.reports import DocumentChange
 
 _LOCALE: Final = re.compile(r"[a-z]{2}-[A-Z]{2}")
 
 app_argument = click.argument("app", metavar="APP", shell_complete=complete_app)
+_count_option = click.option(
+    "--count-installs", is_flag=True, help="Say in how many accounts it is installed, with a request for each account."
+)
 _picture_options = picture_options("Accept SVG pictures, which can contain scripts.", "Refuse larger pictures.")
 
 
@@ -144,21 +147,25 @@ def _publishing_verb(name: str, what: str, *, published: bool) -> click.Command:
     @click.command(name, help=help_text, epilog=example(f"{name} voip"))
     @app_argument
     @editing_verb
-    async def verb(couch: Couch, output: Output, *, app: str, dry_run: bool) -> int:
-        return await _edit(couch, output, app, editing.set_published(published), dry_run=dry_run)
+    async def verb(couch: Couch, output: Output, *, app: str, count_installs: bool = False, dry_run: bool) -> int:
+        catalogue = await MasterCatalogue.of(couch)
+        edit = await editing.edit_app(catalogue, app, editing.set_published(published), dry_run=dry_run)
+        _print(output, edit, await installs.count_installs(couch, edit.id) if count_installs else None)
+        return DONE
 
     return verb
 
 
 publish_app = _publishing_verb("publish-app", "Make an app visible in the App Exchange.", published=True)
-unpublish_app = _publishing_verb("unpublish-app", "Hide an app from the App Exchange.", published=False)
+unpublish_app = _count_option(_publishing_verb("unpublish-app", "Hide an app from the App Exchange.", published=False))
 
 
 @click.command("remove-app", epilog=example("remove-app voip --yes"))
 @app_argument
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@_count_option
+@yes_option
 @editing_verb
-async def remove_app(couch: Couch, output: Output, *, app: str, yes: bool, dry_run: bool) -> int:
+async def remove_app(couch: Couch, output: Output, *, app: str, count_installs: bool, yes: bool, dry_run: bool) -> int:
     """Delete an app.
 
     APP is its id or name. export-apps keeps a copy, unpublish-app only hides the app.
@@ -166,21 +173,14 @@ async def remove_app(couch: Couch, output: Output, *, app: str, yes: bool, dry_r
     catalogue = await MasterCatalogue.of(couch)
     # Resolved before the question, so that exactly the app in the question is deleted.
     document = await catalogue.open(app)
-    question = f"Delete {plain(str(document.get('name')))} ({document['_id']})?"
-    if not (yes or dry_run or _confirmed(question)):
+    count = await installs.count_installs(couch, document["_id"]) if count_installs else None
+    question = f"Delete {plain(str(document.get('name')))} ({document['_id']})"
+    if count is not None:
+        question += f", {_words(count)}"
+    if not (yes or dry_run or confirmed(f"{question}?")):
         return output.refused("nothing was removed", {"message": "nothing was removed"})
-    _print(output, await editing.remove_app(catalogue, document["_id"], dry_run=dry_run))
+    _print(output, await editing.remove_app(catalogue, document["_id"], dry_run=dry_run), count)
     return DONE
-
-
-def _confirmed(question: str) -> bool:
-    """Ask on standard error. Raises UsageError where nobody can answer."""
-    try:
-        return click.confirm(question, err=True)
-    except click.Abort:
-        if sys.stdin.isatty():
-            raise
-        raise click.UsageError("there is no terminal to ask for confirmation: give --yes") from None
 
 
 async def _edit_pictures(
@@ -207,11 +207,18 @@ async def _edit(couch: Couch, output: Output, app: str, change: DocumentChange, 
     return DONE
 
 
-def _print(output: Output, edit: Edit) -> None:
+def _print(output: Output, edit: Edit, count: Count | None = None) -> None:
     word = "removed" if edit.removed else "updated" if edit.changed else "unchanged"
     style = "cyan" if edit.changed else "dim"
     revision = f"  {edit.revision}" if edit.revision else ""
     prefix = "would be " if edit.dry_run and edit.changed else ""
     output.line((f"{prefix}{word}", style), f"  {edit.name}  {edit.id}{revision}")
     print_changes(output, edit.changes, edit.pictures)
-    output.json(edit.as_json())
+    if count is not None:
+        output.line(f"    {_words(count)}")
+    output.json(edit.as_json() | ({} if count is None else {"installs": count.as_json()}))
+
+
+def _words(count: Count) -> str:
+    unread = f"; {count.unread} could not be read" if count.unread else ""
+    return f"installed in {count.installed} of {count.accounts} accounts{unread}"

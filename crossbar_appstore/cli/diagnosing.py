@@ -7,13 +7,14 @@ import click
 from crossbar_appstore.appstore.allowed_apps import OVERRIDE
 from crossbar_appstore.cli.completing import complete_account, complete_app, complete_user
 from crossbar_appstore.cli.options import dry_run_option, example
-from crossbar_appstore.cli.output import Output, database_verb, shown
+from crossbar_appstore.cli.output import Output, database_verb, settings_verb, shown
 from crossbar_appstore.cli.program import DONE, REFUSED
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.maintenance import explaining
 from crossbar_appstore.maintenance.doctor import Diagnosis, RepairsRefused, examine, repair
 from crossbar_appstore.maintenance.explaining import ExplainedApp, Reason
 from crossbar_appstore.maintenance.reports import Finding, Severity
+from crossbar_appstore.settings import Settings
 
 _RULE_WIDTH: Final = 10
 _STYLES: Final = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "dim"}
@@ -57,17 +58,24 @@ async def explain(couch: Couch, output: Output, *, account: str, app: str | None
 @click.option("--all-accounts", is_flag=True, help="Check every account, with a few requests for each.")
 @click.option("--fix", is_flag=True, help="Make the repairs that are safe, then check again.")
 @dry_run_option
-@database_verb
+@settings_verb
 async def doctor(
-    couch: Couch, output: Output, *, accounts: tuple[str, ...], all_accounts: bool, fix: bool, dry_run: bool
+    settings: Settings,
+    couch: Couch,
+    output: Output,
+    *,
+    accounts: tuple[str, ...],
+    all_accounts: bool,
+    fix: bool,
+    dry_run: bool,
 ) -> int:
     """Check the system.
 
-    Checks the CouchDB, the catalogue, and the permissions and service plans of the master account. Nothing is written
-    without --fix. Each finding is shown with the command that repairs it, if there is one. With --dry-run the repairs
-    that --fix would make are shown document by document.
+    Checks the CouchDB, the message broker, the catalogue, and the permissions and service plans of the master account.
+    Nothing is written without --fix. Each finding is shown with the command that repairs it, if there is one. With
+    --dry-run the repairs that --fix would make are shown document by document.
     """
-    diagnosis = await examine(couch, accounts, all_accounts=all_accounts)
+    diagnosis = await examine(couch, accounts, all_accounts=all_accounts, amqp_url=settings.amqp_url)
     if dry_run:
         for finding in diagnosis.findings:
             if finding.fix is not None:
@@ -85,7 +93,7 @@ async def doctor(
         for words in refused:
             output.line(("refused", "bold red"), f"  {words}")
         # Checked again, so that the output shows what is left.
-        left = await examine(couch, accounts, all_accounts=all_accounts)
+        left = await examine(couch, accounts, all_accounts=all_accounts, amqp_url=settings.amqp_url)
         diagnosis = Diagnosis(left.findings, repaired, refused)
     for finding in diagnosis.findings:
         _print_finding(output, finding)

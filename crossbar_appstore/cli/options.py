@@ -22,8 +22,10 @@ DATABASE: Final = (
     "COUCHDB_CA_FILE",
     "COUCHDB_CERTIFICATE_FILE",
     "COUCHDB_KEY_FILE",
+    "AMQP_URL",
     "KAZOO_CONFIG",
     "KAZOO_ZONE",
+    "CROSSBAR_AUDIT_DB",
 )  # of verbs that use a CouchDB
 TIMEOUTS: Final = Timeouts(connect=5.0, read=60.0, total=120.0)
 """In seconds. Longer than those of the service, since a bulk of pictures takes time."""
@@ -35,6 +37,18 @@ _SHOWN_PASSWORD: Final = (
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
+
+yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+
+
+def confirmed(question: str) -> bool:
+    """Ask on standard error. Raises UsageError where nobody can answer."""
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        raise click.UsageError("there is no terminal to ask for confirmation: give --yes") from None
 
 
 def example(*lines: str) -> str:

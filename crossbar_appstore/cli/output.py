@@ -1,12 +1,14 @@
 """The output of verbs: coloured lines and a progress bar on a terminal, plain lines elsewhere, or one JSON object."""
 
 import asyncio
+import csv
 import functools
+import io
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
 from rich.cells import cell_len, set_cell_size
@@ -14,16 +16,22 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from crossbar_appstore.broker.broker import Broker, node_name
+from crossbar_appstore.cli.auditing import audited
 from crossbar_appstore.cli.options import DATABASE, connected, json_option, settings_options
 from crossbar_appstore.cli.program import REFUSED
+from crossbar_appstore.datastore.couch import Couch, Written
 from crossbar_appstore.json_codec import Json, JsonObject, dumps, dumps_pretty, loads
 from crossbar_appstore.kazoo.values import MISSING, Missing
+from crossbar_appstore.logs import silence_libraries
 from crossbar_appstore.maintenance.app_plan import Action, AppPlan
 from crossbar_appstore.maintenance.loading import LoadReport
 from crossbar_appstore.maintenance.reports import FieldChange, PictureChange, Remark, Weight
 from crossbar_appstore.settings import Settings
 
 _LONGEST_VALUE: Final = 120
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+"""Beginnings of a cell that a spreadsheet evaluates."""
 _ACTION_STYLES: Final = {
     Action.CREATED: "green",
     Action.UPDATED: "cyan",
@@ -79,6 +87,14 @@ class Output:
             padded = (set_cell_size(cell, width) for cell, width in zip(row, widths, strict=True))
             self.line(("  ".join(padded).rstrip(), style))
 
+    def csv(self, cells: Sequence[str]) -> None:
+        """Print one row of CSV, each cell in quotes; what a spreadsheet would evaluate gets an apostrophe before it."""
+        text = io.StringIO()
+        neutral = [f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells]
+        csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerow(neutral)
+        self._note_missing_characters(text.getvalue())
+        self._write(text.getvalue())
+
     def aside(self, *parts: Part) -> None:
         """Print one line on standard error."""
         self._asides.print(_text(parts))
@@ -95,11 +111,14 @@ class Output:
             text = dumps_pretty(value).decode()
             if not _can_print(text):
                 text = json.dumps(loads(text), indent=2)
-            try:
-                sys.stdout.write(text + "\n")
-                sys.stdout.flush()
-            except BrokenPipeError:
-                self._lines.on_broken_pipe()
+            self._write(text + "\n")
+
+    def _write(self, text: str) -> None:
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            self._lines.on_broken_pipe()
 
     def _note_missing_characters(self, text: str) -> None:
         """Say once that the output's encoding lacks characters of a text, which are printed as escapes."""
@@ -126,14 +145,51 @@ def database_verb(function: Callable[..., Awaitable[int]]) -> Callable[..., int]
     """Make a verb of an ``async (couch, output, **arguments) -> exit code``: connect, and add the common options."""
 
     @functools.wraps(function)
+    async def without_settings(_: Settings, *parts: Any, **arguments: Any) -> int:
+        return await function(*parts, **arguments)
+
+    return settings_verb(without_settings)
+
+
+def settings_verb(function: Callable[..., Awaitable[int]]) -> Callable[..., int]:
+    """As ``database_verb``, for a function that takes the settings before the other arguments."""
+
+    @functools.wraps(function)
     def verb(*, settings: Settings, as_json: bool, **arguments: Any) -> int:
         async def work() -> int:
-            async with connected(settings) as couch:
-                return await function(couch, Output(as_json=as_json), **arguments)
+            output = Output(as_json=as_json)
+            async with audited(settings), connected(settings) as couch, _announced(settings, couch, output):
+                return await function(settings, couch, output, **arguments)
 
         return asyncio.run(work())
 
     return json_option(settings_options(*DATABASE)(verb))
+
+
+@asynccontextmanager
+async def _announced(settings: Settings, couch: Couch, output: Output) -> AsyncIterator[None]:
+    """Announce what is written on KAZOO's message broker, if there is one, which is asked from the first write on."""
+    if settings.amqp_url is None:
+        yield
+        return
+    silence_libraries()
+    broker = Broker(settings.amqp_url, node=node_name(None))
+
+    def announce(written: Written) -> None:
+        broker.announce(written)
+        if broker.statistics.waiting:
+            broker.start()
+
+    couch.on_write.append(announce)
+    try:
+        yield
+    finally:
+        is_sent = await broker.flush()
+        await broker.close()
+        left = broker.statistics.waiting + broker.statistics.dropped
+        if left or not is_sent:
+            what = f"{left} changes were not announced, as the message broker is away"
+            output.aside(("note", "yellow"), f"  {what}: KAZOO's nodes may show the old state for up to 15 minutes")
 
 
 def plain(text: str) -> str:

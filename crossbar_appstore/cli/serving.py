@@ -25,22 +25,32 @@ PATIENCE: Final = 5.0
 
 
 @click.command("serve", epilog=example("serve --kazoo-config /etc/kazoo/core/config.ini --crossbar-port 8001"))
+@click.option(
+    "--share-port",
+    is_flag=True,
+    help="Share the port with a service of the same user that listens on it, to take over from that.",
+)
 @settings_options(without=("CROSSBAR_DATA_DIR", "CROSSBAR_CACHE_DIR"))
-def serve(*, settings: Settings) -> int:
+def serve(*, settings: Settings, share_port: bool) -> int:
     """Serve until stopped.
 
-    SIGINT, SIGTERM and SIGHUP stop it when the requests under way are answered.
+    SIGINT, SIGTERM and SIGHUP stop it when the requests under way are answered. A service manager that waits to be told
+    (systemd's Type=notify) is told when it is ready and when it stops.
 
     Where no KAZOO lives on the CouchDB, databases, design documents and keys that are missing are made first. Beside
     KAZOO nothing of this is written.
     """
     settings.require_couchdb()
     set_up_logging()
-    serving.run(serve_system(settings, lambda address: log.info("listening", extra={"address": address})))
+    serving.run(serve_system(settings, _log_address, share_port=share_port))
     return DONE
 
 
-async def serve_system(settings: Settings, announce: Callable[[str], None]) -> None:
+def _log_address(address: str) -> None:
+    log.info("listening", extra={"address": address})
+
+
+async def serve_system(settings: Settings, announce: Callable[[str], None], *, share_port: bool = False) -> None:
     """Prepare the system and serve it; a CouchDB that is away is waited for while requests are answered already.
 
     So is one that rejects the password: a service that ended would be started again, until CouchDB locks the user out.
@@ -51,14 +61,14 @@ async def serve_system(settings: Settings, announce: Callable[[str], None]) -> N
     """
     # What is prepared here and the workers share the tries of the password.
     with serving.shared_directory(settings) as complete:
-        await _serve(complete, announce)
+        await _serve(complete, announce, share_port)
 
 
-async def _serve(settings: Settings, announce: Callable[[str], None]) -> None:
+async def _serve(settings: Settings, announce: Callable[[str], None], share_port: bool) -> None:
     reminder = Reminder()
     preparing = None if await _prepared(settings, reminder) else asyncio.create_task(_prepare_later(settings, reminder))
     try:
-        await serving.serve(settings, announce)
+        await serving.serve(settings, announce, share_port=share_port)
     except OSError as error:
         option = _option_for(error)
         # Other errors are not the operator's mistake, and need their traceback.

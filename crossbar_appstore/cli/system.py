@@ -12,7 +12,13 @@ from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.maintenance.lookup import UnknownAccount
 from crossbar_appstore.maintenance.system import BesideKazoo, Deployment, databases_to_deploy, deploy_views
 
-_STYLES: Final = {Deployment.INSTALLED: "green", Deployment.UPGRADED: "cyan", Deployment.UNCHANGED: "dim"}
+_STYLES: Final = {
+    Deployment.INSTALLED: "green",
+    Deployment.UPGRADED: "cyan",
+    Deployment.UNCHANGED: "dim",
+    Deployment.NEWER: "yellow",
+}
+_CHANGED: Final = (Deployment.INSTALLED, Deployment.UPGRADED)
 
 
 @click.group("views")
@@ -36,8 +42,8 @@ async def deploy(couch: Couch, output: Output, *, accounts: tuple[str, ...], all
     """Install or upgrade the design documents.
 
     Upgrades those of the database of accounts and of the master account's database. The index of new code is built
-    before it replaces the old code, so no request waits for it. Beside KAZOO the design documents belong to KAZOO,
-    and nothing is written.
+    before it replaces the old code, so no request waits for it. The code of a newer release is kept. Beside KAZOO the
+    design documents belong to KAZOO, and nothing is written.
     """
     try:
         databases = await databases_to_deploy(couch, accounts, all_accounts=all_accounts)
@@ -50,11 +56,11 @@ async def deploy(couch: Couch, output: Output, *, accounts: tuple[str, ...], all
             for one in await deploy_views(couch, database, kind, dry_run=dry_run):
                 deployed.append(one)
                 names = f": {', '.join(one.views)}" if one.views else ""
-                would = "would be " if dry_run and one.deployment is not Deployment.UNCHANGED else ""
+                would = "would be " if dry_run and one.deployment in _CHANGED else ""
                 word = (f"{would}{one.deployment:<9}", _STYLES[one.deployment])
                 output.line(word, f"  {one.database}/{one.design_document}{names}")
             step()
-    changed = sum(one.deployment is not Deployment.UNCHANGED for one in deployed)
+    changed = sum(one.deployment in _CHANGED for one in deployed)
     prefix = "Would be changed:" if dry_run else "Changed"
     output.line((f"{prefix} {changed} of {len(deployed)} design documents.", "bold"))
     output.json({"dry_run": dry_run, "design_documents": [one.as_json() for one in deployed]})

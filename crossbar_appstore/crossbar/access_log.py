@@ -46,6 +46,8 @@ class AccessLog:
                 "milliseconds": round(seconds * 1000, 2),
                 "client": context.client_ip,
                 "account_id": context.account_id,
+                "auth_account_id": getattr(context.identity, "account_id", None),
+                "auth_user_id": getattr(context.identity, "owner_id", None),
                 "request_id": without_tokens(context.request_id),
             },
         )

@@ -3,7 +3,7 @@
 import logging
 import time
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from random import getrandbits
 from typing import Final
 
@@ -17,14 +17,17 @@ from crossbar_appstore.crossbar.context import CONTEXT, Context
 from crossbar_appstore.crossbar.cors import cors
 from crossbar_appstore.crossbar.envelope import Envelope
 from crossbar_appstore.crossbar.errors import CrossbarError, Refusal, UnspecifiedFault
-from crossbar_appstore.crossbar.headers import JSON, Networks, client_address
+from crossbar_appstore.crossbar.headers import JSON
 from crossbar_appstore.crossbar.negotiation import accepts_gzip
 from crossbar_appstore.crossbar.pipeline import REQUEST_SECONDS, Gatekeeper, Pipeline
 from crossbar_appstore.crossbar.rate_limits import RateLimiter, Rates
 from crossbar_appstore.crossbar.rendering import CSV, JAVASCRIPT, Renderer, off_loop
 from crossbar_appstore.crossbar.resource import Resource
+from crossbar_appstore.crossbar.trusted_proxies import TrustedProxies
 
 ErrorMapping = Callable[[Exception], CrossbarError | None]
+Observer = Callable[[Context, int, float], None]
+"""Is told of each answered request: its status, and the seconds that it took."""
 
 RESOURCES: Final = web.AppKey("resources", tuple[Resource, ...])
 """The endpoints of an application."""
@@ -35,11 +38,16 @@ HEAD_SECONDS: Final = 30.0
 _X_FORWARDED_FOR: Final = istr("X-Forwarded-For")
 _X_REQUEST_ID: Final = istr("X-Request-ID")
 _LONGEST_REQUEST_ID: Final = 256
+_THIS_MACHINE: Final = "127.0.0.1"
 _COMPRESSED_TYPES: Final = frozenset({JSON, JAVASCRIPT, CSV})
 _COMPRESSED_OVER: Final = 300
 _GZIP_FORMAT: Final = 31
 
 log = logging.getLogger(__name__)
+
+
+def _observe_nothing(context: Context, status: int, seconds: float) -> None:
+    """The default observer."""
 
 
 def create_web_application(
@@ -50,8 +58,11 @@ def create_web_application(
     map_error: ErrorMapping,
     limiter: RateLimiter | None = None,
     rates: Rates | None = None,
-    trusted_proxies: Networks = (),
+    trusted_proxies: TrustedProxies | None = None,
     access_log: float = 1.0,
+    observer: Observer = _observe_nothing,
+    quiet_paths: Container[str] = (),
+    middlewares: Iterable[Middleware] = (),
     body_seconds: float = BODY_SECONDS,
     body_pause: float = BODY_PAUSE,
     head_seconds: float = HEAD_SECONDS,
@@ -63,8 +74,11 @@ def create_web_application(
         map_error: the Crossbar error for an exception of another package; None for an unexpected exception.
         limiter: token buckets of callers without a valid JWT; with KAZOO's default limits if not given.
         rates: configured limits and costs.
-        trusted_proxies: peers whose X-Forwarded-For is believed (`crossbar` reverse_proxies).
+        trusted_proxies: peers whose X-Forwarded-For is believed; none if not given.
         access_log: the share of requests to log, from 0 to 1.
+        observer: counts requests.
+        quiet_paths: paths that are neither logged nor observed.
+        middlewares: called with a request that has its context, outermost first; they see each response.
         body_seconds: the time limit for receiving a body.
         body_pause: the time limit in seconds for each next piece of a body.
         head_seconds: how long a connection is kept open without a complete request: from its beginning, and after each
@@ -72,6 +86,7 @@ def create_web_application(
         request_seconds: the time limit for the answer after that; what takes longer is 503.
     """
     limiter = limiter or RateLimiter()
+    proxies = trusted_proxies or TrustedProxies()
     renderer = Renderer(envelope, limiter)
     by_noun = {resource.noun: resource for resource in resources}
     pipeline = Pipeline(
@@ -80,13 +95,15 @@ def create_web_application(
         limiter,
         renderer,
         rates=rates,
+        proxies=proxies,
         body_seconds=body_seconds,
         body_pause=body_pause,
         request_seconds=request_seconds,
     )
     # The first middleware is the outermost.
-    middlewares = (
-        request_context(AccessLog(access_log), trusted_proxies),
+    all_middlewares = (
+        request_context(AccessLog(access_log), proxies, observer, quiet_paths),
+        *middlewares,
         compression,
         cors,
         error_envelopes(renderer, map_error),
@@ -99,7 +116,7 @@ def create_web_application(
         "logger": server_log,
         "keepalive_timeout": head_seconds,
     }
-    application = web.Application(middlewares=middlewares, handler_args=handler_args)
+    application = web.Application(middlewares=all_middlewares, handler_args=handler_args)
     application.router.add_route("*", "/{path:(?s:.*)}", pipeline.run, expect_handler=_no_continue)
     application[RESOURCES] = tuple(by_noun.values())
     return application
@@ -109,29 +126,41 @@ async def _no_continue(request: web.Request) -> None:
     """Leave ``Expect: 100-continue`` to the pipeline, which asks for the body only if it is needed."""
 
 
-def request_context(access_log: AccessLog, trusted_proxies: Networks) -> Middleware:
-    """The middleware that gives a request its context, with its id and the client's address, and logs the request."""
+def request_context(
+    access_log: AccessLog, proxies: TrustedProxies, observer: Observer, quiet_paths: Container[str]
+) -> Middleware:
+    """The middleware that gives a request its context, with its id and the client's address; logs and observes it."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         begun = time.perf_counter()
         headers = request.headers
-        client_ip = request.remote or ""
-        if _X_FORWARDED_FOR in headers:
-            client_ip = client_address(client_ip, headers.getall(_X_FORWARDED_FOR), trusted_proxies)
+        forwarded = headers.getall(_X_FORWARDED_FOR, ())
+        peer = _peer(request)
+        client_ip = proxies.client(peer, forwarded) if forwarded else peer
         request_id = _request_id(headers.get(_X_REQUEST_ID))
         path = request.rel_url.raw_path
-        context = request[CONTEXT] = Context(request_id, request.method, path, headers, {}, client_ip)
+        context = request[CONTEXT] = Context(request_id, request.method, path, headers, {}, client_ip, peer, forwarded)
         # The inner middlewares turn every exception into a response.
         response = await handler(request)
         if request.method == hdrs.METH_CONNECT and isinstance(response, web.Response):
             # aiohttp's parser gives such a request no body: what was sent as one would be the next request.
             response.force_close()
+        if path in quiet_paths:
+            return response
+        seconds = time.perf_counter() - begun
+        observer(context, response.status, seconds)
         if access_log.is_due(response.status):
-            access_log.write(context, response.status, response.content_length or 0, time.perf_counter() - begun)
+            access_log.write(context, response.status, response.content_length or 0, seconds)
         return response
 
     return middleware
+
+
+def _peer(request: web.Request) -> str:
+    """The address of the other end of the connection, empty if unknown; a Unix socket's is on this machine."""
+    remote = request.remote
+    return _THIS_MACHINE if remote == "" else remote or ""
 
 
 @web.middleware

@@ -85,6 +85,9 @@ class Context:
 
     Attributes:
         path: the raw path of the request, ASCII, without its query string.
+        client_ip: the client's address, behind trusted proxies.
+        peer: the address of the other end of the connection.
+        forwarded: the X-Forwarded-For headers.
         verb: the effective method after tunnelling, in capitals.
         nouns: the endpoints in the path from left to right; the last one is the resource.
         envelope: the request's whole JSON body with normalised keys.
@@ -105,6 +108,8 @@ class Context:
     headers: Mapping[str, str]
     query: Mapping[str, str]
     client_ip: str
+    peer: str = ""
+    forwarded: Sequence[str] = ()
     verb: str = ""
     nouns: Sequence[Noun] = ()
     envelope: JsonObject = field(default_factory=dict)

@@ -1,16 +1,13 @@
-"""Request headers and query strings: lists, media types, tokens, addresses, ranges and file names."""
+"""Request headers and query strings: lists, media types, tokens, ranges and file names."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
 from crossbar_appstore.crossbar.context import BASIC, BEARER, UNKNOWN, X_AUTH_TOKEN, Context
 from crossbar_appstore.crossbar.errors import CrossbarError, Refusal
-
-Networks = tuple[IPv4Network | IPv6Network, ...]
 
 TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
@@ -28,7 +25,6 @@ _RANGE: Final = re.compile(
     r"[ \t]*bytes=(?:0*([0-9]{1,18})-(?:0*([0-9]{1,18}))?|-0*([0-9]{1,18}))[ \t]*\Z", re.IGNORECASE
 )
 
-_MOST_HOPS: Final = 20
 _LONGEST_FILE_NAME: Final = 255
 
 JSON: Final = "application/json"
@@ -145,34 +141,6 @@ def find_token(context: Context) -> tuple[str, str] | tuple[None, None]:
 def _printable(token: str) -> str:
     # The reply repeats the token in JSON, which cannot hold bytes that are no UTF-8.
     return token if token.isascii() else token.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
-    """The first address that is no trusted proxy, from the nearest hop outwards (`api_resource:get_client_ip/1`).
-
-    ``peer`` is the other end of the connection, ``forwarded`` the X-Forwarded-For headers, of which the last
-    ``_MOST_HOPS`` addresses count.
-    """
-    address = peer
-    for hop in reversed(",".join(forwarded).rsplit(",", _MOST_HOPS)[-_MOST_HOPS:]):
-        # Only trusted proxies are believed about the hop before them.
-        if not _is_in(address, trusted) or not _is_address(hop.strip()):
-            break
-        address = hop.strip()
-    return address
-
-
-@lru_cache(maxsize=256)
-def _is_in(address: str, networks: Networks) -> bool:
-    return _is_address(address) and any(ip_address(address) in network for network in networks)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 # Downloads

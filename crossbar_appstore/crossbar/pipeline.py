@@ -54,11 +54,13 @@ from crossbar_appstore.crossbar.paths import ApiPath, PathParser
 from crossbar_appstore.crossbar.rate_limits import RateLimiter, Rates
 from crossbar_appstore.crossbar.rendering import Renderer, read_style
 from crossbar_appstore.crossbar.resource import Resource
+from crossbar_appstore.crossbar.trusted_proxies import TrustedProxies
 from crossbar_appstore.request_scope import RequestScope
 
 _METHODS_WITH_BODY: Final = frozenset({"PUT", "POST", "PATCH"})
 _CHANGING: Final = _METHODS_WITH_BODY | {"DELETE"}
 """Methods that no outdated data may answer: what it says may have been changed already."""
+_BANNER_METHODS: Final = ("GET", "HEAD")
 _ACCOUNT_ID_BYTES: Final = 32
 REQUEST_SECONDS: Final = 10.0
 _NO_RESOURCE: Final = Resource()
@@ -97,6 +99,7 @@ class Pipeline:
 
     Args:
         rates: configured bucket sizes and costs; without them those of the limiter and of the resources apply.
+        proxies: whose X-Forwarded-For is believed.
         body_seconds: the time limit for receiving a body.
         body_pause: the time limit in seconds for each next piece of a body.
         request_seconds: the time limit for the answer after that; what takes longer is 503.
@@ -110,6 +113,7 @@ class Pipeline:
         renderer: Renderer,
         *,
         rates: Rates | None,
+        proxies: TrustedProxies,
         body_seconds: float,
         body_pause: float,
         request_seconds: float,
@@ -120,6 +124,7 @@ class Pipeline:
         self._limiter = limiter
         self._renderer = renderer
         self._rates = rates
+        self._proxies = proxies
         self._receive = partial(receive_body, seconds=body_seconds, pause=body_pause)
         self._request_seconds = request_seconds
 
@@ -128,7 +133,11 @@ class Pipeline:
         context = request[CONTEXT]
         path = self._parse_path(context)
         if path is None:
+            # A health check that does not exist must not be told that all is well (deviation D30).
+            if context.path != "/" or context.method not in _BANNER_METHODS:
+                raise NotFound
             return self._renderer.banner()
+        context.nouns = path.nouns
         # A sub-resource is looked up once, so that every callback of the request is called on the same object.
         resource = _NO_RESOURCE
         if path.nouns:
@@ -145,6 +154,7 @@ class Pipeline:
             raise Refusal(501, "not implemented")
         # A slow client has limits of its own: the time for the answer begins when the request is there.
         with RequestScope(self._request_seconds - context.waited, accepts_stale=context.method not in _CHANGING):
+            await self._locate(context)
             await self._admit(context, path, resource)  # 4 to 8
             return await self._answer(context, resource)  # 9 to 15
 
@@ -184,6 +194,7 @@ class Pipeline:
         loop = asyncio.get_running_loop()
         begun = loop.time()
         with RequestScope(self._request_seconds, accepts_stale=context.method not in _CHANGING):
+            await self._locate(context)
             may_have_more = await self._has_token(context, size)
         context.waited += loop.time() - begun
         if not may_have_more:
@@ -191,6 +202,12 @@ class Pipeline:
         content_type = context.headers.get(hdrs.CONTENT_TYPE)
         is_file = content_type is not None and parse_content_type(content_type)[0] not in (*JSON_TYPES, FORM)
         return MAX_UPLOAD if is_file and context.method in resource.uploads else MAX_JSON
+
+    async def _locate(self, context: Context) -> None:
+        """Find the client's address again, with the proxies that the configuration names now."""
+        if context.forwarded:
+            await self._proxies.refresh()
+            context.client_ip = self._proxies.client(context.peer, context.forwarded)
 
     async def _has_token(self, context: Context, size: int) -> bool:
         """Whether a body comes with a valid token; if not, take what it costs from the bucket of the address."""
@@ -211,7 +228,7 @@ class Pipeline:
 
     async def _admit(self, context: Context, path: ApiPath, resource: Resource) -> None:
         """Steps 4 to 8: whether the caller may make this request."""
-        context.nouns, context.verb = path.nouns, context.method
+        context.verb = context.method
         context.auth_token, context.auth_scheme = find_token(context)
         await self._identify(self._gatekeeper.early, context, resource)
         if path.alias:

@@ -118,7 +118,7 @@ class Renderer:
         return response
 
     def banner(self) -> web.Response:
-        """The text for paths that name no version of the API (`crossbar_default_handler`)."""
+        """The text for ``GET /`` (`crossbar_default_handler`)."""
         response = web.Response(headers=_SERVER, body=self._banner)
         response.headers[hdrs.CONTENT_TYPE] = "text/plain; charset=UTF-8"
         return response

@@ -61,7 +61,8 @@ class CatalogueSource:
         self._master = master
         self._check = check
         self._one_at_a_time = asyncio.Lock()
-        self._snapshot: Snapshot | None = None
+        self.last: Snapshot | None = None
+        """The newest snapshot; None before the first."""
         self.state = State()
 
     def row(self, key: Key) -> int:
@@ -143,12 +144,12 @@ class CatalogueSource:
                 logger.warning("app skipped", extra={"app_id": document.get("_id"), "fault": fault})
 
     def _published(self, state: State) -> Snapshot:
-        last = self._snapshot
+        last = self.last
         if last is not None and _versions(last.apps) == _versions(state.apps):
             return last
         generation = 1 if last is None else last.generation + 1
-        self._snapshot = make_snapshot(generation, state.account_id, state.apps, time.time())
-        return self._snapshot
+        self.last = make_snapshot(generation, state.account_id, state.apps, time.time())
+        return self.last
 
 
 class Catalogue:
@@ -193,6 +194,11 @@ class Catalogue:
         """The snapshot, if it may be used without asking CouchDB."""
         entry = self._cache.peek(_KEY)
         return None if entry is None else entry.value
+
+    @property
+    def last(self) -> Snapshot | None:
+        """The newest snapshot that was loaded, however old; None before the first."""
+        return self._source.last
 
     def start(self) -> None:
         """Follow the master account's changes."""

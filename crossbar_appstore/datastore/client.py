@@ -11,9 +11,10 @@ import logging
 import random
 import ssl
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import aiohttp
@@ -76,6 +77,8 @@ class Statistics:
 
     requests: int = 0
     """HTTP requests to CouchDB, feeds included."""
+    by_kind: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """The same by what was asked for (``replies.kind_of``), and by the outcome: ``2xx`` to ``5xx`` or ``failed``."""
     retries: int = 0
     """Reads repeated after a failed connection."""
     unconfirmed_saves: int = 0

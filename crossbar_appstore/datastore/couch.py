@@ -9,7 +9,7 @@ before the reply, so that a conflict may be one with ourselves.
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
@@ -28,6 +28,7 @@ from .errors import (
     AttachmentMissing,
     Conflict,
     DatabaseMissing,
+    DatastoreError,
     DocumentMissing,
     DocumentRefused,
     Fault,
@@ -36,6 +37,7 @@ from .errors import (
     ServerFault,
     Subject,
     TimedOut,
+    Troubled,
     Unavailable,
     Unreachable,
 )
@@ -59,11 +61,12 @@ from .replies import (
 TIMEOUTS: Final = Timeouts()
 _BULK: Final = 200
 _FIND_PAGE: Final = 1000
+_NO_REPLY: Final = "no reply"
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One document that was written, or may have been; ``document`` is what was to be saved, None if not known.
+    """One document that was written, or may have been; ``document`` is what was to be saved, None for a deletion.
 
     An empty ``doc_id`` stands for the whole database.
     """
@@ -71,13 +74,18 @@ class Written:
     database: str
     doc_id: str
     document: JsonObject | None = None
+    """With its new ``_rev``, if that is known."""
+    created: bool = False
+    """Whether it replaces no revision."""
+    refused: bool = False
+    """Whether CouchDB certainly did not save it."""
 
 
 class Couch:
     """One CouchDB server, or the nodes of one cluster, of which one at a time gets the requests (``nodes``).
 
-    ``on_write`` is called after each acknowledged write, and after each whose outcome is not known, before the caller
-    gets the result.
+    Each function of ``on_write`` is called after each write, acknowledged, refused, or of unknown outcome, before the
+    caller gets the result.
     """
 
     def __init__(
@@ -90,7 +98,7 @@ class Couch:
         tries: Tries | None = None,
     ) -> None:
         self.statistics = Statistics()
-        self.on_write: Callable[[Written], None] = lambda _: None
+        self.on_write: list[Callable[[Written], None]] = []
         self._client = CouchClient(urls, user, password, timeouts, self.statistics, tls, tries)
         self.cluster = Cluster(self._client)
         self.feeds = Feeds(self._client)
@@ -166,7 +174,7 @@ class Couch:
             if saved.get("_rev") == doc.get("_rev") or not isinstance(saved["_rev"], str):
                 raise MalformedReply("the reply names no revision")
 
-        await self._write(Written(database, doc_id, saved), put)
+        await self._write(Written(database, doc_id, saved, created="_rev" not in doc), put)
         return saved
 
     async def delete_doc(self, database: str, doc_id: str, rev: str) -> None:
@@ -202,13 +210,20 @@ class Couch:
                 raw.get("id"): SaveResult(str(raw.get("id")), raw.get("rev"), raw.get("error"), raw.get("reason"))
                 for raw in loads(reply.body)
             }
-            return [results.get(doc["_id"], SaveResult(doc["_id"], None, "no reply")) for doc in docs]
+            return [results.get(doc["_id"], SaveResult(doc["_id"], None, _NO_REPLY)) for doc in docs]
 
+        results: list[SaveResult] = []
+        refused = False
         try:
-            return await self._client.once(Subject(database), save)
+            results = await self._client.once(Subject(database), save)
+        except DatastoreError as error:
+            refused = _did_nothing(error)
+            raise
         finally:
+            known = {result.id: result for result in results}
             for doc in docs:
-                self.on_write(Written(database, doc["_id"], doc))
+                self._tell(_outcome(database, doc, known.get(doc["_id"]), refused=refused))
+        return results
 
     async def open_attachment(self, database: str, doc_id: str, name: str) -> Attachment:
         """One attachment whole, with its type and digest.
@@ -446,14 +461,34 @@ class Couch:
         return design
 
     async def _write(self, written: Written, operation: Callable[[], Awaitable[object]]) -> None:
+        refused = False
         try:
             await self._client.once(Subject(written.database, doc_id=written.doc_id), operation)
-        except Unavailable:
+        except DatastoreError as error:
+            refused = _did_nothing(error)
+            if isinstance(error, Troubled) and not refused:
+                raise OutcomeUnknown(error.reason) from None
+            if isinstance(error, Fault):
+                raise DocumentRefused(written.database, written.doc_id, error.reason, error.status) from None
             raise
-        except (Unreachable, TimedOut, ServerFault) as error:
-            raise OutcomeUnknown(error.reason) from None
-        except Fault as error:
-            raise DocumentRefused(written.database, written.doc_id, error.reason, error.status) from None
         finally:
             # Also after an error: a conflict proves that what is cached is old, a time-out may be a save.
-            self.on_write(written)
+            self._tell(replace(written, refused=refused))
+
+    def _tell(self, written: Written) -> None:
+        for listener in self.on_write:
+            listener(written)
+
+
+def _did_nothing(error: DatastoreError) -> bool:
+    """Whether a write that ended in this error certainly saved nothing."""
+    return isinstance(error, Unavailable) or not isinstance(error, Unreachable | TimedOut | ServerFault)
+
+
+def _outcome(database: str, doc: JsonObject, result: SaveResult | None, *, refused: bool) -> Written:
+    """What became of one of many documents; ``result`` is None if nothing is known."""
+    is_new = "_rev" not in doc
+    if result is None or result.error == _NO_REPLY:
+        return Written(database, doc["_id"], doc, created=is_new, refused=refused)
+    saved = doc if result.rev is None else {**doc, "_rev": result.rev}
+    return Written(database, doc["_id"], saved, created=is_new, refused=result.error is not None)

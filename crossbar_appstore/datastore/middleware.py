@@ -1,17 +1,19 @@
 """What is done with each request to a node and its response: credentials, counting, and whether it is a CouchDB."""
 
 import asyncio
+from collections.abc import Awaitable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 from aiohttp.client_middlewares import ClientHandlerType
+from yarl import URL
 
 from crossbar_appstore.json_codec import Json, loads
 
 from .credentials import SignedIn, Tries, User
 from .errors import NotCouchDB, NoTLS, Refused
-from .replies import is_refusal, is_welcome
+from .replies import is_refusal, is_welcome, kind_of
 
 if TYPE_CHECKING:
     from .client import Statistics
@@ -48,6 +50,7 @@ class Middleware:
 
     def __init__(self, address: str, user: User | None, tries: Tries, statistics: "Statistics") -> None:
         self._address = address
+        self._prefix = URL(address).raw_path.rstrip("/")
         self._statistics = statistics
         self._signed_in = SignedIn(user, tries, self._send_password)
         self._is_couchdb = False
@@ -64,8 +67,7 @@ class Middleware:
         request.headers.update(_HEADERS)
 
         async def send(request: aiohttp.ClientRequest) -> aiohttp.ClientResponse:
-            self._statistics.requests += 1
-            return await _sent(request, handler)
+            return await self._counted(request.url.raw_path, _sent(request, handler))
 
         try:
             response = await self._signed_in.send(request, send)
@@ -133,10 +135,21 @@ class Middleware:
     async def _ask(self, method: str, path: str, *, address: str = "", **more: Any) -> aiohttp.ClientResponse:
         """A response to a request of the middleware's own."""
         assert self.session is not None  # noqa: S101 (set before the first request)
-        self._statistics.requests += 1
         headers = {**_HEADERS, **more.pop("headers", {})}
         url = f"{address or self._address}{path}"
-        return await self.session.request(method, url, headers=headers, middlewares=(), allow_redirects=False, **more)
+        sent = self.session.request(method, url, headers=headers, middlewares=(), allow_redirects=False, **more)
+        return await self._counted(path, sent)
+
+    async def _counted(self, path: str, sent: Awaitable[aiohttp.ClientResponse]) -> aiohttp.ClientResponse:
+        """The response to a request, which is counted."""
+        self._statistics.requests += 1
+        outcome = "failed"
+        try:
+            response = await sent
+            outcome = f"{response.status // 100}xx"
+            return response
+        finally:
+            self._statistics.by_kind[kind_of(path.removeprefix(self._prefix)), outcome] += 1
 
 
 async def _sent(request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:

@@ -5,7 +5,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeGuard
+from typing import Final, TypeGuard
 
 from crossbar_appstore.json_codec import Json, JsonObject, dumps
 
@@ -203,3 +203,29 @@ def history(document: JsonObject) -> list[str]:
 def sequence(since: Json) -> str:
     """A sequence as the ``since`` parameter: numbers and text as they are, BigCouch's arrays as JSON."""
     return since if isinstance(since, str) else dumps(since).decode()
+
+
+_KINDS: Final = {
+    "_all_docs": "documents",
+    "_bulk_docs": "bulk",
+    "_bulk_get": "documents",
+    "_changes": "feed",
+    "_db_updates": "feed",
+    "_find": "find",
+    "_local": "document",
+    "_session": "session",
+}
+"""Part of a path that begins with an underscore → what is asked for; of others, it is the server or a database."""
+
+
+def kind_of(path: str) -> str:
+    """What a request to a quoted path asks for: one of a dozen words, for metrics."""
+    first, _, rest = path.lstrip("/").partition("/")
+    if not rest or first.startswith("_"):
+        return _KINDS.get(first, "database" if first and not first.startswith("_") else "server")
+    second, _, rest = rest.partition("/")
+    if second == "_design":
+        return "view" if "/_view/" in rest else "design" if "/" not in rest else "attachment"
+    if second.startswith("_"):
+        return _KINDS.get(second, "database")
+    return "attachment" if rest else "document"

@@ -1,14 +1,14 @@
 """The facade that resources and auth use: cached documents, the catalogue, and updates that lose nothing."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable
 from contextlib import aclosing, suppress
 from types import TracebackType
 from typing import Final, Self
 
 from crossbar_appstore.json_codec import Json, JsonObject
 
-from .cache import Cache
+from .cache import MAX_ENTRIES, Cache
 from .catalogue import Catalogue
 from .client import Availability
 from .couch import Couch, Written
@@ -31,10 +31,17 @@ class Datastore:
         counters: what the workers share; alone, a process needs none.
         check: may refuse app documents (``catalogue``).
         feeds: whether to follow feeds; without them short maximum ages do.
+        max_entries: how many documents and views are cached.
     """
 
     def __init__(
-        self, couch: Couch, *, counters: WriteCounters | None = None, check: Check = fault_of, feeds: bool = True
+        self,
+        couch: Couch,
+        *,
+        counters: WriteCounters | None = None,
+        check: Check = fault_of,
+        feeds: bool = True,
+        max_entries: int = MAX_ENTRIES,
     ) -> None:
         self.couch = couch
         self.statistics = couch.statistics
@@ -51,12 +58,12 @@ class Datastore:
         )
         # A feed that never named anything is not trusted.
         self._freshness = Freshness(self._counters, self._outside, self._updates_feed, trusted=False)
-        self._cache = Cache(CouchSource(couch), self._freshness, self._availability, couch.statistics)
+        self._cache = Cache(CouchSource(couch), self._freshness, self._availability, couch.statistics, max_entries)
         self._updates = Updates(couch, self._cache)
         self.config = Configuration(self._read)
         self.master = MasterAccount(couch, self.config, Configuration(self._read_newest))
         self.catalogue = Catalogue(couch, self.master, self._counters, self._availability, check)
-        couch.on_write = self._count_write
+        couch.on_write.append(self._count_write)
 
     async def __aenter__(self) -> Self:
         self.couch.open()
@@ -83,6 +90,10 @@ class Datastore:
     async def require_available(self) -> None:
         """Raise Unavailable if CouchDB does not answer."""
         await self._availability.require()
+
+    def feeds_up(self) -> dict[str, bool]:
+        """Whether each change feed is connected; that of databases never is where CouchDB has none."""
+        return {"catalogue": self.catalogue.feed.is_healthy(), "databases": self._updates_feed.is_healthy()}
 
     @property
     def writes(self) -> int:
@@ -177,11 +188,15 @@ class Datastore:
 
     async def _handle(self, databases: list[str]) -> None:
         self._freshness.trusted = self._freshness.trusted or bool(databases)
-        self._invalidate(databases)
+        await self.invalidate(databases)
+
+    async def invalidate(self, databases: Collection[str]) -> None:
+        """Read documents of these databases again when they are next asked for: somebody else wrote to them."""
+        self._count_outside(databases)
         if databases and await self.couch.cluster.exists():
             # The copy that is read next may not have the change yet.
-            asyncio.get_running_loop().call_later(SETTLED_SECONDS, self._invalidate, databases)
+            asyncio.get_running_loop().call_later(SETTLED_SECONDS, self._count_outside, databases)
 
-    def _invalidate(self, databases: Iterable[str]) -> None:
+    def _count_outside(self, databases: Iterable[str]) -> None:
         for database in databases:
             self._outside.increment(row_of(database, ""))

@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.values import list_at
-from crossbar_appstore.request_scope import time_limit
+from crossbar_appstore.request_scope import record_change, time_limit
 
 from .cache import Cache, Key
 from .client import backoff
@@ -76,6 +76,7 @@ class Updates:
     async def _update(self, key: Key, change: Change) -> JsonObject:
         _, database, doc_id = key
         attempts: list[JsonObject] = []
+        base: JsonObject | None = None
         winner: JsonObject | None = None
         failure: Exception = Conflict(database, doc_id)
         for attempt in range(ATTEMPTS):
@@ -99,6 +100,7 @@ class Updates:
         saved = await self._saved(key, attempts) if attempts else None
         if saved is None:
             raise failure
+        record_change(database, doc_id, base, saved)
         return saved
 
     async def save(self, database: str, document: JsonObject) -> JsonObject:
@@ -135,6 +137,7 @@ class Updates:
         confirmed = await self._confirmation.confirm(key, base, document, saved)
         if confirmed is not newest and not _has_inline_attachments(confirmed):
             self._cache.put(key, confirmed, before)
+        record_change(*key[1:], base, document)
         return confirmed
 
     async def remove(self, database: str, doc_id: str, check: Callable[[JsonObject], None] = accept) -> bool:
@@ -185,11 +188,13 @@ async def remove_document(
         RevisionsLeft: other writers were faster each time.
     """
     found, left = False, [""]
+    before: JsonObject | None = None
     for attempt in range(ATTEMPTS):
         try:
             stored = await couch.open_doc(database, doc_id, conflicts=True)
             if not found:
                 check(stored)
+                before = stored
             left = [*list_at(stored, "_conflicts"), stored["_rev"]]
             while left:
                 await couch.delete_doc(database, doc_id, left[0])
@@ -197,13 +202,17 @@ async def remove_document(
             found = True
             # On a cluster this copy may not have known of another branch.
             if not await couch.cluster.exists():
-                return True
+                break
         except DocumentMissing:
-            return found
+            break
         except Conflict:
             couch.statistics.conflicts += 1
             await backoff(_PAUSE * 2**attempt)
-    raise RevisionsLeft(database, doc_id, left)
+    else:
+        raise RevisionsLeft(database, doc_id, left)
+    if found:
+        record_change(database, doc_id, before, None)
+    return found
 
 
 async def _acquire(lock: asyncio.Lock) -> None:

@@ -3,17 +3,25 @@
 Each is known by the name of its file: the name of the design document, or where two kinds of databases have one of the
 same name, ``<kind>_<name>`` for one of them. They have the ids of KAZOO's and emit what KAZOO's emit, in our own code,
 for systems without KAZOO. What exists in a database is queried as it is: nothing here ever overwrites it.
+
+A design document names the release whose code it has, so that an older one, which may run at the same time or be
+installed again, leaves it as it is.
 """
 
+import re
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Final
 
+from crossbar_appstore import __version__
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.package_data import couchdb_view_names, load_couchdb_view
 
 from .couch import Couch
 from .errors import Conflict
 
+RELEASE: Final = "crossbar_appstore_version"
+"""The member of a design document that names the release."""
 _CLUSTER_DATABASE = "system_data"
 
 
@@ -29,14 +37,19 @@ class DatabaseClass(StrEnum):
 
 
 def design_document(name: str) -> JsonObject:
-    """A design document ready to be saved: ``_id``, ``language`` and ``views``, each function one string.
+    """A design document ready to be saved: ``_id``, ``language``, ``views``, each function one string, and the release.
 
     Raises:
         package_data.UnknownFile: we have none of this name.
     """
     source = load_couchdb_view(name)
     views = {view: {part: _joined(code) for part, code in parts.items()} for view, parts in source["views"].items()}
-    return {"_id": source["_id"], "language": source["language"], "views": views}
+    return {"_id": source["_id"], "language": source["language"], "views": views, RELEASE: __version__}
+
+
+def is_newer(design: JsonObject | None) -> bool:
+    """Whether a stored design document is that of a newer release; one that names none is older."""
+    return _numbers((design or {}).get(RELEASE)) > _numbers(__version__)
 
 
 def names_for(databases: DatabaseClass) -> tuple[str, ...]:
@@ -70,6 +83,12 @@ async def ensure(couch: Couch, database: str, names: Iterable[str]) -> list[str]
 async def standing_alone(couch: Couch) -> bool:
     """Whether no KAZOO cluster uses this CouchDB: every one keeps its views in ``system_data``."""
     return not await couch.database_exists(_CLUSTER_DATABASE)
+
+
+def _numbers(version: Json) -> tuple[int, ...]:
+    """The numbers of a version, so that 1.10 is above 1.9; none if it is malformed."""
+    found = re.match(r"\d{1,9}(\.\d{1,9})*", version) if isinstance(version, str) else None
+    return () if found is None else tuple(map(int, found[0].split(".")))
 
 
 def _joined(code: Json) -> Json:

@@ -74,7 +74,7 @@ class AppPlan(Report):
 
     ``document`` is the one to save, ``None`` if there is nothing to save: with the attachment stubs to keep, and
     without the pictures of ``inline``, which are read when it is saved. ``id`` is ``None`` where saving a new app
-    makes one up. ``revision`` is that of the saved document.
+    makes one up. ``revision`` is that of the saved document. ``stored`` is the document that is written over.
     """
 
     source: AppSource
@@ -86,6 +86,7 @@ class AppPlan(Report):
     pictures: tuple[PictureChange, ...] = ()
     remarks: tuple[Remark, ...] = ()
     revision: str | None = None
+    stored: JsonObject | None = None
 
     @property
     def folder(self) -> str:
@@ -170,7 +171,8 @@ def plan_app(
     if not changed and not pictures:
         return AppPlan(source, Action.UNCHANGED, stored[0]["_id"], remarks=remarks)
     changes = field_changes(stored[0], document)
-    return AppPlan(source, Action.UPDATED, stored[0]["_id"], document, inline, changes, pictures, remarks)
+    plan = AppPlan(source, Action.UPDATED, stored[0]["_id"], document, inline, changes, pictures, remarks)
+    return replace(plan, stored=stored[0])
 
 
 def _creation(source: AppSource, metadata: JsonObject, account_id: str, *, keep_addresses: bool) -> AppPlan:

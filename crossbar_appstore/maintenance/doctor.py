@@ -25,12 +25,13 @@ from crossbar_appstore.datastore.errors import (
 from crossbar_appstore.datastore.nodes import MAINTENANCE
 from crossbar_appstore.datastore.replies import NodeState, ViewRow
 from crossbar_appstore.datastore.snapshot import is_app
-from crossbar_appstore.datastore.views import DatabaseClass, design_document, names_for, standing_alone
+from crossbar_appstore.datastore.views import DatabaseClass, design_document, is_newer, names_for, standing_alone
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.accounts import ACCOUNTS_CONFIG, MASTER_ACCOUNT_ID
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
 from crossbar_appstore.kazoo.values import get, is_true, object_at, string_at
 from crossbar_appstore.maintenance import lookup
+from crossbar_appstore.maintenance.broker_check import broker_findings
 from crossbar_appstore.maintenance.checks import CheckedAccount, CheckedApp, account_findings, catalogue_findings
 from crossbar_appstore.maintenance.conflicts import conflict_findings
 from crossbar_appstore.maintenance.orphans import orphan_findings, remove_orphan
@@ -69,10 +70,13 @@ class Diagnosis:
         }
 
 
-async def examine(couch: Couch, accounts: Sequence[str] = (), *, all_accounts: bool = False) -> Diagnosis:
+async def examine(
+    couch: Couch, accounts: Sequence[str] = (), *, all_accounts: bool = False, amqp_url: str | None = None
+) -> Diagnosis:
     """Check a system and its master account; nothing is written.
 
-    ``accounts`` are the ids, names or realms of others to check as well. Raises UnknownAccount if one does not exist.
+    ``accounts`` are the ids, names or realms of others to check as well, ``amqp_url`` is the message broker. Raises
+    UnknownAccount if an account does not exist.
     """
     nodes = await _nodes(couch)
     alone = await standing_alone(couch)
@@ -80,6 +84,7 @@ async def examine(couch: Couch, accounts: Sequence[str] = (), *, all_accounts: b
     findings = [
         *await _server(couch, alone=alone),
         *nodes,
+        *await broker_findings(amqp_url, alone=alone),
         *await _master(couch, master, alone=alone),
         *await _keys(couch, alone=alone),
         *await _design_documents(couch, "accounts", DatabaseClass.ACCOUNTS, alone=alone),
@@ -246,6 +251,8 @@ async def _design_documents(couch: Couch, database: str, kind: DatabaseClass, *,
             message = "the design document is missing"
         elif missing:
             message = f"lacks views: {', '.join(missing)}"
+        elif alone and is_newer(there):
+            continue  # it has all views that this release needs
         elif alone and view_code(there) != view_code(ours):
             severity, message = Severity.WARNING, "its code is not that of this release"
         else:

@@ -29,6 +29,7 @@ from crossbar_appstore.maintenance.reports import (
     field_changes,
     setting,
 )
+from crossbar_appstore.request_scope import record_change
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ async def edit_app(
             return edit
         document = await asyncio.to_thread(app_files.with_pictures, document, inline)
         saved = await catalogue.couch.save_doc(catalogue.database, document)
+        record_change(catalogue.database, stored["_id"], stored, document)
         return replace(edit, revision=saved["_rev"])
 
     return await retry_conflicts(attempt)

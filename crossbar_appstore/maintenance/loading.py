@@ -23,6 +23,7 @@ from crossbar_appstore.maintenance.app_plan import Action, AppPlan, LoadOptions,
 from crossbar_appstore.maintenance.app_source import AppSource, read_app
 from crossbar_appstore.maintenance.lookup import MasterCatalogue
 from crossbar_appstore.maintenance.reports import Remark, Report, Weight
+from crossbar_appstore.request_scope import record_change
 
 BULK_BYTES: Final = 6_000_000
 """Limit of the bytes of pictures in one bulk save; a single app may have more."""
@@ -178,7 +179,12 @@ class _Load:
         ready = await asyncio.to_thread(lambda: [_with_pictures(plan) for plan in batch])
         documents = [plan.document for plan in ready if plan.document is not None]
         results = iter(await self._save_all(documents))
-        return [plan if plan.document is None else _result(plan, next(results)) for plan in ready]
+        return [plan if plan.document is None else self._result(plan, next(results)) for plan in ready]
+
+    def _result(self, plan: AppPlan, result: SaveResult) -> AppPlan | None:
+        if result.error is None:
+            record_change(self.catalogue.database, result.id, plan.stored, plan.document)
+        return _result(plan, result)
 
     async def _save_all(self, documents: Sequence[JsonObject]) -> list[SaveResult]:
         """Save documents; a request that is refused as a whole is halved until the document is found that is meant."""
@@ -230,4 +236,4 @@ def _result(plan: AppPlan, result: SaveResult) -> AppPlan | None:
             size += ", more than CouchDB's max_document_size or a proxy allows"
         return plan.failed(result.error, f"{reason}; {size}")
     # Without the document, which holds the bytes of the pictures.
-    return replace(plan, id=result.id, revision=result.rev, document=None, inline=())
+    return replace(plan, id=result.id, revision=result.rev, document=None, inline=(), stored=None)

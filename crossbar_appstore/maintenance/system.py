@@ -14,7 +14,15 @@ from crossbar_appstore.auth.bootstrap import ensure_system_auth
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import TimedOut
 from crossbar_appstore.datastore.updates import remove_document
-from crossbar_appstore.datastore.views import DatabaseClass, design_document, ensure, names_for, standing_alone
+from crossbar_appstore.datastore.views import (
+    RELEASE,
+    DatabaseClass,
+    design_document,
+    ensure,
+    is_newer,
+    names_for,
+    standing_alone,
+)
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import account_db
 from crossbar_appstore.kazoo.values import object_at
@@ -37,6 +45,8 @@ class Deployment(StrEnum):
     INSTALLED = "installed"
     UPGRADED = "upgraded"
     UNCHANGED = "unchanged"
+    NEWER = "newer"
+    """It has the code of a newer release, which is kept."""
 
 
 @dataclass(frozen=True)
@@ -102,18 +112,26 @@ async def deploy_views(
 ) -> list[DeployedView]:
     """Upgrade the design documents of one database to this release; views added by others are kept.
 
+    To those of a newer release, only views are added that they lack.
+
     If CouchDB fails, the old documents are intact; a scratch document may be left, which the next run replaces.
     """
     deployed = []
-    for ours in map(design_document, names_for(kind)):
+    for name in names_for(kind):
+        ours = design_document(name)
         there = await lookup.stored(couch, database, ours["_id"])
         # Only our views count: others may have been added.
         old, new = view_code(there), view_code(ours)
         views = tuple(view for view in new if old.get(view) != new[view])
+        unchanged = Deployment.UNCHANGED
+        if views and is_newer(there):
+            unchanged, views = Deployment.NEWER, tuple(view for view in views if view not in old)
+            kept = {RELEASE: object_at(there)[RELEASE]}
+            ours = {**ours, **kept, "views": {view: ours["views"][view] for view in views}}
         if views and not dry_run:
             await _install(couch, database, ours, _merged(there, ours))
         changed = Deployment.INSTALLED if there is None else Deployment.UPGRADED
-        deployed.append(DeployedView(database, ours["_id"], changed if views else Deployment.UNCHANGED, views))
+        deployed.append(DeployedView(database, ours["_id"], changed if views else unchanged, views))
     return deployed
 
 

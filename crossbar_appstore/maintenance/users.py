@@ -18,6 +18,7 @@ from crossbar_appstore.kazoo.values import is_true, list_at, nonempty_text_at, s
 from crossbar_appstore.maintenance.accounts import AccountRefused, check_password
 from crossbar_appstore.maintenance.lookup import UnknownUser, find_account, find_user, retry_conflicts, stored
 from crossbar_appstore.maintenance.reports import Report
+from crossbar_appstore.request_scope import record_change
 from crossbar_appstore.resources import account_rules
 from crossbar_appstore.resources.account_storage import AccountStorage
 from crossbar_appstore.resources.documents import of_type
@@ -182,7 +183,9 @@ async def _change(couch: Couch, user: ListedUser, change: Callable[[JsonObject],
 
     async def attempt() -> None:
         document = await find_user(couch, user.account_id, user.id)
-        await couch.save_doc(database, stamp_maintenance(change(document), account_id=user.account_id))
+        changed = stamp_maintenance(change(document), account_id=user.account_id)
+        await couch.save_doc(database, changed)
+        record_change(database, user.id, document, changed)
 
     await retry_conflicts(attempt)
 

@@ -13,7 +13,13 @@ from typing import Final
 
 from cachetools import LRUCache
 
-from crossbar_appstore.appstore.allowed_apps import AccountState, AllowedApp, allowed_apps, policy_fingerprint
+from crossbar_appstore.appstore.allowed_apps import (
+    AccountState,
+    AllowedApp,
+    allowed_apps,
+    apps_with_id,
+    policy_fingerprint,
+)
 from crossbar_appstore.appstore.apps_store_document import AccountUser
 from crossbar_appstore.appstore.listing import Skipped, app_body, label_languages, list_entries, login_apps
 from crossbar_appstore.crossbar.context import SerializedJson
@@ -90,9 +96,7 @@ class AccountApps:
         listed = self.snapshot.by_id.get(app_id)
         if listed is None and app_id not in self.own:
             return ()
-        # The rules look at each app by itself: one app need not ask for the others.
-        among = allowed_apps(() if listed is None else (listed,), self.state)
-        return [app for app in among if app.id == app_id]
+        return apps_with_id(app_id, listed, self.state)
 
     def listing(self) -> Serialized:
         """The data of the list."""

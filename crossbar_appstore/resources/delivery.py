@@ -1,4 +1,4 @@
-"""Delivers the link to set a forgotten password to its user: by mail (SMTP), or in trials to a folder."""
+"""Delivers the link to set a forgotten password to its user: by KAZOO, by mail (SMTP), or in trials to a folder."""
 
 import asyncio
 import os
@@ -16,6 +16,14 @@ from typing import Final, Protocol
 import aiosmtplib
 
 from crossbar_appstore.addresses import SmtpAddress, is_local
+from crossbar_appstore.broker.broker import Broker
+from crossbar_appstore.broker.connection import BrokerAway
+from crossbar_appstore.broker.messages import Message, notification
+from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.errors import Troubled
+from crossbar_appstore.datastore.views import standing_alone
+from crossbar_appstore.json_codec import JsonObject
+from crossbar_appstore.kazoo.ids import encoded_account_db
 
 SECONDS: Final = 10.0
 """The time limit for each reply of a mail server."""
@@ -82,6 +90,9 @@ class DeliveryFailed(Exception):
 class Delivery(Protocol):
     """A way to users who cannot log in."""
 
+    async def is_available(self) -> bool:
+        """Whether there is such a way at all. Raises DatastoreError."""
+
     async def deliver(self, message: ResetMessage) -> None:
         """Deliver a message; returns once it was accepted. Raises DeliveryFailed."""
 
@@ -96,6 +107,10 @@ class MailDelivery:
     def __init__(self, server: SmtpAddress, sender: str | None) -> None:
         self._server = server
         self._sender = sender or _default_sender()
+
+    async def is_available(self) -> bool:
+        """Always: a server is configured."""
+        return True
 
     async def deliver(self, message: ResetMessage) -> None:
         """Send the mail."""
@@ -132,6 +147,10 @@ class FolderDelivery:
         self._folder = folder
         self._sender = sender or _default_sender()
 
+    async def is_available(self) -> bool:
+        """Always: a folder is configured."""
+        return True
+
     async def deliver(self, message: ResetMessage) -> None:
         """Store the mail."""
         try:
@@ -144,6 +163,50 @@ class FolderDelivery:
         path = self._folder / f"{secrets.token_hex(8)}.eml"
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(made.as_bytes())
+
+
+class BrokerDelivery:
+    """Lets KAZOO's teletype send its own mail, from the account's template (`kapi_notifications`).
+
+    ``instead`` is the way where there is no KAZOO, and where teletype or the broker is away.
+    """
+
+    def __init__(self, broker: Broker, couch: Couch, instead: Delivery | None) -> None:
+        self._broker = broker
+        self._couch = couch
+        self._instead = instead
+
+    async def is_available(self) -> bool:
+        """With KAZOO, or the other way."""
+        return self._instead is not None or not await standing_alone(self._couch)
+
+    async def deliver(self, message: ResetMessage) -> None:
+        """Publish the notification."""
+        try:
+            if not await standing_alone(self._couch):
+                await self._broker.publish(password_recovery(message, self._broker.node))
+                return
+            reason = "NoKazoo"
+        except (BrokerAway, Troubled) as error:
+            reason = type(error).__name__
+        if self._instead is None:
+            raise DeliveryFailed(reason, again=True)
+        await self._instead.deliver(message)
+
+
+def password_recovery(message: ResetMessage, node: str) -> Message:
+    """The notification ``password_recovery``."""
+    fields: JsonObject = {
+        "Account-ID": message.account_id,
+        "Account-DB": encoded_account_db(message.account_id),
+        "Email": message.email,
+        "First-Name": message.first_name,
+        "Last-Name": message.last_name,
+        "Password-Reset-Link": message.link,
+        "Timezone": message.timezone,
+        "User-ID": message.user_id,
+    }
+    return notification("password_recovery", "notifications.user.password_recovery", node, fields)
 
 
 def _default_sender() -> str:

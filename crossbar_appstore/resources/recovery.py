@@ -69,7 +69,7 @@ class Recovery(Resource):
     async def validate(self, context: Context, *params: str) -> None:
         """Check the request; for POST, find the reset."""
         if context.verb == "PUT":
-            if self._recoveries is None:
+            if self._recoveries is None or not await self._recoveries.are_possible():
                 text = "This server sends no messages: ask your administrator for a new password"
                 raise CrossbarError(501, "password recovery is not configured", {"message": text})
             context.stored[_WANTED] = await self._wanted(context)

@@ -79,6 +79,10 @@ class Recoveries:
         self._ends = 0.0
         self._failures: set[str] = set()
 
+    async def are_possible(self) -> bool:
+        """Whether there is a way to users without a login. Raises DatastoreError."""
+        return await self._delivery.is_available()
+
     def begin(self, wanted: Wanted) -> bool:
         """Work on a request; False if too many are waiting."""
         if len(self._tasks) >= MAX_WAITING:

@@ -1,34 +1,54 @@
 """Serving: one worker in this process, or several that share the port, write counters, rate limits, password tries."""
 
+import asyncio
 import contextlib
 import dataclasses
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from crossbar_appstore.serving.worker import DRAIN, bound_socket, run, work
-from crossbar_appstore.settings import Settings
+from crossbar_appstore.serving.notification import notify, watch
+from crossbar_appstore.serving.worker import DRAIN, bound_socket, run, stop_signal, work
+from crossbar_appstore.settings import Settings, service_manager
 
 __all__ = ["DRAIN", "run", "serve", "shared_directory"]
 
 
-async def serve(settings: Settings, announce: Callable[[str], None] = lambda _: None) -> None:
-    """Serve until SIGINT or SIGTERM; ``announce`` is called with the address once requests are answered.
+async def serve(
+    settings: Settings, announce: Callable[[str], None] = lambda _: None, *, share_port: bool = False
+) -> None:
+    """Serve until SIGINT or SIGTERM, and tell the service manager when the service is ready and when it stops.
+
+    Args:
+        settings: of the service.
+        announce: called with the address once requests are answered.
+        share_port: share the port with a service of the same user that listens on it, which may be stopped then.
 
     Raises:
         SettingsError: no CouchDB was named.
         OSError: the address cannot be listened on.
     """
     settings.require_couchdb()
-    with shared_directory(settings) as complete, _reserved_port(settings.host, settings.port) as port:
+    manager = service_manager()
+    with shared_directory(settings) as complete, _reserved_port(settings.host, settings.port, share_port) as port:
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         address = f"http://{host}:{port}"
-        if settings.workers == 1:
-            await work(complete, port, lambda: announce(address))
-        else:
-            from crossbar_appstore.serving.supervisor import supervise  # noqa: PLC0415 (one worker does not need it)
 
-            await supervise(complete, port, lambda: announce(address))
+        def ready() -> None:
+            announce(address)
+            notify(manager, "READY=1", f"STATUS=listening on {address}")
+
+        stop = stop_signal()
+        watching = asyncio.create_task(watch(manager, stop))
+        try:
+            if settings.workers == 1:
+                await work(complete, port, ready, stop)
+            else:
+                from crossbar_appstore.serving.supervisor import supervise  # noqa: PLC0415 (one worker does not need it)
+
+                await supervise(complete, port, ready, stop)
+        finally:
+            watching.cancel()
 
 
 @contextlib.contextmanager
@@ -42,10 +62,10 @@ def shared_directory(settings: Settings) -> Iterator[Settings]:
 
 
 @contextlib.contextmanager
-def _reserved_port(host: str, port: int) -> Iterator[int]:
+def _reserved_port(host: str, port: int, share: bool) -> Iterator[int]:
     """Hold a port for the workers; if it is 0, choose one that is the same for all of them. Raises ``OSError``."""
-    # Without SO_REUSEPORT, so that the port of another running service is refused.
-    with bound_socket(host, port, shared=False) as probe:
+    # Without SO_REUSEPORT the port of another running service is refused, so that none is shared by mistake.
+    with bound_socket(host, port, shared=share) as probe:
         chosen: int = probe.getsockname()[1]
     # This socket shares the port with those of the workers and never listens.
     with bound_socket(host, chosen):

@@ -4,17 +4,32 @@ import asyncio
 import contextlib
 import logging
 import multiprocessing
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Final
 
 from crossbar_appstore.logs import set_up_logging
-from crossbar_appstore.serving.worker import DRAIN, readable, run, stop_signal, work
+from crossbar_appstore.operations.pages import Operations
+from crossbar_appstore.operations.workers import Workers
+from crossbar_appstore.serving.worker import (
+    DRAIN,
+    LAST_REQUESTS,
+    operations_site,
+    readable,
+    run,
+    stop_signal,
+    work,
+)
 from crossbar_appstore.settings import Settings
 
 log = logging.getLogger(__name__)
 
+HANGING: Final = 30.0
+"""Seconds of silence after which a worker is replaced: its event loop does not run."""
+_BEAT: Final = 1.0
+"""Seconds between two signs of life of a worker."""
 _REPLACE_PAUSE: Final = 0.5
 
 
@@ -28,23 +43,30 @@ class WorkerArguments:
     log_level: int
 
 
-async def supervise(settings: Settings, port: int, ready: Callable[[], None]) -> None:
-    """Keep ``settings.workers`` processes running until SIGINT or SIGTERM; one that ends is replaced.
+async def supervise(settings: Settings, port: int, ready: Callable[[], None], stop: asyncio.Event) -> None:
+    """Keep ``settings.workers`` processes running until the event is set; one that ends or hangs is replaced.
 
     ``port`` is reserved for all workers; ``ready`` is called once every worker answers requests.
     """
-    stop = stop_signal()
     level = logging.getLogger().getEffectiveLevel()
     up = [asyncio.Event() for _ in range(settings.workers)]
-    announcing = asyncio.create_task(_announce(up, ready))
+    # The port for health checks is here, where all workers are asked: each of theirs would tell of one worker.
+    operations = Operations(None, None, None if settings.shared_dir is None else Workers(settings.shared_dir))
+    background = [asyncio.create_task(_announce(up, ready)), asyncio.create_task(_drain(operations, stop))]
     try:
         # If one task fails, the group ends the others, so that no worker process is left behind.
-        async with asyncio.TaskGroup() as keepers:
+        async with operations_site(settings, operations), asyncio.TaskGroup() as keepers:
             for number, event in enumerate(up):
                 arguments = WorkerArguments(settings, port, number, level)
                 keepers.create_task(_keep_running(arguments, stop, event))
     finally:
-        announcing.cancel()
+        for task in background:
+            task.cancel()
+
+
+async def _drain(operations: Operations, stop: asyncio.Event) -> None:
+    await stop.wait()
+    operations.drain()
 
 
 async def _announce(up: Iterable[asyncio.Event], ready: Callable[[], None]) -> None:
@@ -74,15 +96,18 @@ async def _run_worker(arguments: WorkerArguments, stop: asyncio.Event, up: async
     sender.close()
     died = asyncio.create_task(readable(process.sentinel))
     stopping = asyncio.create_task(stop.wait())
-    listening = asyncio.create_task(_note_listening(receiver, arguments.number, up))
+    hanging = asyncio.create_task(_hangs(receiver, arguments.number, up))
+    patience = DRAIN + LAST_REQUESTS + 2
     try:
-        await asyncio.wait([died, stopping], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([died, stopping, hanging], return_when=asyncio.FIRST_COMPLETED)
+        if hanging.done():
+            patience = 0
     finally:
         stopping.cancel()
-        listening.cancel()
+        hanging.cancel()
         process.terminate()
         # The worker drains its requests; one that takes longer is killed.
-        if not (await asyncio.wait([died], timeout=DRAIN + 2))[0]:
+        if not (await asyncio.wait([died], timeout=patience))[0]:
             process.kill()
             await died
         process.join()
@@ -90,18 +115,55 @@ async def _run_worker(arguments: WorkerArguments, stop: asyncio.Event, up: async
     return process.exitcode
 
 
-async def _note_listening(receiver: Connection, number: int, up: asyncio.Event) -> None:
-    """Set the event when the worker reports that it listens; never, if it ends without."""
+async def _hangs(receiver: Connection, number: int, up: asyncio.Event) -> None:
+    """Set the event when the worker first sends something, which says that it listens; return when it is silent."""
     await readable(receiver.fileno())
     with contextlib.suppress(EOFError):
         receiver.recv()
         log.info("worker ready", extra={"worker": number})
         up.set()
+        # A supervisor that was stopped itself finds what was sent meanwhile.
+        while await _readable_within(HANGING, receiver) or receiver.poll():
+            receiver.recv()
+        log.error("worker hangs", extra={"worker": number})
+        return
+    # The worker has closed the pipe, so it is ending.
+    await asyncio.Event().wait()
+
+
+async def _readable_within(seconds: float, receiver: Connection) -> bool:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(readable(receiver.fileno()), seconds)
+        return True
+    return False
 
 
 def worker_main(arguments: WorkerArguments, sender: Connection) -> None:
-    """The main function of a worker process; it sends its number once it listens."""
+    """The main function of a worker process; it sends its number once it listens, and regularly from then on."""
     set_up_logging(arguments.log_level)
-    parent = multiprocessing.parent_process()
-    supervisor = None if parent is None else parent.sentinel
-    run(work(arguments.settings, arguments.port, lambda: sender.send(arguments.number), supervisor))
+    run(_work(arguments, sender))
+
+
+async def _work(arguments: WorkerArguments, sender: Connection) -> None:
+    loop, stop, parent = asyncio.get_running_loop(), stop_signal(), multiprocessing.parent_process()
+    # A killed supervisor sends no signal, and its workers must not keep the port.
+    if parent is not None:
+        loop.add_reader(parent.sentinel, stop.set)
+    ready = asyncio.Event()
+    beating = asyncio.create_task(_beat(arguments.number, sender, ready))
+    try:
+        await work(arguments.settings, arguments.port, ready.set, stop, supervised=True)
+    finally:
+        beating.cancel()
+        if parent is not None:
+            loop.remove_reader(parent.sentinel)
+
+
+async def _beat(number: int, sender: Connection, ready: asyncio.Event) -> None:
+    await ready.wait()
+    # A supervisor that does not read any more must not stop its workers.
+    os.set_blocking(sender.fileno(), False)
+    while True:
+        with contextlib.suppress(OSError):
+            sender.send(number)
+        await asyncio.sleep(_BEAT)

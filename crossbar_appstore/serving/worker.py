@@ -4,52 +4,134 @@ import asyncio
 import contextlib
 import gc
 import importlib
+import logging
 import signal
 import socket
-from collections.abc import Callable, Coroutine
+import struct
+import sys
+from array import array
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
-from crossbar_appstore.application import create_application
-from crossbar_appstore.settings import Settings
+from crossbar_appstore.application import OPERATIONS, create_application
+from crossbar_appstore.operations.pages import Operations, operations_application
+from crossbar_appstore.settings import Settings, SettingsError
+
+log = logging.getLogger(__name__)
 
 DRAIN: Final = 10.0
 """Seconds that requests in progress have to finish when a worker stops."""
+_OPERATIONS_DRAIN: Final = 1.0
+LAST_REQUESTS: Final = 1.0
+"""Seconds before that in which idle connections are answered one more request, with ``Connection: close``."""
+_HANDSHAKES: Final = 0.25
+"""Seconds in which connections that were begun are accepted; clients repeat a connection's first packet after one."""
 _BACKLOG: Final = 1024
+_SO_ATTACH_FILTER: Final = 26
 
 
 async def work(
     settings: Settings,
     port: int,
     ready: Callable[[], None],
-    supervisor: int | None = None,
+    stop: asyncio.Event,
+    *,
+    supervised: bool = False,
 ) -> None:
-    """Answer requests until SIGINT or SIGTERM, then let the requests in progress finish.
+    """Answer requests until the event is set, then let the requests in progress finish.
+
+    No connection that a client has made is dropped unanswered: neither those that are not accepted yet, nor idle ones
+    on which the client sends its next request just then.
 
     Args:
         settings: of the service.
         port: reserved for all workers.
         ready: called once requests are answered.
-        supervisor: a file descriptor that becomes readable when the parent process ends, which stops the worker.
+        stop: see ``stop_signal``.
+        supervised: whether another process has the port for health checks.
     """
-    stop = stop_signal()
-    # A killed supervisor sends no signal, and its workers must not keep the port.
-    if supervisor is not None:
-        asyncio.get_running_loop().add_reader(supervisor, stop.set)
+
+    async def close_when_stopping(_request: web.Request, response: web.StreamResponse) -> None:
+        if stop.is_set():
+            response.headers[hdrs.CONNECTION] = "close"
+            response.force_close()
+
     application = create_application(settings)
+    application.on_response_prepare.append(close_when_stopping)
     runner = web.AppRunner(application, shutdown_timeout=DRAIN)
     await runner.setup()
+    operations = application[OPERATIONS]
+    async with operations_site(None if supervised else settings, operations):
+        try:
+            listener = bound_socket(settings.host, port)
+            site = web.SockSite(runner, listener, backlog=_BACKLOG)
+            await site.start()
+            # Objects that exist now live as long as the process; to scan them for garbage would delay requests.
+            gc.freeze()
+            ready()
+            await stop.wait()
+            operations.drain()
+            ignore_new_connections(listener)
+            await asyncio.sleep(_HANDSHAKES)
+            await site.stop()
+            await _last_requests(runner)
+        finally:
+            operations.drain()
+            await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def operations_site(settings: Settings | None, operations: Operations) -> AsyncIterator[None]:
+    """Serve ``operations`` on the port that the settings name for it, if they do, for as long as it is entered.
+
+    Raises:
+        SettingsError: the port cannot be listened on.
+    """
+    if settings is None or settings.ops_port is None:
+        yield
+        return
+    runner = web.AppRunner(operations_application(operations), shutdown_timeout=_OPERATIONS_DRAIN)
+    await runner.setup()
     try:
-        await web.SockSite(runner, bound_socket(settings.host, port), backlog=_BACKLOG).start()
-        # Objects that exist now live as long as the process; to scan them for garbage would delay requests.
-        gc.freeze()
-        ready()
-        await stop.wait()
+        try:
+            listener = bound_socket(settings.host, settings.ops_port)
+            await web.SockSite(runner, listener).start()
+        except OSError as error:
+            reason = f"cannot listen on {settings.host}:{settings.ops_port}: {error.strerror or error}"
+            raise SettingsError("CROSSBAR_OPS_PORT", reason) from None
+        log.info("listening for health checks", extra={"port": listener.getsockname()[1]})
+        yield
     finally:
-        if supervisor is not None:
-            asyncio.get_running_loop().remove_reader(supervisor)
         await runner.cleanup()
+
+
+async def _last_requests(runner: web.AppRunner) -> None:
+    """Wait until every connection is closed, at most ``LAST_REQUESTS``."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + LAST_REQUESTS
+    # aiohttp tells nobody when a connection is closed.
+    while runner.server is not None and runner.server.connections and loop.time() < end:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+
+
+def ignore_new_connections(listener: socket.socket) -> None:
+    """Leave new connections to the other sockets of the port, where there are such; those that were begun are accepted.
+
+    A socket that is closed resets the connections that it has not accepted, and each in the middle of its handshake. So
+    it drops the first packet of every new one from now on. The client repeats that, and reaches another socket.
+    """
+    if sys.platform != "linux":
+        return
+    # Classic BPF over the TCP header: a packet whose flags are SYN without ACK is cut to no bytes, so it is dropped.
+    load_flags, mask, is_syn = (0x30, 0, 0, 13), (0x54, 0, 0, 0x12), (0x15, 0, 1, 0x02)
+    drop, keep = (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFF)
+    program = array("B", b"".join(struct.pack("HBBI", *each) for each in (load_flags, mask, is_syn, drop, keep)))
+    address, length = program.buffer_info()
+    # A sandbox may forbid it.
+    with contextlib.suppress(OSError):
+        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", length // 8, address))
 
 
 def bound_socket(host: str, port: int, *, shared: bool = True) -> socket.socket:

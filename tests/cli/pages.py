@@ -1,6 +1,6 @@
 """Generates the reference part of each page in ``docs/cli`` from the verb.
 
-``python -m tests.cli.pages`` writes it between two markers; a test compares.
+``python -m tests.cli.pages`` writes it between two markers, and the files of ``shares``; a test compares.
 """
 
 import re
@@ -12,6 +12,7 @@ import click
 
 from crossbar_appstore.cli.options import _PREFIX
 from crossbar_appstore.cli.program import NAME, VERBS, program
+from tests.cli import shares
 
 PAGES: Final = Path(__file__).parents[2] / "docs" / "cli"
 BEGIN: Final = "<!-- made from the verb -->"
@@ -82,3 +83,4 @@ if __name__ == "__main__":
         path = page_of(each)
         before = path.read_text(encoding="utf-8") if path.exists() else f"# {each}\n\n{BEGIN}\n{END}\n"
         path.write_text(with_reference(before, each), encoding="utf-8")
+    shares.write()

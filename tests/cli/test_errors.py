@@ -117,6 +117,12 @@ async def test_init_apps_loads_apps_whose_names_encoding_lacks(
         (["init-apps", "/nowhere"], 2),
         (["export-apps", "/dev/null/x", "wallboard"], 1),
         (["remove-app", "nothing"], 1),
+        (["installs", "nothing"], 1),
+        (["installs", "--below", "nobody"], 1),
+        (["install", "nothing", "--all"], 1),
+        (["install", "wallboard"], 2),
+        (["uninstall", "wallboard", "--accounts", "nobody"], 1),
+        (["blacklist", "add", "nobody", "wallboard"], 1),
         (["apps", "--couchdb-url", "ftp://x"], 2),
         (["apps", "--couchdb-url", "http://127.0.0.1:9"], 3),
     ],
@@ -187,6 +193,8 @@ async def test_dry_runs_say_would_be(run: Run, system: MasterCatalogue, tmp_path
         ["set-app-label", "wallboard", "Board"],
         ["unpublish-app", "wallboard"],
         ["remove-app", "wallboard"],
+        ["install", "wallboard", "--all"],
+        ["blacklist", "set", "master.example.com", "wallboard"],
         ["export-apps", str(tmp_path / "out")],
         ["doctor"],
         ["create-account", "Sub", "sub.example.com", "admin", "password"],
@@ -202,12 +210,14 @@ async def test_dry_runs_say_would_be(run: Run, system: MasterCatalogue, tmp_path
     assert deploy[-1].startswith("Would be changed: 1 of")
 
 
-def test_only_verbs_that_use_the_broker_have_its_option() -> None:
-    with_option = []
+def test_verbs_that_use_couchdb_have_the_option_of_the_broker() -> None:
+    with_option = {"--couchdb-url": set[str](), "--amqp-url": set[str]()}
     for verb in VERBS:
         shown = CliRunner().invoke(program, [verb, "--help"]).output
-        with_option += [verb] if "--amqp-url" in shown else []
-    assert with_option == ["serve"]
+        for option, verbs in with_option.items():
+            if option in shown:
+                verbs.add(verb)
+    assert with_option["--amqp-url"] == with_option["--couchdb-url"] > {"serve", "doctor"}
 
 
 def test_verbs_have_different_help() -> None:

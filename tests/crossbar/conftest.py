@@ -17,6 +17,7 @@ from crossbar_appstore.crossbar.application import create_web_application
 from crossbar_appstore.crossbar.envelope import Envelope
 from crossbar_appstore.crossbar.rate_limits import Limits, RateLimiter, Rates
 from crossbar_appstore.crossbar.resource import Resource
+from crossbar_appstore.crossbar.trusted_proxies import TrustedProxies
 from tests.crossbar.sample import Accounts, Everything, Logins, Notes, SampleGatekeeper, Users, map_error
 from tests.crossbar.wire import Wire
 
@@ -41,7 +42,7 @@ def sample_application(
         map_error=map_error,
         limiter=RateLimiter(limits),
         rates=rates,
-        trusted_proxies=tuple(ip_network(proxy) for proxy in proxies),
+        trusted_proxies=TrustedProxies(map(ip_network, proxies)),
         body_seconds=body_seconds,
         body_pause=body_pause,
         head_seconds=head_seconds,

@@ -23,7 +23,7 @@ async def test_cors_headers_for_each_of_three_request_headers(ask: Wire, headers
 
 
 async def test_cors_headers_absent_without_origin(ask: Wire) -> None:
-    for path in (LIST, PUBLIC_PICTURE, "/foo"):
+    for path in (LIST, PUBLIC_PICTURE, "/"):
         assert not FIVE & (await ask("GET", path, MINE)).headers.keys()
 
 
@@ -68,8 +68,9 @@ async def test_preflight_allows_headers_of_monster_ui(ask: Wire) -> None:
 @pytest.mark.parametrize(
     ("path", "method", "headers", "status"),
     [
-        ("/foo", "GET", {}, 200),
-        ("/", "OPTIONS", {}, 200),
+        ("/", "GET", {}, 200),
+        ("/foo", "GET", {}, 404),
+        ("/", "OPTIONS", {}, 404),
         (PUBLIC_PICTURE, "GET", {}, 200),
         (FIRST, "GET", {**MINE, "If-None-Match": "*"}, 304),
         (FIRST, "GET", {**MINE, "Accept": "text/csv"}, 200),

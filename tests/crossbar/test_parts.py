@@ -19,7 +19,6 @@ from crossbar_appstore.crossbar.errors import CrossbarError, MethodNotAllowed
 from crossbar_appstore.crossbar.headers import (
     MalformedQuery,
     attachment,
-    client_address,
     find_token,
     parameter,
     parse_pairs,
@@ -30,6 +29,7 @@ from crossbar_appstore.crossbar.paths import ApiPath, PathParser
 from crossbar_appstore.crossbar.rate_limits import BUCKETS, Buckets, Limits, RateLimiter
 from crossbar_appstore.crossbar.rendering import indented, render_csv
 from crossbar_appstore.crossbar.resource import Resource
+from crossbar_appstore.crossbar.trusted_proxies import TrustedProxies
 from crossbar_appstore.json_codec import Json, loads
 
 
@@ -295,13 +295,24 @@ print(sum(limiter.consume("a", 1) is None for _ in range(2_000)))
         ("10.0.0.1", ["9.9.9.9:80"], "10.0.0.1"),
         ("::1", ["9.9.9.9"], "9.9.9.9"),
         ("", ["9.9.9.9"], ""),
+        ("::ffff:10.0.0.1", ["9.9.9.9"], "9.9.9.9"),
+        ("::ffff:11.0.0.1", ["9.9.9.9"], "::ffff:11.0.0.1"),
         ("10.0.0.1", ["9.9.9.9" + ",10.0.0.2" * 19], "9.9.9.9"),
         ("10.0.0.1", ["9.9.9.9" + ",10.0.0.2" * 20], "10.0.0.2"),
         ("10.0.0.1", ["9.9.9.9", *["10.0.0.2"] * 20], "10.0.0.2"),
     ],
 )
 def test_client_address_is_first_untrusted_hop(peer: str, forwarded: list[str], client: str) -> None:
-    assert client_address(peer, forwarded, (ip_network("10.0.0.0/8"), ip_network("::1/128"))) == client
+    assert TrustedProxies(map(ip_network, ("10.0.0.0/8", "::1/128"))).client(peer, forwarded) == client
+
+
+def test_client_address_follows_changed_networks() -> None:
+    proxies = TrustedProxies()
+    assert proxies.client("10.0.0.1", ["9.9.9.9"]) == "10.0.0.1"
+    proxies.trust([ip_network("10.0.0.1/32")])
+    assert proxies.client("10.0.0.1", ["9.9.9.9"]) == "9.9.9.9"
+    proxies.trust([])
+    assert proxies.client("10.0.0.1", ["9.9.9.9"]) == "10.0.0.1"
 
 
 @pytest.mark.parametrize(

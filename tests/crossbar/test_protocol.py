@@ -3,14 +3,17 @@
 import asyncio
 import logging
 import time
+from pathlib import Path
 
+import aiohttp
 import pytest
+from aiohttp import web
 
 from crossbar_appstore.crossbar.body import ANONYMOUS_BODY, FREE_BODY, MAX_JSON, MAX_UPLOAD
 from crossbar_appstore.crossbar.rate_limits import Limits
 from crossbar_appstore.json_codec import JsonObject
-from tests.crossbar.conftest import Start
-from tests.crossbar.sample import FIRST, LIST, MINE, NEW, Notes
+from tests.crossbar.conftest import Start, sample_application
+from tests.crossbar.sample import FIRST, LIST, MINE, NEW, Everything, Notes
 from tests.crossbar.wire import Answer, Wire
 
 PUT = f"PUT {NEW} HTTP/1.1\r\nHost: x\r\nX-Auth-Token: own\r\nContent-Type: application/json\r\n"
@@ -363,3 +366,14 @@ async def test_x_forwarded_for_is_believed_from_trusted_proxy(start: Start, forw
     request = f"GET /v2/everything HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode()
     assert (await trusting.send(request)).data["client_ip"] == client
     assert (await wary.send(request)).data["client_ip"] == "127.0.0.1"
+
+
+async def test_x_forwarded_for_is_believed_from_unix_socket_as_from_this_machine(tmp_path: Path) -> None:
+    runner = web.AppRunner(sample_application(Everything(), proxies=("127.0.0.1/32",)))
+    await runner.setup()
+    await web.UnixSite(runner, str(tmp_path / "socket")).start()
+    async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(tmp_path / "socket"))) as session:
+        for forwarded, client in (({"X-Forwarded-For": "9.9.9.9"}, "9.9.9.9"), ({}, "127.0.0.1")):
+            async with session.get("http://localhost/v2/everything", headers=forwarded) as answer:
+                assert (await answer.json())["data"]["client_ip"] == client
+    await runner.cleanup()

@@ -328,13 +328,27 @@ async def test_compression_skips_short_json(ask: Wire) -> None:
     assert "content-encoding" not in answer.headers
 
 
-@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PATCH", "HEAD", "LINK", "OPTIONS"])
-@pytest.mark.parametrize("path", ["/", "/foo/bar", "/vx/accounts", "/v/x", "//v2/notes", "/V2/notes"])
-async def test_banner_for_path_without_version(ask: Wire, method: str, path: str) -> None:
-    answer = await ask(method, path, {}, b"{" if method == "POST" else None)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("path", ["/", "/?a=b"])
+async def test_banner_for_root(ask: Wire, method: str, path: str) -> None:
+    answer = await ask(method, path, {})
     assert (answer.status, answer.headers["content-type"]) == (200, "text/plain; charset=UTF-8")
     assert "x-request-id" not in answer.headers
     assert (b"crossbar-appstore" in answer.body) == (method != "HEAD")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PATCH", "HEAD", "LINK", "OPTIONS"])
+@pytest.mark.parametrize("path", ["/foo/bar", "/vx/accounts", "/v/x", "//v2/notes", "/V2/notes", "/healthz", "//"])
+async def test_path_without_version_is_404(ask: Wire, method: str, path: str) -> None:
+    answer = await ask(method, path, {}, b"{" if method == "POST" else None)
+    assert (answer.status, answer.headers["content-type"]) == (404, "application/json")
+    if method != "HEAD":
+        assert answer.json["message"] == "not_found"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+async def test_root_is_404_for_other_methods_than_get(ask: Wire, method: str) -> None:
+    assert (await ask(method, "/", {})).status == 404
 
 
 @pytest.mark.parametrize("version", ["v2", "v3", "v10", "v-1", "v+4", "v02", "hooks", "%762"])

@@ -129,7 +129,7 @@ async def test_client_write_whose_reply_is_lost_may_have_been_saved(
     behind: Couch, couch: Couch, proxy: FaultProxy, database: str
 ) -> None:
     told: list[str] = []
-    behind.on_write = lambda written: told.append(written.doc_id)
+    behind.on_write.append(lambda written: told.append(written.doc_id))
     proxy.fail(broken.Fault.LOSE_REPLY, method="PUT")
     with pytest.raises(OutcomeUnknown):
         await behind.save_doc(database, {"_id": "x"})

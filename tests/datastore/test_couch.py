@@ -252,9 +252,9 @@ async def test_couch_changes_gives_changes_and_heartbeats(couch: Couch, database
 
 async def test_couch_on_write_is_called_for_each_write(couch: Couch, database: str) -> None:
     told: list[Written] = []
-    couch.on_write = told.append
+    couch.on_write.append(told.append)
     saved = await couch.save_doc(database, {"_id": "x", "n": 1})
-    assert told == [Written(database, "x", saved)]
+    assert told == [Written(database, "x", saved, created=True)]
     with pytest.raises(Conflict):
         await couch.save_doc(database, {"_id": "x"})
     await couch.save_docs(database, [{"_id": "y"}])
@@ -265,13 +265,40 @@ async def test_couch_on_write_is_called_for_each_write(couch: Couch, database: s
         ("y", False),
         ("x", True),
     ]
+    assert [written.created for written in told] == [True, True, True, False]
+    assert [written.refused for written in told] == [False, True, False, False]
+
+
+async def test_couch_on_write_tells_what_became_of_each_of_many_documents(couch: Couch, database: str) -> None:
+    saved = await couch.save_doc(database, {"_id": "x"})
+    told: list[Written] = []
+    couch.on_write.append(told.append)
+    results = await couch.save_docs(database, [{"_id": "x"}, {"_id": "y"}, {"_id": "z", "_rev": saved["_rev"]}])
+    revisions = {result.id: result.rev for result in results}
+    assert [(written.doc_id, written.created, written.refused) for written in told] == [
+        ("x", True, True),
+        ("y", True, False),
+        ("z", False, True),
+    ]
+    assert told[1].document == {"_id": "y", "_rev": revisions["y"]}
+
+
+async def test_couch_on_write_tells_what_an_unreachable_couchdb_did_not_save() -> None:
+    told: list[Written] = []
+    async with Couch("http://127.0.0.1:1") as couch:
+        couch.on_write.append(told.append)
+        with pytest.raises(Unreachable):
+            await couch.save_doc("accounts", {"_id": "x"})
+        with pytest.raises(Unreachable):
+            await couch.save_docs("accounts", [{"_id": "x"}])
+    assert [written.refused for written in told] == [True, True]
 
 
 async def test_couch_save_docs_tells_of_every_document_though_the_outcome_is_unknown(
     behind: Couch, proxy: FaultProxy, database: str
 ) -> None:
     told: list[Written] = []
-    behind.on_write = told.append
+    behind.on_write.append(told.append)
     proxy.fail(broken.Fault.LOSE_REPLY, path="_bulk_docs")
     with pytest.raises(Unreachable):
         await behind.save_docs(database, [{"_id": "x"}, {"_id": "y"}])

@@ -32,6 +32,12 @@ PLANS_VIEW = "services/object_plans"
 PLANS = {"plan": {"vendor_id": "x"}}
 
 
+def tell(store: Datastore, written: Written) -> None:
+    """Let a store know of a write as if it had made it."""
+    for listener in store.couch.on_write:
+        listener(written)
+
+
 # CouchSource
 
 
@@ -331,8 +337,8 @@ async def test_reading_is_current_while_nothing_changes(store: Datastore, master
     assert (await read_all(store, master)).sources() == reading.sources()
     assert store.statistics.requests == requests
     # What is too old is read again, and is the same: the reading is current again, and so are its sources.
-    store.couch.on_write(Written(master, "one"))
-    store.couch.on_write(Written(master, "a-1"))
+    tell(store, Written(master, "one"))
+    tell(store, Written(master, "a-1"))
     assert not store.are_current(reading.sources())
     assert store.statistics.requests == requests
     again = await read_all(store, master)
@@ -452,7 +458,7 @@ async def test_reading_with_a_stale_catalogue_is_never_current(
 ) -> None:
     await read_all(store, master)
     proxy.fail(Status(503))
-    store.couch.on_write(Written(master, "x", {"pvt_type": "app"}))
+    tell(store, Written(master, "x", {"pvt_type": "app"}))
     reading = store.read()
     snapshot = await reading.catalogue()
     assert snapshot.stale

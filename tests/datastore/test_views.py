@@ -4,12 +4,14 @@ import asyncio
 
 import pytest
 
+from crossbar_appstore import __version__
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import Conflict, DatabaseMissing, ViewMissing
 from crossbar_appstore.datastore.views import (
     DatabaseClass,
     design_document,
     ensure,
+    is_newer,
     names_for,
     standing_alone,
 )
@@ -272,12 +274,29 @@ def test_names_for_gives_each_design_document_once() -> None:
 
 def test_design_document_has_only_what_couchdb_needs() -> None:
     document = design_document("apps_store")
-    assert set(document) == {"_id", "language", "views"}
+    assert set(document) == {"_id", "language", "views", "crossbar_appstore_version"}
     code = document["views"]["crossbar_listing"]["map"]
     assert code.startswith("function (app) {\n")
     assert design_document("accounts")["views"]["listing_by_descendants_count"]["reduce"] == "_count"
     with pytest.raises(UnknownFile):
         design_document("none")
+
+
+@pytest.mark.parametrize(
+    ("version", "newer"),
+    [
+        (None, False),
+        ("", False),
+        ("0.9", False),
+        (__version__, False),
+        ("999.0.0", True),
+        ("1000", True),
+        (["999"], False),
+    ],
+)
+def test_is_newer_compares_releases_of_design_documents(version: Json, newer: bool) -> None:
+    assert is_newer({**design_document("apps_store"), "crossbar_appstore_version": version}) is newer
+    assert not is_newer(None)
 
 
 async def test_standing_alone_is_false_if_kazoo_keeps_views(couch: Couch, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from crossbar_appstore.json_codec import JsonObject
-from crossbar_appstore.logs import LOGGERS_WITH_CREDENTIALS
+from crossbar_appstore.logs import silence_libraries
 
 _SECRET_FIELDS: Final = ("pvt_md5_auth", "pvt_sha1_auth", "pvt_signature_secret", "pvt_api_key")
 _PATTERNS: Final = {
@@ -70,8 +70,7 @@ class LogSearch(logging.Handler):
         # A test that sets up logging replaces all handlers.
         if self not in root.handlers:
             root.addHandler(self)
-        for name in LOGGERS_WITH_CREDENTIALS:
-            logging.getLogger(name).setLevel(logging.ERROR)
+        silence_libraries()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Search a record."""

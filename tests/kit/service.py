@@ -135,10 +135,15 @@ class Service(Client):
         self._starting = asyncio.Lock()
 
     @property
+    def application(self) -> web.Application:
+        """The running application."""
+        assert self._runner is not None
+        return self._runner.app
+
+    @property
     def store(self) -> Datastore:
         """The datastore of the running application."""
-        assert self._runner is not None
-        return self._runner.app[STORE]
+        return self.application[STORE]
 
     async def address(self) -> str:
         async with self._starting:

@@ -3,13 +3,20 @@ import pytest
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import Conflict, TimedOut
 from crossbar_appstore.datastore.replies import ViewRow
-from crossbar_appstore.datastore.views import DatabaseClass, design_document, names_for
+from crossbar_appstore.datastore.views import RELEASE, DatabaseClass, design_document, names_for
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.ids import account_db
 from crossbar_appstore.maintenance import system as system_maintenance
 from crossbar_appstore.maintenance.accounts import NewAccount, create_account
+from crossbar_appstore.maintenance.doctor import examine
 from crossbar_appstore.maintenance.lookup import MasterCatalogue
-from crossbar_appstore.maintenance.system import BesideKazoo, Deployment, databases_to_deploy, deploy_views
+from crossbar_appstore.maintenance.system import (
+    BesideKazoo,
+    Deployment,
+    databases_to_deploy,
+    deploy_views,
+    prepare_system,
+)
 from tests.maintenance.test_editing import save_app
 
 DESIGN = "_design/apps_store"
@@ -68,6 +75,37 @@ async def test_deploy_views_dry_run_writes_nothing(catalogue: MasterCatalogue) -
     old = await make_old(catalogue)
     assert (await deploy(catalogue, dry_run=True))[DESIGN] is Deployment.UPGRADED
     assert (await catalogue.couch.open_doc(catalogue.database, DESIGN))["_rev"] == old["_rev"]
+
+
+async def make_newer(catalogue: MasterCatalogue, **more: Json) -> JsonObject:
+    """Store the design document of a newer release, with other code and one more view."""
+    design = await catalogue.couch.open_doc(catalogue.database, DESIGN)
+    views = {"crossbar_listing": {"map": OLD}, "newer": {"map": OLD}}
+    return await catalogue.couch.save_doc(catalogue.database, {**design, "views": views, RELEASE: "999.0", **more})
+
+
+async def test_deploy_views_keeps_code_of_newer_release(catalogue: MasterCatalogue) -> None:
+    await make_newer(catalogue)
+    before = await catalogue.couch.open_doc(catalogue.database, DESIGN)
+    assert (await deploy(catalogue))[DESIGN] is Deployment.NEWER
+    assert await catalogue.couch.open_doc(catalogue.database, DESIGN) == before
+    findings = (await examine(catalogue.couch)).findings
+    assert [one for one in findings if one.subject == f"{catalogue.database}/{DESIGN}"] == []
+
+
+async def test_deploy_views_adds_to_newer_release_what_it_lacks(catalogue: MasterCatalogue) -> None:
+    await make_newer(catalogue, views={"newer": {"map": OLD}})
+    assert (await deploy(catalogue))[DESIGN] is Deployment.UPGRADED
+    design = await catalogue.couch.open_doc(catalogue.database, DESIGN)
+    assert set(design["views"]) == {"crossbar_listing", "newer"}
+    assert design[RELEASE] == "999.0"
+
+
+async def test_prepare_system_keeps_code_of_other_releases(catalogue: MasterCatalogue) -> None:
+    for make in (make_newer, make_old):
+        stored = await make(catalogue)
+        assert (await prepare_system(catalogue.couch)).alone
+        assert (await catalogue.couch.open_doc(catalogue.database, DESIGN))["_rev"] == stored["_rev"]
 
 
 async def test_deploy_views_replaces_leftover_scratch_document(catalogue: MasterCatalogue) -> None:

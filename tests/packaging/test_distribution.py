@@ -15,6 +15,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from crossbar_appstore import __version__
+from tests.cli.shares import COMPLETIONS
+
 pytestmark = pytest.mark.timeout(600)
 
 CHECKOUT = Path(__file__).parents[2]
@@ -76,6 +79,9 @@ def test_wheel_holds_package_and_data_only(distribution: Distribution) -> None:
     expected = {f"crossbar_appstore/{name}" for name in files(distribution.source / "crossbar_appstore")}
     for data in ("schemas", "couchdb_views"):
         expected |= {f"crossbar_appstore/{data}/{name}" for name in files(distribution.source / data)}
+    share = files(distribution.source / "deploy/share")
+    assert "man/man1/crossbar-appstore-serve.1" in share
+    expected |= {f"crossbar_appstore-{__version__}.data/data/share/{name}" for name in share}
     assert content == expected
     assert len(licences) == 1
 
@@ -83,7 +89,7 @@ def test_wheel_holds_package_and_data_only(distribution: Distribution) -> None:
 def test_sdist_holds_sources_tests_and_docs(distribution: Distribution) -> None:
     with tarfile.open(distribution.sdist) as sdist:
         content = {member.name.partition("/")[2] for member in sdist.getmembers() if member.isfile()}
-    for folder in ("benchmarks", "crossbar_appstore", "schemas", "couchdb_views", "tests", "scripts", "docs"):
+    for folder in ("benchmarks", "crossbar_appstore", "schemas", "couchdb_views", "tests", "scripts", "docs", "deploy"):
         assert {f"{folder}/{name}" for name in files(distribution.source / folder)} <= content
     assert {"setup.cfg", "pyproject.toml", "tox.ini", "README.md", "CHANGELOG.md", "LICENSE"} <= content
 
@@ -115,6 +121,19 @@ def test_console_script_is_installed(environment: Path, tmp_path: Path) -> None:
     helped = run(environment / "crossbar-appstore", "--help", cwd=tmp_path)
     assert "serve" in helped
     assert "demo" in helped
+
+
+def test_man_pages_and_completions_are_installed_where_programs_look(environment: Path) -> None:
+    share = environment.parent / "share"
+    assert (share / "man/man1/crossbar-appstore.1").is_file()
+    assert all((share / path).is_file() for path in COMPLETIONS.values())
+
+
+def test_metadata_names_author_licence_and_python(environment: Path, tmp_path: Path) -> None:
+    code = "import importlib.metadata; print(importlib.metadata.metadata('crossbar-appstore'))"
+    lines = run(environment / "python", "-c", code, cwd=tmp_path).partition("\n\n")[0].splitlines()
+    assert {"License: Apache-2.0", "Requires-Python: >=3.11", "Classifier: Typing :: Typed"} <= set(lines)
+    assert [line for line in lines if line.startswith("Author: ")]
 
 
 def test_requirements_have_no_conflicts(environment: Path, tmp_path: Path) -> None:

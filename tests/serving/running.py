@@ -38,8 +38,8 @@ class Running:
 
 
 @asynccontextmanager
-async def running(couchdb_url: str, log: Path, **more: str) -> AsyncIterator[Running]:
-    process = await start(couchdb_url, log, **more)
+async def running(couchdb_url: str, log: Path, *arguments: str, **more: str) -> AsyncIterator[Running]:
+    process = await start(couchdb_url, log, *arguments, **more)
     try:
         yield Running(process, await address_of(process, log), log)
     finally:
@@ -48,12 +48,12 @@ async def running(couchdb_url: str, log: Path, **more: str) -> AsyncIterator[Run
         await process.wait()
 
 
-async def start(couchdb_url: str, log: Path, **more: str) -> asyncio.subprocess.Process:
+async def start(couchdb_url: str, log: Path, *arguments: str, **more: str) -> asyncio.subprocess.Process:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("CROSSBAR_", "KAZOO_", "AMQP_"))}
     LOG_SEARCH.watch(log)
     with log.open("wb") as errors:
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "crossbar_appstore", "serve"),
+            *(sys.executable, "-m", "crossbar_appstore", "serve", *arguments),
             env={**kept, "COUCHDB_URL": couchdb_url, "CROSSBAR_PORT": "0", **more},
             stderr=errors,
         )

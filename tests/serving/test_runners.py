@@ -102,7 +102,8 @@ async def program(words: list[str], couchdb_url: str, folder: Path, pattern: str
                 assert process.returncode is None, log.read_text()
                 await asyncio.sleep(0.05)
         yield found[1]
-        process.terminate()
+        if process.returncode is None:
+            process.terminate()
         assert await asyncio.wait_for(process.wait(), PATIENCE) == 0, log.read_text()
     finally:
         if process.returncode is None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from crossbar_appstore import serving
-from crossbar_appstore.serving import supervisor, worker
+from crossbar_appstore.serving import supervisor
 from tests.datastore.fault_proxy import Fault, FaultProxy
 from tests.kit.service import Client
 from tests.kit.system import System
@@ -89,17 +89,27 @@ async def test_supervisor_kills_worker_that_does_not_stop(
     assert multiprocessing.active_children() == []
 
 
-async def test_worker_stops_when_supervisor_ends(kit_couchdb_url: str) -> None:
-    sentinel, other_end = os.pipe()
-    ready = asyncio.Event()
-    working = asyncio.create_task(worker.work(settings(kit_couchdb_url), 0, ready.set, supervisor=sentinel))
+async def test_supervisor_replaces_hanging_worker(
+    kit_couchdb_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(supervisor, "HANGING", 4.0)
+    announced: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    chosen = settings(kit_couchdb_url, CROSSBAR_WORKERS="2")
+    service = asyncio.create_task(serving.serve(chosen, announced.set_result))
     async with asyncio.timeout(PATIENCE):
-        await ready.wait()
-        await asyncio.sleep(0.05)
-        assert not working.done()
-        os.close(other_end)  # as the end of the process does
-        await working
-    os.close(sentinel)
+        address = await announced
+        victim = multiprocessing.active_children()[0].pid
+        assert victim is not None
+        os.kill(victim, signal.SIGSTOP)  # as an endless loop would
+        while victim in {child.pid for child in multiprocessing.active_children()}:
+            await asyncio.sleep(0.05)
+        while len(multiprocessing.active_children()) < 2:
+            await asyncio.sleep(0.05)
+        assert await status(address) == 401
+        os.kill(os.getpid(), signal.SIGTERM)
+        await service
+    messages = [record.message for record in caplog.records]
+    assert messages[:2] == ["worker hangs", "worker died"]
 
 
 def test_serving_imports_no_multiprocessing_for_one_worker() -> None:

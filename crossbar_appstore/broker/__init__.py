@@ -1,0 +1,1 @@
+"""KAZOO's message broker (AMQP): announces what is written, and hears of what others write."""

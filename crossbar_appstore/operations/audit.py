@@ -1,0 +1,167 @@
+"""The audit middleware: who changed what, and who logged in, one event each at the end of the request.
+
+An event has ``time`` (UTC), ``action``, ``outcome``, ``status``, ``who``, ``client``, ``request_id``, the ids that it
+is about, and ``before`` and ``after`` where documents were changed (``audit_events``). A refused change has the action
+that it would have been.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from crossbar_appstore.auth.hierarchy import Identity
+from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.request_scope import DocumentChange, recording
+
+from .audit_events import APPS_STORE, clean, events_of
+
+Write = Callable[[JsonObject], None]
+
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_VERBS: Final = {"PUT": "create", "POST": "update", "PATCH": "update", "DELETE": "delete"}
+_INSTALLS: Final = {"PUT": "install", "POST": "update", "DELETE": "uninstall"}
+_LOGINS: Final = frozenset({"user_auth", "api_auth"})
+_CHANGE_NOTHING: Final = frozenset({"auth", "search"})
+"""Endpoints whose POST only reads."""
+_NAMES: Final = ("account_name", "account_realm", "realm")
+"""What a login says about the account that it wants."""
+
+
+class Noun(Protocol):
+    """An endpoint in the path, with the tokens that follow it."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def params(self) -> Sequence[str]:
+        """The tokens."""
+
+
+class Context(Protocol):
+    """What is told of a request (``crossbar.context.Context``)."""
+
+    request_id: str
+    client_ip: str
+    verb: str
+    account_id: str | None
+    identity: Any
+    data: Any
+
+    @property
+    def nouns(self) -> Sequence[Noun]:
+        """The endpoints in the path."""
+
+
+def audit(write: Write, context_of: Callable[[web.Request], Context]) -> Middleware:
+    """The middleware that calls ``write`` with each event; ``context_of`` gives the context of a request."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.method in _SAFE:
+            return await handler(request)
+        changes: list[DocumentChange] = []
+        status: int | None = None
+        try:
+            with recording(changes.append):
+                response = await handler(request)
+            status = response.status
+            return response
+        finally:
+            # Also where the request was cancelled: what it has saved stays saved.
+            for event in request_events(context_of(request), status, changes):
+                write(event)
+
+    return middleware
+
+
+def request_events(context: Context, status: int | None, changes: Sequence[DocumentChange]) -> list[JsonObject]:
+    """The events of a request; ``status`` is None if it was cancelled."""
+    if not context.nouns or (context.verb in _SAFE and not changes):
+        return []
+    common: JsonObject = {
+        "time": now(),
+        "outcome": _outcome(status),
+        "status": status,
+        "who": who(context.identity),
+        "client": context.client_ip,
+        "request_id": clean(context.request_id),
+    }
+    found = [event for change in changes for event in events_of(change)]
+    requested = _requested(context)
+    # A login is told of even if it saved something, such as a new password.
+    if requested is not None and (not found or "login" in requested["action"]):
+        found.append(requested)
+    return [common | event for event in found]
+
+
+def now() -> str:
+    """The time in UTC as ISO 8601, with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def who(identity: Any) -> JsonObject | None:
+    """The caller: the account and user whose token it is, and as whom they act if that is another; None for nobody."""
+    if not isinstance(identity, Identity):
+        return None
+    acting: dict[str, Json] = {"account_id": identity.account_id, "user_id": identity.owner_id}
+    own = acting
+    if identity.behind is not None:
+        own = {"account_id": identity.behind.account_id, "user_id": identity.behind.owner_id}
+    elif identity.original_account_id is not None:
+        own = {"account_id": identity.original_account_id, "user_id": identity.original_owner_id}
+    masquerading = {} if own is acting else {"acting_as": acting}
+    return {**own, "method": clean(identity.method), **masquerading}
+
+
+def _outcome(status: int | None) -> str:
+    if status is None:
+        return "unknown"
+    return "done" if status < 400 else "refused" if status < 500 else "failed"
+
+
+def _requested(context: Context) -> JsonObject | None:
+    """The action and the ids in the path; None if the endpoint changes nothing."""
+    noun = context.nouns[-1]
+    name, params, verb = noun.name, noun.params, context.verb
+    if name in _CHANGE_NOTHING or verb not in _VERBS:
+        return None
+    event: JsonObject = {"account_id": context.account_id}
+    for each in context.nouns:
+        if each.name == "users" and each.params:
+            event["user_id"] = clean(each.params[0])
+    if name in _LOGINS:
+        return event | _login(context, name, params)
+    if name == APPS_STORE and params and params[0] != "blacklist":
+        event["app_id"] = clean(params[0])
+    return event | {"action": _action(name, params, verb)}
+
+
+def _login(context: Context, name: str, params: Sequence[str]) -> JsonObject:
+    """A login; who is meant is told only by names, since credentials are hashes of passwords."""
+    if params:
+        return {"action": "login.recovery" if context.verb == "POST" else "recovery.request"}
+    action = "login.impersonation" if len(context.nouns) > 1 else "login"
+    data: Mapping[str, Json] = context.data if isinstance(context.data, dict) else {}
+    named = {key: clean(data[key]) for key in _NAMES if isinstance(data.get(key), str)}
+    identity = context.identity
+    found: JsonObject = {"action": action, "endpoint": name, **({"named": named} if named else {})}
+    if isinstance(identity, Identity) and action == "login":
+        found |= {"account_id": identity.account_id, "user_id": identity.owner_id}
+    return found
+
+
+def _action(name: str, params: Sequence[str], verb: str) -> str:
+    if name == APPS_STORE:
+        if params[:1] == ("blacklist",):
+            return f"{name}.blacklist"
+        if params[1:2] == ("override",):
+            return f"override.{_VERBS[verb]}"
+        if verb in _INSTALLS:
+            return f"{name}.{_INSTALLS[verb]}"
+    singular = {"accounts": "account", "users": "user"}.get(name, name)
+    return f"{singular}.{_VERBS[verb]}"
