@@ -15,8 +15,9 @@ _FILE: Final = ".json"
 def openapi_document() -> JsonObject:
     """Returns the document with every reference within itself: a new object each time.
 
-    A reference to ``users.json`` becomes one to the component ``users``, one to a definition of it to ``users.NAME``. JSON Schemas are written in draft 4; what they
-    use of it means the same in the dialect of OpenAPI 3.1, but for their references.
+    A reference to ``users.json`` becomes one to the component ``users``, one to a definition of it to ``users.NAME``.
+    JSON Schemas are written in draft 4; what they use of it means the same in the dialect of OpenAPI 3.1, but for their
+    references.
     """
     document: JsonObject = yaml.safe_load((data_directory("schemas") / "openapi.yaml").read_bytes())
     document.pop("x-errors")
@@ -26,7 +27,8 @@ def openapi_document() -> JsonObject:
         for part, definition in schema.pop("definitions", {}).items():
             schemas[f"{name}.{part}"] = _resolved(definition, name)
         schemas[name] = _resolved(schema, name)
-    return _resolved(document, "")
+    resolved: JsonObject = _resolved(document, "")
+    return resolved
 
 
 def _resolved(value: Any, schema: str) -> Any:

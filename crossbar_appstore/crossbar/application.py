@@ -175,6 +175,7 @@ async def compression(request: web.Request, handler: Handler) -> web.StreamRespo
         and isinstance(response.body, bytes)
         and len(response.body) > _COMPRESSED_OVER
         and response.headers.get(hdrs.CONTENT_TYPE) in _COMPRESSED_TYPES
+        and hdrs.CONTENT_ENCODING not in response.headers
         and accepts_gzip(accept_encoding)
     ):
         # Level 1: higher levels take several times as long for a few percent.

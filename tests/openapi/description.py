@@ -45,7 +45,7 @@ class Description:
     def _template(self, path: str) -> str:
         """The path of the document with the fewest parameters that the request's path matches."""
         tokens = ["", *path.split("/")]
-        fitting = [
+        fitting: list[str] = [
             template
             for template in self._document["paths"]
             if len(parts := template.split("/")) == len(tokens)

@@ -46,9 +46,7 @@ _MORE: Final[tuple[tuple[str, str, Any], ...]] = (
 
 
 @pytest.mark.timeout(600)
-async def test_replies_of_every_route_are_as_described(
-    system: System, new_service: NewService, tmp_path: Path
-) -> None:
+async def test_replies_of_every_route_are_as_described(system: System, new_service: NewService, tmp_path: Path) -> None:
     await ensure(system.couch, "accounts", names_for(DatabaseClass.ACCOUNTS))
     stage, description = await Stage.create(system), Description()
     for row in ROWS:

@@ -75,7 +75,7 @@ def test_setup_cfg_names_every_package() -> None:
 def test_wheel_holds_package_and_data_only(distribution: Distribution) -> None:
     with zipfile.ZipFile(distribution.wheel) as wheel:
         content = {name for name in wheel.namelist() if ".dist-info/" not in name}
-        licences = [name for name in wheel.namelist() if name.endswith("/LICENSE")]
+        licences = [name for name in wheel.namelist() if name.endswith("licenses/LICENSE")]
     expected = {f"crossbar_appstore/{name}" for name in files(distribution.source / "crossbar_appstore")}
     for data in ("schemas", "couchdb_views"):
         expected |= {f"crossbar_appstore/{data}/{name}" for name in files(distribution.source / data)}
