@@ -24,6 +24,7 @@ from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.credentials import Tries
 from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.datastore.store import Datastore
+from crossbar_appstore.datastore.views import standing_alone
 from crossbar_appstore.resources.account_apps import AppStore
 from crossbar_appstore.resources.account_storage import AccountStorage
 from crossbar_appstore.resources.accounts import Accounts
@@ -45,6 +46,7 @@ from crossbar_appstore.resources.whitelabel import Whitelabel
 from crossbar_appstore.resources.whitelabel_domains import Domains
 from crossbar_appstore.resources.whitelabel_parts import WhitelabelParts
 from crossbar_appstore.settings import Settings
+from crossbar_appstore.store_page import Shown, StorePage
 
 STORE: Final = web.AppKey("store", Datastore)
 RECOVERIES: Final = web.AppKey("recoveries", Recoveries)
@@ -124,6 +126,7 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
         trusted_proxies=TRUSTED_PROXIES,
         access_log=settings.access_log,
         request_seconds=settings.request_seconds,
+        routes=StorePage(_page_shown(settings, couch)).routes,
     )
     application[STORE] = store
     application.cleanup_ctx.append(_connected)
@@ -139,6 +142,19 @@ def _delivery(settings: Settings) -> Delivery | None:
     if settings.smtp is not None:
         return MailDelivery(settings.smtp, settings.smtp_from)
     return None if settings.mail_dir is None else FolderDelivery(settings.mail_dir, settings.smtp_from)
+
+
+def _page_shown(settings: Settings, couch: Couch) -> Shown:
+    known = settings.store_page
+
+    async def shown() -> bool:
+        nonlocal known
+        if known is None:
+            # A cluster that uses this CouchDB has its own web client.
+            known = await standing_alone(couch)
+        return known
+
+    return shown
 
 
 async def _connected(application: web.Application) -> AsyncIterator[None]:
