@@ -1,6 +1,6 @@
 """Why an account sees an app: the reasons behind the decisions of ``allowed_apps``, and their endpoint."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Final
 
@@ -133,7 +133,7 @@ class Explain(Resource):
             "user_id": user_id or None,
             "plans_of": plans.account_id if may_see(plans.account_id) else None,
             **asdict(found),
-            "reasons": [_shown(reason, may_see) for reason in found.reasons],
+            "reasons": _shown(found.reasons, may_see),
         }
         context.reply.stale = reading.stale
 
@@ -149,9 +149,18 @@ def _sight(caller: Identity, account_id: str, account: JsonObject | None) -> Sig
     return lambda owner: caller.is_superduper or owner in below
 
 
-def _shown(reason: Reason, may_see: Sight) -> JsonObject:
-    """A reason without the document if that belongs to an account that is none of the caller's business."""
-    shown: JsonObject = asdict(reason)
-    if not may_see(reason.document if reason.database == SERVICES else parse_account_id(reason.database)):
-        shown |= {"database": None, "document": None, "revision": None, "entry": None}
+def _shown(reasons: Iterable[Reason], may_see: Sight) -> list[JsonObject]:
+    """The reasons, without the documents of accounts that are none of the caller's business."""
+    shown: list[JsonObject] = []
+    has_secret_plan = False
+    for reason in reasons:
+        owner = reason.document if reason.database == SERVICES else parse_account_id(reason.database)
+        each: JsonObject = asdict(reason)
+        if not may_see(owner):
+            has_secret_plan |= reason.rule == "plan"
+            each |= {"database": None, "document": None, "revision": None, "entry": None}
+        elif reason.authority == rules.SERVICE_PLAN and has_secret_plan:
+            # It is combined from the plans before it.
+            each["entry"] = None
+        shown.append(each)
     return shown

@@ -4,8 +4,9 @@ const API = new URL("v2/", document.baseURI);
 
 // The API refused a call: the status, and message, data and request id of the envelope.
 export class Refused extends Error {
-  constructor(status, envelope, headers) {
+  constructor(method, status, envelope, headers) {
     super(envelope.message ?? `status ${status}`);
+    this.method = method;
     this.status = status;
     this.data = envelope.data ?? {};
     this.requestId = envelope.request_id ?? null;
@@ -40,7 +41,7 @@ export async function call(method, path, { data, match, signal } = {}) {
   const envelope = await read(reply);
   if (!reply.ok) {
     if (reply.status === 401 && token !== null) ended();
-    throw new Refused(reply.status, envelope, reply.headers);
+    throw new Refused(method, reply.status, envelope, reply.headers);
   }
   return {
     ...envelope,

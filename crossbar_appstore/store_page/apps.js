@@ -34,7 +34,9 @@ export class Store {
       call("GET", this.path(), { signal }),
       this.isBelow ? get(`accounts/${this.session.own.id}/apps_store`, { signal }) : [],
     ]);
-    const apps = this.session.isAdmin ? list.data : list.data.filter((app) => this.session.usable.has(app.id));
+    // The list is that of the account. Other users see what is installed for them.
+    const isUsable = (app) => isInstalled(app) && this.session.usable.has(app.id);
+    const apps = this.session.isAdmin ? list.data : list.data.filter(isUsable);
     const seen = new Set(apps.map((app) => app.id));
     const hidden = own.filter((app) => !seen.has(app.id)).map((app) => ({ ...withoutPermission(app), isHidden: true }));
     this.stale = list.stale;

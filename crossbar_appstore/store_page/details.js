@@ -16,17 +16,19 @@ export function openDetails(store, app, changed) {
   const texts = { dir: "auto", lang: language };
   const heading = el("h2", { ...texts, tabindex: "-1" }, label);
   const body = el("div", { class: "content" },
-    el("header", {}, icon(accountId, app, label), el("div", { class: "title" }, heading, el("p", { class: "by" }, phaseOf(app), facts(app)))),
+    el("header", {}, icon(accountId, app, label),
+      el("div", { class: "title" }, heading, el("p", { class: "by" }, phaseOf(app), facts(app)))),
+    description !== "" && el("p", { class: "lead", ...texts }, description),
     el("div", { class: "columns" },
-      el("div", { class: "texts" },
-        description !== "" && el("p", { class: "lead", ...texts }, description),
-        extended !== "" && extended !== description && el("p", { class: "extended", ...texts }, extended),
-        features.length > 0 && section(t("details.features"), el("ul", { class: "features", ...texts }, features.map((feature) => el("li", {}, feature)))),
-        screenshots(accountId, app, label),
-        links(app)),
       el("div", { class: "side" },
         !app.isHidden && permission(store, app, changed),
-        store.isBelow && explanation(store, app))),
+        store.isBelow && explanation(store, app)),
+      el("div", { class: "texts" },
+        extended !== "" && extended !== description && el("p", { class: "extended", ...texts }, extended),
+        features.length > 0 && section(t("details.features"),
+          el("ul", { class: "features", ...texts }, features.map((feature) => el("li", {}, feature)))),
+        screenshots(accountId, app, label),
+        links(app))),
   );
   const dialog = openDialog("details", heading, body);
   heading.focus();

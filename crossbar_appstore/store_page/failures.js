@@ -13,7 +13,7 @@ export function failureTexts(error) {
   if (hasText(`failure.${error.message}`)) return [t(`failure.${error.message}`)];
   if (error.status === 400) return [t("failure.invalid"), ...invalid(error.data)];
   if (error.status === 429) return [t("failure.tooMany", { seconds: error.retryAfter ?? "60" })];
-  if (error.status === 503) return [t(error.outcomeUnknown ? "failure.unknownOutcome" : "failure.away")];
+  if (error.status === 503) return [t(away(error))];
   const key = BY_STATUS[error.status];
   if (key !== undefined) return [t(`failure.${key}`)];
   const id = error.requestId === null ? [] : [t("failure.requestId", { id: error.requestId })];
@@ -23,6 +23,11 @@ export function failureTexts(error) {
 export function failure(error, ...actions) {
   const [first, ...others] = failureTexts(error);
   return notice("error", el("p", {}, first), others.map((text) => el("p", { class: "detail" }, text)), ...actions);
+}
+
+function away(error) {
+  if (error.method === "GET") return "failure.away";
+  return error.outcomeUnknown ? "failure.unknownOutcome" : "failure.awayChange";
 }
 
 function invalid(data) {

@@ -131,7 +131,7 @@ class Permission {
           this.follow();
         },
       }),
-      el("bdi", { class: "name" }, name), detail !== "" && el("span", { class: "hint" }, detail)));
+      el("span", {}, el("bdi", {}, name), detail !== "" && el("span", { class: "hint" }, detail))));
   }
 
   async save(event) {
@@ -172,6 +172,7 @@ class Permission {
     this.show();
     // Into an element that is there already, so that it is read out.
     this.messages.append(notice("success", el("p", {}, done)));
+    this.messages.scrollIntoView({ block: "nearest" });
     this.submit.disabled ? this.remove.focus() : this.submit.focus();
   }
 
@@ -182,6 +183,7 @@ class Permission {
       this.show();
     }
     this.messages.replaceChildren(failure(error));
+    this.messages.scrollIntoView({ block: "nearest" });
   }
 }
 

@@ -89,7 +89,7 @@ export default {
   "permission.done.install": "{label} ist installiert.",
   "permission.done.save": "Die Änderung ist gespeichert.",
   "permission.done.uninstall": "{label} ist deinstalliert.",
-  "permission.readOnly": "Sie dürfen diese App benutzen.",
+  "permission.readOnly": "Diese App ist für Sie installiert.",
 
   "accounts.choose": "Konto wechseln",
   "accounts.current": "Konto {account}",
@@ -138,7 +138,9 @@ export default {
   "explain.master.true": "Das Hauptkonto sieht alle Apps.",
 
   "failure.unreachable": "Der Dienst antwortet nicht. Bitte prüfen Sie Ihre Verbindung und versuchen Sie es erneut.",
-  "failure.away": "Die Datenbank antwortet zurzeit nicht. Nichts wurde geändert; bitte versuchen Sie es bald erneut.",
+  "failure.away": "Die Datenbank antwortet zurzeit nicht. Bitte versuchen Sie es bald erneut.",
+  "failure.awayChange":
+    "Die Datenbank antwortet zurzeit nicht. Nichts wurde geändert; bitte versuchen Sie es bald erneut.",
   "failure.unknownOutcome":
     "Die Datenbank hat die Änderung nicht bestätigt. Sie kann gespeichert sein oder nicht: Bitte sehen Sie nach, bevor Sie es erneut versuchen.",
   "failure.tooMany": "Zu viele Versuche. Bitte warten Sie {seconds} Sekunden.",

@@ -85,7 +85,7 @@ export default {
   "permission.done.install": "{label} is installed.",
   "permission.done.save": "The change is saved.",
   "permission.done.uninstall": "{label} is uninstalled.",
-  "permission.readOnly": "You may use this app.",
+  "permission.readOnly": "This app is installed for you.",
 
   "accounts.choose": "Change account",
   "accounts.current": "Account {account}",
@@ -132,7 +132,8 @@ export default {
   "explain.master.true": "The master account sees all apps.",
 
   "failure.unreachable": "The service does not answer. Please check your connection, and try again.",
-  "failure.away": "The database does not answer at the moment. Nothing was changed; please try again soon.",
+  "failure.away": "The database does not answer at the moment. Please try again soon.",
+  "failure.awayChange": "The database does not answer at the moment. Nothing was changed; please try again soon.",
   "failure.unknownOutcome": "The database did not confirm the change. It may have been saved or not: please check before you try again.",
   "failure.tooMany": "Too many attempts. Please wait {seconds} seconds.",
   "failure.forbidden": "You may not do this. Changes are made by administrators.",
