@@ -91,13 +91,14 @@ function primary(tag) {
   return tag.split("-")[0].toLowerCase();
 }
 
-function languageName(tag) {
-  return new Intl.DisplayNames([tag], { type: "language" }).of(tag);
+function languageName(tag, fallback = "code") {
+  return new Intl.DisplayNames([tag], { type: "language", fallback }).of(tag);
 }
 
+// Whether this is a language that has a name: an app document may hold anything.
 function isTag(tag) {
   try {
-    return Intl.getCanonicalLocales(tag).length === 1;
+    return /^[a-z]{2,3}(-|$)/i.test(tag) && languageName(tag, "none") !== undefined;
   } catch {
     return false;
   }

@@ -125,7 +125,8 @@ class StoreTab:
     async def sees_no_barriers(self) -> None:
         """Search the page with axe, and for content that is wider than the screen."""
         await self.page.wait_for_timeout(200)  # Transitions of colours have an end.
-        assert await violations(self.page, self._axe) == []
+        found = await violations(self.page, self._axe)
+        assert not found, found
         assert await self.page.evaluate(_OVERFLOW) <= 0
 
     def _request(self, request: Request) -> None:
