@@ -16,7 +16,6 @@ import { Tiles } from "./tiles.js";
 let current = null;
 
 function show(view, ...content) {
-  document.title = t("title");
   document.body.dataset.view = view;
   document.querySelectorAll("dialog").forEach((dialog) => dialog.close());
   document.body.replaceChildren(...content.filter(Boolean));
@@ -28,6 +27,7 @@ function showLogin({ ended = false } = {}) {
   const languageChoice = languageSelect([], () => showLogin({ ended }));
   const view = loginView((session) => enter(session, session.own), { ended, languageChoice });
   show("login", view.element);
+  document.title = t("title");
   view.focus();
 }
 
@@ -57,6 +57,9 @@ class Place {
     this.tiles = new Tiles(store, (app) => openDetails(store, app, (changed) => this.tiles.update(changed)), () => this.load());
     show("store", el("a", { class: "skip", href: "#apps" }, t("apps.heading")), this.header(),
       store.isBelow && this.strip(), el("main", { id: "apps", tabindex: "-1" }, this.messages, this.tiles.element));
+    document.title = `${store.account.name} – ${t("title")}`;
+    // What had the focus is gone.
+    document.getElementById("apps").focus({ preventScroll: true });
   }
 
   async load() {
@@ -153,4 +156,8 @@ async function start() {
   else await enter(session, session.isAdmin ? (keptPlace() ?? session.own) : session.own);
 }
 
-start();
+start().catch((error) => {
+  // Without texts, or where the browser keeps nothing for this page.
+  console.error(error);
+  show("failed", notice("error", el("p", {}, "This page cannot start. / Diese Seite kann nicht starten.")));
+});

@@ -14,7 +14,7 @@ export class Tiles {
     this.open = open;
     this.tiles = new Map();
     this.count = el("p", { class: "count", role: "status" });
-    this.list = el("ul", { class: "tiles" });
+    this.list = el("ul", { class: "tiles", role: "list" });
     this.empty = el("div", {});
     this.search = el("input", {
       type: "search",

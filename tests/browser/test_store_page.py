@@ -277,6 +277,18 @@ async def test_list_that_fails_can_be_loaded_again(store: StoreTab, customer: Cu
     await store.sees_apps(*LABELS)
 
 
+async def test_list_from_before_the_database_went_away_is_marked(store: StoreTab, customer: Customer) -> None:
+    async def outdated(route: Any) -> None:
+        reply = await route.fetch()
+        headers = {**reply.headers, "warning": '110 - "Response is stale"'}
+        await route.fulfill(response=reply, headers=headers)
+
+    await store.page.route("**/apps_store", outdated)
+    await store.enter(customer.admin)
+    await expect(store.page.get_by_text("What you see may be outdated")).to_be_visible()
+    await store.sees_apps(*LABELS)
+
+
 async def test_list_without_apps_says_so(store: StoreTab, system: System) -> None:
     await store.change_list(lambda apps: [])
     await store.enter(system.operator)
@@ -296,6 +308,8 @@ async def test_reseller_works_in_account_below_and_hides_an_app_from_it(store: S
     await chooser.get_by_label("Search by name or realm").fill(deep.account.name[:6].lower())
     await chooser.get_by_role("button", name=deep.account.name).click()
     await expect(store.page.locator(".strip")).to_contain_text(deep.account.name)
+    await expect(store.page.get_by_role("main")).to_be_focused()
+    await expect(store.page).to_have_title(f"{deep.account.name} – App store")
     await store.page.get_by_role("button", name="Change account").click()
     await store.dialog("chooser").get_by_role("button", name=f"Up to {below.account.name}").click()
     await expect(store.page.locator(".strip")).to_contain_text(below.account.name)
@@ -515,3 +529,12 @@ async def test_page_without_answer_of_service_says_so(store: StoreTab, customer:
     await store.press("Escape")
     await store.page.unroute("**/apps_store/*")
     assert store.failed.pop() == "net::ERR_FAILED"
+
+
+async def test_page_says_so_where_the_browser_keeps_nothing(store: StoreTab) -> None:
+    await store.page.add_init_script(
+        "Object.defineProperty(window, 'localStorage', { get() { throw new Error('denied'); } });"
+    )
+    await store.open()
+    await expect(store.page.get_by_role("alert")).to_contain_text("This page cannot start.")
+    assert "denied" in store.complaints.pop()
