@@ -26,6 +26,7 @@ from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.credentials import Tries
 from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.datastore.store import Datastore
+from crossbar_appstore.datastore.views import standing_alone
 from crossbar_appstore.operations.audit import audit
 from crossbar_appstore.operations.audit_trail import AuditTrail, AuditWriter
 from crossbar_appstore.operations.health import Health
@@ -54,6 +55,7 @@ from crossbar_appstore.resources.whitelabel import Whitelabel
 from crossbar_appstore.resources.whitelabel_domains import Domains
 from crossbar_appstore.resources.whitelabel_parts import WhitelabelParts
 from crossbar_appstore.settings import Settings
+from crossbar_appstore.store_page import Shown, StorePage
 
 STORE: Final = web.AppKey("store", Datastore)
 OPERATIONS: Final = web.AppKey("operations", Operations)
@@ -140,6 +142,7 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
         quiet_paths=PATHS,
         middlewares=[audit(AuditTrail(writer).write, lambda request: request[CONTEXT])],
         request_seconds=settings.request_seconds,
+        routes=StorePage(_page_shown(settings, couch)).routes,
     )
     application.add_routes(api_docs.routes())
     application[STORE] = store
@@ -201,6 +204,19 @@ def _delivery(settings: Settings, broker: Broker | None, couch: Couch) -> Delive
 async def _announcing(application: web.Application) -> AsyncIterator[None]:
     async with application[BROKER]:
         yield
+
+
+def _page_shown(settings: Settings, couch: Couch) -> Shown:
+    known = settings.store_page
+
+    async def shown() -> bool:
+        nonlocal known
+        if known is None:
+            # A cluster that uses this CouchDB has its own web client.
+            known = await standing_alone(couch)
+        return known
+
+    return shown
 
 
 async def _connected(application: web.Application) -> AsyncIterator[None]:

@@ -217,6 +217,12 @@ class Settings:
         "10",
         "The seconds within which a request is answered once it was received, however slow CouchDB is.",
     )
+    store_page: bool | None = _setting(
+        "CROSSBAR_STORE_PAGE",
+        _flag,
+        None,
+        "Whether web browsers get the store page at /; unset, they do unless a KAZOO cluster uses this CouchDB.",
+    )
     ui_urls: tuple[str, ...] | None = _setting(
         "CROSSBAR_UI_URLS",
         web_origins,

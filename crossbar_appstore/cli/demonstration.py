@@ -100,6 +100,7 @@ def _print_addresses(output: Output, fauxton: str, settings: Settings, system: D
     api = f"{address}/v2"
     password = system.password or "(the one given when the account was created)"
     lines = (
+        *([] if settings.store_page is False else [("Store", f"{address}/")]),
         ("API", api),
         ("Fauxton", fauxton),
         ("Account", f"{system.account_name}, realm {system.realm}, id {system.account_id}"),

@@ -12,8 +12,8 @@ from crossbar_appstore.cli.program import DONE, REFUSED
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.maintenance import explaining
 from crossbar_appstore.maintenance.doctor import Diagnosis, RepairsRefused, examine, repair
-from crossbar_appstore.maintenance.explaining import ExplainedApp, Reason
 from crossbar_appstore.maintenance.reports import Finding, Severity
+from crossbar_appstore.resources.explanations import ExplainedApp, Reason
 from crossbar_appstore.settings import Settings
 
 _RULE_WIDTH: Final = 10

@@ -67,6 +67,7 @@ def create_web_application(
     body_pause: float = BODY_PAUSE,
     head_seconds: float = HEAD_SECONDS,
     request_seconds: float = REQUEST_SECONDS,
+    routes: Callable[[Handler], Iterable[web.RouteDef]] = lambda _: (),
 ) -> web.Application:
     """An aiohttp application that serves the resources.
 
@@ -84,6 +85,7 @@ def create_web_application(
         head_seconds: how long a connection is kept open without a complete request: from its beginning, and after each
             response.
         request_seconds: the time limit for the answer after that; what takes longer is 503.
+        routes: routes beside the API, from the handler that answers otherwise.
     """
     limiter = limiter or RateLimiter()
     proxies = trusted_proxies or TrustedProxies()
@@ -117,6 +119,7 @@ def create_web_application(
         "keepalive_timeout": head_seconds,
     }
     application = web.Application(middlewares=all_middlewares, handler_args=handler_args)
+    application.router.add_routes(routes(pipeline.run))
     application.router.add_route("*", "/{path:(?s:.*)}", pipeline.run, expect_handler=_no_continue)
     application[RESOURCES] = tuple(by_noun.values())
     return application

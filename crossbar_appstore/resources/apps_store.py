@@ -1,6 +1,6 @@
 """The endpoint ``apps_store`` (`cb_apps_store`): list, one app, install, update, uninstall, blacklist.
 
-Pictures, overrides and the marketplace are sub-resources behind the same noun.
+Pictures, explanations, overrides and the marketplace are sub-resources behind the same noun.
 """
 
 from collections.abc import Callable
@@ -24,6 +24,7 @@ from crossbar_appstore.resources.account_apps import AppStore, Serialized
 from crossbar_appstore.resources.app_overrides import AppOverride, OverridePictures
 from crossbar_appstore.resources.app_pictures import AppPictures
 from crossbar_appstore.resources.documents import revision_of
+from crossbar_appstore.resources.explanations import Explain
 from crossbar_appstore.resources.pictures import Pictures
 
 _APP: Final = "app"
@@ -45,15 +46,18 @@ class AppsStore(Resource):
         self._pictures = AppPictures(store, apps, pictures)
         self._override = AppOverride(store, gatekeeper, apps)
         self._override_pictures = OverridePictures(store, gatekeeper, pictures)
+        self._explain = Explain(store, gatekeeper)
         self._marketplace = Marketplace(gatekeeper)
 
     def part(self, *params: str) -> Resource:
-        """Pictures, overrides and the marketplace, which KAZOO 5 added, are resources of their own."""
+        """Pictures, explanations, overrides and the marketplace are resources of their own."""
         match params:
             case ("marketplace",):
                 return self._marketplace
             case (_, "icon") | (_, "screenshot", _):
                 return self._pictures
+            case (_, "explain"):
+                return self._explain
             case (_, "override"):
                 return self._override
             case (_, "override", *_):

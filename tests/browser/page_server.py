@@ -8,7 +8,10 @@ from typing import Final
 
 from aiohttp import web
 
+from crossbar_appstore import store_page
+
 PAGE: Final = Path(__file__).with_name("page")
+_MD5: Final = Path(store_page.__file__).with_name("md5.js")
 CLUSTER_ID: Final = "0f6a5ae3d5f44ed28ae3b0b3d8cb1b11"
 """Monster UI sends it as a header of every call."""
 
@@ -24,7 +27,11 @@ async def page_served(api: str) -> AsyncIterator[int]:
     async def start(request: web.Request) -> web.FileResponse:
         return web.FileResponse(PAGE / "index.html")
 
+    async def md5(request: web.Request) -> web.FileResponse:
+        return web.FileResponse(_MD5)
+
     application = web.Application()
+    application.router.add_get("/md5.js", md5)
     application.router.add_get("/", start)
     application.router.add_get("/config.js", configured)
     application.router.add_static("/", PAGE)

@@ -516,6 +516,7 @@ ROWS: Final = (
         prepare=Stage.reset_apps,
         check=_blacklisted,
     ),
+    Row("GET", ("apps_store", ANY, "explain"), _at(f"{_APP}/explain"), _reseller),
     # As on a system without one.
     Row("GET", ("apps_store", "marketplace"), _at("apps_store/marketplace"), _master),
     Row(

@@ -10,9 +10,10 @@ from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.accounts import password_hashes, user_document
 from crossbar_appstore.kazoo.ids import account_db, new_id
 from crossbar_appstore.maintenance.accounts import NewAccount, create_account
-from crossbar_appstore.maintenance.explaining import ExplainedApp, Explanation, explain
+from crossbar_appstore.maintenance.explaining import Explanation, explain
 from crossbar_appstore.maintenance.lookup import MasterCatalogue, UnknownAccount, UnknownApp, UnknownUser
 from crossbar_appstore.resources.account_apps import AppStore
+from crossbar_appstore.resources.explanations import ExplainedApp
 from tests.maintenance.test_editing import save_app
 
 SUB = NewAccount("Sub Ltd", "sub.example.com", "admin", "sub-password")

@@ -85,6 +85,11 @@ def hides_writes(request: Request) -> bool:
     return request.is_above and request.may_write
 
 
+def explains(request: Request) -> bool:
+    """Administrators of the accounts above, and superduper admins."""
+    return (request.is_above or request.caller.is_superduper) and request.may_write
+
+
 def resells(request: Request) -> bool:
     """The reseller of the account, which is the one right above ``own``."""
     caller = request.caller
@@ -266,6 +271,8 @@ ROWS: Final = (
     get(f"{A}/apps_store/blacklist", hides),
     asks("POST", "apps_store/blacklist", nobody, {"blacklist": []}),
     post(f"{A}/apps_store/blacklist", hides_writes, {"blacklist": []}),
+    get("apps_store/{voip}/explain", superduper_writes, 400),
+    get(f"{A}/apps_store/{{voip}}/explain", explains),
     get("apps_store/{voip}/icon", anybody),
     get("i18n/de/apps_store/{voip}/icon", anybody),
     get("whitelabel/{domain}/apps_store/{voip}/icon", anybody),

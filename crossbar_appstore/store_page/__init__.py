@@ -1,0 +1,71 @@
+"""The store page: a client of the API for web browsers, served beside it.
+
+``index.html``, the style sheet and the ES modules of this directory are sent as they are; there is no build step. They
+are read once, and answered with strong entity tags, so that a browser asks for them again and gets 304.
+"""
+
+from collections.abc import Awaitable, Callable
+from importlib import resources
+from typing import Final
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from crossbar_appstore.crossbar.errors import Refusal
+from crossbar_appstore.crossbar.negotiation import choose_media_type
+from crossbar_appstore.crossbar.static_files import static_files
+
+FOLDER: Final = "/store/"
+"""Where the files other than the page itself are; the page names them relative to itself."""
+
+_PAGE: Final = "index.html"
+_HTML: Final = "text/html"
+_OFFERED: Final = ("text/plain", _HTML)
+# Pictures are loaded with the token in a header, never in an address, and shown from memory (blob:).
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+_HEADERS: Final = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Cross-Origin-Resource-Policy": "same-origin",
+    hdrs.VARY: f"{hdrs.ACCEPT}, {hdrs.ACCEPT_ENCODING}",
+}
+
+Shown = Callable[[], Awaitable[bool]]
+"""Whether the page is shown at all, asked for each request."""
+
+
+class StorePage:
+    """The routes of the page; ``shown`` tells whether there is one, else they answer as without it."""
+
+    def __init__(self, shown: Shown) -> None:
+        self._shown = shown
+        self._files = static_files(resources.files(__package__))
+
+    def routes(self, otherwise: Handler) -> tuple[web.RouteDef, ...]:
+        """``/`` for clients that prefer HTML, and the files; ``otherwise`` answers everybody and everything else."""
+
+        async def page(request: web.Request) -> web.StreamResponse:
+            if prefers_html(request.headers.get(hdrs.ACCEPT)) and await self._shown():
+                return self._files[_PAGE].response(request, **_HEADERS)
+            response = await otherwise(request)
+            response.headers[hdrs.VARY] = hdrs.ACCEPT
+            return response
+
+        async def file(request: web.Request) -> web.StreamResponse:
+            found = self._files.get(request.match_info["name"])
+            if found is None or not await self._shown():
+                return await otherwise(request)
+            return found.response(request, **_HEADERS)
+
+        return web.get("/", page), web.get(f"{FOLDER}{{name}}", file)
+
+
+def prefers_html(accept: str | None) -> bool:
+    """Whether an Accept header names HTML before plain text, as that of a web browser does and ``*/*`` does not."""
+    try:
+        return choose_media_type(accept, _OFFERED) == _HTML
+    except Refusal:
+        return False
