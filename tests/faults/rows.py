@@ -168,7 +168,13 @@ class Stage:
 
 def data_of(answer: Answer) -> Any:
     """What is compared: the data of an envelope, or the bytes."""
-    return answer.data if answer.headers.get("Content-Type") == "application/json" else answer.raw
+    if answer.headers.get("Content-Type") != "application/json":
+        return answer.raw
+    data = answer.data
+    if isinstance(data, dict) and isinstance(data.get("reasons"), list):
+        # An explanation shows revisions, which each preparation changes.
+        return {**data, "reasons": [{**reason, "revision": None} for reason in data["reasons"]]}
+    return data
 
 
 Check = Callable[[Stage, Answer], Awaitable[bool]]
@@ -516,7 +522,7 @@ ROWS: Final = (
         prepare=Stage.reset_apps,
         check=_blacklisted,
     ),
-    Row("GET", ("apps_store", ANY, "explain"), _at(f"{_APP}/explain"), _reseller),
+    Row("GET", ("apps_store", ANY, "explain"), _at(f"{_APP}/explain"), _reseller, prepare=Stage.reset_list),
     # As on a system without one.
     Row("GET", ("apps_store", "marketplace"), _at("apps_store/marketplace"), _master),
     Row(
