@@ -3,9 +3,10 @@
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from crossbar_appstore import __version__, api_docs
 from crossbar_appstore.auth.credentials import BasicScheme, Directory
@@ -27,6 +28,7 @@ from crossbar_appstore.datastore.credentials import Tries
 from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.datastore.views import standing_alone
+from crossbar_appstore.operations.audit import Context as RequestContext
 from crossbar_appstore.operations.audit import audit
 from crossbar_appstore.operations.audit_trail import AuditTrail, AuditWriter
 from crossbar_appstore.operations.health import Health
@@ -57,6 +59,9 @@ from crossbar_appstore.resources.whitelabel_parts import WhitelabelParts
 from crossbar_appstore.settings import Settings
 from crossbar_appstore.store_page import Shown, StorePage
 
+if TYPE_CHECKING:
+    from crossbar_appstore.operations.tracing import Tracing
+
 STORE: Final = web.AppKey("store", Datastore)
 OPERATIONS: Final = web.AppKey("operations", Operations)
 BROKER: Final = web.AppKey("broker", Broker)
@@ -79,7 +84,8 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
         SettingsError: no CouchDB was named.
     """
     shared = shared or settings.shared_dir
-    couch = _couch(settings, shared)
+    tracing = _tracing(settings)
+    couch = _couch(settings, shared, tracing)
     counters = None if shared is None else WriteCounters.in_file(shared / "write-counters")
     buckets = None if shared is None else Buckets.in_file(shared / "rate-limits")
     store = Datastore(couch, counters=counters)
@@ -140,11 +146,14 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
         access_log=settings.access_log,
         observer=_counting(metrics),
         quiet_paths=PATHS,
-        middlewares=[audit(AuditTrail(writer).write, lambda request: request[CONTEXT])],
+        middlewares=_middlewares(tracing, AuditTrail(writer)),
         request_seconds=settings.request_seconds,
         routes=StorePage(_page_shown(settings, couch)).routes,
     )
     application.add_routes(api_docs.routes())
+    if tracing is not None:
+        # Left last, so that it sends also what is read and written until then.
+        application.cleanup_ctx.append(tracing.exporting)
     application[STORE] = store
     application[OPERATIONS] = operations
     if settings.ops_port is None:
@@ -170,18 +179,38 @@ def _counting(metrics: Metrics) -> Observer:
     """Counts requests of the API by names that no client can choose."""
 
     def observe(context: Context, status: int, seconds: float) -> None:
-        endpoint = _NO_ENDPOINT
-        if context.nouns:
-            name, params = context.resource.name, context.resource.params
-            part = next((param for param in params if param in _PARTS), None) if params else None
-            endpoint = name if part is None else f"{name}/{part}"
         verb = context.verb or context.method
-        metrics.observe(endpoint, verb if verb in ALL_METHODS else "other", status, seconds)
+        metrics.observe(_endpoint(context), verb if verb in ALL_METHODS else "other", status, seconds)
 
     return observe
 
 
-def _couch(settings: Settings, shared: Path | None) -> Couch:
+def _endpoint(context: RequestContext) -> str:
+    """The name of the endpoint that answers a request, which no client can choose."""
+    if not context.nouns:
+        return _NO_ENDPOINT
+    name, params = context.nouns[-1].name, context.nouns[-1].params
+    part = next((param for param in params if param in _PARTS), None) if params else None
+    return name if part is None else f"{name}/{part}"
+
+
+def _tracing(settings: Settings) -> "Tracing | None":
+    if not settings.otel:
+        return None
+    from crossbar_appstore.operations.tracing import Tracing  # noqa: PLC0415 (only the extra otel has its packages)
+
+    return Tracing()
+
+
+def _middlewares(tracing: "Tracing | None", trail: AuditTrail) -> list[Middleware]:
+    def context_of(request: web.Request) -> Context:
+        return request[CONTEXT]
+
+    middlewares = [audit(trail.write, context_of)]
+    return middlewares if tracing is None else [tracing.middleware(context_of, _endpoint), *middlewares]
+
+
+def _couch(settings: Settings, shared: Path | None, tracing: "Tracing | None" = None) -> Couch:
     address = settings.require_couchdb()
     return Couch(
         *address.urls,
@@ -189,6 +218,7 @@ def _couch(settings: Settings, shared: Path | None) -> Couch:
         password=address.password,
         tls=settings.couchdb_tls(),
         tries=Tries.in_directory(shared),
+        trace_configs=() if tracing is None else (tracing.trace_config,),
     )
 
 

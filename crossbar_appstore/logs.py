@@ -14,8 +14,8 @@ from pythonjsonlogger.orjson import OrjsonFormatter
 
 LOGGERS_WITH_CREDENTIALS: Final = ("aiocouch", "aiohttp.client")
 """Loggers of libraries that log requests with their headers; only their errors are logged."""
-LOGGERS_THAT_REPEAT: Final = ("aio_pika", "aiormq")
-"""Loggers of libraries that log each failure that they also raise, some with a password; nothing of them is logged."""
+LOGGERS_THAT_REPEAT: Final = ("aio_pika", "aiormq", "opentelemetry")
+"""Loggers of libraries that log each failure that they also raise or return, some with a password; none is logged."""
 
 REMINDER_SECONDS: Final = 60.0
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parseaddr
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import urlsplit, urlunsplit
@@ -36,6 +37,11 @@ from crossbar_appstore.kazoo.config_ini import KazooConfig, read_config_ini
 _KAZOO_DATABASES: Final = frozenset(
     {"accounts", "acdc", "alerts", "anonymous_cdrs", "dedicated_ips", "faxes", "global_resources", "offnet"}
     | {"pending_notifications", "port_requests", "ratedeck", "services", "sip_auth", "sip_db", "token_auth", "webhooks"}
+)
+_OTEL_PACKAGES: Final = (
+    "opentelemetry.sdk",
+    "opentelemetry.exporter.otlp.proto.http",
+    "opentelemetry.instrumentation.aiohttp_client",
 )
 
 PASSWORD: Final = "CROSSBAR_PASSWORD"
@@ -84,6 +90,20 @@ def _flag(text: str) -> bool:
     if text.lower() in ("false", "no", "off", "0"):
         return False
     raise ValueError(f"{text!r} is neither true nor false")
+
+
+def _otel(text: str) -> bool:
+    on = _flag(text)
+    if on and not all(map(_is_installed, _OTEL_PACKAGES)):
+        raise ValueError("the packages of the extra otel are not installed: pip install 'crossbar-appstore[otel]'")
+    return on
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # Its parent is not.
+        return False
 
 
 def _whole(lowest: int, highest: int) -> Callable[[str], int]:
@@ -204,6 +224,12 @@ class Settings:
         _share,
         "0.01",
         "The share of requests that are logged, from 0 (none) to 1 (all); server errors always are.",
+    )
+    otel: bool = _setting(
+        "CROSSBAR_OTEL",
+        _otel,
+        "false",
+        "Whether OpenTelemetry traces are sent to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names.",
     )
     audit_db: str | None = _setting(
         "CROSSBAR_AUDIT_DB",

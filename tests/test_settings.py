@@ -162,6 +162,7 @@ def test_require_couchdb_explains_how_to_set_it() -> None:
         ("CROSSBAR_PORT", "\u0661"),
         ("CROSSBAR_WORKERS", "0"),
         ("CROSSBAR_WRITES_NEED_ADMIN", "perhaps"),
+        ("CROSSBAR_OTEL", "perhaps"),
         ("KAZOO_CONFIG", "/no/such/config.ini"),
     ],
 )

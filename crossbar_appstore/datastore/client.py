@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -24,7 +25,7 @@ from yarl import URL
 
 from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
 from crossbar_appstore.logs import REMINDER_SECONDS
-from crossbar_appstore.request_scope import shared_context, time_limit
+from crossbar_appstore.request_scope import time_limit
 
 from .credentials import Tries, User
 from .errors import (
@@ -137,6 +138,7 @@ class CouchClient:
         statistics: counts requests and retries.
         tls: for https; None for aiohttp's own.
         tries: of the password; None for those of this client alone.
+        trace_configs: are told of each request to a node.
     """
 
     def __init__(
@@ -148,12 +150,14 @@ class CouchClient:
         statistics: Statistics,
         tls: ssl.SSLContext | None = None,
         tries: Tries | None = None,
+        trace_configs: Sequence[aiohttp.TraceConfig] = (),
     ) -> None:
         addresses = [URL(url) for url in urls]
         self.timeouts = timeouts
         self.statistics = statistics
         self._tls: ssl.SSLContext | bool = tls or True
         self._tries = tries or Tries.alone()
+        self._trace_configs = list(trace_configs)
         named = next((each for each in addresses if each.user is not None), addresses[0])
         name, secret = user or named.user, password or named.password or ""
         self._user = None if name is None else User(name, secret)
@@ -187,6 +191,7 @@ class CouchClient:
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=timeout,
             middlewares=(middleware,),
+            trace_configs=self._trace_configs,
             json_serialize_bytes=dumps,
         )
         server = CouchDB(
@@ -196,6 +201,7 @@ class CouchClient:
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=timeout,
             middlewares=(middleware,),
+            trace_configs=self._trace_configs,
             json_serialize_bytes=dumps,
         )
         return server, session
@@ -355,7 +361,8 @@ class Availability:
         """Ask CouchDB in the background, again and again until it answers."""
         if self._task is None:
             self._asked = asyncio.Event()
-            self._task = asyncio.get_running_loop().create_task(self._probe(), context=shared_context())
+            # It goes on after the request that suspects CouchDB, so it has nothing of its context.
+            self._task = asyncio.get_running_loop().create_task(self._probe(), context=Context())
 
     async def is_away(self) -> bool:
         """Whether CouchDB as a whole does not answer, asked now."""

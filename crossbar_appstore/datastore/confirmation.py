@@ -18,6 +18,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,7 +26,6 @@ from cachetools import LRUCache
 
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.values import Missing, list_at
-from crossbar_appstore.request_scope import shared_context
 
 from . import cluster
 from .cache import Key
@@ -147,7 +147,8 @@ class Confirmation:
         del changed.attempts[:-MAX_ATTEMPTS]
         changed.look_from(now)
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._watch(), context=shared_context())
+            # It goes on after the request, so it has nothing of its context.
+            self._task = asyncio.get_running_loop().create_task(self._watch(), context=Context())
         return attempt
 
     # Looking again

@@ -18,6 +18,7 @@ from aiocouch import Database, Document
 from aiocouch.attachment import Attachment as RemoteAttachment
 from aiocouch.design_document import DesignDocument
 from aiocouch.exception import NotFoundError, PreconditionFailedError
+from aiohttp import TraceConfig
 
 from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
 
@@ -85,7 +86,7 @@ class Couch:
     """One CouchDB server, or the nodes of one cluster, of which one at a time gets the requests (``nodes``).
 
     Each function of ``on_write`` is called after each write, acknowledged, refused, or of unknown outcome, before the
-    caller gets the result.
+    caller gets the result. ``trace_configs`` are told of each request (aiohttp's client tracing).
     """
 
     def __init__(
@@ -96,10 +97,11 @@ class Couch:
         timeouts: Timeouts = TIMEOUTS,
         tls: ssl.SSLContext | None = None,
         tries: Tries | None = None,
+        trace_configs: Sequence[TraceConfig] = (),
     ) -> None:
         self.statistics = Statistics()
         self.on_write: list[Callable[[Written], None]] = []
-        self._client = CouchClient(urls, user, password, timeouts, self.statistics, tls, tries)
+        self._client = CouchClient(urls, user, password, timeouts, self.statistics, tls, tries, trace_configs)
         self.cluster = Cluster(self._client)
         self.feeds = Feeds(self._client)
 

@@ -5,6 +5,7 @@ is about, and ``before`` and ``after`` where documents were changed (``audit_eve
 that it would have been.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
@@ -28,6 +29,8 @@ _CHANGE_NOTHING: Final = frozenset({"auth", "search"})
 """Endpoints whose POST only reads."""
 _NAMES: Final = ("account_name", "account_realm", "realm")
 """What a login says about the account that it wants."""
+_HASH: Final = re.compile(r"(?:[0-9a-fA-F]{2}){16,}")
+"""What is left out of them: a hash or a key that stands in the wrong field."""
 
 
 class Noun(Protocol):
@@ -147,7 +150,8 @@ def _login(context: Context, name: str, params: Sequence[str]) -> JsonObject:
         return {"action": "login.recovery" if context.verb == "POST" else "recovery.request"}
     action = "login.impersonation" if len(context.nouns) > 1 else "login"
     data: Mapping[str, Json] = context.data if isinstance(context.data, dict) else {}
-    named = {key: clean(data[key]) for key in _NAMES if isinstance(data.get(key), str)}
+    given = {key: data[key] for key in _NAMES if isinstance(data.get(key), str)}
+    named = {key: clean(text) for key, text in given.items() if not _HASH.fullmatch(text.strip())}
     identity = context.identity
     found: JsonObject = {"action": action, "endpoint": name, **({"named": named} if named else {})}
     if isinstance(identity, Identity) and action == "login":

@@ -71,7 +71,10 @@ async def test_user_auth_put_is_audited_without_credentials(system: System, serv
     assert (failure["action"], failure["outcome"], failure["who"]) == ("login", "refused", None)
     assert failure["named"] == {"account_name": system.master.name}
     right, _ = password_hashes(admin.name, PASSWORD)
-    assert not any(secret in f"{success}{failure}" for secret in (wrong, right))
+    await service.put("user_auth", None, {"credentials": right, "account_name": right})
+    (misplaced,) = audited()
+    assert "named" not in misplaced
+    assert not any(secret in f"{success}{failure}{misplaced}" for secret in (wrong, right))
 
 
 async def test_user_changes_are_audited_with_the_masquerading_administrator(

@@ -98,7 +98,9 @@ def test_installed_package_imports_every_module(environment: Path, tmp_path: Pat
     code = (
         "import importlib, pkgutil, crossbar_appstore as package;"
         "names = [each.name for each in pkgutil.walk_packages(package.__path__, 'crossbar_appstore.')];"
-        "[importlib.import_module(name) for name in names if not name.endswith('__main__')];"
+        # What only the extra otel has packages for.
+        "left = ('crossbar_appstore.__main__', 'crossbar_appstore.operations.tracing');"
+        "[importlib.import_module(name) for name in names if name not in left];"
         "print(len(names))"
     )
     assert int(run(environment / "python", "-W", "error", "-c", code, cwd=tmp_path)) > 50
@@ -161,6 +163,21 @@ async def test_serve_of_installed_package_starts_answers_and_stops(
     service.terminate()
     await service.communicate()
     assert service.returncode == 0
+
+
+def test_serve_with_traces_but_without_their_extra_is_refused(environment: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [environment / "crossbar-appstore", "serve"],
+        cwd=tmp_path,
+        env={"COUCHDB_URL": "http://127.0.0.1:9", "CROSSBAR_OTEL": "true"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "CROSSBAR_OTEL: the packages of the extra otel are not installed" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 async def address_in(log: asyncio.StreamReader) -> str:
