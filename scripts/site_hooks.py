@@ -1,7 +1,8 @@
 """Adds the files beside ``docs/`` that its pages link to, such as the changelog, to the site that MkDocs builds.
 
 Links are written for the file system and the repository host. In the site these files are in a folder of their own:
-links of the pages that lead out of ``docs/`` lead there, and those of these files to ``docs/`` lead to the pages.
+links of the pages that lead out of ``docs/`` lead there, and those of these files to ``docs/`` lead to the pages. A
+link whose text is the name of a page gets the title of the page.
 """
 
 import re
@@ -13,8 +14,9 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 _FOLDER: Final = "repository"
-_BESIDE: Final = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "deploy/**/*.*", "schemas/*.json")
+_BESIDE: Final = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "deploy/**/*.*", "schemas/*.*")
 _LINK: Final = re.compile(r"(?<=\]\()[^)\s]+(?=\))")
+_NAME: Final = re.compile(r"\[[\w./-]+\.md\]\(([\w./-]+\.md)((?:#[\w-]+)?\))")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -27,7 +29,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Rewrite the links between pages and these files."""
+    """Rewrite the links between pages and these files, and name pages by their titles."""
+    source = Path(str(page.file.abs_src_path)).parent
+    markdown = _NAME.sub(lambda link: f"[{_title(source / link[1])}]({link[1]}{link[2]}", markdown)
     up = "../" * page.file.src_uri.count("/")
     before, after = ("docs/", "../") if page.file.generated_by else (f"{up}../", f"{up}{_FOLDER}/")
     return _LINK.sub(lambda link: re.sub(f"^{re.escape(before)}", after, link[0]), markdown)
+
+
+def _title(page: Path) -> str:
+    return page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")

@@ -85,6 +85,15 @@ def test_site_style_sheets_load_nothing_from_another_origin(site: Path) -> None:
     assert [load for load in loads if not load.startswith(("data:", "#")) and "//" in load] == []
 
 
+def test_site_links_have_titles_of_pages_as_texts(site: Path) -> None:
+    index = (site / "index.html").read_text(encoding="utf-8")
+    assert '<td><a href="upgrade.html">Several machines, upgrade and rollback</a></td>' in index
+    named = {
+        path.name: re.findall(r">([\w./-]+\.md)</a>", path.read_text(encoding="utf-8")) for path in site.rglob("*.html")
+    }
+    assert {page: texts for page, texts in named.items() if texts} == {}
+
+
 @contextmanager
 def served(site: Path) -> Iterator[str]:
     class Quiet(SimpleHTTPRequestHandler):
