@@ -6,6 +6,7 @@ import { el } from "./elements.js";
 
 const NEAR = "400px";
 const COLOURS = 6;
+const UNTIL_READ = 10_000;
 
 const kept = new Map();
 const waiting = new WeakMap();
@@ -23,8 +24,12 @@ const observer = new IntersectionObserver(
 
 // Forgets all pictures: another account may have others for the same apps.
 export function forgetPictures() {
-  for (const loading of kept.values()) loading.then((address) => address !== null && URL.revokeObjectURL(address));
+  const forgotten = [...kept.values()];
   kept.clear();
+  // Later: an image that is just being read from memory would fail.
+  setTimeout(() => {
+    for (const loading of forgotten) loading.then((address) => address !== null && URL.revokeObjectURL(address));
+  }, UNTIL_READ);
 }
 
 // An app's icon; until it is there, and without one, the first letter of its name. It says nothing beside the name.
@@ -56,19 +61,20 @@ export function screenshot(accountId, appId, index, alt, { eager = false } = {})
     frame.classList.add("missing");
     frame.replaceChildren(alt);
   };
-  if (eager) fetchPicture(path, show, miss);
+  if (eager) fetchPicture(frame, path, show, miss);
   else whenNear(frame, path, show, miss);
   return frame;
 }
 
 function whenNear(frame, path, show, miss = () => {}) {
-  waiting.set(frame, () => fetchPicture(path, show, miss));
+  waiting.set(frame, () => fetchPicture(frame, path, show, miss));
   observer.observe(frame);
 }
 
-async function fetchPicture(path, show, miss) {
+async function fetchPicture(frame, path, show, miss) {
   if (!kept.has(path)) kept.set(path, load(path).catch(() => null));
   const address = await kept.get(path);
+  if (!frame.isConnected) return;
   if (address === null) {
     // It may be there the next time.
     kept.delete(path);

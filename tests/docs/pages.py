@@ -9,6 +9,7 @@ from typing import Final
 CHECKOUT: Final = Path(__file__).parents[2]
 DOCS: Final = CHECKOUT / "docs"
 README: Final = CHECKOUT / "README.md"
+TUTORIAL: Final = DOCS / "tutorial.md"
 PAGES: Final = sorted([*CHECKOUT.glob("*.md"), *DOCS.rglob("*.md")])
 
 _FENCE: Final = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -1,4 +1,4 @@
-"""Runs the ``shell`` blocks of the README from top to bottom against a demo and compares their output."""
+"""Runs the ``shell`` blocks of README and tutorial from top to bottom against a demo and compares their output."""
 
 import asyncio
 import shutil
@@ -8,10 +8,9 @@ from typing import Final
 
 import pytest
 
-from crossbar_appstore.maintenance.app_source import SAMPLES
 from tests.conftest import Need
 from tests.docs.demo import Demo, running_demo, without_settings
-from tests.docs.pages import CHECKOUT, README, Fence, fences, text
+from tests.docs.pages import CHECKOUT, DOCS, README, TUTORIAL, Fence, fences, name, text
 from tests.docs.printed import Printed
 
 API: Final = "http://127.0.0.1:8000"
@@ -19,9 +18,9 @@ COUCHDB: Final = "http://127.0.0.1:5984"
 PATIENCE: Final = 120.0
 
 
-def steps() -> list[tuple[Fence, Fence | None]]:
+def steps(page: Path) -> list[tuple[Fence, Fence | None]]:
     """Each shell block with the answer that is printed below it, or None."""
-    blocks = [fence for fence in fences(README) if fence.language in ("shell", "json", "text")]
+    blocks = [fence for fence in fences(page) if fence.language in ("shell", "json", "text")]
     following = [*blocks[1:], None]
     return [
         (block, after if after is not None and after.language != "shell" else None)
@@ -30,27 +29,27 @@ def steps() -> list[tuple[Fence, Fence | None]]:
     ]
 
 
-def script(demo: Demo, answers: Path) -> str:
+def script(page: Path, demo: Demo, answers: Path) -> str:
     lines = ["set -euo pipefail"]
-    for number, (block, _) in enumerate(steps()):
+    for number, (block, _) in enumerate(steps(page)):
         lines += [f"exec >{answers / str(number)}", block.text]
     return "\n".join(lines).replace(API, demo.api).replace(COUCHDB, demo.couchdb)
 
 
 def fresh_checkout(place: Path) -> Path:
-    """A folder with the files that the commands of the README use."""
-    shutil.copytree(SAMPLES, place / SAMPLES.relative_to(CHECKOUT))
+    """A folder with the files that the commands of the pages use."""
+    shutil.copytree(DOCS / "pictures", place / "docs/pictures")
     (place / ".venv").mkdir()
     (place / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
     return place
 
 
-async def differences(demo: Demo, place: Path) -> list[str]:
-    """Run the README; the differences from the printed answers."""
+async def differences(page: Path, demo: Demo, place: Path) -> list[str]:
+    """Run the page; the differences from the printed answers."""
     answers = place / "answers"
     answers.mkdir()
     process = await asyncio.create_subprocess_exec(
-        *("bash", "-c", script(demo, answers)),
+        *("bash", "-c", script(page, demo, answers)),
         cwd=fresh_checkout(place),
         env=without_settings(),
         stdin=asyncio.subprocess.DEVNULL,
@@ -61,8 +60,8 @@ async def differences(demo: Demo, place: Path) -> list[str]:
     assert (process.returncode, complaints.decode()) == (0, "")
     printed = Printed()
     return [
-        f"README.md:{block.line}: {difference}"
-        for number, (block, answer) in enumerate(steps())
+        f"{name(page)}:{block.line}: {difference}"
+        for number, (block, answer) in enumerate(steps(page))
         for given in [(answers / str(number)).read_text(encoding="utf-8")]
         for difference in (
             printed.differences(answer.language, answer.text, given)
@@ -74,19 +73,20 @@ async def differences(demo: Demo, place: Path) -> list[str]:
 
 @pytest.fixture
 def tools(need: Need) -> None:
-    for tool in ("bash", "curl", "grep", "python3", "sed"):
+    for tool in ("bash", "cmp", "curl", "grep", "python3", "sed"):
         need(tool, shutil.which(tool))
 
 
 @pytest.mark.timeout(420)
-async def test_readme_commands_print_documented_answers_twice(
+async def test_readme_and_tutorial_commands_print_documented_answers_twice(
     tools: None, embedded_cache: Path, tmp_path: Path
 ) -> None:
     async with running_demo(tmp_path / "data", embedded_cache) as demo:
         for time in ("first", "second"):
-            place = tmp_path / time
-            place.mkdir()
-            assert await differences(demo, place) == []
+            for page in (README, TUTORIAL):
+                place = tmp_path / time / page.stem
+                place.mkdir(parents=True)
+                assert await differences(page, demo, place) == []
 
 
 def test_readme_begins_with_demo_and_test_scripts() -> None:
@@ -101,24 +101,30 @@ def test_readme_begins_with_demo_and_test_scripts() -> None:
         "PUT $API/user_auth",
         "GET $API/accounts/$ACCOUNT/apps_store",
         "GET $API/accounts/$ACCOUNT/apps_store/$APP",
-        "PUT $API/accounts/$ACCOUNT/apps_store/$APP",
-        "POST $API/accounts/$ACCOUNT/apps_store/$APP",
-        "DELETE $API/accounts/$ACCOUNT/apps_store/$APP",
+        "PUT $API/accounts/$CUSTOMER/apps_store/$APP",
+        "POST $API/accounts/$CUSTOMER/apps_store/$APP",
+        "DELETE $API/accounts/$CUSTOMER/apps_store/$APP",
         "GET $API/accounts/$ACCOUNT/apps_store/$APP/icon",
-        "GET $API/accounts/$ACCOUNT/apps_store/$APP/screenshot/1",
+        "GET $API/accounts/$ACCOUNT/apps_store/$APP/screenshot/0",
         "GET $API/apps_store/$APP/icon",
         "GET $API/apps_store/$APP/screenshot/0",
         "GET $API/accounts/$CUSTOMER/apps_store/blacklist",
         "POST $API/accounts/$CUSTOMER/apps_store/blacklist",
     ],
 )
-def test_readme_has_example_of_each_app_store_route(route: str) -> None:
+def test_tutorial_has_example_of_each_app_store_route(route: str) -> None:
     method, address = route.split()
-    commands = [each for block, _ in steps() for each in block.text.replace("\\\n", " ").split("curl ")[1:]]
+    commands = [each for block, _ in steps(TUTORIAL) for each in block.text.replace("\\\n", " ").split("curl ")[1:]]
     asked = [command for command in commands if f"{address} " in command.translate(str.maketrans('")?|\n', "     "))]
     assert any((f"-X {method} " in command) or (method == "GET" and "-X " not in command) for command in asked)
 
 
-def test_readme_has_addresses_that_script_replaces() -> None:
+def test_pages_have_addresses_that_script_replaces() -> None:
     assert API in text(README)
-    assert COUCHDB in text(README)
+    assert API in text(TUTORIAL)
+    assert COUCHDB in text(TUTORIAL)
+
+
+def test_readme_is_short_and_tells_five_curl_commands() -> None:
+    assert len(text(README).splitlines()) < 120
+    assert sum(block.text.count("curl ") for block, _ in steps(README)) == 5

@@ -91,7 +91,8 @@ def test_sdist_holds_sources_tests_and_docs(distribution: Distribution) -> None:
         content = {member.name.partition("/")[2] for member in sdist.getmembers() if member.isfile()}
     for folder in ("benchmarks", "crossbar_appstore", "schemas", "couchdb_views", "tests", "scripts", "docs", "deploy"):
         assert {f"{folder}/{name}" for name in files(distribution.source / folder)} <= content
-    assert {"setup.cfg", "pyproject.toml", "tox.ini", "README.md", "CHANGELOG.md", "LICENSE"} <= content
+    assert {"setup.cfg", "pyproject.toml", "tox.ini", "mkdocs.yml", "LICENSE"} <= content
+    assert {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"} <= content
 
 
 def test_installed_package_imports_every_module(environment: Path, tmp_path: Path) -> None:
