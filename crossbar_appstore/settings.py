@@ -6,14 +6,11 @@ options and the documentation are generated from them (``SETTINGS``).
 
 import dataclasses
 import os
-import re
 import socket
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from email.utils import parseaddr
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import urlsplit, urlunsplit
@@ -33,15 +30,16 @@ from crossbar_appstore.addresses import (
     web_origins,
 )
 from crossbar_appstore.kazoo.config_ini import KazooConfig, read_config_ini
-
-_KAZOO_DATABASES: Final = frozenset(
-    {"accounts", "acdc", "alerts", "anonymous_cdrs", "dedicated_ips", "faxes", "global_resources", "offnet"}
-    | {"pending_notifications", "port_requests", "ratedeck", "services", "sip_auth", "sip_db", "token_auth", "webhooks"}
-)
-_OTEL_PACKAGES: Final = (
-    "opentelemetry.sdk",
-    "opentelemetry.exporter.otlp.proto.http",
-    "opentelemetry.instrumentation.aiohttp_client",
+from crossbar_appstore.setting_values import (
+    directory,
+    flag,
+    mail_address,
+    otel,
+    own_database,
+    path,
+    seconds,
+    share,
+    whole,
 )
 
 PASSWORD: Final = "CROSSBAR_PASSWORD"
@@ -84,87 +82,6 @@ def _setting(
     )
 
 
-def _flag(text: str) -> bool:
-    if text.lower() in ("true", "yes", "on", "1"):
-        return True
-    if text.lower() in ("false", "no", "off", "0"):
-        return False
-    raise ValueError(f"{text!r} is neither true nor false")
-
-
-def _otel(text: str) -> bool:
-    on = _flag(text)
-    if on and not all(map(_is_installed, _OTEL_PACKAGES)):
-        raise ValueError("the packages of the extra otel are not installed: pip install 'crossbar-appstore[otel]'")
-    return on
-
-
-def _is_installed(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except ModuleNotFoundError:  # Its parent is not.
-        return False
-
-
-def _whole(lowest: int, highest: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and lowest <= int(text) <= highest):
-            raise ValueError(f"{text!r} is not a whole number from {lowest} to {highest}")
-        return int(text)
-
-    return read
-
-
-def _share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0.0 <= share <= 1.0:
-        raise ValueError(f"{text!r} is not a number from 0 to 1")
-    return share
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0.0 < seconds <= 3600.0:
-        raise ValueError(f"{text!r} is not a number of seconds from 0 to 3600")
-    return seconds
-
-
-def _directory(text: str) -> Path:
-    path = _path(text)
-    if not path.is_dir():
-        raise ValueError(f"{text} is not a directory")
-    return path
-
-
-def _path(text: str) -> Path:
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        # A container may run the service as a user without a home; only the use of this path should fail.
-        return Path(text)
-
-
-def _own_database(text: str) -> str:
-    # Not one of KAZOO's: what is older than a year is deleted from it.
-    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,63}", text) or text in _KAZOO_DATABASES or text.startswith("system_"):
-        raise ValueError(f"{text!r} is no name of a database of its own: small letters, digits, _ and -")
-    return text
-
-
-def _mail_address(text: str) -> str:
-    _, address = parseaddr(text)
-    user, at, domain = address.rpartition("@")
-    if not (user and at and domain) or not text.isprintable():
-        raise ValueError(f"{text!r} is no mail address")
-    return text
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings, parsed and checked; ``repr`` contains no secret."""
@@ -178,32 +95,32 @@ class Settings:
     )
     couchdb_ca_file: Path | None = _setting(
         "COUCHDB_CA_FILE",
-        _path,
+        path,
         None,
         "The certificate authorities that CouchDB's certificate is checked against, in PEM format; "
         "those of the machine by default.",
     )
     couchdb_certificate_file: Path | None = _setting(
-        "COUCHDB_CERTIFICATE_FILE", _path, None, "The certificate that is presented to CouchDB, in PEM format."
+        "COUCHDB_CERTIFICATE_FILE", path, None, "The certificate that is presented to CouchDB, in PEM format."
     )
     couchdb_key_file: Path | None = _setting(
         "COUCHDB_KEY_FILE",
-        _path,
+        path,
         None,
         "The key of COUCHDB_CERTIFICATE_FILE, not encrypted, if that does not contain it.",
     )
     host: str = _setting("CROSSBAR_HOST", str, "127.0.0.1", "The address to listen on.")
-    port: int = _setting("CROSSBAR_PORT", _whole(0, 65535), "8000", "The port to listen on; 0 selects a free one.")
+    port: int = _setting("CROSSBAR_PORT", whole(0, 65535), "8000", "The port to listen on; 0 selects a free one.")
     ops_port: int | None = _setting(
         "CROSSBAR_OPS_PORT",
-        _whole(0, 65535),
+        whole(0, 65535),
         None,
         "The port for /livez, /readyz and /metrics, which are not on the port of the API then; 0 selects a free one.",
     )
-    workers: int = _setting("CROSSBAR_WORKERS", _whole(1, 1024), "1", "The number of worker processes.")
+    workers: int = _setting("CROSSBAR_WORKERS", whole(1, 1024), "1", "The number of worker processes.")
     shared_dir: Path | None = _setting(
         "CROSSBAR_SHARED_DIR",
-        _directory,
+        directory,
         None,
         "The directory of what worker processes share that another program than serve starts.",
     )
@@ -215,37 +132,37 @@ class Settings:
     )
     writes_need_admin: bool = _setting(
         "CROSSBAR_WRITES_NEED_ADMIN",
-        _flag,
+        flag,
         "true",
         "Whether only an account's admins may install, update and uninstall apps; false is Crossbar's behaviour.",
     )
     access_log: float = _setting(
         "CROSSBAR_ACCESS_LOG",
-        _share,
+        share,
         "0.01",
         "The share of requests that are logged, from 0 (none) to 1 (all); server errors always are.",
     )
     otel: bool = _setting(
         "CROSSBAR_OTEL",
-        _otel,
+        otel,
         "false",
         "Whether OpenTelemetry traces are sent to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names.",
     )
     audit_db: str | None = _setting(
         "CROSSBAR_AUDIT_DB",
-        _own_database,
+        own_database,
         None,
         "A CouchDB database in which audit events are kept for a year; they are always logged.",
     )
     request_seconds: float = _setting(
         "CROSSBAR_REQUEST_SECONDS",
-        _seconds,
+        seconds,
         "10",
         "The seconds within which a request is answered once it was received, however slow CouchDB is.",
     )
     store_page: bool | None = _setting(
         "CROSSBAR_STORE_PAGE",
-        _flag,
+        flag,
         None,
         "Whether web browsers get the store page at /; unset, they do unless a KAZOO cluster uses this CouchDB.",
     )
@@ -260,28 +177,28 @@ class Settings:
         "SMTP_URL", smtp_address, None, f"The mail server for links to set a forgotten password, as {SMTP_FORM}."
     )
     smtp_from: str | None = _setting(
-        "SMTP_FROM", _mail_address, None, "The sender of these mails; no-reply at this host's name by default."
+        "SMTP_FROM", mail_address, None, "The sender of these mails; no-reply at this host's name by default."
     )
     mail_dir: Path | None = _setting(
-        "CROSSBAR_MAIL_DIR", _path, None, "Without SMTP_URL: a folder in which mails are stored instead, for trials."
+        "CROSSBAR_MAIL_DIR", path, None, "Without SMTP_URL: a folder in which mails are stored instead, for trials."
     )
     amqp_url: str | None = _setting(
         "AMQP_URL", amqp_url, None, f"KAZOO's message broker, as {AMQP_FORM}. It overrides KAZOO_CONFIG.", secret=True
     )
     kazoo_config: Path | None = _setting(
-        "KAZOO_CONFIG", _path, None, "A KAZOO config.ini with the addresses of CouchDB and the message broker."
+        "KAZOO_CONFIG", path, None, "A KAZOO config.ini with the addresses of CouchDB and the message broker."
     )
     kazoo_zone: str = _setting(
         "KAZOO_ZONE", str, "local", "The KAZOO zone whose sections of KAZOO_CONFIG apply, if it has several."
     )
     data_dir: Path = _setting(
         "CROSSBAR_DATA_DIR",
-        _path,
+        path,
         "~/.local/share/crossbar-appstore",
         "The directory of the embedded CouchDB's databases.",
     )
     cache_dir: Path = _setting(
-        "CROSSBAR_CACHE_DIR", _path, "~/.cache/crossbar-appstore", "The installation directory of the embedded CouchDB."
+        "CROSSBAR_CACHE_DIR", path, "~/.cache/crossbar-appstore", "The installation directory of the embedded CouchDB."
     )
 
     @classmethod
