@@ -12,12 +12,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
-from aiocouch import Database, Document
+from aiocouch import Document
 from aiocouch.attachment import Attachment as RemoteAttachment
 from aiocouch.design_document import DesignDocument
-from aiocouch.exception import NotFoundError, PreconditionFailedError
 from aiohttp import TraceConfig
 
 from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
@@ -25,10 +24,10 @@ from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
 from .client import CouchClient, Statistics, Timeouts, json_params
 from .cluster import Cluster
 from .credentials import Tries
+from .databases import Databases
 from .errors import (
     AttachmentMissing,
     Conflict,
-    DatabaseMissing,
     DatastoreError,
     DocumentMissing,
     DocumentRefused,
@@ -46,16 +45,11 @@ from .feeds import Feeds
 from .replies import (
     Attachment,
     SaveResult,
-    ServerInfo,
     ViewRow,
     attachment_of,
     is_attachment_name,
-    is_database_name,
     is_document,
     is_document_id,
-    names,
-    posix_time,
-    server_info,
     view_rows,
 )
 
@@ -82,7 +76,7 @@ class Written:
     """Whether CouchDB certainly did not save it."""
 
 
-class Couch:
+class Couch(Databases):
     """One CouchDB server, or the nodes of one cluster, of which one at a time gets the requests (``nodes``).
 
     Each function of ``on_write`` is called after each write, acknowledged, refused, or of unknown outcome, before the
@@ -101,7 +95,7 @@ class Couch:
     ) -> None:
         self.statistics = Statistics()
         self.on_write: list[Callable[[Written], None]] = []
-        self._client = CouchClient(urls, user, password, timeouts, self.statistics, tls, tries, trace_configs)
+        super().__init__(CouchClient(urls, user, password, timeouts, self.statistics, tls, tries, trace_configs))
         self.cluster = Cluster(self._client)
         self.feeds = Feeds(self._client)
 
@@ -374,81 +368,9 @@ class Couch:
             raise MalformedReply("no list of documents")
         return page
 
-    # Databases and the server
-
-    async def create_database(self, database: str, *, q: int | None = None) -> bool:
-        """Create a database, of ``q`` shards where the server has shards; False if it exists."""
-        self._database(database)
-        options: dict[str, Any] = {} if q is None else {"q": q}
-
-        async def create() -> bool:
-            try:
-                await self._client.server.create(database, **options)
-            except PreconditionFailedError:
-                return False
-            return True
-
-        is_new = await self._client.once(Subject(database), create)
-        # A proxy may answer 412 to what it knows nothing of.
-        if not is_new and not await self.database_exists(database):
-            raise Unavailable("the database was not created")
-        return is_new
-
     async def delete_database(self, database: str) -> None:
         """Delete a database with all that is in it; DatabaseMissing if there is none."""
         await self._write(Written(database, ""), lambda: self._database(database).delete())
-
-    async def database_exists(self, database: str) -> bool:
-        """Whether the database exists."""
-        self._database(database)
-
-        async def look() -> bool:
-            try:
-                await self._client.server[database]
-            except NotFoundError:
-                return False
-            return True
-
-        return await self._client.read(Subject(database), look)
-
-    async def databases(self, prefix: str) -> list[str]:
-        """The names of databases that begin with a prefix; PouchDB omits slashes, in the prefix too."""
-        after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
-
-        async def read() -> list[str]:
-            return names(await self._client.server.keys(**json_params(startkey=prefix, endkey=after)))
-
-        bare = prefix.replace("/", "")
-        return [name for name in await self._client.read(Subject(), read) if name.replace("/", "").startswith(bare)]
-
-    async def opened_at(self, database: str) -> float | None:
-        """When the database was created (CouchDB 3.3) or opened (others), as a POSIX time; None if it does not say."""
-
-        async def read() -> float | None:
-            return posix_time((await self._database(database).info()).get("instance_start_time"))
-
-        return await self._client.read(Subject(database), read)
-
-    async def update_seq(self, database: str) -> Json:
-        """Where the database's ``_changes`` stand now, to be given as ``since``."""
-
-        async def read() -> Json:
-            return (await self._database(database).info())["update_seq"]
-
-        return await self._client.read(Subject(database), read)
-
-    async def server(self) -> ServerInfo:
-        """The server's vendor and version."""
-
-        async def read() -> ServerInfo:
-            return server_info(await self._client.server.info())
-
-        return await self._client.read(Subject(), read)
-
-    def _database(self, database: str) -> Database:
-        if not is_database_name(database):
-            raise DatabaseMissing(database)
-        return Database(self._client.server, database)
 
     def _document(self, database: str, doc_id: str, data: JsonObject | None = None) -> Document:
         remote = self._database(database)

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,7 @@ class Targets:
     second: str | None = None
 
 
-class Proxy:
+class Proxy(ABC):
     """A proxy in a process of its own; ``change`` edits its file, ``reload`` makes it read the file again."""
 
     name: str
@@ -76,13 +77,13 @@ class Proxy:
         assert self._process is not None
         return self._process
 
+    @abstractmethod
     def text(self) -> str:
         """The shipped file, with addresses and names of files of this test."""
-        raise NotImplementedError
 
+    @abstractmethod
     def command(self, *more: str) -> list[str]:
         """What runs it in the foreground; ``more`` is what checks the file instead."""
-        raise NotImplementedError
 
     def trust(self, *protocols: str) -> ssl.SSLContext:
         """TLS of a client that trusts its certificate alone."""
