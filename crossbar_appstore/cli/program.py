@@ -39,7 +39,7 @@ VERBS: Final = {
     **dict.fromkeys(("export-apps", "diff-apps"), "apps_reading"),
     **dict.fromkeys(("installs", "install", "uninstall", "blacklist"), "installs"),
     **dict.fromkeys(("explain", "doctor"), "diagnosing"),
-    "audit": "auditing",
+    "audit": "audit_events",
     "views": "system",
     **dict.fromkeys(("create-account", "accounts", "users", "set-password"), "accounts"),
     **dict.fromkeys(("promote", "demote", "api-key"), "accounts"),
