@@ -133,8 +133,12 @@ def test_man_pages_and_completions_are_installed_where_programs_look(environment
 
 
 def test_metadata_names_author_licence_and_python(environment: Path, tmp_path: Path) -> None:
-    code = "import importlib.metadata; print(importlib.metadata.metadata('crossbar-appstore'))"
-    lines = run(environment / "python", "-c", code, cwd=tmp_path).partition("\n\n")[0].splitlines()
+    code = (
+        "import importlib.metadata\n"
+        "for name, text in importlib.metadata.metadata('crossbar-appstore').items():\n"
+        "    print(f'{name}: {text}')"
+    )
+    lines = run(environment / "python", "-c", code, cwd=tmp_path).splitlines()
     assert {"License: Apache-2.0", "Requires-Python: >=3.11", "Classifier: Typing :: Typed"} <= set(lines)
     assert [line for line in lines if line.startswith("Author: ")]
 
