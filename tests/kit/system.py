@@ -58,7 +58,7 @@ class System:
         self.key_id = uuid.uuid4().hex
         self.server_secret = uuid.uuid4().hex
         # Fixed, so that a token made later is the same one.
-        self._expiry = int(time.time()) + 24 * 3600
+        self._expiry = int(time.time()) + 3600
         remember_secret(self.server_secret)
         self._accounts: list[Account] = []
         self._adopted: list[str] = []

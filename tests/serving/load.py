@@ -51,6 +51,8 @@ class Load:
                         connection = None
                 except (OSError, EOFError) as error:
                     self.failures.append(f"{'kept' if keep else 'new'} connection: {error!r}")
+                    if connection is not None:
+                        connection[1].close()
                     connection = None
                 await asyncio.sleep(pause)
         finally:

@@ -41,6 +41,7 @@ async def told(manager: socket.socket) -> tuple[int, list[str]]:
                 return struct.unpack("3i", controls[0][2])[0], message.decode().split("\n")
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize(("workers", "abstract"), [("1", False), ("2", True)])
 async def test_serve_tells_service_manager_that_it_is_ready_alive_and_stopping(
     kit_couchdb_url: str, tmp_path: Path, workers: str, abstract: bool

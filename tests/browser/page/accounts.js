@@ -14,7 +14,7 @@ export class Accounts {
   }
 
   async open(accountId) {
-    const children = (await this.api.get(`accounts/${accountId}/children?ascending=true`)).data;
+    const children = (await this.api.get(`accounts/${accountId}/children?ascending=true&paginate=false`)).data;
     fill(one("#children"), children.map((child) => this.#row(child)));
     one("#blacklist").hidden = true;
     one("#search").onsubmit = (event) => {
