@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
-from aiohttp.typedefs import Middleware
 
 from crossbar_appstore import __version__, api_docs
 from crossbar_appstore.auth.credentials import BasicScheme, Directory
@@ -18,17 +17,16 @@ from crossbar_appstore.auth.password_resets import PasswordResets
 from crossbar_appstore.auth.restrictions import RestrictionCheck
 from crossbar_appstore.auth.tokens import Tokens
 from crossbar_appstore.broker.broker import Broker, node_name
-from crossbar_appstore.crossbar.application import Observer, create_web_application
-from crossbar_appstore.crossbar.context import CONTEXT, Context
-from crossbar_appstore.crossbar.cors import ALL_METHODS
+from crossbar_appstore.crossbar.access_log import AccessLog
+from crossbar_appstore.crossbar.application import create_web_application
 from crossbar_appstore.crossbar.envelope import Envelope
 from crossbar_appstore.crossbar.rate_limits import Buckets, RateLimiter
+from crossbar_appstore.crossbar.time_limits import TimeLimits
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.credentials import Tries
 from crossbar_appstore.datastore.freshness import WriteCounters
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.datastore.views import standing_alone
-from crossbar_appstore.operations.audit import Context as RequestContext
 from crossbar_appstore.operations.audit import audit
 from crossbar_appstore.operations.audit_trail import AuditTrail, AuditWriter
 from crossbar_appstore.operations.health import Health
@@ -67,11 +65,6 @@ OPERATIONS: Final = web.AppKey("operations", Operations)
 BROKER: Final = web.AppKey("broker", Broker)
 AUDIT: Final = web.AppKey("audit", AuditWriter)
 RECOVERIES: Final = web.AppKey("recoveries", Recoveries)
-
-_NO_ENDPOINT: Final = "none"
-"""The endpoint in metrics where the path names none."""
-_PARTS: Final = frozenset({"blacklist", "explain", "icon", "override", "recovery", "screenshot"})
-"""Params that metrics tell apart from the endpoint itself; all others are ids and names."""
 
 
 def create_application(settings: Settings, shared: Path | None = None) -> web.Application:
@@ -143,15 +136,15 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
         limiter=RateLimiter(buckets=buckets),
         rates=ConfiguredRates(store.config),
         trusted_proxies=ConfiguredProxies(store.config, settings.trusted_proxies),
-        access_log=settings.access_log,
-        observer=_counting(metrics),
+        times=TimeLimits(answer=settings.request_seconds),
+        observers=[AccessLog(settings.access_log).observe, metrics.observe, audit(AuditTrail(writer).write)],
         quiet_paths=PATHS,
-        middlewares=_middlewares(tracing, AuditTrail(writer)),
-        request_seconds=settings.request_seconds,
+        is_draining=operations.is_draining,
         routes=StorePage(_page_shown(settings, couch)).routes,
     )
     application.add_routes(api_docs.routes())
     if tracing is not None:
+        application.middlewares.insert(0, tracing.middleware())
         # Left last, so that it sends also what is read and written until then.
         application.cleanup_ctx.append(tracing.exporting)
     application[STORE] = store
@@ -175,39 +168,12 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
     return application
 
 
-def _counting(metrics: Metrics) -> Observer:
-    """Counts requests of the API by names that no client can choose."""
-
-    def observe(context: Context, status: int, seconds: float) -> None:
-        verb = context.verb or context.method
-        metrics.observe(_endpoint(context), verb if verb in ALL_METHODS else "other", status, seconds)
-
-    return observe
-
-
-def _endpoint(context: RequestContext) -> str:
-    """The name of the endpoint that answers a request, which no client can choose."""
-    if not context.nouns:
-        return _NO_ENDPOINT
-    name, params = context.nouns[-1].name, context.nouns[-1].params
-    part = next((param for param in params if param in _PARTS), None) if params else None
-    return name if part is None else f"{name}/{part}"
-
-
 def _tracing(settings: Settings) -> "Tracing | None":
     if not settings.otel:
         return None
     from crossbar_appstore.operations.tracing import Tracing  # noqa: PLC0415 (only the extra otel has its packages)
 
     return Tracing()
-
-
-def _middlewares(tracing: "Tracing | None", trail: AuditTrail) -> list[Middleware]:
-    def context_of(request: web.Request) -> Context:
-        return request[CONTEXT]
-
-    middlewares = [audit(trail.write, context_of)]
-    return middlewares if tracing is None else [tracing.middleware(context_of, _endpoint), *middlewares]
 
 
 def _couch(settings: Settings, shared: Path | None, tracing: "Tracing | None" = None) -> Couch:

@@ -1,14 +1,13 @@
 """What the request in progress allows the layers below: how long they may wait, and whether outdated data is an answer.
 
-The framework opens a scope for each request; the datastore asks for it. Work without a request, such as a change feed
-or a command, and work that several requests share, has no deadline and accepts outdated data.
+The framework opens a scope for each request; the datastore asks for it. Work without a request, such as a change feed,
+and work that several requests share, has no deadline and accepts outdated data.
 
-It also carries to the outside what a request or a command has changed, for audit events.
+The scope of a request or a command is also told of each document that is changed within it.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import Context, ContextVar, Token, copy_context
 from math import inf
 from types import TracebackType
@@ -17,13 +16,32 @@ from typing import Final, NamedTuple
 from crossbar_appstore.json_codec import JsonObject
 
 
+class DocumentChange(NamedTuple):
+    """A document that was saved or deleted: its revisions before and after, None where there is none."""
+
+    database: str
+    doc_id: str
+    before: JsonObject | None
+    after: JsonObject | None
+
+
 class RequestScope:
-    """Entered, the scope of a request that has to be answered within so many seconds from now."""
+    """Entered, the scope of a request that has to be answered within so many seconds from now.
 
-    __slots__ = ("_token", "accepts_stale", "deadline")
+    ``record`` is called with each change of a document that CouchDB acknowledges within.
+    """
 
-    def __init__(self, seconds: float = inf, *, accepts_stale: bool = True) -> None:
+    __slots__ = ("_token", "accepts_stale", "deadline", "record")
+
+    def __init__(
+        self,
+        seconds: float = inf,
+        *,
+        accepts_stale: bool = True,
+        record: Callable[[DocumentChange], object] | None = None,
+    ) -> None:
         self.accepts_stale = accepts_stale
+        self.record = record
         self.deadline = seconds if seconds == inf else asyncio.get_running_loop().time() + seconds
         """A time of the event loop's clock."""
 
@@ -60,34 +78,11 @@ def shared_context() -> Context:
     """The current context without the scope, for a task that several requests wait for."""
     context = copy_context()
     context.run(_SCOPE.set, _NO_REQUEST)
-    context.run(_RECORD.set, None)
     return context
 
 
-class DocumentChange(NamedTuple):
-    """A document that was saved or deleted: its revisions before and after, None where there is none."""
-
-    database: str
-    doc_id: str
-    before: JsonObject | None
-    after: JsonObject | None
-
-
-_RECORD: Final[ContextVar[Callable[[DocumentChange], object] | None]] = ContextVar("record", default=None)
-
-
-@contextmanager
-def recording(record: Callable[[DocumentChange], object]) -> Iterator[None]:
-    """Call ``record`` with each change of a document that is made within."""
-    token = _RECORD.set(record)
-    try:
-        yield
-    finally:
-        _RECORD.reset(token)
-
-
 def record_change(database: str, doc_id: str, before: JsonObject | None, after: JsonObject | None) -> None:
-    """Tell of a change that CouchDB has acknowledged; without effect where nobody records."""
-    record = _RECORD.get()
+    """Tell the scope of a change that CouchDB has acknowledged; without effect where nobody records."""
+    record = _SCOPE.get().record
     if record is not None:
         record(DocumentChange(database, doc_id, before, after))

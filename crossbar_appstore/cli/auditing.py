@@ -14,7 +14,7 @@ from crossbar_appstore.logs import in_system_log
 from crossbar_appstore.operations.audit import now
 from crossbar_appstore.operations.audit_events import events_of
 from crossbar_appstore.operations.audit_trail import AuditTrail, AuditWriter, audit_log
-from crossbar_appstore.request_scope import DocumentChange, recording
+from crossbar_appstore.request_scope import DocumentChange, RequestScope
 from crossbar_appstore.settings import Settings
 
 QUEUED: Final = 100_000
@@ -36,7 +36,7 @@ async def audited(settings: Settings) -> AsyncIterator[None]:
             for event in events_of(change):
                 trail.write({"time": now(), "outcome": "done", "who": who, **event})
 
-        entered.enter_context(recording(record))
+        entered.enter_context(RequestScope(record=record))
         yield
 
 

@@ -4,6 +4,7 @@ import logging
 import re
 from typing import Final
 
+from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from crossbar_appstore.crossbar.context import Context
@@ -24,6 +25,11 @@ class AccessLog:
     def __init__(self, share: float = 1.0) -> None:
         self._share = share
         self._due = 0.0
+
+    def observe(self, context: Context, response: web.StreamResponse | None, seconds: float) -> None:
+        """Log a request if it is due; None, for one that was cancelled, is never."""
+        if response is not None and self.is_due(response.status):
+            self.write(context, response.status, response.content_length or 0, seconds)
 
     def is_due(self, status: int) -> bool:
         """Whether to log a request that was answered with this status."""

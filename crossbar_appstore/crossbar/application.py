@@ -3,7 +3,7 @@
 import logging
 import time
 import zlib
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from random import getrandbits
 from typing import Final
 
@@ -11,29 +11,26 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 from multidict import istr
 
-from crossbar_appstore.crossbar.access_log import AccessLog, server_log, without_tokens
-from crossbar_appstore.crossbar.body import BODY_PAUSE, BODY_SECONDS
+from crossbar_appstore.crossbar.access_log import server_log, without_tokens
 from crossbar_appstore.crossbar.context import CONTEXT, Context
 from crossbar_appstore.crossbar.cors import cors
 from crossbar_appstore.crossbar.envelope import Envelope
 from crossbar_appstore.crossbar.errors import CrossbarError, Refusal, UnspecifiedFault
 from crossbar_appstore.crossbar.headers import JSON
 from crossbar_appstore.crossbar.negotiation import accepts_gzip
-from crossbar_appstore.crossbar.pipeline import REQUEST_SECONDS, Gatekeeper, Pipeline
+from crossbar_appstore.crossbar.pipeline import Gatekeeper, Pipeline
 from crossbar_appstore.crossbar.rate_limits import RateLimiter, Rates
 from crossbar_appstore.crossbar.rendering import CSV, JAVASCRIPT, Renderer, off_loop
 from crossbar_appstore.crossbar.resource import Resource
+from crossbar_appstore.crossbar.time_limits import TimeLimits
 from crossbar_appstore.crossbar.trusted_proxies import TrustedProxies
 
 ErrorMapping = Callable[[Exception], CrossbarError | None]
-Observer = Callable[[Context, int, float], None]
-"""Is told of each answered request: its status, and the seconds that it took."""
+Observer = Callable[[Context, web.StreamResponse | None, float], None]
+"""Is told of each request at its end: the response, None if it was cancelled, and the seconds that it took."""
 
 RESOURCES: Final = web.AppKey("resources", tuple[Resource, ...])
 """The endpoints of an application."""
-
-HEAD_SECONDS: Final = 30.0
-"""Seconds that a connection is kept open without a complete request."""
 
 _X_FORWARDED_FOR: Final = istr("X-Forwarded-For")
 _X_REQUEST_ID: Final = istr("X-Request-ID")
@@ -46,10 +43,6 @@ _GZIP_FORMAT: Final = 31
 log = logging.getLogger(__name__)
 
 
-def _observe_nothing(context: Context, status: int, seconds: float) -> None:
-    """The default observer."""
-
-
 def create_web_application(
     resources: Iterable[Resource],
     gatekeeper: Gatekeeper,
@@ -59,14 +52,10 @@ def create_web_application(
     limiter: RateLimiter | None = None,
     rates: Rates | None = None,
     trusted_proxies: TrustedProxies | None = None,
-    access_log: float = 1.0,
-    observer: Observer = _observe_nothing,
+    times: TimeLimits | None = None,
+    observers: Iterable[Observer] = (),
     quiet_paths: Container[str] = (),
-    middlewares: Iterable[Middleware] = (),
-    body_seconds: float = BODY_SECONDS,
-    body_pause: float = BODY_PAUSE,
-    head_seconds: float = HEAD_SECONDS,
-    request_seconds: float = REQUEST_SECONDS,
+    is_draining: Callable[[], bool] = lambda: False,
     routes: Callable[[Handler], Iterable[web.RouteDef]] = lambda _: (),
 ) -> web.Application:
     """An aiohttp application that serves the resources.
@@ -76,18 +65,14 @@ def create_web_application(
         limiter: token buckets of callers without a valid JWT; with KAZOO's default limits if not given.
         rates: configured limits and costs.
         trusted_proxies: peers whose X-Forwarded-For is believed; none if not given.
-        access_log: the share of requests to log, from 0 to 1.
-        observer: counts requests.
-        quiet_paths: paths that are neither logged nor observed.
-        middlewares: called with a request that has its context, outermost first; they see each response.
-        body_seconds: the time limit for receiving a body.
-        body_pause: the time limit in seconds for each next piece of a body.
-        head_seconds: how long a connection is kept open without a complete request: from its beginning, and after each
-            response.
-        request_seconds: the time limit for the answer after that; what takes longer is 503.
+        times: how long a request and its answer may take.
+        observers: the access log and whatever else looks at requests.
+        quiet_paths: paths that observers are not told of.
+        is_draining: whether to close each connection after its next response.
         routes: routes beside the API, from the handler that answers otherwise.
     """
     limiter = limiter or RateLimiter()
+    times = times or TimeLimits()
     proxies = trusted_proxies or TrustedProxies()
     renderer = Renderer(envelope, limiter)
     by_noun = {resource.noun: resource for resource in resources}
@@ -98,14 +83,11 @@ def create_web_application(
         renderer,
         rates=rates,
         proxies=proxies,
-        body_seconds=body_seconds,
-        body_pause=body_pause,
-        request_seconds=request_seconds,
+        times=times,
     )
     # The first middleware is the outermost.
-    all_middlewares = (
-        request_context(AccessLog(access_log), proxies, observer, quiet_paths),
-        *middlewares,
+    middlewares = (
+        request_context(proxies, tuple(observers), quiet_paths, is_draining),
         compression,
         cors,
         error_envelopes(renderer, map_error),
@@ -116,9 +98,9 @@ def create_web_application(
         "access_log": None,
         "auto_decompress": False,
         "logger": server_log,
-        "keepalive_timeout": head_seconds,
+        "keepalive_timeout": times.head,
     }
-    application = web.Application(middlewares=all_middlewares, handler_args=handler_args)
+    application = web.Application(middlewares=middlewares, handler_args=handler_args)
     application.router.add_routes(routes(pipeline.run))
     application.router.add_route("*", "/{path:(?s:.*)}", pipeline.run, expect_handler=_no_continue)
     application[RESOURCES] = tuple(by_noun.values())
@@ -130,9 +112,12 @@ async def _no_continue(request: web.Request) -> None:
 
 
 def request_context(
-    access_log: AccessLog, proxies: TrustedProxies, observer: Observer, quiet_paths: Container[str]
+    proxies: TrustedProxies,
+    observers: Sequence[Observer],
+    quiet_paths: Container[str],
+    is_draining: Callable[[], bool],
 ) -> Middleware:
-    """The middleware that gives a request its context, with its id and the client's address; logs and observes it."""
+    """The middleware that gives a request its context, with its id and the client's address, and has it observed."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -144,18 +129,19 @@ def request_context(
         request_id = _request_id(headers.get(_X_REQUEST_ID))
         path = request.rel_url.raw_path
         context = request[CONTEXT] = Context(request_id, request.method, path, headers, {}, client_ip, peer, forwarded)
-        # The inner middlewares turn every exception into a response.
-        response = await handler(request)
-        if request.method == hdrs.METH_CONNECT and isinstance(response, web.Response):
-            # aiohttp's parser gives such a request no body: what was sent as one would be the next request.
-            response.force_close()
-        if path in quiet_paths:
+        response: web.StreamResponse | None = None
+        try:
+            # The inner middlewares turn every exception into a response, except for a cancellation.
+            response = await handler(request)
+            # After CONNECT aiohttp's parser would take what was sent as a body for the next request.
+            if is_draining() or request.method == hdrs.METH_CONNECT:
+                response.force_close()
             return response
-        seconds = time.perf_counter() - begun
-        observer(context, response.status, seconds)
-        if access_log.is_due(response.status):
-            access_log.write(context, response.status, response.content_length or 0, seconds)
-        return response
+        finally:
+            if path not in quiet_paths:
+                seconds = time.perf_counter() - begun
+                for observe in observers:
+                    observe(context, response, seconds)
 
     return middleware
 

@@ -50,12 +50,6 @@ MAX_DIGITS: Final = 512
 MAX_PARTS: Final = 100
 """Parts that a multipart body may have, those of nested multipart bodies included."""
 
-BODY_SECONDS: Final = 120.0
-"""The time limit for receiving a body (cowboy's idle_timeout)."""
-
-BODY_PAUSE: Final = 30.0
-"""The longest time in seconds between two pieces of a body."""
-
 Admission = Callable[[int], Awaitable[int]]
 """Called with the size of a body, or of what of it has been received; returns the bytes that it may have."""
 

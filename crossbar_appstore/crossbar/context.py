@@ -7,6 +7,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from crossbar_appstore.json_codec import Json, JsonObject, loads
+from crossbar_appstore.request_scope import DocumentChange
 
 X_AUTH_TOKEN: Final = "x-auth-token"
 BASIC: Final = "basic"
@@ -100,6 +101,7 @@ class Context:
         pretty: whether JSON is indented.
         callback: the function that JSON is wrapped into (JSONP).
         stored: what one callback of the resource keeps for the next.
+        changes: the documents that the request has changed.
     """
 
     request_id: str
@@ -129,6 +131,7 @@ class Context:
     callback: str | None = None
     stored: dict[str, Any] = field(default_factory=dict)
     reply: Reply = field(default_factory=Reply)
+    changes: list[DocumentChange] = field(default_factory=list)
 
     @property
     def resource(self) -> Noun:

@@ -54,6 +54,7 @@ from crossbar_appstore.crossbar.paths import ApiPath, PathParser
 from crossbar_appstore.crossbar.rate_limits import RateLimiter, Rates
 from crossbar_appstore.crossbar.rendering import Renderer, read_style
 from crossbar_appstore.crossbar.resource import Resource
+from crossbar_appstore.crossbar.time_limits import TimeLimits
 from crossbar_appstore.crossbar.trusted_proxies import TrustedProxies
 from crossbar_appstore.request_scope import RequestScope
 
@@ -62,7 +63,6 @@ _CHANGING: Final = _METHODS_WITH_BODY | {"DELETE"}
 """Methods that no outdated data may answer: what it says may have been changed already."""
 _BANNER_METHODS: Final = ("GET", "HEAD")
 _ACCOUNT_ID_BYTES: Final = 32
-REQUEST_SECONDS: Final = 10.0
 _NO_RESOURCE: Final = Resource()
 """Stands for the resource if the path names no endpoint: only authenticated callers are told 404."""
 
@@ -100,9 +100,7 @@ class Pipeline:
     Args:
         rates: configured bucket sizes and costs; without them those of the limiter and of the resources apply.
         proxies: whose X-Forwarded-For is believed.
-        body_seconds: the time limit for receiving a body.
-        body_pause: the time limit in seconds for each next piece of a body.
-        request_seconds: the time limit for the answer after that; what takes longer is 503.
+        times: the time limits of a body and of the answer.
     """
 
     def __init__(
@@ -114,9 +112,7 @@ class Pipeline:
         *,
         rates: Rates | None,
         proxies: TrustedProxies,
-        body_seconds: float,
-        body_pause: float,
-        request_seconds: float,
+        times: TimeLimits,
     ) -> None:
         self._resources = resources
         self._paths = PathParser({noun: resource.greedy for noun, resource in resources.items()})
@@ -125,8 +121,8 @@ class Pipeline:
         self._renderer = renderer
         self._rates = rates
         self._proxies = proxies
-        self._receive = partial(receive_body, seconds=body_seconds, pause=body_pause)
-        self._request_seconds = request_seconds
+        self._receive = partial(receive_body, seconds=times.body, pause=times.pause)
+        self._answer_seconds = times.answer
 
     async def run(self, request: web.Request) -> web.Response:
         """Answer a request; raises a ``CrossbarError`` if it is refused, and what resources and gatekeeper raise."""
@@ -153,7 +149,7 @@ class Pipeline:
         if context.method not in ALL_METHODS:  # 3
             raise Refusal(501, "not implemented")
         # A slow client has limits of its own: the time for the answer begins when the request is there.
-        with RequestScope(self._request_seconds - context.waited, accepts_stale=context.method not in _CHANGING):
+        with self._scope(context):
             await self._locate(context)
             await self._admit(context, path, resource)  # 4 to 8
             return await self._answer(context, resource)  # 9 to 15
@@ -193,7 +189,7 @@ class Pipeline:
         """
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        with RequestScope(self._request_seconds, accepts_stale=context.method not in _CHANGING):
+        with self._scope(context):
             await self._locate(context)
             may_have_more = await self._has_token(context, size)
         context.waited += loop.time() - begun
@@ -202,6 +198,12 @@ class Pipeline:
         content_type = context.headers.get(hdrs.CONTENT_TYPE)
         is_file = content_type is not None and parse_content_type(content_type)[0] not in (*JSON_TYPES, FORM)
         return MAX_UPLOAD if is_file and context.method in resource.uploads else MAX_JSON
+
+    def _scope(self, context: Context) -> RequestScope:
+        accepts_stale = context.method not in _CHANGING
+        return RequestScope(
+            self._answer_seconds - context.waited, accepts_stale=accepts_stale, record=context.changes.append
+        )
 
     async def _locate(self, context: Context) -> None:
         """Find the client's address again, with the proxies that the configuration names now."""

@@ -1,4 +1,4 @@
-"""The audit middleware: who changed what, and who logged in, one event each at the end of the request.
+"""Audit events of requests: who changed what, and who logged in, one event each at the end of the request.
 
 An event has ``time`` (UTC), ``action``, ``outcome``, ``status``, ``who``, ``client``, ``request_id``, the ids that it
 is about, and ``before`` and ``after`` where documents were changed (``audit_events``). A refused change has the action
@@ -8,14 +8,14 @@ that it would have been.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 
 from crossbar_appstore.auth.hierarchy import Identity
+from crossbar_appstore.crossbar.application import Observer
+from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.json_codec import Json, JsonObject
-from crossbar_appstore.request_scope import DocumentChange, recording
 
 from .audit_events import APPS_STORE, clean, events_of
 
@@ -33,58 +33,21 @@ _HASH: Final = re.compile(r"(?:[0-9a-fA-F]{2}){16,}")
 """What is left out of them: a hash or a key that stands in the wrong field."""
 
 
-class Noun(Protocol):
-    """An endpoint in the path, with the tokens that follow it."""
+def audit(write: Write) -> Observer:
+    """An observer that calls ``write`` with each event."""
 
-    @property
-    def name(self) -> str:
-        """Its name."""
-
-    @property
-    def params(self) -> Sequence[str]:
-        """The tokens."""
-
-
-class Context(Protocol):
-    """What is told of a request (``crossbar.context.Context``)."""
-
-    request_id: str
-    client_ip: str
-    verb: str
-    account_id: str | None
-    identity: Any
-    data: Any
-
-    @property
-    def nouns(self) -> Sequence[Noun]:
-        """The endpoints in the path."""
-
-
-def audit(write: Write, context_of: Callable[[web.Request], Context]) -> Middleware:
-    """The middleware that calls ``write`` with each event; ``context_of`` gives the context of a request."""
-
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.method in _SAFE:
-            return await handler(request)
-        changes: list[DocumentChange] = []
-        status: int | None = None
-        try:
-            with recording(changes.append):
-                response = await handler(request)
-            status = response.status
-            return response
-        finally:
+    def observe(context: Context, response: web.StreamResponse | None, _: float) -> None:
+        if context.method not in _SAFE:
             # Also where the request was cancelled: what it has saved stays saved.
-            for event in request_events(context_of(request), status, changes):
+            for event in request_events(context, None if response is None else response.status):
                 write(event)
 
-    return middleware
+    return observe
 
 
-def request_events(context: Context, status: int | None, changes: Sequence[DocumentChange]) -> list[JsonObject]:
+def request_events(context: Context, status: int | None) -> list[JsonObject]:
     """The events of a request; ``status`` is None if it was cancelled."""
-    if not context.nouns or (context.verb in _SAFE and not changes):
+    if not context.nouns or (context.verb in _SAFE and not context.changes):
         return []
     common: JsonObject = {
         "time": now(),
@@ -94,7 +57,7 @@ def request_events(context: Context, status: int | None, changes: Sequence[Docum
         "client": context.client_ip,
         "request_id": clean(context.request_id),
     }
-    found = [event for change in changes for event in events_of(change)]
+    found = [event for change in context.changes for event in events_of(change)]
     requested = _requested(context)
     # A login is told of even if it saved something, such as a new password.
     if requested is not None and (not found or "login" in requested["action"]):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Final
 
+from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
@@ -17,8 +18,12 @@ from prometheus_client.registry import Collector
 
 from crossbar_appstore import __version__
 from crossbar_appstore.broker.broker import BrokerStatistics
+from crossbar_appstore.crossbar.context import Context
+from crossbar_appstore.crossbar.cors import ALL_METHODS
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import Json
+
+from .endpoints import endpoint_of
 
 BUCKETS: Final = (1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds."""
@@ -76,8 +81,12 @@ class Metrics:
         self._registry.register(_StoreCollector(store, self))
         ProcessCollector(registry=self._registry)
 
-    def observe(self, endpoint: str, method: str, status: int, seconds: float) -> None:
-        """Count a request; ``endpoint`` is one of a fixed set, without ids."""
+    def observe(self, context: Context, response: web.StreamResponse | None, seconds: float) -> None:
+        """Count a request by names that no client can choose; None, for one that was cancelled, is not counted."""
+        if response is None:
+            return
+        endpoint, verb, status = endpoint_of(context), context.verb or context.method, response.status
+        method = verb if verb in ALL_METHODS else "other"
         key = (endpoint, method, status // 100)
         row = self.requests.get(key)
         if row is None:

@@ -38,6 +38,10 @@ class Operations:
         self._workers = workers
         self._draining = False
 
+    def is_draining(self) -> bool:
+        """Whether the process was told to stop."""
+        return self._draining
+
     def drain(self) -> None:
         """Be not ready from now on, since the process was told to stop."""
         self._draining = True

@@ -30,11 +30,12 @@ from opentelemetry.util.types import AttributeValue
 from yarl import URL
 
 from crossbar_appstore import __version__
+from crossbar_appstore.crossbar.context import CONTEXT, Context
 from crossbar_appstore.datastore.replies import kind_of
 from crossbar_appstore.logs import Reminder
 
-from .audit import Context
 from .audit_events import clean
+from .endpoints import endpoint_of
 from .pages import PATHS
 
 log = logging.getLogger(__name__)
@@ -59,28 +60,18 @@ class Tracing:
             meter_provider=NoOpMeterProvider(),
         )
 
-    def middleware(
-        self, context_of: Callable[[web.Request], Context], endpoint_of: Callable[[Context], str]
-    ) -> Middleware:
-        """The middleware that makes the span of a request.
-
-        Args:
-            context_of: gives the context of a request.
-            endpoint_of: gives the name of its endpoint, one of a fixed set, without ids, once the request is answered.
-        """
+    def middleware(self) -> Middleware:
+        """The middleware that makes the span of a request, the outermost one."""
         tracer = self._requests.get_tracer(_NAME, __version__)
 
         @web.middleware
         async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
             if request.rel_url.raw_path in PATHS:
                 return await handler(request)
-            context = context_of(request)
             attributes = {
                 "http.request.method": _known(request.method, "_OTHER"),
                 "url.scheme": request.scheme,
                 "url.path": clean(request.rel_url.raw_path),
-                "client.address": context.client_ip,
-                "crossbar.request_id": clean(context.request_id),
             }
             with tracer.start_as_current_span(
                 _known(request.method, "HTTP"),
@@ -95,11 +86,7 @@ class Tracing:
                     _note_status(span, response.status)
                     return response
                 finally:
-                    endpoint = endpoint_of(context)
-                    span.update_name(f"{_known(context.verb or request.method, 'HTTP')} {endpoint}")
-                    span.set_attribute("http.route", endpoint)
-                    if context.account_id is not None:
-                        span.set_attribute("crossbar.account_id", clean(context.account_id))
+                    _describe(span, request[CONTEXT])
 
         return middleware
 
@@ -161,6 +148,16 @@ def _name_request(span: Span, params: TraceRequestStartParams) -> None:
     kind = kind_of(params.url.raw_path)
     span.update_name(f"{params.method} {kind}")
     span.set_attributes({"db.system.name": "couchdb", "db.operation.name": kind})
+
+
+def _describe(span: Span, context: Context) -> None:
+    endpoint = endpoint_of(context)
+    span.update_name(f"{_known(context.verb or context.method, 'HTTP')} {endpoint}")
+    span.set_attribute("http.route", endpoint)
+    span.set_attribute("client.address", context.client_ip)
+    span.set_attribute("crossbar.request_id", clean(context.request_id))
+    if context.account_id is not None:
+        span.set_attribute("crossbar.account_id", clean(context.account_id))
 
 
 def _note_status(span: Span, status: int) -> None:

@@ -13,7 +13,7 @@ from array import array
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Final
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from crossbar_appstore.application import OPERATIONS, create_application
 from crossbar_appstore.operations.pages import Operations, operations_application
@@ -52,14 +52,7 @@ async def work(
         stop: see ``stop_signal``.
         supervised: whether another process has the port for health checks.
     """
-
-    async def close_when_stopping(_request: web.Request, response: web.StreamResponse) -> None:
-        if stop.is_set():
-            response.headers[hdrs.CONNECTION] = "close"
-            response.force_close()
-
     application = create_application(settings)
-    application.on_response_prepare.append(close_when_stopping)
     runner = web.AppRunner(application, shutdown_timeout=DRAIN)
     await runner.setup()
     operations = application[OPERATIONS]

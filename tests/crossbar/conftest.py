@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from crossbar_appstore.crossbar.access_log import AccessLog
 from crossbar_appstore.crossbar.application import create_web_application
 from crossbar_appstore.crossbar.envelope import Envelope
 from crossbar_appstore.crossbar.rate_limits import Limits, RateLimiter, Rates
 from crossbar_appstore.crossbar.resource import Resource
+from crossbar_appstore.crossbar.time_limits import TimeLimits
 from crossbar_appstore.crossbar.trusted_proxies import TrustedProxies
 from tests.crossbar.sample import Accounts, Everything, Logins, Notes, SampleGatekeeper, Users, map_error
 from tests.crossbar.wire import Wire
@@ -29,9 +31,7 @@ Start = Callable[..., Coroutine[Any, Any, Wire]]
 def sample_application(
     *resources: Resource,
     limits: Limits = PLENTY,
-    body_seconds: float = 30.0,
-    body_pause: float = 30.0,
-    head_seconds: float = 30.0,
+    times: TimeLimits | None = None,
     proxies: tuple[str, ...] = (),
     rates: Rates | None = None,
 ) -> web.Application:
@@ -43,9 +43,8 @@ def sample_application(
         limiter=RateLimiter(limits),
         rates=rates,
         trusted_proxies=TrustedProxies(map(ip_network, proxies)),
-        body_seconds=body_seconds,
-        body_pause=body_pause,
-        head_seconds=head_seconds,
+        times=times,
+        observers=[AccessLog().observe],
     )
 
 

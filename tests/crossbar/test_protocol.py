@@ -11,6 +11,7 @@ from aiohttp import web
 
 from crossbar_appstore.crossbar.body import ANONYMOUS_BODY, FREE_BODY, MAX_JSON, MAX_UPLOAD
 from crossbar_appstore.crossbar.rate_limits import Limits
+from crossbar_appstore.crossbar.time_limits import TimeLimits
 from crossbar_appstore.json_codec import JsonObject
 from tests.crossbar.conftest import Start, sample_application
 from tests.crossbar.sample import FIRST, LIST, MINE, NEW, Everything, Notes
@@ -120,7 +121,7 @@ async def test_chunked_body_is_read(ask: Wire) -> None:
 @pytest.mark.parametrize("chunks", [b"zz\r\n{}\r\n0\r\n\r\n", b"-1\r\n", b"3\r\n{}x5\r\n"])
 async def test_chunked_body_malformed_is_refused(start: Start, notes: Notes, chunks: bytes) -> None:
     # aiohttp's C parser does not report the error to the handler that reads the body, whose time limit then applies.
-    ask = await start(body_seconds=0.05)
+    ask = await start(times=TimeLimits(body=0.05))
     async with ask.connection() as connection:
         await connection.send(f"{PUT}Transfer-Encoding: chunked\r\n\r\n2\r\n{{}}\r\n".encode())
         await asyncio.sleep(0.01)
@@ -245,7 +246,7 @@ async def test_body_without_token_is_paid_by_size(start: Start, is_chunked: bool
 
 @pytest.mark.parametrize("pause", [0.05, 30.0])
 async def test_body_without_progress_is_408(start: Start, notes: Notes, pause: float) -> None:
-    ask = await start(body_pause=pause, body_seconds=0.4)
+    ask = await start(times=TimeLimits(pause=pause, body=0.4))
     async with ask.connection() as connection:
         await connection.send(f"{PUT}Content-Length: 100\r\n\r\n".encode())
         begun = time.monotonic()
@@ -255,7 +256,7 @@ async def test_body_without_progress_is_408(start: Start, notes: Notes, pause: f
         answer = await connection.answer()
         took = time.monotonic() - begun
     assert (answer.status, notes.executed) == (408, [])
-    # Each piece begins the pause anew; in all there are body_seconds.
+    # Each piece begins the pause anew; in all there is the time for a body.
     assert took >= (0.2 if pause == 0.05 else 0.4)
 
 
@@ -265,7 +266,7 @@ async def test_body_without_progress_is_408(start: Start, notes: Notes, pause: f
     ids=["nothing", "half a head", "one request", "half a second head"],
 )
 async def test_connection_without_complete_head_is_closed(start: Start, sent: str, answers: int) -> None:
-    ask = await start(head_seconds=0.1)
+    ask = await start(times=TimeLimits(head=0.1))
     async with ask.connection() as connection:
         await connection.send(sent.encode())
         async with asyncio.timeout(5):
@@ -274,7 +275,7 @@ async def test_connection_without_complete_head_is_closed(start: Start, sent: st
 
 
 async def test_body_that_does_not_arrive_is_408(start: Start, notes: Notes) -> None:
-    ask = await start(body_seconds=0.05)
+    ask = await start(times=TimeLimits(body=0.05))
     async with ask.connection() as connection:
         await connection.send(f"{PUT}Content-Length: 11\r\n\r\n".encode() + b'{"data')
         answer = await connection.answer()

@@ -9,7 +9,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from crossbar_appstore.crossbar import application, body, errors, pipeline
+from crossbar_appstore.crossbar import body, errors
+from crossbar_appstore.crossbar.time_limits import TimeLimits
 from crossbar_appstore.package_data import load_schema
 from crossbar_appstore.resources import recovery_messages, uploads
 from tests.docs.pages import CHECKOUT, DOCS, rows
@@ -45,6 +46,7 @@ def test_installed_and_required_versions_are_not_older_than_accepted(package: st
     assert lower_bounds().get(package, oldest) >= oldest
 
 
+_TIMES: Final = TimeLimits()
 LIMITS: Final = {
     "body without a valid token": body.ANONYMOUS_BODY,
     "body with a valid token": body.MAX_JSON,
@@ -58,9 +60,9 @@ LIMITS: Final = {
     "places that an error names": errors.MAX_PLACES,
     "bytes of a value that an error repeats": errors.MAX_SHOWN,
     "bytes of a body for each token of the rate limit": body.FREE_BODY,
-    "seconds for a head, and between two pieces of a body": application.HEAD_SECONDS,
-    "seconds for a body": body.BODY_SECONDS,
-    "seconds for the answer": pipeline.REQUEST_SECONDS,
+    "seconds for a head, and between two pieces of a body": _TIMES.head,
+    "seconds for a body": _TIMES.body,
+    "seconds for the answer": _TIMES.answer,
     "requests for links that a worker has begun": recovery_messages.MAX_WAITING,
     "links to one user at once": recovery_messages.PER_USER.size,
 }
@@ -69,4 +71,4 @@ LIMITS: Final = {
 def test_security_page_names_the_limits_of_the_code() -> None:
     shown = {cells[0]: cells[1].split()[0] for cells in rows(PAGE) if len(cells) == 2 and cells[1][:1].isdigit()}
     assert shown == {what: f"{int(limit):,}" for what, limit in LIMITS.items()}
-    assert body.BODY_PAUSE == application.HEAD_SECONDS
+    assert _TIMES.pause == _TIMES.head

@@ -4,8 +4,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from crossbar_appstore.crossbar.application import HEAD_SECONDS
-from crossbar_appstore.crossbar.body import BODY_SECONDS
+from crossbar_appstore.crossbar.time_limits import TimeLimits
 from crossbar_appstore.serving.supervisor import HANGING
 from crossbar_appstore.serving.worker import DRAIN, LAST_REQUESTS
 from crossbar_appstore.settings import Settings
@@ -17,11 +16,11 @@ PAGE = DOCS / "upgrade.md"
 
 def test_upgrade_page_has_the_times_of_the_code() -> None:
     told = {cells[0]: cells[1] for cells in rows(PAGE) if len(cells) == 3}
-    seconds, most = Settings.load({}).request_seconds, BODY_SECONDS
+    seconds, most = Settings.load({}).request_seconds, TimeLimits().body
     assert told["a request is answered"].startswith(
         f"{seconds:.0f} (`CROSSBAR_REQUEST_SECONDS`), and up to {most:.0f} for"
     )
-    assert told["an open connection without a request is closed"] == f"{HEAD_SECONDS:.0f}"
+    assert told["an open connection without a request is closed"] == f"{TimeLimits().head:.0f}"
     # Of the supervisor; the handshakes are a part of a second.
     assert told["a stop takes"] == f"at most {DRAIN + LAST_REQUESTS + 2:.0f}"
     assert told["a worker that hangs is replaced"] == f"{HANGING:.0f}"

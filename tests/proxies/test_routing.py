@@ -13,7 +13,7 @@ import pytest
 from yarl import URL
 
 from crossbar_appstore.crossbar import body
-from crossbar_appstore.crossbar.application import HEAD_SECONDS
+from crossbar_appstore.crossbar.time_limits import TimeLimits
 from tests.conftest import Need
 from tests.proxies.conftest import NewFront
 from tests.proxies.paths import KAZOOS, OPERATIONS, OURS
@@ -163,4 +163,4 @@ def _connect(port: int, source: str) -> socket.socket:
 
 def test_nginx_closes_connections_before_the_service_does() -> None:
     found = re.findall(r"keepalive_timeout (\d+)s", (DEPLOY / "nginx.conf").read_text())
-    assert [int(seconds) < HEAD_SECONDS for seconds in found] == [True, True]
+    assert [int(seconds) < TimeLimits().head for seconds in found] == [True, True]
