@@ -90,7 +90,7 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
     operations = Operations(Health(store), metrics, None if shared is None else Workers(shared))
     documents = AuthDocuments(store)
     config = AuthSettings(documents)
-    tokens = Tokens(documents, config, KeyRing(documents))
+    tokens = Tokens(store, KeyRing(couch))
     directory = Directory(store.couch)
     gatekeeper = AuthGatekeeper(
         documents,

@@ -50,10 +50,15 @@ class AuthGatekeeper:
 
     async def account(self, context: Context) -> None:
         """Load the account that the path names, soft-deleted or not, into ``context.account``."""
-        if context.account_id is not None:
-            context.account = await self._documents.account(context.account_id)
-            if context.account is None:
-                raise BadIdentifier(cause=context.account_id)
+        account_id, identity = context.account_id, context.identity
+        if account_id is None:
+            return
+        if isinstance(identity, Identity) and identity.account_id == account_id:
+            context.account = identity.account
+        else:
+            context.account = await self._documents.account(account_id)
+        if context.account is None:
+            raise BadIdentifier(cause=account_id)
 
     async def authenticate(self, context: Context) -> None:
         """Set ``context.identity`` from a Basic or Bearer token; an invalid token leaves it None."""
@@ -130,7 +135,7 @@ class AuthGatekeeper:
         hierarchy.refuse_expired_trial(account)
         masked_id, masked_owner = get(claims, "as", "account_id"), get(claims, "as", "owner_id")
         if masked_id is MISSING or masked_owner is MISSING:
-            return identity_of(claims, is_superduper=hierarchy.is_superduper_admin(account))
+            return identity_of(claims, account)
         # Without a user the identity would count as an account's API key, which may write.
         if not isinstance(masked_id, str) or not isinstance(masked_owner, str) or not masked_owner:
             return None
@@ -139,6 +144,6 @@ class AuthGatekeeper:
             return None
         return identity_of(
             {**claims, "account_id": masked_id, "owner_id": masked_owner},
-            is_superduper=hierarchy.is_superduper_admin(masked),
+            masked,
             behind=User(account_id, string_at(claims, "owner_id")),
         )

@@ -1,7 +1,7 @@
 """The caller of a request (Crossbar's auth doc), and the rules over accounts and users that decide what it may do."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from crossbar_appstore.crossbar.errors import ValidationError
@@ -24,19 +24,24 @@ class User:
 class Identity:
     """The caller of a request, after masquerading: an account and its user, None for the account itself (api_auth).
 
-    ``method`` is the login module (``cb_user_auth``, ``cb_api_auth``, ``cb_basic_auth``). ``is_superduper`` callers may
-    access every account. The ``original_`` ids name an impersonating administrator, ``behind`` the user whose token
-    masquerades. ``claims`` never change.
+    ``account`` is its document, which is shared like ``claims``: neither ever changes. ``method`` is the login
+    module (``cb_user_auth``, ``cb_api_auth``, ``cb_basic_auth``). The ``original_`` ids name an impersonating
+    administrator, ``behind`` the user whose token masquerades.
     """
 
     account_id: str
     owner_id: str | None
     method: str | None
     claims: Mapping[str, Json]
-    is_superduper: bool = False
+    account: JsonObject | None = field(repr=False)
     original_account_id: str | None = None
     original_owner_id: str | None = None
     behind: User | None = None
+
+    @property
+    def is_superduper(self) -> bool:
+        """Whether the caller may access every account."""
+        return is_superduper_admin(self.account)
 
     @property
     def authenticated(self) -> Authenticated:
@@ -50,14 +55,14 @@ class Identity:
         return (acting,) if self.behind is None else (acting, self.behind)
 
 
-def identity_of(claims: Mapping[str, Json], *, is_superduper: bool, behind: User | None = None) -> Identity:
-    """The identity that verified claims describe; they must have an ``account_id``."""
+def identity_of(claims: Mapping[str, Json], account: JsonObject | None, *, behind: User | None = None) -> Identity:
+    """The identity that verified claims describe; they must have an ``account_id``, which is that of ``account``."""
     return Identity(
         account_id=str(claims["account_id"]),
         owner_id=string_at(claims, "owner_id") or None,
         method=string_at(claims, "method") or None,
         claims=claims,
-        is_superduper=is_superduper,
+        account=account,
         original_account_id=string_at(claims, "original_account_id") or None,
         original_owner_id=string_at(claims, "original_owner_id") or None,
         behind=behind,

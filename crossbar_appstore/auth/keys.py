@@ -14,10 +14,13 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
+from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import DocumentMissing, Troubled
+from crossbar_appstore.datastore.master_account import Reader
 from crossbar_appstore.json_codec import Json, JsonObject
+from crossbar_appstore.kazoo.documents import live
 
-from .documents import SYSTEM_AUTH, AuthDocuments
+from .documents import SYSTEM_AUTH
 
 ATTACHMENT: Final = "private_key.pem"
 PEM_TYPE: Final = "application/x-pem-file"
@@ -79,17 +82,17 @@ class SigningKey:
 
 
 class KeyRing:
-    """Reads keys from ``system_auth`` and caches them; never creates one."""
+    """Caches the keys of ``system_auth``; never creates one."""
 
-    def __init__(self, documents: AuthDocuments) -> None:
-        self._documents = documents
+    def __init__(self, couch: Couch) -> None:
+        self._couch = couch
         self._cache: LRUCache[str, SigningKey] = LRUCache(_CACHED)
 
-    async def get(self, key_id: str) -> SigningKey | None:
+    async def get(self, key_id: str, read: Reader) -> SigningKey | None:
         """The key with that id, the same object while its document is unchanged; None if there is no usable one."""
         if _KEY_ID.fullmatch(key_id) is None:
             return None
-        document = await self._documents.open_live(SYSTEM_AUTH, key_id)
+        document = live(await read(SYSTEM_AUTH, key_id))
         if document is None:
             self._cache.pop(key_id, None)
             return None
@@ -108,7 +111,7 @@ class KeyRing:
         if not isinstance(document.get("_attachments"), dict):
             return None  # CouchDB need not be asked
         try:
-            attachment = await self._documents.store.couch.open_attachment(SYSTEM_AUTH, key_id, ATTACHMENT)
+            attachment = await self._couch.open_attachment(SYSTEM_AUTH, key_id, ATTACHMENT)
         except DocumentMissing:
             return None
         key = from_pem(attachment.body)

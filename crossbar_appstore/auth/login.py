@@ -141,8 +141,7 @@ class Login:
         }
         claims = {name: value for name, value in stated.items() if value is not None}
         token = await self._tokens.issue(claims)
-        account = await self._documents.account(claimant.account_id)
-        identity = identity_of(claims, is_superduper=hierarchy.is_superduper_admin(account))
+        identity = identity_of(claims, await self._documents.account(claimant.account_id))
         who = {"owner_id": claimant.owner_id, "account_id": claimant.account_id}
         return Session(token, identity, await self.reply_data(who, claimant.account_id, claimant.owner_id))
 

@@ -3,9 +3,9 @@
 PyJWT parses tokens, signs them and verifies signatures (``jwt.PyJWS``, RFC 7515). The claims are checked here, since
 ``jwt.decode`` checks them in another order than KAZOO and refuses some that KAZOO accepts (``aud``, ``iat``, ``nbf``).
 
-A verified token is cached with the revisions of the documents that it was verified with: the key, the user or account
-with the signature secret, the system's settings. At each use these are compared with the cached documents, so that a
-changed secret invalidates its tokens at once.
+A verified token is cached with the cache entries that it was verified with: those of the key, of the user or account
+with the signature secret, and of the settings. At each use they must still be current, so that a changed secret
+invalidates its tokens at once.
 """
 
 import base64
@@ -19,10 +19,15 @@ import jwt
 from cachetools import LRUCache
 
 from crossbar_appstore.crossbar.errors import DatastoreFault
+from crossbar_appstore.datastore.documents import Sources
+from crossbar_appstore.datastore.master_account import Configuration, Reader
+from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
+from crossbar_appstore.kazoo.documents import live
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
+from crossbar_appstore.kazoo.values import as_text, get, string_at
 
-from .documents import PREFETCHED, SYSTEM_AUTH, SYSTEM_CONFIG, TOKEN_RESTRICTIONS, AuthDocuments, AuthSettings
+from .documents import PREFETCHED, SYSTEM_AUTH, TOKEN_RESTRICTIONS
 from .keys import KeyRing
 
 ISSUER: Final = "kazoo"
@@ -53,17 +58,13 @@ class TokenExpired(TokenRefused):
     """The token is correctly signed and has expired."""
 
 
-_Revision = tuple[str, str, Json]
-"""Database, id and ``_rev`` of a document."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Verified:
-    """A verified token: its claims, when it expires in Unix seconds, and the documents that it was verified with."""
+    """A verified token: its claims, when it expires in Unix seconds, and what it was verified with."""
 
     claims: JsonObject
     expires: float | None
-    revisions: tuple[_Revision, ...]
+    sources: Sources | None
 
 
 class Tokens:
@@ -71,15 +72,13 @@ class Tokens:
 
     def __init__(
         self,
-        documents: AuthDocuments,
-        settings: AuthSettings,
+        store: Datastore,
         keys: KeyRing,
         *,
         clock: Callable[[], float] = time.time,
         cached: int = CACHED_TOKENS,
     ) -> None:
-        self._documents = documents
-        self._settings = settings
+        self._store = store
         self._keys = keys
         self._clock = clock
         self._cache: LRUCache[str, _Verified] = LRUCache(cached)
@@ -90,14 +89,15 @@ class Tokens:
         If the identity or the system has no secret, the token has no identity signature, as in KAZOO. Raises
         ``DatastoreFault`` if the system's key does not exist.
         """
-        key_id = await self._settings.text(AUTH_CATEGORY, SYSTEM_KEY)
-        key = await self._keys.get(key_id) if key_id is not None else None
+        read = self._store.read().document
+        key_id = await _setting(SYSTEM_KEY, read)
+        key = await self._keys.get(key_id, read) if key_id is not None else None
         if key_id is None or key is None:
             raise DatastoreFault(SYSTEM_KEY)
         signature = None
         place = _identity_place(claims)
         if place is not None:
-            signature = await self._identity_signature(await self._documents.open_live(*place), place[1])
+            signature = await _identity_signature(*place, read)
         signed = {} if signature is None else {"identity_sig": signature}
         payload = dumps({"iss": ISSUER, **signed, **claims})
         return _JWS.encode(payload, key.private, algorithm="RS256", headers={"kid": key_id})
@@ -125,11 +125,7 @@ class Tokens:
         """Whether a verified token has not expired and its documents have not changed."""
         if verified.expires is not None and verified.expires <= self._clock():
             return False
-        for database, doc_id, revision in verified.revisions:
-            document = await self._documents.open(database, doc_id)
-            if document is None or document["_rev"] != revision:
-                return False
-        return True
+        return self._store.are_current(verified.sources) or await self._store.are_unchanged(verified.sources)
 
     async def _verify(self, token: str) -> _Verified:
         """Verify a token in the order of ``kz_auth_jwt``: algorithm, key, signature, expiry, identity, account."""
@@ -139,7 +135,8 @@ class Tokens:
         key_id = header.get("kid")
         if claims.get("iss") != ISSUER or not isinstance(key_id, str):
             raise TokenRefused("invalid jwt")
-        key = await self._keys.get(key_id)
+        reading = self._store.read()
+        key = await self._keys.get(key_id, reading.document)
         if key is None:
             raise TokenRefused("not_found")
         try:
@@ -147,10 +144,12 @@ class Tokens:
         except jwt.InvalidTokenError:
             raise TokenRefused("signature verification failed") from None
         expires = self._check_expiry(claims)
-        identity = await self._check_identity(claims)
+        await self._check_identity(claims, reading.document)
         if not is_account_id(claims.get("account_id")):
             raise TokenRefused("no associated account_id", 403)
-        return _Verified(claims, expires, ((SYSTEM_AUTH, key_id, key.revision), *identity))
+        # A key whose new revision could not be read yet is tried again.
+        is_newest = get(await reading.document(SYSTEM_AUTH, key_id), "_rev") == key.revision
+        return _Verified(claims, expires, reading.sources() if is_newest else None)
 
     def _check_expiry(self, claims: JsonObject) -> float | None:
         """When the token expires in Unix seconds; None, for a token without ``exp``, is never."""
@@ -163,45 +162,42 @@ class Tokens:
             raise TokenExpired("token expired")
         return expires
 
-    async def _check_identity(self, claims: JsonObject) -> tuple[_Revision, ...]:
-        """Verify the identity signature, if there is one, and return the documents that it was verified with."""
+    async def _check_identity(self, claims: JsonObject, read: Reader) -> None:
+        """Verify the identity signature, if there is one."""
         place = _identity_place(claims)
         if "identity_sig" not in claims:
-            return await self._check_unsigned(place, claims)
+            # A new API key comes with a new secret, and ends the tokens from before. Others are accepted, as in KAZOO.
+            if place is not None and claims.get("method") == API_AUTH and await _identity_signature(*place, read):
+                raise TokenRefused("identity verifty failed")
+            return
         given = claims["identity_sig"]
         if not isinstance(given, str) or place is None:
             raise TokenRefused("identity verifty failed")
         # Most requests with a valid token go on to read these documents of the same database.
         prefetch = (claims["account_id"], TOKEN_RESTRICTIONS, *PREFETCHED)
-        document = await self._documents.open_live(*place, prefetch=prefetch)
-        settings = await self._documents.open_live(SYSTEM_CONFIG, AUTH_CATEGORY)
-        expected = await self._identity_signature(document, place[1])
-        if document is None or settings is None or expected is None:
+        await self._store.open(*place, prefetch=prefetch)
+        expected = await _identity_signature(*place, read)
+        if expected is None or not hmac.compare_digest(given.rstrip("=").encode(), expected.encode()):
             raise TokenRefused("identity verifty failed")
-        if not hmac.compare_digest(given.rstrip("=").encode(), expected.encode()):
-            raise TokenRefused("identity verifty failed")
-        return (*place, document["_rev"]), (SYSTEM_CONFIG, AUTH_CATEGORY, settings["_rev"])
 
-    async def _check_unsigned(self, place: tuple[str, str] | None, claims: JsonObject) -> tuple[_Revision, ...]:
-        """Refuse an API key's token without a signature where the account has a secret; return the account's document.
 
-        A new API key comes with a new secret, and ends the tokens from before. Others are accepted, as in KAZOO.
-        """
-        if place is None or claims.get("method") != API_AUTH:
-            return ()
-        document = await self._documents.open_live(*place)
-        if await self._identity_signature(document, place[1]) is not None:
-            raise TokenRefused("identity verifty failed")
-        return () if document is None else ((*place, document["_rev"]),)
+async def _identity_signature(database: str, doc_id: str, read: Reader) -> str | None:
+    """HMAC-SHA256 of an id with its document's secret and the system's (``kz_auth_identity:sign/1``), base64url.
 
-    async def _identity_signature(self, document: JsonObject | None, doc_id: str) -> str | None:
-        """HMAC-SHA256 of an id with its document's secret and the system's (``kz_auth_identity:sign/1``), base64url."""
-        secret = document.get("pvt_signature_secret") if document is not None else None
-        server_secret = await self._settings.text(AUTH_CATEGORY, SERVER_SECRET)
-        if not isinstance(secret, str) or not secret or server_secret is None:
-            return None
-        digest = hmac.digest((secret + server_secret).encode(), doc_id.encode(), "sha256")
-        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    None if one of the secrets is missing.
+    """
+    secret = string_at(live(await read(database, doc_id)), "pvt_signature_secret")
+    server_secret = await _setting(SERVER_SECRET, read)
+    if not secret or server_secret is None:
+        return None
+    digest = hmac.digest((secret + server_secret).encode(), doc_id.encode(), "sha256")
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+async def _setting(key: str, read: Reader) -> str | None:
+    """The system's value as text (``kapps_config:get_ne_binary/2``)."""
+    value = await Configuration(read).get(AUTH_CATEGORY, key)
+    return None if value is None else as_text(value)
 
 
 def parse(token: str) -> tuple[JsonObject, JsonObject]:

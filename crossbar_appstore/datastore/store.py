@@ -154,6 +154,19 @@ class Datastore:
             return False
         return self._cache.are_current(sources.entries)
 
+    async def are_unchanged(self, sources: Sources | None) -> bool:
+        """Whether the documents and views that an answer was made of are the same where they are read again.
+
+        Raises:
+            DatastoreError: CouchDB does not answer, and the request does not accept stale data.
+        """
+        if sources is None:
+            return False
+        for entry in sources.entries:
+            if (await self._cache.get(entry.key)).entry is not entry:
+                return False
+        return True
+
     async def _read(self, database: str, doc_id: str) -> JsonObject | None:
         return (await self.open(database, doc_id)).document
 

@@ -23,7 +23,7 @@ CHILD_DOCUMENT = {"_id": CHILD, "pvt_tree": ["0" * 32, PARENT]}
 
 
 def caller(account_id: str, *, superduper: bool = False) -> Identity:
-    return identity_of({"account_id": account_id}, is_superduper=superduper)
+    return identity_of({"account_id": account_id}, {"pvt_superduper_admin": superduper})
 
 
 def test_is_in_account_hierarchy_for_ancestors_only() -> None:
@@ -124,17 +124,17 @@ def test_identity_of_claims() -> None:
         "original_account_id": PARENT,
         "original_owner_id": "p",
     }
-    identity = identity_of(claims, is_superduper=False)
+    identity = identity_of(claims, CHILD_DOCUMENT)
     assert identity.authenticated == Authenticated(CHILD, "u", PARENT, "p")
     assert identity.method == "cb_user_auth"
     assert identity.users == (User(CHILD, "u"),)
 
 
 def test_identity_of_claims_that_are_no_strings() -> None:
-    identity = identity_of({"account_id": CHILD, "owner_id": 5, "method": None}, is_superduper=False)
+    identity = identity_of({"account_id": CHILD, "owner_id": 5, "method": None}, CHILD_DOCUMENT)
     assert (identity.owner_id, identity.method) == (None, None)
 
 
 def test_identity_users_include_the_one_behind() -> None:
-    identity = identity_of({"account_id": CHILD, "owner_id": "u"}, is_superduper=False, behind=User(PARENT, "p"))
+    identity = identity_of({"account_id": CHILD, "owner_id": "u"}, CHILD_DOCUMENT, behind=User(PARENT, "p"))
     assert identity.users == (User(CHILD, "u"), User(PARENT, "p"))

@@ -59,17 +59,17 @@ def test_from_pem_of_halves_that_do_not_match_is_none(kit_key: RSAPrivateKey) ->
 
 
 async def test_key_ring_reads_a_key_once(parts: AuthParts, system: System) -> None:
-    key = await parts.keys.get(system.key_id)
+    key = await parts.keys.get(system.key_id, parts.documents.open)
     asked = parts.store.statistics.requests
     assert key is not None
-    assert await parts.keys.get(system.key_id) is key
+    assert await parts.keys.get(system.key_id, parts.documents.open) is key
     assert parts.store.statistics.requests == asked
 
 
 async def test_key_ring_reads_a_changed_document_again(parts: AuthParts, system: System) -> None:
-    first = await parts.keys.get(system.key_id)
+    first = await parts.keys.get(system.key_id, parts.documents.open)
     await system.put("system_auth", system.key_document() | {"note": "touched"})
-    second = await parts.keys.get(system.key_id)
+    second = await parts.keys.get(system.key_id, parts.documents.open)
     assert first is not None
     assert second is not None
     assert second is not first
@@ -86,34 +86,35 @@ async def test_key_ring_has_no_key_for_documents_without_a_usable_one(parts: Aut
                 "_attachments": {file: {"content_type": "text/plain", "data": data} for file, data in files.items()}
             }
         await system.put("system_auth", document)
-    assert [await parts.keys.get(name) for name in names] == [None] * 3
+    assert [await parts.keys.get(name, parts.documents.open) for name in names] == [None] * 3
 
 
 @pytest.mark.parametrize("key_id", ["", "_all_docs", "_design/x", "a/b", "../x", "x" * 200, "missing"])
 async def test_key_ring_has_no_key_for_other_ids(parts: AuthParts, key_id: str) -> None:
-    assert await parts.keys.get(key_id) is None
+    assert await parts.keys.get(key_id, parts.documents.open) is None
 
 
 async def test_key_ring_keeps_a_key_whose_new_revision_cannot_be_read(
     parts: AuthParts, system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = await parts.keys.get(system.key_id)
+    key = await parts.keys.get(system.key_id, parts.documents.open)
     await system.put("system_auth", system.key_document() | {"note": "touched"})
 
     async def away(*args: object) -> None:
         raise Unreachable("gone")
 
     monkeypatch.setattr(system.couch, "open_attachment", away)
-    assert await parts.keys.get(system.key_id) is key
+    assert await parts.keys.get(system.key_id, parts.documents.open) is key
     with pytest.raises(Unreachable):
-        await AuthParts(system.couch).keys.get(system.key_id)
+        await AuthParts(system.couch).keys.get(system.key_id, parts.documents.open)
 
 
 async def test_key_ring_is_bounded(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("crossbar_appstore.auth.keys._CACHED", 1)
-    ring = AuthParts(system.couch).keys
+    parts = AuthParts(system.couch)
+    ring = parts.keys
     await system.put("system_auth", system.key_document() | {"_id": "second"})
-    first = await ring.get(system.key_id)
-    assert await ring.get(system.key_id) is first
-    assert await ring.get("second") is not None
-    assert await ring.get(system.key_id) is not first
+    first = await ring.get(system.key_id, parts.documents.open)
+    assert await ring.get(system.key_id, parts.documents.open) is first
+    assert await ring.get("second", parts.documents.open) is not None
+    assert await ring.get(system.key_id, parts.documents.open) is not first

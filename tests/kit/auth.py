@@ -29,8 +29,8 @@ class AuthParts:
         self.store = Datastore(couch, feeds=False)
         self.documents = AuthDocuments(self.store)
         self.settings = AuthSettings(self.documents)
-        self.keys = KeyRing(self.documents)
-        self.tokens = Tokens(self.documents, self.settings, self.keys, clock=lambda: self.now, cached=cached_tokens)
+        self.keys = KeyRing(couch)
+        self.tokens = Tokens(self.store, self.keys, clock=lambda: self.now, cached=cached_tokens)
         self.directory = Directory(couch)
         self.gatekeeper = AuthGatekeeper(
             self.documents,
