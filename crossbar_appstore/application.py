@@ -107,6 +107,7 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
     recovery = Recovery(store, login, resets, recoveries, settings.ui_urls)
     pictures = Pictures(store)
     writer = None if settings.audit_db is None else AuditWriter(_couch(settings, shared), settings.audit_db)
+    page = StorePage(_page_shown(settings, couch))
     application = create_web_application(
         [
             About(__version__),
@@ -140,9 +141,9 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
         observers=[AccessLog(settings.access_log).observe, metrics.observe, audit(AuditTrail(writer).write)],
         quiet_paths=PATHS,
         is_draining=operations.is_draining,
-        routes=StorePage(_page_shown(settings, couch)).routes,
+        root=page.root,
     )
-    application.add_routes(api_docs.routes())
+    application.add_routes([*api_docs.routes(), *page.routes()])
     if tracing is not None:
         application.middlewares.insert(0, tracing.middleware())
         # Left last, so that it sends also what is read and written until then.

@@ -18,7 +18,7 @@ from crossbar_appstore.crossbar.envelope import Envelope
 from crossbar_appstore.crossbar.errors import CrossbarError, Refusal, UnspecifiedFault
 from crossbar_appstore.crossbar.headers import JSON
 from crossbar_appstore.crossbar.negotiation import accepts_gzip
-from crossbar_appstore.crossbar.pipeline import Gatekeeper, Pipeline
+from crossbar_appstore.crossbar.pipeline import Gatekeeper, Pipeline, Root
 from crossbar_appstore.crossbar.rate_limits import RateLimiter, Rates
 from crossbar_appstore.crossbar.rendering import CSV, JAVASCRIPT, Renderer, off_loop
 from crossbar_appstore.crossbar.resource import Resource
@@ -56,7 +56,7 @@ def create_web_application(
     observers: Iterable[Observer] = (),
     quiet_paths: Container[str] = (),
     is_draining: Callable[[], bool] = lambda: False,
-    routes: Callable[[Handler], Iterable[web.RouteDef]] = lambda _: (),
+    root: Root | None = None,
 ) -> web.Application:
     """An aiohttp application that serves the resources.
 
@@ -69,7 +69,7 @@ def create_web_application(
         observers: the access log and whatever else looks at requests.
         quiet_paths: paths that observers are not told of.
         is_draining: whether to close each connection after its next response.
-        routes: routes beside the API, from the handler that answers otherwise.
+        root: makes the answer to ``GET /`` of a request and the banner; the banner alone if not given.
     """
     limiter = limiter or RateLimiter()
     times = times or TimeLimits()
@@ -84,6 +84,7 @@ def create_web_application(
         rates=rates,
         proxies=proxies,
         times=times,
+        root=root or _banner_alone,
     )
     # The first middleware is the outermost.
     middlewares = (
@@ -101,10 +102,13 @@ def create_web_application(
         "keepalive_timeout": times.head,
     }
     application = web.Application(middlewares=middlewares, handler_args=handler_args)
-    application.router.add_routes(routes(pipeline.run))
     application.router.add_route("*", "/{path:(?s:.*)}", pipeline.run, expect_handler=_no_continue)
     application[RESOURCES] = tuple(by_noun.values())
     return application
+
+
+async def _banner_alone(_: web.Request, banner: web.Response) -> web.Response:
+    return banner
 
 
 async def _no_continue(request: web.Request) -> None:

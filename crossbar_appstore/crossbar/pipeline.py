@@ -67,6 +67,9 @@ _NO_RESOURCE: Final = Resource()
 """Stands for the resource if the path names no endpoint: only authenticated callers are told 404."""
 
 
+Root = Callable[[web.Request, web.Response], Awaitable[web.Response]]
+
+
 class Gatekeeper(Protocol):
     """Authentication, accounts and authorization; each method is called at its place in the pipeline."""
 
@@ -101,6 +104,7 @@ class Pipeline:
         rates: configured bucket sizes and costs; without them those of the limiter and of the resources apply.
         proxies: whose X-Forwarded-For is believed.
         times: the time limits of a body and of the answer.
+        root: makes the answer to ``GET /`` of a request and the banner.
     """
 
     def __init__(
@@ -113,6 +117,7 @@ class Pipeline:
         rates: Rates | None,
         proxies: TrustedProxies,
         times: TimeLimits,
+        root: Root,
     ) -> None:
         self._resources = resources
         self._paths = PathParser({noun: resource.greedy for noun, resource in resources.items()})
@@ -123,6 +128,7 @@ class Pipeline:
         self._proxies = proxies
         self._receive = partial(receive_body, seconds=times.body, pause=times.pause)
         self._answer_seconds = times.answer
+        self._root = root
 
     async def run(self, request: web.Request) -> web.Response:
         """Answer a request; raises a ``CrossbarError`` if it is refused, and what resources and gatekeeper raise."""
@@ -132,7 +138,7 @@ class Pipeline:
             # A health check that does not exist must not be told that all is well (deviation D30).
             if context.path != "/" or context.method not in _BANNER_METHODS:
                 raise NotFound
-            return self._renderer.banner()
+            return await self._root(request, self._renderer.banner())
         context.nouns = path.nouns
         # A sub-resource is looked up once, so that every callback of the request is called on the same object.
         resource = _NO_RESOURCE

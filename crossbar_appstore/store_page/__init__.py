@@ -9,9 +9,8 @@ from importlib import resources
 from typing import Final
 
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Handler
 
-from crossbar_appstore.crossbar.errors import Refusal
+from crossbar_appstore.crossbar.errors import NotFound, Refusal
 from crossbar_appstore.crossbar.negotiation import choose_media_type
 from crossbar_appstore.crossbar.static_files import static_files
 
@@ -38,29 +37,28 @@ Shown = Callable[[], Awaitable[bool]]
 
 
 class StorePage:
-    """The routes of the page; ``shown`` tells whether there is one, else they answer as without it."""
+    """Answers with the page and its files; ``shown`` tells whether there is one, else as without it."""
 
     def __init__(self, shown: Shown) -> None:
         self._shown = shown
         self._files = static_files(resources.files(__package__))
 
-    def routes(self, otherwise: Handler) -> tuple[web.RouteDef, ...]:
-        """``/`` for clients that prefer HTML, and the files; ``otherwise`` answers everybody and everything else."""
+    async def root(self, request: web.Request, banner: web.Response) -> web.Response:
+        """The answer to ``GET /``: the page for clients that prefer HTML, the banner for all others."""
+        if prefers_html(request.headers.get(hdrs.ACCEPT)) and await self._shown():
+            return self._files[_PAGE].response(request, **_HEADERS)
+        banner.headers[hdrs.VARY] = hdrs.ACCEPT
+        return banner
 
-        async def page(request: web.Request) -> web.StreamResponse:
-            if prefers_html(request.headers.get(hdrs.ACCEPT)) and await self._shown():
-                return self._files[_PAGE].response(request, **_HEADERS)
-            response = await otherwise(request)
-            response.headers[hdrs.VARY] = hdrs.ACCEPT
-            return response
+    def routes(self) -> list[web.RouteDef]:
+        """The routes of the other files."""
+        return [web.get(f"{FOLDER}{{name}}", self._file)]
 
-        async def file(request: web.Request) -> web.StreamResponse:
-            found = self._files.get(request.match_info["name"])
-            if found is None or not await self._shown():
-                return await otherwise(request)
-            return found.response(request, **_HEADERS)
-
-        return web.get("/", page), web.get(f"{FOLDER}{{name}}", file)
+    async def _file(self, request: web.Request) -> web.Response:
+        found = self._files.get(request.match_info["name"])
+        if found is None or not await self._shown():
+            raise NotFound
+        return found.response(request, **_HEADERS)
 
 
 def prefers_html(accept: str | None) -> bool:
