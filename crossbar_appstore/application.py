@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from crossbar_appstore import __version__, api_docs
+from crossbar_appstore.auth.callers import Callers
 from crossbar_appstore.auth.credentials import BasicScheme, Directory
 from crossbar_appstore.auth.documents import AuthDocuments, AuthSettings
 from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
 from crossbar_appstore.auth.keys import KeyRing
 from crossbar_appstore.auth.login import Login
 from crossbar_appstore.auth.password_resets import PasswordResets
-from crossbar_appstore.auth.restrictions import RestrictionCheck
 from crossbar_appstore.auth.tokens import Tokens
 from crossbar_appstore.broker.broker import Broker, node_name
 from crossbar_appstore.crossbar.access_log import AccessLog
@@ -94,9 +94,8 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
     directory = Directory(store.couch)
     gatekeeper = AuthGatekeeper(
         documents,
-        tokens,
+        Callers(store, tokens),
         BasicScheme(documents, config, directory),
-        RestrictionCheck(documents, config),
         writes_need_admin=settings.writes_need_admin,
     )
     apps = AppStore(store)

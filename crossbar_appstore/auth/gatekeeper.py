@@ -4,16 +4,15 @@ from typing import Final
 
 from crossbar_appstore.crossbar.context import BASIC, BEARER, X_AUTH_TOKEN, Context
 from crossbar_appstore.crossbar.errors import BadIdentifier, ExpiredToken
-from crossbar_appstore.json_codec import JsonObject
-from crossbar_appstore.kazoo.documents import live
-from crossbar_appstore.kazoo.values import MISSING, get, string_at
+from crossbar_appstore.kazoo.values import string_at
 
 from . import hierarchy
+from .callers import Callers
 from .credentials import BasicScheme
 from .documents import SYSTEM_AUTH, AuthDocuments
-from .hierarchy import Identity, User, identity_of
-from .restrictions import RestrictionCheck
-from .tokens import TokenExpired, TokenRefused, Tokens
+from .hierarchy import Identity
+from .restrictions import check_restrictions
+from .tokens import TokenExpired, TokenRefused
 
 _ACCOUNT_HEADER: Final = "X-Auth-Account-ID"
 _UNDEFINED: Final = "undefined"
@@ -29,16 +28,14 @@ class AuthGatekeeper:
     def __init__(
         self,
         documents: AuthDocuments,
-        tokens: Tokens,
+        callers: Callers,
         basic: BasicScheme,
-        restrictions: RestrictionCheck,
         *,
         writes_need_admin: bool = True,
     ) -> None:
         self._documents = documents
-        self._tokens = tokens
+        self._callers = callers
         self._basic = basic
-        self._restrictions = restrictions
         self._writes_need_admin = writes_need_admin
 
     async def early(self, context: Context) -> None:
@@ -65,7 +62,7 @@ class AuthGatekeeper:
         token = context.auth_token
         if token and context.auth_scheme == BASIC:
             claims = await self._basic.claims(token)
-            context.identity = await self._identity(claims) if claims is not None else None
+            context.identity = await self._callers.of_claims(claims) if claims is not None else None
         elif token and context.auth_scheme == BEARER:
             # The id of a document in system_auth that holds a JSON Web Token (kz_auth_bearer).
             stored = string_at(await self._documents.open_live(SYSTEM_AUTH, token), "Token")
@@ -80,7 +77,7 @@ class AuthGatekeeper:
         identity = context.identity
         if not isinstance(identity, Identity):
             return False
-        await self._restrictions.check(identity, context)
+        check_restrictions(identity, context)
         if identity.is_superduper:
             return True
         if any(noun.name in _SYSTEM_NOUNS for noun in context.nouns):
@@ -110,40 +107,10 @@ class AuthGatekeeper:
         return True
 
     async def _caller(self, token: str, account_header: str | None) -> Identity | None:
-        """The caller with a JSON Web Token; None if the token is not valid.
-
-        Reads documents only through ``AuthDocuments``. ``account_header`` is the value of ``X-Auth-Account-ID``.
-        """
+        """The caller with a JSON Web Token; None if the token is not valid."""
         try:
-            claims = await self._tokens.claims(token, account_header)
+            return await self._callers.of_token(token, account_header)
         except TokenExpired:
             raise ExpiredToken from None
         except TokenRefused:
             return None
-        return await self._identity(claims)
-
-    async def _identity(self, claims: JsonObject) -> Identity | None:
-        """The identity of verified claims; None if their account is deleted, or masquerades as no descendant.
-
-        The claim ``as`` counts only with both its members (``cb_token_auth:check_as_payload/3``).
-        """
-        account_id: str = claims["account_id"]
-        # KAZOO deletes an account's database, and no token of its users can be verified; here it is kept (E4).
-        account = live(await self._documents.account(account_id))
-        if account is None:
-            return None
-        hierarchy.refuse_expired_trial(account)
-        masked_id, masked_owner = get(claims, "as", "account_id"), get(claims, "as", "owner_id")
-        if masked_id is MISSING or masked_owner is MISSING:
-            return identity_of(claims, account)
-        # Without a user the identity would count as an account's API key, which may write.
-        if not isinstance(masked_id, str) or not isinstance(masked_owner, str) or not masked_owner:
-            return None
-        masked = live(await self._documents.account(masked_id))
-        if not hierarchy.is_in_account_hierarchy(account_id, masked):
-            return None
-        return identity_of(
-            {**claims, "account_id": masked_id, "owner_id": masked_owner},
-            masked,
-            behind=User(account_id, string_at(claims, "owner_id")),
-        )

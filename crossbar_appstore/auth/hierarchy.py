@@ -25,8 +25,9 @@ class Identity:
     """The caller of a request, after masquerading: an account and its user, None for the account itself (api_auth).
 
     ``account`` is its document, which is shared like ``claims``: neither ever changes. ``method`` is the login
-    module (``cb_user_auth``, ``cb_api_auth``, ``cb_basic_auth``). The ``original_`` ids name an impersonating
-    administrator, ``behind`` the user whose token masquerades.
+    module (``cb_user_auth``, ``cb_api_auth``, ``cb_basic_auth``). ``is_superduper`` callers may access every account.
+    The ``original_`` ids name an impersonating administrator, ``behind`` the user whose token masquerades.
+    ``restrictions`` are those of the token by endpoint, None if there are none.
     """
 
     account_id: str
@@ -34,14 +35,11 @@ class Identity:
     method: str | None
     claims: Mapping[str, Json]
     account: JsonObject | None = field(repr=False)
+    is_superduper: bool
     original_account_id: str | None = None
     original_owner_id: str | None = None
     behind: User | None = None
-
-    @property
-    def is_superduper(self) -> bool:
-        """Whether the caller may access every account."""
-        return is_superduper_admin(self.account)
+    restrictions: JsonObject | None = field(default=None, repr=False)
 
     @property
     def authenticated(self) -> Authenticated:
@@ -63,6 +61,7 @@ def identity_of(claims: Mapping[str, Json], account: JsonObject | None, *, behin
         method=string_at(claims, "method") or None,
         claims=claims,
         account=account,
+        is_superduper=is_superduper_admin(account),
         original_account_id=string_at(claims, "original_account_id") or None,
         original_owner_id=string_at(claims, "original_owner_id") or None,
         behind=behind,

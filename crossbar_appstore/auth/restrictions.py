@@ -10,50 +10,51 @@ from typing import Final
 
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.errors import Forbidden
+from crossbar_appstore.datastore.master_account import Configuration, Reader
 from crossbar_appstore.json_codec import Json, JsonObject
-from crossbar_appstore.kazoo.values import Missing, get, list_at, object_at
+from crossbar_appstore.kazoo.documents import live
+from crossbar_appstore.kazoo.ids import account_db
+from crossbar_appstore.kazoo.values import Missing, as_text, get, list_at, object_at
 
 from . import hierarchy
-from .documents import SYSTEM_CONFIG, TOKEN_RESTRICTIONS, AuthDocuments, AuthSettings
+from .documents import SYSTEM_CONFIG, TOKEN_RESTRICTIONS
 from .hierarchy import Identity
 
 _CATEGORY: Final = "crossbar.token_restrictions"
 _CATCH_ALL: Final = "_"
 
 
-class RestrictionCheck:
-    """Applies token restrictions to requests."""
+async def restrictions_of(identity: Identity, read: Reader) -> JsonObject | None:
+    """The restrictions of a caller's token by endpoint; None if there are none (``cb_token_restrictions``)."""
+    if identity.is_superduper:
+        return None
+    stored = live(await read(account_db(identity.account_id), TOKEN_RESTRICTIONS))
+    by_level = of_method(get(stored, "restrictions"), identity.method)
+    if by_level is None:
+        # The system's hold for every account that has none for this login method.
+        by_level = of_method(get(await read(SYSTEM_CONFIG, _CATEGORY), "default"), identity.method)
+    return None if by_level is None else of_priv_level(by_level, await _priv_level(identity, read))
 
-    def __init__(self, documents: AuthDocuments, settings: AuthSettings) -> None:
-        self._documents = documents
-        self._settings = settings
 
-    async def check(self, identity: Identity, context: Context) -> None:
-        """Raise ``Forbidden`` if the restrictions do not allow the request (``cb_token_restrictions:authorize/1``)."""
-        if identity.is_superduper:
-            return
-        stored = await self._documents.in_account(identity.account_id, TOKEN_RESTRICTIONS)
-        by_level = of_method(get(stored, "restrictions"), identity.method)
-        if by_level is None:
-            # The system's hold for every account that has none for this login method.
-            system = await self._documents.open(SYSTEM_CONFIG, _CATEGORY)
-            by_level = of_method(get(system, "default"), identity.method)
-        by_endpoint = None if by_level is None else of_priv_level(by_level, await self._priv_level(identity))
-        if by_endpoint is None:
-            return
-        is_descendant = hierarchy.is_in_account_hierarchy(identity.account_id, context.account)
-        accounts = account_names(identity.account_id, context.account_id, is_descendant=is_descendant)
-        noun = context.resource
-        if not permits(by_endpoint, noun.name, noun.params, context.verb, accounts):
-            raise Forbidden(cause="access denied by token restrictions")
+async def _priv_level(identity: Identity, read: Reader) -> str:
+    """The user's privilege level; the default one for the account itself and for a user who no longer exists."""
+    if identity.owner_id is not None:
+        user = live(await read(account_db(identity.account_id), identity.owner_id))
+        if user is not None:
+            return hierarchy.priv_level(user)
+    default = await Configuration(read).get(_CATEGORY, "default_priv_level")
+    return hierarchy.ADMIN if default is None else as_text(default) or hierarchy.ADMIN
 
-    async def _priv_level(self, identity: Identity) -> str:
-        """The user's privilege level; the default one for the account itself and for a user who no longer exists."""
-        if identity.owner_id is not None:
-            user = await self._documents.in_account(identity.account_id, identity.owner_id)
-            if user is not None:
-                return hierarchy.priv_level(user)
-        return await self._settings.text(_CATEGORY, "default_priv_level") or hierarchy.ADMIN
+
+def check_restrictions(identity: Identity, context: Context) -> None:
+    """Raise ``Forbidden`` if the restrictions do not allow the request (``cb_token_restrictions:authorize/1``)."""
+    if identity.restrictions is None:
+        return
+    is_descendant = hierarchy.is_in_account_hierarchy(identity.account_id, context.account)
+    accounts = account_names(identity.account_id, context.account_id, is_descendant=is_descendant)
+    noun = context.resource
+    if not permits(identity.restrictions, noun.name, noun.params, context.verb, accounts):
+        raise Forbidden(cause="access denied by token restrictions")
 
 
 def of_method(by_method: Json | Missing, method: str | None) -> JsonObject | None:

@@ -2,10 +2,6 @@
 
 PyJWT parses tokens, signs them and verifies signatures (``jwt.PyJWS``, RFC 7515). The claims are checked here, since
 ``jwt.decode`` checks them in another order than KAZOO and refuses some that KAZOO accepts (``aud``, ``iat``, ``nbf``).
-
-A verified token is cached with the cache entries that it was verified with: those of the key, of the user or account
-with the signature secret, and of the settings. At each use they must still be current, so that a changed secret
-invalidates its tokens at once.
 """
 
 import base64
@@ -16,10 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import jwt
-from cachetools import LRUCache
 
 from crossbar_appstore.crossbar.errors import DatastoreFault
-from crossbar_appstore.datastore.documents import Sources
+from crossbar_appstore.datastore.documents import Reading
 from crossbar_appstore.datastore.master_account import Configuration, Reader
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
@@ -36,8 +31,6 @@ API_AUTH: Final = "cb_api_auth"
 """The claim ``method`` of tokens that are issued for API keys."""
 SYSTEM_KEY: Final = "system_key"
 SERVER_SECRET: Final = "secret_for_user_signature"
-CACHED_TOKENS: Final = 10_000
-"""Verified tokens cached at a time; about a kilobyte each."""
 
 _ALGORITHMS: Final = ("RS256", "RS384", "RS512")
 _JWS: Final = jwt.PyJWS(algorithms=_ALGORITHMS)
@@ -59,29 +52,20 @@ class TokenExpired(TokenRefused):
 
 
 @dataclass(frozen=True, slots=True)
-class _Verified:
-    """A verified token: its claims, when it expires in Unix seconds, and what it was verified with."""
+class Verified:
+    """A verified token: its claims, and when it expires in Unix seconds; None is never."""
 
     claims: JsonObject
     expires: float | None
-    sources: Sources | None
 
 
 class Tokens:
-    """Issues and verifies tokens; ``clock`` gives Unix seconds, ``cached`` is how many verified tokens are cached."""
+    """Issues and verifies tokens; ``clock`` gives Unix seconds."""
 
-    def __init__(
-        self,
-        store: Datastore,
-        keys: KeyRing,
-        *,
-        clock: Callable[[], float] = time.time,
-        cached: int = CACHED_TOKENS,
-    ) -> None:
+    def __init__(self, store: Datastore, keys: KeyRing, *, clock: Callable[[], float] = time.time) -> None:
         self._store = store
         self._keys = keys
         self._clock = clock
-        self._cache: LRUCache[str, _Verified] = LRUCache(cached)
 
     async def issue(self, claims: Mapping[str, Json]) -> str:
         """A token with these claims, in their order after issuer and identity signature (``kz_auth:create_token/1``).
@@ -102,40 +86,20 @@ class Tokens:
         payload = dumps({"iss": ISSUER, **signed, **claims})
         return _JWS.encode(payload, key.private, algorithm="RS256", headers={"kid": key_id})
 
-    async def claims(self, token: str, account_id: str | None = None) -> JsonObject:
-        """The claims of a valid token, which must not be changed: the same object for the same token.
-
-        ``account_id`` is the value of the header ``X-Auth-Account-ID``, None without that header.
+    async def verify(self, token: str, reading: Reading) -> Verified:
+        """Verify a token in the order of ``kz_auth_jwt``: algorithm, key, signature, expiry, identity, account.
 
         Raises:
             TokenExpired: the token is correctly signed and has expired.
             TokenRefused: the token is not valid for another reason.
             DatastoreError: it cannot be verified.
         """
-        # While this awaits a document, other requests may evict any entry: nothing relies on one being there.
-        verified = self._cache.get(token)
-        if verified is None or not await self._is_valid(verified):
-            self._cache.pop(token, None)
-            verified = self._cache[token] = await self._verify(token)
-        if account_id is not None and verified.claims["account_id"] != account_id:
-            raise TokenRefused("account header mismatch")
-        return verified.claims
-
-    async def _is_valid(self, verified: _Verified) -> bool:
-        """Whether a verified token has not expired and its documents have not changed."""
-        if verified.expires is not None and verified.expires <= self._clock():
-            return False
-        return self._store.are_current(verified.sources) or await self._store.are_unchanged(verified.sources)
-
-    async def _verify(self, token: str) -> _Verified:
-        """Verify a token in the order of ``kz_auth_jwt``: algorithm, key, signature, expiry, identity, account."""
         header, claims = parse(token)
         if header.get("alg") not in _ALGORITHMS:
             raise TokenRefused("jwt algorithm not supported")
         key_id = header.get("kid")
         if claims.get("iss") != ISSUER or not isinstance(key_id, str):
             raise TokenRefused("invalid jwt")
-        reading = self._store.read()
         key = await self._keys.get(key_id, reading.document)
         if key is None:
             raise TokenRefused("not_found")
@@ -147,9 +111,10 @@ class Tokens:
         await self._check_identity(claims, reading.document)
         if not is_account_id(claims.get("account_id")):
             raise TokenRefused("no associated account_id", 403)
-        # A key whose new revision could not be read yet is tried again.
-        is_newest = get(await reading.document(SYSTEM_AUTH, key_id), "_rev") == key.revision
-        return _Verified(claims, expires, reading.sources() if is_newest else None)
+        if get(await reading.document(SYSTEM_AUTH, key_id), "_rev") != key.revision:
+            # The newest key could not be read.
+            reading.stale = True
+        return Verified(claims, expires)
 
     def _check_expiry(self, claims: JsonObject) -> float | None:
         """When the token expires in Unix seconds; None, for a token without ``exp``, is never."""

@@ -74,23 +74,28 @@ class Buckets:
 
     def get(self, name: str) -> tuple[float, float] | None:
         """The tokens of a bucket and the time (monotonic) when it held them; None if it is not held."""
-        cell, held = self._find(name)
-        return (self._levels[cell], self._times[cell]) if held else None
+        cell = self._find(self._hash(name))
+        return None if cell is None else (self._levels[cell], self._times[cell])
 
     def set(self, name: str, level: float, now: float) -> None:
         """Hold a bucket, while ``locked``."""
-        cell, _ = self._find(name)
-        self._names[cell], self._levels[cell], self._times[cell] = self._hash(name), level, now
-
-    def _find(self, name: str) -> tuple[int, bool]:
-        """The cell of a bucket, and whether it is held; else the cell to use for it."""
         wanted = self._hash(name)
-        first = wanted % (BUCKETS // _WAYS) * _WAYS
-        cells = range(first, first + _WAYS)
-        for cell in cells:
-            if self._names[cell] == wanted:
-                return cell, True
-        return min(cells, key=self._times.__getitem__), False
+        cell = self._find(wanted)
+        if cell is None:
+            cell = min(_cells(wanted), key=self._times.__getitem__)
+        self._names[cell], self._levels[cell], self._times[cell] = wanted, level, now
+
+    def _find(self, wanted: int) -> int | None:
+        """The cell that holds a bucket, by the hash of its name; None if it is not held."""
+        cells = _cells(wanted)
+        names = self._names[cells.start : cells.stop].tolist()
+        return cells[names.index(wanted)] if wanted in names else None
+
+
+def _cells(wanted: int) -> range:
+    """The cells in which a bucket may be held."""
+    first = wanted % (BUCKETS // _WAYS) * _WAYS
+    return range(first, first + _WAYS)
 
 
 def _hash(key: bytes, name: str) -> int:

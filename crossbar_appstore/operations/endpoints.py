@@ -15,5 +15,6 @@ def endpoint_of(context: Context) -> str:
     if not context.nouns:
         return _NO_ENDPOINT
     name, params = context.nouns[-1].name, context.nouns[-1].params
-    part = next((param for param in params if param in _PARTS), None) if params else None
-    return name if part is None else f"{name}/{part}"
+    if _PARTS.isdisjoint(params):
+        return name
+    return f"{name}/{next(param for param in params if param in _PARTS)}"

@@ -139,7 +139,7 @@ class Auth(Resource):
         if not token:
             raise CrossbarError(404, f"missing token in {'params' if reads else 'request'}", {})
         try:
-            claims = await self._tokens.claims(token)
+            claims = (await self._tokens.verify(token, self._documents.store.read())).claims
         except TokenRefused as refusal:
             raise CrossbarError(refusal.code, refusal.reason, {}) from None
         account_id: str = claims["account_id"]

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from crossbar_appstore import application
-from crossbar_appstore.auth.tokens import Tokens
+from crossbar_appstore.auth.callers import Callers
 from tests.datastore.fault_proxy import Fault, FaultProxy
 from tests.kit.accounts import Account
 from tests.kit.fixtures import NewService
@@ -24,7 +24,7 @@ async def test_request_is_answered_though_its_token_is_evicted_while_it_waits(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr(application, "Tokens", partial(Tokens, cached=1))
+    monkeypatch.setattr(application, "Callers", partial(Callers, cached=1))
     service, token, another = new_service(proxy.url), system.token(sub.admin), system.token(other.admin)
     assert (await service.get(sub.path, token=token)).status == 200
 

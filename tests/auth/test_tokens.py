@@ -15,15 +15,21 @@ from hypothesis import strategies as st
 from crossbar_appstore.auth.tokens import TokenExpired, TokenRefused, parse
 from crossbar_appstore.crossbar.errors import DatastoreFault
 from crossbar_appstore.datastore.couch import Couch
-from crossbar_appstore.datastore.errors import DatastoreError, Unreachable
+from crossbar_appstore.datastore.errors import DatastoreError
+from crossbar_appstore.json_codec import JsonObject
 from tests.kit.accounts import Account
 from tests.kit.auth import AuthParts
 from tests.kit.system import System, base64url
 
 
-async def refusal(parts: AuthParts, token: str, account_id: str | None = None) -> str:
+async def verified(parts: AuthParts, token: str) -> JsonObject:
+    """The claims of a token."""
+    return (await parts.tokens.verify(token, parts.store.read())).claims
+
+
+async def refusal(parts: AuthParts, token: str) -> str:
     with pytest.raises(TokenRefused) as raised:
-        await parts.tokens.claims(token, account_id)
+        await verified(parts, token)
     return raised.value.reason
 
 
@@ -44,7 +50,7 @@ async def test_issue_gives_kazoos_claims_in_kazoos_order(parts: AuthParts, syste
     header, claims, _ = token.split(".")
     assert list(json.loads(decoded(claims)).items()) == list(expected.items())
     assert json.loads(decoded(header)) == {"alg": "RS256", "typ": "JWT", "kid": system.key_id}
-    assert await parts.tokens.claims(token) == expected
+    assert await verified(parts, token) == expected
 
 
 async def test_issue_writes_claims_as_compact_unescaped_utf8(parts: AuthParts, sub: Account) -> None:
@@ -112,7 +118,7 @@ async def test_issue_without_the_keys_document_does_not_create_it(
         f"e30.{base64url(b'NaN')}.AAAA",
     ],
 )
-async def test_claims_of_other_texts_are_refused(parts: AuthParts, text: str) -> None:
+async def test_verify_claims_of_other_texts_are_refused(parts: AuthParts, text: str) -> None:
     assert await refusal(parts, text) == "invalid_token"
 
 
@@ -141,67 +147,73 @@ def test_parse_accepts_segments_with_and_without_padding(header: dict[str, int],
 # Verifying
 
 
-async def test_claims_of_a_token_from_kazoo_are_returned(parts: AuthParts, system: System, sub: Account) -> None:
+async def test_verify_claims_of_a_token_from_kazoo_are_returned(parts: AuthParts, system: System, sub: Account) -> None:
     claims = system.claims(sub.admin)
-    assert await parts.tokens.claims(system.sign(claims)) == claims
+    assert await verified(parts, system.sign(claims)) == claims
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "RS384", "RS512"])
-async def test_claims_are_accepted_with_each_of_kazoos_algorithms(
+async def test_verify_claims_are_accepted_with_each_of_kazoos_algorithms(
     parts: AuthParts, system: System, sub: Account, algorithm: str
 ) -> None:
-    assert await parts.tokens.claims(system.sign(system.claims(sub.admin), algorithm))
+    assert await verified(parts, system.sign(system.claims(sub.admin), algorithm))
 
 
-async def test_claims_of_an_account_without_user_are_accepted(parts: AuthParts, system: System, sub: Account) -> None:
-    assert "owner_id" not in await parts.tokens.claims(system.token(sub))
-
-
-async def test_claims_without_expiry_or_identity_signature_are_accepted(
+async def test_verify_claims_of_an_account_without_user_are_accepted(
     parts: AuthParts, system: System, sub: Account
 ) -> None:
-    assert await parts.tokens.claims(system.token(sub.admin, exp=None))
-    assert await parts.tokens.claims(system.token(sub.admin, identity_sig=None))
+    assert "owner_id" not in await verified(parts, system.token(sub))
 
 
-async def test_claims_of_an_api_key_need_an_identity_signature_where_the_account_has_a_secret(
+async def test_verify_claims_without_expiry_or_identity_signature_are_accepted(
+    parts: AuthParts, system: System, sub: Account
+) -> None:
+    assert await verified(parts, system.token(sub.admin, exp=None))
+    assert await verified(parts, system.token(sub.admin, identity_sig=None))
+
+
+async def test_verify_claims_of_an_api_key_need_an_identity_signature_where_the_account_has_a_secret(
     parts: AuthParts, system: System, sub: Account
 ) -> None:
     assert await refusal(parts, system.token(sub, identity_sig=None)) == "identity verifty failed"
     # As in KAZOO, where another program than ``api_auth`` issued it.
-    assert await parts.tokens.claims(system.token(sub, identity_sig=None, method=None))
+    assert await verified(parts, system.token(sub, identity_sig=None, method=None))
     unsigned = system.token(sub, identity_sig=None, n=1)
     await system.change(sub, pvt_signature_secret=None)
-    assert await parts.tokens.claims(unsigned)
+    assert await verified(parts, unsigned)
     await system.change(sub, pvt_signature_secret="f" * 32)
     assert await refusal(parts, unsigned) == "identity verifty failed"
 
 
 @pytest.mark.parametrize("claims", [{"aud": "x"}, {"iat": 2**40}, {"nbf": 2**40}, {"sub": 5}, {"jti": 5}])
-async def test_claims_that_kazoo_does_not_check_are_not_checked(
+async def test_verify_claims_that_kazoo_does_not_check_are_not_checked(
     parts: AuthParts, system: System, sub: Account, claims: dict[str, Any]
 ) -> None:
-    assert await parts.tokens.claims(system.token(sub.admin, **claims))
+    assert await verified(parts, system.token(sub.admin, **claims))
 
 
-async def test_claims_are_accepted_without_typ_in_the_header(parts: AuthParts, system: System, sub: Account) -> None:
-    assert await parts.tokens.claims(system.sign(system.claims(sub.admin), typ=None))
+async def test_verify_claims_are_accepted_without_typ_in_the_header(
+    parts: AuthParts, system: System, sub: Account
+) -> None:
+    assert await verified(parts, system.sign(system.claims(sub.admin), typ=None))
 
 
-async def test_claims_in_padded_segments_are_accepted(parts: AuthParts, system: System, sub: Account) -> None:
+async def test_verify_claims_in_padded_segments_are_accepted(parts: AuthParts, system: System, sub: Account) -> None:
     head = {"alg": "RS256", "typ": "JWT", "kid": system.key_id}
     segments = [base64.urlsafe_b64encode(json.dumps(part).encode()) for part in (head, system.claims(sub.admin))]
     signed = b".".join(segments)
     signature = base64.urlsafe_b64encode(system.key.sign(signed, PKCS1v15(), SHA256()))
-    assert await parts.tokens.claims(b".".join((signed, signature)).decode())
+    assert await verified(parts, b".".join((signed, signature)).decode())
 
 
-async def test_claims_with_a_damaged_signature_are_refused(parts: AuthParts, system: System, sub: Account) -> None:
+async def test_verify_claims_with_a_damaged_signature_are_refused(
+    parts: AuthParts, system: System, sub: Account
+) -> None:
     token = system.token(sub.admin)
     assert await refusal(parts, token[:-4] + "AAAA") == "signature verification failed"
 
 
-async def test_claims_that_were_changed_are_refused(parts: AuthParts, system: System, sub: Account) -> None:
+async def test_verify_claims_that_were_changed_are_refused(parts: AuthParts, system: System, sub: Account) -> None:
     header, _, signature = system.token(sub.admin).split(".")
     forged = base64url(json.dumps(system.claims(sub.admin) | {"account_id": "c" * 32}).encode())
     assert await refusal(parts, f"{header}.{forged}.{signature}") == "signature verification failed"
@@ -210,21 +222,21 @@ async def test_claims_that_were_changed_are_refused(parts: AuthParts, system: Sy
 @pytest.mark.parametrize(
     "algorithm", ["none", "HS256", "PS256", "ES256", "rs256", "", None, 5, ["RS256"], [], {}, "RS256 "]
 )
-async def test_claims_with_another_algorithm_are_refused(
+async def test_verify_claims_with_another_algorithm_are_refused(
     parts: AuthParts, system: System, sub: Account, algorithm: Any
 ) -> None:
     token = system.sign(system.claims(sub.admin), alg=algorithm)
     assert await refusal(parts, token) == "jwt algorithm not supported"
 
 
-async def test_claims_without_an_algorithm_are_refused(parts: AuthParts, system: System, sub: Account) -> None:
+async def test_verify_claims_without_an_algorithm_are_refused(parts: AuthParts, system: System, sub: Account) -> None:
     _, claims, signature = system.token(sub.admin).split(".")
     forged = base64url(json.dumps({"kid": system.key_id, "typ": "JWT"}).encode())
     assert await refusal(parts, f"{forged}.{claims}.{signature}") == "jwt algorithm not supported"
 
 
 @pytest.mark.parametrize("kid", ["unknown", "", "_design/auth", "../accounts", "a/b", None, 5])
-async def test_claims_with_an_unknown_key_are_refused_and_no_key_is_created(
+async def test_verify_claims_with_an_unknown_key_are_refused_and_no_key_is_created(
     parts: AuthParts, system: System, sub: Account, kid: Any
 ) -> None:
     token = system.sign(system.claims(sub.admin), kid=kid)
@@ -232,212 +244,102 @@ async def test_claims_with_an_unknown_key_are_refused_and_no_key_is_created(
     assert isinstance(kid, str) is False or not await system.couch.all_docs("system_auth", keys=[kid or "x"])
 
 
-async def test_claims_signed_with_another_key_are_refused(parts: AuthParts, system: System, sub: Account) -> None:
+async def test_verify_claims_signed_with_another_key_are_refused(
+    parts: AuthParts, system: System, sub: Account
+) -> None:
     token = system.sign(system.claims(sub.admin), key=rsa.generate_private_key(65537, 2048))
     assert await refusal(parts, token) == "signature verification failed"
 
 
 @pytest.mark.parametrize("issuer", ["accounts.google.com", "Kazoo", None, 5])
-async def test_claims_of_another_issuer_are_refused(
+async def test_verify_claims_of_another_issuer_are_refused(
     parts: AuthParts, system: System, sub: Account, issuer: Any
 ) -> None:
     assert await refusal(parts, system.sign(system.claims(sub.admin) | {"iss": issuer})) == "invalid jwt"
 
 
-async def test_claims_expiry_is_checked_after_the_signature(parts: AuthParts, system: System, sub: Account) -> None:
+async def test_verify_claims_expiry_is_checked_after_the_signature(
+    parts: AuthParts, system: System, sub: Account
+) -> None:
     expired = system.token(sub.admin, exp=1000)
     with pytest.raises(TokenExpired):
-        await parts.tokens.claims(expired)
+        await verified(parts, expired)
     assert await refusal(parts, expired[:-4] + "AAAA") == "signature verification failed"
 
 
-async def test_claims_expiry_is_checked_before_the_identity(parts: AuthParts, system: System, sub: Account) -> None:
+async def test_verify_claims_expiry_is_checked_before_the_identity(
+    parts: AuthParts, system: System, sub: Account
+) -> None:
     with pytest.raises(TokenExpired):
-        await parts.tokens.claims(system.token(sub.admin, exp=1000, identity_sig="AAAA"))
+        await verified(parts, system.token(sub.admin, exp=1000, identity_sig="AAAA"))
 
 
 @pytest.mark.parametrize("expiry", ["later", "99999999999", True, [], {}, None])
-async def test_claims_with_an_expiry_that_is_no_number_are_refused(
+async def test_verify_claims_with_an_expiry_that_is_no_number_are_refused(
     parts: AuthParts, system: System, sub: Account, expiry: Any
 ) -> None:
     assert await refusal(parts, system.sign(system.claims(sub.admin) | {"exp": expiry})) == "invalid jwt"
 
 
 @pytest.mark.parametrize("signature", ["AAAA", "", 5, None, "*", "é"])
-async def test_claims_with_a_wrong_identity_signature_are_refused(
+async def test_verify_claims_with_a_wrong_identity_signature_are_refused(
     parts: AuthParts, system: System, sub: Account, signature: Any
 ) -> None:
     token = system.sign(system.claims(sub.admin) | {"identity_sig": signature})
     assert await refusal(parts, token) == "identity verifty failed"
 
 
-async def test_claims_identity_signature_may_be_padded(parts: AuthParts, system: System, sub: Account) -> None:
+async def test_verify_claims_identity_signature_may_be_padded(parts: AuthParts, system: System, sub: Account) -> None:
     claims = system.claims(sub.admin)
     claims["identity_sig"] += "=" * (-len(claims["identity_sig"]) % 4)
-    assert await parts.tokens.claims(system.sign(claims))
+    assert await verified(parts, system.sign(claims))
 
 
 @pytest.mark.parametrize("owner", ["nobody", 5, None])
-async def test_claims_of_an_unknown_identity_are_refused(
+async def test_verify_claims_of_an_unknown_identity_are_refused(
     parts: AuthParts, system: System, sub: Account, owner: Any
 ) -> None:
     token = system.sign(system.claims(sub.admin) | {"owner_id": owner})
     assert await refusal(parts, token) == "identity verifty failed"
 
 
-async def test_claims_identity_may_be_a_device(parts: AuthParts, system: System, sub: Account) -> None:
+async def test_verify_claims_identity_may_be_a_device(parts: AuthParts, system: System, sub: Account) -> None:
     device = sub.new_user()
     await system.put(sub.database, device.document | {"pvt_type": "device"})
     claims = system.claims(device) | {"device_id": device.id}
     del claims["owner_id"]
-    assert await parts.tokens.claims(system.sign(claims))
+    assert await verified(parts, system.sign(claims))
 
 
 @pytest.mark.parametrize("account_id", [None, 5, "short"])
-async def test_claims_without_an_account_are_refused(parts: AuthParts, system: System, account_id: Any) -> None:
+async def test_verify_claims_without_an_account_are_refused(parts: AuthParts, system: System, account_id: Any) -> None:
     claims = {"iss": "kazoo", "owner_id": "x", **({} if account_id is None else {"account_id": account_id})}
     with pytest.raises(TokenRefused) as raised:
-        await parts.tokens.claims(system.sign(claims))
+        await verified(parts, system.sign(claims))
     assert raised.value.code == 403
 
 
-async def test_claims_of_a_signed_identity_without_an_account_are_refused(parts: AuthParts, system: System) -> None:
+async def test_verify_claims_of_a_signed_identity_without_an_account_are_refused(
+    parts: AuthParts, system: System
+) -> None:
     token = system.sign({"iss": "kazoo", "identity_sig": "AAAA", "owner_id": "x"})
     assert await refusal(parts, token) == "identity verifty failed"
 
 
-async def test_claims_need_the_account_of_the_account_header(
-    parts: AuthParts, system: System, sub: Account, reseller: Account
-) -> None:
-    token = system.token(sub.admin)
-    assert await parts.tokens.claims(token, sub.id)
-    assert await refusal(parts, token, reseller.id) == "account header mismatch"
-    assert await parts.tokens.claims(token)
-
-
-async def test_claims_while_couchdb_is_unreachable_raise_a_datastore_error(
+async def test_verify_claims_while_couchdb_is_unreachable_raise_a_datastore_error(
     system: System, sub: Account, unreachable: Couch
 ) -> None:
     with pytest.raises(DatastoreError):
-        await AuthParts(unreachable).tokens.claims(system.token(sub.admin))
+        await verified(AuthParts(unreachable), system.token(sub.admin))
 
 
-# The cache of verified tokens
-
-
-async def test_claims_of_a_cached_token_need_no_request_and_no_verification(
-    parts: AuthParts, system: System, sub: Account, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    token = system.token(sub.admin)
-    claims = await parts.tokens.claims(token)
-    asked = parts.store.statistics.requests
-    monkeypatch.setattr("crossbar_appstore.auth.tokens.parse", None)
-    assert await parts.tokens.claims(token) is claims
-    assert parts.store.statistics.requests == asked
-
-
-async def test_claims_of_a_cached_token_expire(parts: AuthParts, system: System, sub: Account) -> None:
-    token = system.token(sub.admin)
-    assert await parts.tokens.claims(token)
-    parts.now += 3601
-    with pytest.raises(TokenExpired):
-        await parts.tokens.claims(token)
-
-
-async def test_claims_end_with_a_new_secret_of_the_user(parts: AuthParts, system: System, sub: Account) -> None:
-    token, other = system.token(sub.admin), system.token(sub.user)
-    assert await parts.tokens.claims(token)
-    assert await parts.tokens.claims(other)
-    await system.change_user(sub.admin, pvt_signature_secret="f" * 32)
-    assert await refusal(parts, token) == "identity verifty failed"
-    assert await parts.tokens.claims(system.token(sub.admin))
-    assert await parts.tokens.claims(other)
-
-
-async def test_claims_outlast_other_changes_of_the_user(parts: AuthParts, system: System, sub: Account) -> None:
-    token = system.token(sub.admin)
-    assert await parts.tokens.claims(token)
-    await system.change_user(sub.admin, first_name="New")
-    claims = await parts.tokens.claims(token)
-    assert await parts.tokens.claims(token) is claims
-
-
-async def test_claims_end_with_a_deleted_user(parts: AuthParts, system: System, sub: Account) -> None:
-    token = system.token(sub.admin)
-    assert await parts.tokens.claims(token)
-    await system.change_user(sub.admin, pvt_deleted=True)
-    assert await refusal(parts, token) == "identity verifty failed"
-
-
-async def test_claims_with_a_signature_end_with_a_new_secret_of_the_system(
-    parts: AuthParts, system: System, sub: Account
-) -> None:
-    token, bare = system.token(sub.admin), system.token(sub.admin, identity_sig=None)
-    assert await parts.tokens.claims(token)
-    assert await parts.tokens.claims(bare)
-    await system.config("auth", system_key=system.key_id, secret_for_user_signature="other")
-    assert await refusal(parts, token) == "identity verifty failed"
-    assert await parts.tokens.claims(bare)
-
-
-async def test_claims_with_a_signature_are_refused_without_a_secret_of_the_system(
-    parts: AuthParts, system: System, sub: Account, other: Account
-) -> None:
-    await system.config("auth", system_key=system.key_id)
-    assert await refusal(parts, system.token(sub.admin)) == "identity verifty failed"
-    await system.remove("system_config", "auth")
-    assert await refusal(parts, system.token(other.admin)) == "identity verifty failed"
-
-
-async def test_claims_end_with_a_replaced_key(parts: AuthParts, system: System, sub: Account) -> None:
-    token = system.token(sub.admin)
-    assert await parts.tokens.claims(token)
-    system.key = rsa.generate_private_key(65537, 2048)
-    await system.put("system_auth", system.key_document())
-    assert await refusal(parts, token) == "signature verification failed"
-    assert await parts.tokens.claims(system.token(sub.admin))
-
-
-async def test_claims_end_with_a_replaced_key_that_could_not_be_read_at_first(
-    parts: AuthParts, system: System, sub: Account, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    token = system.token(sub.admin)
-    assert await parts.tokens.claims(token)
-    system.key = rsa.generate_private_key(65537, 2048)
-    await system.put("system_auth", system.key_document())
-    with monkeypatch.context() as broken:
-        broken.setattr(parts.store.couch, "open_attachment", _away)
-        assert await parts.tokens.claims(token)
-    assert await refusal(parts, token) == "signature verification failed"
-
-
-async def test_claims_end_with_a_removed_key(parts: AuthParts, system: System, sub: Account) -> None:
-    token = system.token(sub.admin)
-    assert await parts.tokens.claims(token)
-    await system.remove("system_auth", system.key_id)
-    assert await refusal(parts, token) == "not_found"
-
-
-async def test_claims_cache_is_bounded_and_evicts_the_least_recently_used(
-    parts: AuthParts, system: System, sub: Account
-) -> None:
-    tokens = [system.token(sub.admin, n=number) for number in range(6)]
-    first = [await parts.tokens.claims(token) for token in tokens]
-    again = [await parts.tokens.claims(token) for token in reversed(tokens)]
-    assert [new is old for new, old in zip(reversed(again), first, strict=True)] == [False] * 2 + [True] * 4
-
-
-async def test_claims_and_issue_log_no_token(
+async def test_verify_and_issue_log_no_token(
     parts: AuthParts, system: System, sub: Account, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     good, bad = system.token(sub.admin), system.token(sub.admin, identity_sig="AAAA")
-    await parts.tokens.claims(good)
+    await verified(parts, good)
     await refusal(parts, bad)
     assert await parts.tokens.issue({"account_id": sub.id}) not in caplog.text
     assert good not in caplog.text
     assert bad not in caplog.text
-
-
-async def _away(*args: object) -> None:
-    raise Unreachable("gone")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from crossbar_appstore import serving
-from crossbar_appstore.auth import tokens
+from crossbar_appstore.auth import callers
 from crossbar_appstore.cli import serving as cli_serving
 from crossbar_appstore.datastore import cache, catalogue, credentials, freshness
 from crossbar_appstore.resources import account_apps, pictures, recovery_messages
@@ -81,7 +81,7 @@ def test_operations_page_has_the_numbers_of_the_code() -> None:
         f"for up to {freshness.WATCHED_SECONDS:.0f} seconds",
         f"{cache.MAX_ENTRIES:,} documents and views",
         f"the decisions for {account_apps.MAX_ACCOUNTS:,} accounts",
-        f"{tokens.CACHED_TOKENS:,} tokens",
+        f"{callers.CACHED_CALLERS:,} callers",
         f"{account_apps.MAX_BYTES // 1_000_000} MB of serialized lists",
         f"{pictures.MAX_BYTES // 1_000_000} MB of pictures",
         f"after {cache.PATIENCE} seconds",

@@ -5,12 +5,12 @@ from typing import Any
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from crossbar_appstore.auth.callers import Callers
 from crossbar_appstore.auth.credentials import BasicScheme, Directory
 from crossbar_appstore.auth.documents import AuthDocuments, AuthSettings
 from crossbar_appstore.auth.gatekeeper import AuthGatekeeper
 from crossbar_appstore.auth.keys import KeyRing
 from crossbar_appstore.auth.login import Login
-from crossbar_appstore.auth.restrictions import RestrictionCheck
 from crossbar_appstore.auth.tokens import Tokens
 from crossbar_appstore.crossbar.context import X_AUTH_TOKEN, Context, Noun
 from crossbar_appstore.datastore.couch import Couch
@@ -21,22 +21,22 @@ from crossbar_appstore.json_codec import JsonObject
 class AuthParts:
     """``couch`` is usually the system's, so that the cache sees at once what a test changes.
 
-    ``now`` is the clock of tokens, ``cached_tokens`` the size of their cache.
+    ``now`` is the clock of tokens, ``cached_callers`` the size of the cache of callers.
     """
 
-    def __init__(self, couch: Couch, *, writes_need_admin: bool = True, cached_tokens: int = 4) -> None:
+    def __init__(self, couch: Couch, *, writes_need_admin: bool = True, cached_callers: int = 4) -> None:
         self.now = time.time()
         self.store = Datastore(couch, feeds=False)
         self.documents = AuthDocuments(self.store)
         self.settings = AuthSettings(self.documents)
         self.keys = KeyRing(couch)
-        self.tokens = Tokens(self.store, self.keys, clock=lambda: self.now, cached=cached_tokens)
+        self.tokens = Tokens(self.store, self.keys, clock=lambda: self.now)
+        self.callers = Callers(self.store, self.tokens, clock=lambda: self.now, cached=cached_callers)
         self.directory = Directory(couch)
         self.gatekeeper = AuthGatekeeper(
             self.documents,
-            self.tokens,
+            self.callers,
             BasicScheme(self.documents, self.settings, self.directory),
-            RestrictionCheck(self.documents, self.settings),
             writes_need_admin=writes_need_admin,
         )
         self.login = Login(self.documents, self.directory, self.settings, self.tokens, _no_apps)
