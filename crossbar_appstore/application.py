@@ -20,8 +20,8 @@ from crossbar_appstore.broker.broker import Broker, node_name
 from crossbar_appstore.crossbar.access_log import AccessLog
 from crossbar_appstore.crossbar.application import create_web_application
 from crossbar_appstore.crossbar.envelope import Envelope
+from crossbar_appstore.crossbar.pipeline import TimeLimits
 from crossbar_appstore.crossbar.rate_limits import Buckets, RateLimiter
-from crossbar_appstore.crossbar.time_limits import TimeLimits
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.credentials import Tries
 from crossbar_appstore.datastore.freshness import WriteCounters

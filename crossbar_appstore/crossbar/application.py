@@ -18,11 +18,10 @@ from crossbar_appstore.crossbar.envelope import Envelope
 from crossbar_appstore.crossbar.errors import CrossbarError, Refusal, UnspecifiedFault
 from crossbar_appstore.crossbar.headers import JSON
 from crossbar_appstore.crossbar.negotiation import accepts_gzip
-from crossbar_appstore.crossbar.pipeline import Gatekeeper, Pipeline, Root
+from crossbar_appstore.crossbar.pipeline import Gatekeeper, Pipeline, Root, TimeLimits
 from crossbar_appstore.crossbar.rate_limits import RateLimiter, Rates
 from crossbar_appstore.crossbar.rendering import CSV, JAVASCRIPT, Renderer, off_loop
 from crossbar_appstore.crossbar.resource import Resource
-from crossbar_appstore.crossbar.time_limits import TimeLimits
 from crossbar_appstore.crossbar.trusted_proxies import TrustedProxies
 
 ErrorMapping = Callable[[Exception], CrossbarError | None]
@@ -69,7 +68,7 @@ def create_web_application(
         observers: the access log and whatever else looks at requests.
         quiet_paths: paths that observers are not told of.
         is_draining: whether to close each connection after its next response.
-        root: makes the answer to ``GET /`` of a request and the banner; the banner alone if not given.
+        root: answers ``GET /``; with the banner if not given.
     """
     limiter = limiter or RateLimiter()
     times = times or TimeLimits()

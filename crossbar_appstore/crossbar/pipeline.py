@@ -14,6 +14,7 @@ Preflights are answered before all of them.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol
 
@@ -54,7 +55,6 @@ from crossbar_appstore.crossbar.paths import ApiPath, PathParser
 from crossbar_appstore.crossbar.rate_limits import RateLimiter, Rates
 from crossbar_appstore.crossbar.rendering import Renderer, read_style
 from crossbar_appstore.crossbar.resource import Resource
-from crossbar_appstore.crossbar.time_limits import TimeLimits
 from crossbar_appstore.crossbar.trusted_proxies import TrustedProxies
 from crossbar_appstore.request_scope import RequestScope
 
@@ -68,6 +68,25 @@ _NO_RESOURCE: Final = Resource()
 
 
 Root = Callable[[web.Request, web.Response], Awaitable[web.Response]]
+"""Makes the answer to ``GET /`` of a request and the banner."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """How many seconds a client may take for its request, and the service for the answer.
+
+    Attributes:
+        head: how long a connection is kept open without a complete request: from its beginning, and after each
+            response.
+        body: for receiving a body (cowboy's idle_timeout).
+        pause: between two pieces of a body.
+        answer: for the answer, from when the request is there; what takes longer is 503.
+    """
+
+    head: float = 30.0
+    body: float = 120.0
+    pause: float = 30.0
+    answer: float = 10.0
 
 
 class Gatekeeper(Protocol):
@@ -104,7 +123,7 @@ class Pipeline:
         rates: configured bucket sizes and costs; without them those of the limiter and of the resources apply.
         proxies: whose X-Forwarded-For is believed.
         times: the time limits of a body and of the answer.
-        root: makes the answer to ``GET /`` of a request and the banner.
+        root: answers ``GET /``.
     """
 
     def __init__(

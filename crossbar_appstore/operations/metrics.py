@@ -23,8 +23,6 @@ from crossbar_appstore.crossbar.cors import ALL_METHODS
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import Json
 
-from .endpoints import endpoint_of
-
 BUCKETS: Final = (1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds."""
 PREFIX: Final = "crossbar_appstore_"
@@ -58,6 +56,11 @@ COMBINED: Final[dict[str, Callable[[float, float], float]]] = {
     "process_max_fds": min,
 }
 """How the gauges of several workers become one; those of others, and all that is counted, are added up."""
+
+_NO_ENDPOINT: Final = "none"
+"""The endpoint where the path names none."""
+_PARTS: Final = frozenset({"blacklist", "explain", "icon", "override", "recovery", "screenshot"})
+"""Params that are told apart from the endpoint itself; all others are ids and names."""
 
 LOGINS: Final = frozenset({"user_auth", "api_auth"})
 """Endpoints whose PUT opens a session."""
@@ -105,6 +108,16 @@ class Metrics:
             for metric in self._registry.collect()
             if (kept := [each for each in metric.samples if not each.name.endswith("_created")])
         ]
+
+
+def endpoint_of(context: Context) -> str:
+    """The endpoint that answers a request, by a name that no client can choose: ``apps_store``, ``apps_store/icon``."""
+    if not context.nouns:
+        return _NO_ENDPOINT
+    name, params = context.nouns[-1].name, context.nouns[-1].params
+    if _PARTS.isdisjoint(params):
+        return name
+    return f"{name}/{next(param for param in params if param in _PARTS)}"
 
 
 def _login_result(status: int) -> str:

@@ -35,7 +35,7 @@ from crossbar_appstore.datastore.replies import kind_of
 from crossbar_appstore.logs import Reminder
 
 from .audit_events import clean
-from .endpoints import endpoint_of
+from .metrics import endpoint_of
 from .pages import PATHS
 
 log = logging.getLogger(__name__)

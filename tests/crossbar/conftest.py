@@ -16,9 +16,9 @@ from aiohttp import web
 from crossbar_appstore.crossbar.access_log import AccessLog
 from crossbar_appstore.crossbar.application import create_web_application
 from crossbar_appstore.crossbar.envelope import Envelope
+from crossbar_appstore.crossbar.pipeline import TimeLimits
 from crossbar_appstore.crossbar.rate_limits import Limits, RateLimiter, Rates
 from crossbar_appstore.crossbar.resource import Resource
-from crossbar_appstore.crossbar.time_limits import TimeLimits
 from crossbar_appstore.crossbar.trusted_proxies import TrustedProxies
 from tests.crossbar.sample import Accounts, Everything, Logins, Notes, SampleGatekeeper, Users, map_error
 from tests.crossbar.wire import Wire

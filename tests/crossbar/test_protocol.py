@@ -10,8 +10,8 @@ import pytest
 from aiohttp import web
 
 from crossbar_appstore.crossbar.body import ANONYMOUS_BODY, FREE_BODY, MAX_JSON, MAX_UPLOAD
+from crossbar_appstore.crossbar.pipeline import TimeLimits
 from crossbar_appstore.crossbar.rate_limits import Limits
-from crossbar_appstore.crossbar.time_limits import TimeLimits
 from crossbar_appstore.json_codec import JsonObject
 from tests.crossbar.conftest import Start, sample_application
 from tests.crossbar.sample import FIRST, LIST, MINE, NEW, Everything, Notes

@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from crossbar_appstore.crossbar import body, errors
-from crossbar_appstore.crossbar.time_limits import TimeLimits
+from crossbar_appstore.crossbar.pipeline import TimeLimits
 from crossbar_appstore.package_data import load_schema
 from crossbar_appstore.resources import recovery_messages, uploads
 from tests.docs.pages import CHECKOUT, DOCS, rows

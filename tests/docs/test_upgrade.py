@@ -4,7 +4,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from crossbar_appstore.crossbar.time_limits import TimeLimits
+from crossbar_appstore.crossbar.pipeline import TimeLimits
 from crossbar_appstore.serving.supervisor import HANGING
 from crossbar_appstore.serving.worker import DRAIN, LAST_REQUESTS
 from crossbar_appstore.settings import Settings

@@ -13,7 +13,7 @@ import pytest
 from yarl import URL
 
 from crossbar_appstore.crossbar import body
-from crossbar_appstore.crossbar.time_limits import TimeLimits
+from crossbar_appstore.crossbar.pipeline import TimeLimits
 from tests.conftest import Need
 from tests.proxies.conftest import NewFront
 from tests.proxies.paths import KAZOOS, OPERATIONS, OURS
