@@ -19,6 +19,7 @@ from crossbar_appstore.kazoo.documents import live
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
 from crossbar_appstore.kazoo.values import MISSING, get, string_at
 
+from .documents import PREFETCHED, TOKEN_RESTRICTIONS
 from .hierarchy import Identity, User, identity_of, is_in_account_hierarchy, refuse_expired_trial
 from .restrictions import restrictions_of
 from .tokens import TokenRefused, Tokens
@@ -76,7 +77,7 @@ class Callers:
 
     async def of_claims(self, claims: JsonObject) -> Identity | None:
         """The caller that claims from elsewhere describe; None and errors as ``of_token``."""
-        account, identity = await _identify(claims, self._store.read().document)
+        account, identity = await self._identify(claims, self._store.read().document)
         refuse_expired_trial(account)
         return identity
 
@@ -88,34 +89,36 @@ class Callers:
     async def _find(self, token: str) -> _Known:
         reading = self._store.read()
         verified = await self._tokens.verify(token, reading)
-        account, identity = await _identify(verified.claims, reading.document)
+        account, identity = await self._identify(verified.claims, reading.document)
         return _Known(verified.claims["account_id"], account, identity, verified.expires, reading.sources())
 
+    async def _identify(self, claims: JsonObject, read: Reader) -> tuple[JsonObject | None, Identity | None]:
+        """The account of verified claims, and the identity; each is None if there is none.
 
-async def _identify(claims: JsonObject, read: Reader) -> tuple[JsonObject | None, Identity | None]:
-    """The account of verified claims, and the identity; each is None if there is none.
+        The claim ``as`` counts only with both its members (``cb_token_auth:check_as_payload/3``).
+        """
+        account_id: str = claims["account_id"]
+        # KAZOO deletes an account's database, and no token of its users can be verified; here it is kept (E4).
+        account = await self._account(account_id, read)
+        if account is None:
+            return None, None
+        masked_id, masked_owner = get(claims, "as", "account_id"), get(claims, "as", "owner_id")
+        if masked_id is MISSING or masked_owner is MISSING:
+            identity = identity_of(claims, account)
+        else:
+            # Without a user the identity would count as an account's API key, which may write.
+            if not isinstance(masked_id, str) or not isinstance(masked_owner, str) or not masked_owner:
+                return account, None
+            masked = await self._account(masked_id, read)
+            if not is_in_account_hierarchy(account_id, masked):
+                return account, None
+            stated = {**claims, "account_id": masked_id, "owner_id": masked_owner}
+            identity = identity_of(stated, masked, behind=User(account_id, string_at(claims, "owner_id")))
+        return account, replace(identity, restrictions=await restrictions_of(identity, read))
 
-    The claim ``as`` counts only with both its members (``cb_token_auth:check_as_payload/3``).
-    """
-    account_id: str = claims["account_id"]
-    # KAZOO deletes an account's database, and no token of its users can be verified; here it is kept (E4).
-    account = await _account(account_id, read)
-    if account is None:
-        return None, None
-    masked_id, masked_owner = get(claims, "as", "account_id"), get(claims, "as", "owner_id")
-    if masked_id is MISSING or masked_owner is MISSING:
-        identity = identity_of(claims, account)
-    else:
-        # Without a user the identity would count as an account's API key, which may write.
-        if not isinstance(masked_id, str) or not isinstance(masked_owner, str) or not masked_owner:
-            return account, None
-        masked = await _account(masked_id, read)
-        if not is_in_account_hierarchy(account_id, masked):
-            return account, None
-        stated = {**claims, "account_id": masked_id, "owner_id": masked_owner}
-        identity = identity_of(stated, masked, behind=User(account_id, string_at(claims, "owner_id")))
-    return account, replace(identity, restrictions=await restrictions_of(identity, read))
-
-
-async def _account(account_id: str, read: Reader) -> JsonObject | None:
-    return live(await read(account_db(account_id), account_id)) if is_account_id(account_id) else None
+    async def _account(self, account_id: str, read: Reader) -> JsonObject | None:
+        if not is_account_id(account_id):
+            return None
+        # Nearly every request goes on to read the others of the same database.
+        await self._store.open(account_db(account_id), account_id, prefetch=(TOKEN_RESTRICTIONS, *PREFETCHED))
+        return live(await read(account_db(account_id), account_id))
