@@ -37,6 +37,7 @@ from crossbar_appstore.maintenance.conflicts import conflict_findings
 from crossbar_appstore.maintenance.orphans import orphan_findings, remove_orphan
 from crossbar_appstore.maintenance.reports import Finding, Repair, Severity
 from crossbar_appstore.maintenance.system import view_code
+from crossbar_appstore.request_scope import record_change
 
 _CONCURRENT_READS: Final = 8
 _OLDEST: Final = 2
@@ -165,6 +166,7 @@ async def _apply(couch: Couch, database: str, doc_id: str, repairs: Sequence[Rep
             made.append(one)
     if changed != newest:
         await couch.save_doc(database, changed)
+        record_change(database, doc_id, newest, changed)
     # Branches last: what they hold is in the document now.
     for revision in (revision for one in made for revision in one.removes):
         with suppress(Conflict, DocumentMissing):  # removed by another writer

@@ -18,6 +18,9 @@ from tests.maintenance.conftest import MASTER
 from tests.maintenance.folders import make_app
 from tests.maintenance.systems import accounts_of
 from tests.maintenance.test_editing import save_app
+from tests.operations.audited import Audited, audited
+
+__all__ = ["audited"]
 
 SUB = ("Sub Ltd", "sub.example.com", "Admin", "sub-password")
 
@@ -108,7 +111,7 @@ async def test_explain_refuses_unknown_account_user_and_app(
     assert said in result.err
 
 
-async def test_doctor_finds_and_repairs(run: Run, system: MasterCatalogue) -> None:
+async def test_doctor_finds_and_repairs(run: Run, system: MasterCatalogue, audited: Audited) -> None:
     assert (await run("doctor")).out.endswith("No problems found.\n")
     app = await save_app(system, i18n={})
     sick = await run("doctor")
@@ -117,7 +120,10 @@ async def test_doctor_finds_and_repairs(run: Run, system: MasterCatalogue) -> No
     assert f"repair: crossbar-appstore set-app-label {app['_id']} LABEL" in sick.out
     assert "--fix makes the label from the name: wallboard" in sick.out
     assert sick.out.endswith("1 errors, 1 warnings.\n")
+    assert audited() == []
     repaired = await run("doctor", "--fix")
+    (event,) = audited()
+    assert (event["action"], event["app_id"], event["who"]["command"]) == ("app.update", app["_id"], "doctor")
     assert repaired.code == 0
     assert "repaired " in repaired.out
     healthy = (await run("doctor", "--json")).json
