@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -233,6 +234,15 @@ async def test_doctor_calls_couchdb_by_its_name(run: Run, system: MasterCatalogu
     assert server["subject"].startswith(("CouchDB ", "PouchDB Server "))
 
 
+@pytest.fixture
+def hangup_ends_processes() -> Iterator[None]:
+    """Lets SIGHUP end what a test starts, even if the tests themselves were started with nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hangup_ends_processes")
 async def test_serve_drains_on_hangup_unless_it_is_ignored(couchdb_url: str) -> None:
     words = [sys.executable, "-m", "crossbar_appstore", "serve", "--couchdb-url", couchdb_url, "--crossbar-port", "0"]
     for command, code in ((words, 0), (["nohup", *words], None)):
@@ -244,14 +254,21 @@ async def test_serve_drains_on_hangup_unless_it_is_ignored(couchdb_url: str) -> 
             stderr=asyncio.subprocess.PIPE,
         )
         assert process.stderr is not None
-        while b'"listening"' not in await process.stderr.readline():
-            assert process.returncode is None
-        process.send_signal(signal.SIGHUP)
-        if code is None:
-            await asyncio.sleep(0.5)
-            assert process.returncode is None
-            process.send_signal(signal.SIGTERM)
-        assert await process.wait() == 0
+        try:
+            while b'"listening"' not in await process.stderr.readline():
+                assert process.returncode is None
+            process.send_signal(signal.SIGHUP)
+            if code is None:
+                await asyncio.sleep(0.5)
+                assert process.returncode is None
+                process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(30):
+                assert await process.wait() == 0
+        finally:
+            # A service that goes on would disturb the tests that follow.
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
 
 
 async def test_serve_on_empty_couchdb_names_create_account(empty_system: Couch) -> None:
