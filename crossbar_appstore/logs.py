@@ -2,11 +2,8 @@
 
 import json
 import logging
-import logging.handlers
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 from pythonjsonlogger.core import LogData
@@ -36,14 +33,10 @@ class Reminder:
         return True
 
 
-SYSTEM_LOG: Final = "/dev/log"
-"""The socket of the machine's log."""
-
-
 def set_up_logging(level: int = logging.INFO) -> None:
     """Sends the records of every logger to standard error; the keys of ``extra`` become members."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_formatter())
+    handler.setFormatter(json_formatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # No line contains them, and collecting them costs time for each logged request.
     logging.logThreads = logging.logMultiprocessing = False
@@ -58,29 +51,8 @@ def silence_libraries() -> None:
         logging.getLogger(repeating).setLevel(logging.CRITICAL + 1)
 
 
-@contextmanager
-def in_system_log(logger: logging.Logger, name: str, socket: str = SYSTEM_LOG) -> Iterator[None]:
-    """Send a logger's records to the machine's log too, under the name of a program, in the form of the service's log.
-
-    Nothing is sent, and nothing fails, where there is no such log.
-    """
-    handler = _SystemLogHandler(socket, facility=logging.handlers.SysLogHandler.LOG_AUTHPRIV)
-    handler.ident, handler.append_nul = f"{name}: ", False
-    handler.setFormatter(_formatter())
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        handler.close()
-
-
-class _SystemLogHandler(logging.handlers.SysLogHandler):
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Say nothing: a log that goes away while a command runs must not spoil its output."""
-
-
-def _formatter() -> logging.Formatter:
+def json_formatter() -> logging.Formatter:
+    """Makes a JSON object of a record, on one line."""
     renamed = {"levelname": "level", "name": "logger", "process": "pid"}
     return _Formatter("%(levelname)s %(name)s %(process)d %(message)s", rename_fields=renamed, timestamp=True)
 

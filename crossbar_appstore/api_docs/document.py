@@ -2,8 +2,6 @@
 
 from typing import Any, Final
 
-import yaml
-
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.package_data import data_directory, load_schema, schema_names
 
@@ -19,6 +17,8 @@ def openapi_document() -> JsonObject:
     JSON Schemas are written in draft 4; what they use of it means the same in the dialect of OpenAPI 3.1, but for their
     references.
     """
+    import yaml  # noqa: PLC0415 (a megabyte, and most services are never asked)
+
     document: JsonObject = yaml.safe_load((data_directory("schemas") / "openapi.yaml").read_bytes())
     document.pop("x-errors")
     schemas = document["components"]["schemas"]

@@ -15,13 +15,23 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 from zlib import crc32
 
-from crossbar_appstore.broker.connection import BrokerAway, Connection, address_of, opened
-from crossbar_appstore.broker.messages import APP_NAME, CONFIGURATION, Message, changed_database, notice
+from crossbar_appstore.broker.messages import (
+    APP_NAME,
+    CONFIGURATION,
+    BrokerAway,
+    Message,
+    address_of,
+    changed_database,
+    notice,
+)
 from crossbar_appstore.datastore.client import backoff
 from crossbar_appstore.datastore.couch import Written
+
+if TYPE_CHECKING:
+    from crossbar_appstore.broker.connection import Connection
 
 MAX_WAITING: Final = 10_000
 """Notices that wait for the broker; of more, the oldest are dropped."""
@@ -70,9 +80,12 @@ class Broker:
     """
 
     def __init__(self, url: str, *, node: str, heard: Heard | None = None) -> None:
+        from crossbar_appstore.broker.connection import opened  # noqa: PLC0415 (aio-pika takes 2.4 MB, if it is used)
+
         self.node = node
         self.statistics = BrokerStatistics()
         self._url = url
+        self._opened = opened
         self._heard = heard
         self._notices: deque[Message] = deque()
         self._arrived = asyncio.Event()
@@ -139,7 +152,7 @@ class Broker:
         while True:
             reason, began = "internal error", time.monotonic()
             try:
-                async with opened(self._url) as connection:
+                async with self._opened(self._url) as connection:
                     await self._use(connection)
                 reason = "it has closed the connection"
             except BrokerAway as away:
@@ -165,7 +178,7 @@ class Broker:
             )
             self._reported = reason
 
-    async def _use(self, connection: Connection) -> None:
+    async def _use(self, connection: "Connection") -> None:
         """Listen and announce until the connection is lost."""
         if self._heard is not None:
             await connection.listen(CONFIGURATION, _ALL, self._hear)
@@ -191,7 +204,7 @@ class Broker:
             lost.cancel()
             await asyncio.gather(sender, lost, return_exceptions=True)
 
-    async def _send(self, connection: Connection) -> None:
+    async def _send(self, connection: "Connection") -> None:
         while True:
             self._arrived.clear()
             while self._notices:

@@ -18,7 +18,7 @@ from aio_pika.exceptions import (
 from yarl import URL
 
 from crossbar_appstore import __version__
-from crossbar_appstore.broker.messages import APP_NAME, Message
+from crossbar_appstore.broker.messages import APP_NAME, BrokerAway, Message, NotRouted
 
 CONNECT_SECONDS: Final = 5.0
 PUBLISH_SECONDS: Final = 5.0
@@ -27,24 +27,6 @@ HEARTBEAT_SECONDS: Final = 10
 """Between two signs of life; a broker without them for three such times is taken as gone."""
 
 _FAILURES: Final = (*CONNECTION_EXCEPTIONS, TimeoutError)
-
-
-class BrokerAway(Exception):
-    """The broker did not do what was asked; ``reason`` says why, without address and password."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-class NotRouted(BrokerAway):
-    """The broker has nobody who would get the message."""
-
-
-def address_of(url: str) -> str:
-    """The address without user, password and parameters, for logs."""
-    parts = URL(url)
-    return str(parts.with_user(None).with_query(None))
 
 
 class Connection:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, unquote
 
+from yarl import URL
+
 from crossbar_appstore import __version__
 from crossbar_appstore.auth.password_resets import PASSWORD_RESET
 from crossbar_appstore.datastore.couch import Written
@@ -22,6 +24,24 @@ _UNANNOUNCED: Final = frozenset(("cdr", "ledger", "audit_log", "login_attempt", 
 _LONGEST_KEY: Final = 255
 """Bytes of a routing key (AMQP's short string)."""
 _LONGEST_TYPE: Final = 60
+
+
+class BrokerAway(Exception):
+    """The broker did not do what was asked; ``reason`` says why, without address and password."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class NotRouted(BrokerAway):
+    """The broker has nobody who would get the message."""
+
+
+def address_of(url: str) -> str:
+    """The address without user, password and parameters, for logs."""
+    parts = URL(url)
+    return str(parts.with_user(None).with_query(None))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,26 @@
 """Audit events of what a verb changes."""
 
 import getpass
+import logging
+import logging.handlers
 import socket
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Final
 
 import click
 
 from crossbar_appstore.cli.options import connected
 from crossbar_appstore.json_codec import JsonObject
-from crossbar_appstore.logs import in_system_log
+from crossbar_appstore.logs import json_formatter
 from crossbar_appstore.operations.audit import now
 from crossbar_appstore.operations.audit_events import events_of
 from crossbar_appstore.operations.audit_trail import AuditTrail, AuditWriter, audit_log
 from crossbar_appstore.request_scope import DocumentChange, RequestScope
 from crossbar_appstore.settings import Settings
 
+SYSTEM_LOG: Final = "/dev/log"
+"""The socket of the machine's log."""
 QUEUED: Final = 100_000
 """Events of one verb that wait for the database at most."""
 
@@ -38,6 +42,28 @@ async def audited(settings: Settings) -> AsyncIterator[None]:
 
         entered.enter_context(RequestScope(record=record))
         yield
+
+
+@contextmanager
+def in_system_log(logger: logging.Logger, name: str, address: str = SYSTEM_LOG) -> Iterator[None]:
+    """Send a logger's records to the machine's log too, under the name of a program, in the form of the service's log.
+
+    Nothing is sent, and nothing fails, where there is no such log.
+    """
+    handler = _SystemLogHandler(address, facility=logging.handlers.SysLogHandler.LOG_AUTHPRIV)
+    handler.ident, handler.append_nul = f"{name}: ", False
+    handler.setFormatter(json_formatter())
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+
+
+class _SystemLogHandler(logging.handlers.SysLogHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Say nothing: a log that goes away while a command runs must not spoil its output."""
 
 
 def _who() -> JsonObject:

@@ -162,6 +162,9 @@ class Datastore:
         """
         if sources is None:
             return False
+        # Whether each of them can be had is told below.
+        with suppress(Troubled):
+            await self._cache.prefetch(entry.key for entry in sources.entries)
         for entry in sources.entries:
             if (await self._cache.get(entry.key)).entry is not entry:
                 return False

@@ -1,7 +1,7 @@
 """Checks KAZOO's message broker: whether it answers, and KAZOO uses it."""
 
-from crossbar_appstore.broker.connection import BrokerAway, address_of, opened
-from crossbar_appstore.broker.messages import CONFIGURATION
+from crossbar_appstore.broker.connection import opened
+from crossbar_appstore.broker.messages import CONFIGURATION, BrokerAway, address_of
 from crossbar_appstore.maintenance.reports import Finding, Severity
 
 _CHECK = "message_broker"

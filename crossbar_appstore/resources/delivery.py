@@ -17,8 +17,7 @@ import aiosmtplib
 
 from crossbar_appstore.addresses import SmtpAddress, is_local
 from crossbar_appstore.broker.broker import Broker
-from crossbar_appstore.broker.connection import BrokerAway
-from crossbar_appstore.broker.messages import Message, notification
+from crossbar_appstore.broker.messages import BrokerAway, Message, notification
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import Troubled
 from crossbar_appstore.datastore.views import standing_alone

@@ -1,10 +1,12 @@
 """The store page: a client of the API for web browsers, served beside it.
 
 ``index.html``, the style sheet and the ES modules of this directory are sent as they are; there is no build step. They
-are read once, and answered with strong entity tags, so that a browser asks for them again and gets 304.
+are read with the first request, and answered with strong entity tags: a browser asks for them again and gets 304.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 from importlib import resources
 from typing import Final
 
@@ -12,7 +14,7 @@ from aiohttp import hdrs, web
 
 from crossbar_appstore.crossbar.errors import NotFound, Refusal
 from crossbar_appstore.crossbar.negotiation import choose_media_type
-from crossbar_appstore.crossbar.static_files import static_files
+from crossbar_appstore.crossbar.static_files import StaticFile, static_files
 
 FOLDER: Final = "/store/"
 """Where the files other than the page itself are; the page names them relative to itself."""
@@ -41,12 +43,11 @@ class StorePage:
 
     def __init__(self, shown: Shown) -> None:
         self._shown = shown
-        self._files = static_files(resources.files(__package__))
 
     async def root(self, request: web.Request, banner: web.Response) -> web.Response:
         """The answer to ``GET /``: the page for clients that prefer HTML, the banner for all others."""
         if prefers_html(request.headers.get(hdrs.ACCEPT)) and await self._shown():
-            return self._files[_PAGE].response(request, **_HEADERS)
+            return (await asyncio.to_thread(_files))[_PAGE].response(request, **_HEADERS)
         banner.headers[hdrs.VARY] = hdrs.ACCEPT
         return banner
 
@@ -55,10 +56,15 @@ class StorePage:
         return [web.get(f"{FOLDER}{{name}}", self._file)]
 
     async def _file(self, request: web.Request) -> web.Response:
-        found = self._files.get(request.match_info["name"])
+        found = (await asyncio.to_thread(_files)).get(request.match_info["name"])
         if found is None or not await self._shown():
             raise NotFound
         return found.response(request, **_HEADERS)
+
+
+@cache
+def _files() -> Mapping[str, StaticFile]:
+    return static_files(resources.files(__package__))
 
 
 def prefers_html(accept: str | None) -> bool:

@@ -10,8 +10,7 @@ import pytest
 
 from crossbar_appstore.broker import broker as module
 from crossbar_appstore.broker.broker import Broker
-from crossbar_appstore.broker.connection import BrokerAway, NotRouted, address_of
-from crossbar_appstore.broker.messages import Message
+from crossbar_appstore.broker.messages import BrokerAway, Message, NotRouted, address_of
 from crossbar_appstore.datastore.couch import Written
 from tests.kit.rabbitmq import RabbitMQ
 

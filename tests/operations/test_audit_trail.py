@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from crossbar_appstore.cli import main
+from crossbar_appstore.cli.auditing import in_system_log
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.json_codec import JsonObject
-from crossbar_appstore.logs import in_system_log
 from crossbar_appstore.operations.audit import now
 from crossbar_appstore.operations.audit_trail import AuditTrail, AuditWriter, audit_log, remove_old, saved_events
 from tests.kit.fixtures import NewService
