@@ -1,11 +1,12 @@
 """The aiohttp side of the framework: one route for the API, and the middlewares around it."""
 
+import asyncio
 import logging
 import time
 import zlib
 from collections.abc import Callable, Container, Iterable, Sequence
 from random import getrandbits
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
@@ -139,6 +140,7 @@ def request_context(
             # After CONNECT aiohttp's parser would take what was sent as a body for the next request.
             if is_draining() or request.method == hdrs.METH_CONNECT:
                 response.force_close()
+            _release_when_sent(response)
             return response
         finally:
             if path not in quiet_paths:
@@ -147,6 +149,19 @@ def request_context(
                     observe(context, response, seconds)
 
     return middleware
+
+
+def _release_when_sent(response: web.StreamResponse) -> None:
+    """Drop the body at the end of the request's task: aiohttp keeps a response until its connection's next request."""
+    task = asyncio.current_task()
+    if task is None or not isinstance(response, web.Response):
+        return
+    sent = response
+
+    def release(_: "asyncio.Task[Any]") -> None:
+        sent.body = None
+
+    task.add_done_callback(release)
 
 
 def _peer(request: web.Request) -> str:

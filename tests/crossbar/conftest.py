@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from crossbar_appstore.crossbar.access_log import AccessLog
-from crossbar_appstore.crossbar.application import create_web_application
+from crossbar_appstore.crossbar.application import Observer, create_web_application
 from crossbar_appstore.crossbar.envelope import Envelope
 from crossbar_appstore.crossbar.pipeline import TimeLimits
 from crossbar_appstore.crossbar.rate_limits import Limits, RateLimiter, Rates
@@ -32,6 +32,7 @@ def sample_application(
     *resources: Resource,
     limits: Limits = PLENTY,
     times: TimeLimits | None = None,
+    observers: tuple[Observer, ...] = (),
     proxies: tuple[str, ...] = (),
     rates: Rates | None = None,
 ) -> web.Application:
@@ -44,7 +45,7 @@ def sample_application(
         rates=rates,
         trusted_proxies=TrustedProxies(map(ip_network, proxies)),
         times=times,
-        observers=[AccessLog().observe],
+        observers=[AccessLog().observe, *observers],
     )
 
 

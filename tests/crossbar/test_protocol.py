@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from crossbar_appstore.crossbar.body import ANONYMOUS_BODY, FREE_BODY, MAX_JSON, MAX_UPLOAD
+from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.crossbar.pipeline import TimeLimits
 from crossbar_appstore.crossbar.rate_limits import Limits
 from crossbar_appstore.json_codec import JsonObject
@@ -272,6 +273,24 @@ async def test_connection_without_complete_head_is_closed(start: Start, sent: st
         async with asyncio.timeout(5):
             rest = await connection.rest()
     assert rest.count(b"HTTP/1.1") == rest.count(b"HTTP/1.1 200") == answers
+
+
+async def test_response_body_is_released_once_it_is_sent(start: Start) -> None:
+    seen: list[web.Response] = []
+
+    def observe(_: Context, response: web.StreamResponse | None, __: float) -> None:
+        assert isinstance(response, web.Response)
+        assert response.body
+        seen.append(response)
+
+    ask = await start(observers=(observe,))
+    async with ask.connection() as connection:
+        await connection.send(f"{GET}\r\n".encode())
+        assert (await connection.answer()).data
+        # The connection is kept, and so is the response, until its next request.
+        async with asyncio.timeout(5):
+            while seen[0].body is not None:
+                await asyncio.sleep(0.01)
 
 
 async def test_body_that_does_not_arrive_is_408(start: Start, notes: Notes) -> None:
