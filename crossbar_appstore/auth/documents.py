@@ -11,7 +11,7 @@ from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.documents import live
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
 from crossbar_appstore.kazoo.merging import merge_recursive
-from crossbar_appstore.kazoo.values import MISSING, as_integer, as_text, get, is_true, nonempty_text_at, object_at
+from crossbar_appstore.kazoo.values import MISSING, as_integer, get, is_true, nonempty_text_at, object_at
 
 CROSSBAR_AUTH: Final = "crossbar.auth"
 SERVICES: Final = "services"
@@ -109,8 +109,7 @@ class AuthSettings:
 
     async def text(self, category: str, key: str) -> str | None:
         """The system's value as text (``kapps_config:get_ne_binary/2``)."""
-        value = await self._config.get(category, key)
-        return None if value is None else as_text(value)
+        return await self._config.text(category, key)
 
     async def text_for(self, account_id: str, category: str, key: str) -> str | None:
         """The account's own value as text, else the system's (``kapps_account_config:get/4``)."""

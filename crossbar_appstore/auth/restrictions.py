@@ -14,7 +14,7 @@ from crossbar_appstore.datastore.master_account import Configuration, Reader
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.documents import live
 from crossbar_appstore.kazoo.ids import account_db
-from crossbar_appstore.kazoo.values import Missing, as_text, get, list_at, object_at
+from crossbar_appstore.kazoo.values import Missing, get, list_at, object_at
 
 from . import hierarchy
 from .documents import SYSTEM_CONFIG, TOKEN_RESTRICTIONS
@@ -42,8 +42,7 @@ async def _priv_level(identity: Identity, read: Reader) -> str:
         user = live(await read(account_db(identity.account_id), identity.owner_id))
         if user is not None:
             return hierarchy.priv_level(user)
-    default = await Configuration(read).get(_CATEGORY, "default_priv_level")
-    return hierarchy.ADMIN if default is None else as_text(default) or hierarchy.ADMIN
+    return await Configuration(read).text(_CATEGORY, "default_priv_level") or hierarchy.ADMIN
 
 
 def check_restrictions(identity: Identity, context: Context) -> None:

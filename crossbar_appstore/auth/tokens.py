@@ -20,7 +20,7 @@ from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import Json, JsonObject, dumps, loads
 from crossbar_appstore.kazoo.documents import live
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
-from crossbar_appstore.kazoo.values import as_text, get, string_at
+from crossbar_appstore.kazoo.values import get, string_at
 
 from .documents import PREFETCHED, SYSTEM_AUTH, TOKEN_RESTRICTIONS
 from .keys import KeyRing
@@ -74,7 +74,7 @@ class Tokens:
         ``DatastoreFault`` if the system's key does not exist.
         """
         read = self._store.read().document
-        key_id = await _setting(SYSTEM_KEY, read)
+        key_id = await Configuration(read).text(AUTH_CATEGORY, SYSTEM_KEY)
         key = await self._keys.get(key_id, read) if key_id is not None else None
         if key_id is None or key is None:
             raise DatastoreFault(SYSTEM_KEY)
@@ -152,17 +152,11 @@ async def _identity_signature(database: str, doc_id: str, read: Reader) -> str |
     None if one of the secrets is missing.
     """
     secret = string_at(live(await read(database, doc_id)), "pvt_signature_secret")
-    server_secret = await _setting(SERVER_SECRET, read)
+    server_secret = await Configuration(read).text(AUTH_CATEGORY, SERVER_SECRET)
     if not secret or server_secret is None:
         return None
     digest = hmac.digest((secret + server_secret).encode(), doc_id.encode(), "sha256")
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-
-
-async def _setting(key: str, read: Reader) -> str | None:
-    """The system's value as text (``kapps_config:get_ne_binary/2``)."""
-    value = await Configuration(read).get(AUTH_CATEGORY, key)
-    return None if value is None else as_text(value)
 
 
 def parse(token: str) -> tuple[JsonObject, JsonObject]:

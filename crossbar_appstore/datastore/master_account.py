@@ -6,6 +6,7 @@ from typing import Final
 from crossbar_appstore.json_codec import Json, JsonObject
 from crossbar_appstore.kazoo.accounts import ACCOUNTS_CONFIG, MASTER_ACCOUNT_ID
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
+from crossbar_appstore.kazoo.values import as_text
 
 from .couch import Couch
 from .errors import DatabaseMissing, NoMasterAccount, ViewMissing
@@ -37,6 +38,11 @@ class Configuration:
         section = (await self._read(SYSTEM_CONFIG, category) or {}).get("default")
         value = section.get(key) if isinstance(section, dict) else None
         return default if value is None or value == "" else value
+
+    async def text(self, category: str, key: str) -> str | None:
+        """The value as text, None if it is missing (``kapps_config:get_ne_binary/2``); errors as ``get``."""
+        value = await self.get(category, key)
+        return None if value is None else as_text(value)
 
 
 class MasterAccount:
