@@ -11,8 +11,7 @@ from typing import Final
 
 from cachetools import LRUCache
 
-from crossbar_appstore.datastore.documents import Sources
-from crossbar_appstore.datastore.master_account import Reader
+from crossbar_appstore.datastore.documents import Reading, Sources
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.documents import live
@@ -77,7 +76,7 @@ class Callers:
 
     async def of_claims(self, claims: JsonObject) -> Identity | None:
         """The caller that claims from elsewhere describe; None and errors as ``of_token``."""
-        account, identity = await self._identify(claims, self._store.read().document)
+        account, identity = await self._identify(claims, self._store.read())
         refuse_expired_trial(account)
         return identity
 
@@ -89,17 +88,17 @@ class Callers:
     async def _find(self, token: str) -> _Known:
         reading = self._store.read()
         verified = await self._tokens.verify(token, reading)
-        account, identity = await self._identify(verified.claims, reading.document)
+        account, identity = await self._identify(verified.claims, reading)
         return _Known(verified.claims["account_id"], account, identity, verified.expires, reading.sources())
 
-    async def _identify(self, claims: JsonObject, read: Reader) -> tuple[JsonObject | None, Identity | None]:
+    async def _identify(self, claims: JsonObject, reading: Reading) -> tuple[JsonObject | None, Identity | None]:
         """The account of verified claims, and the identity; each is None if there is none.
 
         The claim ``as`` counts only with both its members (``cb_token_auth:check_as_payload/3``).
         """
         account_id: str = claims["account_id"]
         # KAZOO deletes an account's database, and no token of its users can be verified; here it is kept (E4).
-        account = await self._account(account_id, read)
+        account = await _account(account_id, reading)
         if account is None:
             return None, None
         masked_id, masked_owner = get(claims, "as", "account_id"), get(claims, "as", "owner_id")
@@ -109,16 +108,17 @@ class Callers:
             # Without a user the identity would count as an account's API key, which may write.
             if not isinstance(masked_id, str) or not isinstance(masked_owner, str) or not masked_owner:
                 return account, None
-            masked = await self._account(masked_id, read)
+            masked = await _account(masked_id, reading)
             if not is_in_account_hierarchy(account_id, masked):
                 return account, None
             stated = {**claims, "account_id": masked_id, "owner_id": masked_owner}
             identity = identity_of(stated, masked, behind=User(account_id, string_at(claims, "owner_id")))
-        return account, replace(identity, restrictions=await restrictions_of(identity, read))
+        return account, replace(identity, restrictions=await restrictions_of(identity, reading.document))
 
-    async def _account(self, account_id: str, read: Reader) -> JsonObject | None:
-        if not is_account_id(account_id):
-            return None
-        # Nearly every request goes on to read the others of the same database.
-        await self._store.open(account_db(account_id), account_id, prefetch=(TOKEN_RESTRICTIONS, *PREFETCHED))
-        return live(await read(account_db(account_id), account_id))
+
+async def _account(account_id: str, reading: Reading) -> JsonObject | None:
+    if not is_account_id(account_id):
+        return None
+    # Nearly every request goes on to read the others of the same database.
+    prefetch = (TOKEN_RESTRICTIONS, *PREFETCHED)
+    return live(await reading.document(account_db(account_id), account_id, prefetch=prefetch))

@@ -108,7 +108,7 @@ class Tokens:
         except jwt.InvalidTokenError:
             raise TokenRefused("signature verification failed") from None
         expires = self._check_expiry(claims)
-        await self._check_identity(claims, reading.document)
+        await self._check_identity(claims, reading)
         if not is_account_id(claims.get("account_id")):
             raise TokenRefused("no associated account_id", 403)
         if get(await reading.document(SYSTEM_AUTH, key_id), "_rev") != key.revision:
@@ -127,9 +127,9 @@ class Tokens:
             raise TokenExpired("token expired")
         return expires
 
-    async def _check_identity(self, claims: JsonObject, read: Reader) -> None:
+    async def _check_identity(self, claims: JsonObject, reading: Reading) -> None:
         """Verify the identity signature, if there is one."""
-        place = _identity_place(claims)
+        place, read = _identity_place(claims), reading.document
         if "identity_sig" not in claims:
             # A new API key comes with a new secret, and ends the tokens from before. Others are accepted, as in KAZOO.
             if place is not None and claims.get("method") == API_AUTH and await _identity_signature(*place, read):
@@ -140,7 +140,7 @@ class Tokens:
             raise TokenRefused("identity verifty failed")
         # Most requests with a valid token go on to read these documents of the same database.
         prefetch = (claims["account_id"], TOKEN_RESTRICTIONS, *PREFETCHED)
-        await self._store.open(*place, prefetch=prefetch)
+        await read(*place, prefetch=prefetch)
         expected = await _identity_signature(*place, read)
         if expected is None or not hmac.compare_digest(given.rstrip("=").encode(), expected.encode()):
             raise TokenRefused("identity verifty failed")

@@ -6,7 +6,8 @@ answer, the value read last is used and marked stale; what was never read is an 
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Hashable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
@@ -188,20 +189,30 @@ class Cache:
             self._aged.update(dict.fromkeys(aged))
         return True
 
-    async def get(self, key: Key) -> Answer:
+    async def get(self, key: Key, prefetch: Collection[Key] = ()) -> Answer:
         """The cached value if it may be used, else CouchDB's, else the cached one marked stale.
+
+        Args:
+            key: of the value.
+            prefetch: what will be asked for next. Where CouchDB has to be asked for the value, those of them that are
+                not cached are read at the same time.
 
         Raises:
             DatastoreError: CouchDB does not answer, and nothing is cached, or the request does not accept stale data.
         """
+        entry = self.peek(key)
+        if entry is not None:
+            return Answer(entry, stale=False)
+        if prefetch:
+            # Whether this value can be had is told below.
+            with suppress(Troubled):
+                await self.prefetch([key, *prefetch])
+            return await self.get(key)
         entry = self._entries.get(key)
         if entry is None:
             # Joins a read that is running, or starts one.
             (task,) = self._join([key])
             return Answer(await _result(task, key), stale=False)
-        if self.are_current((entry,)):
-            self._statistics.hits += 1
-            return Answer(entry, stale=False)
         if not accepts_stale():
             await self._availability.require()
             (task,) = self._join([key])

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -201,9 +201,10 @@ class Reading:
         await self.prefetch(documents=wanted)
         return [await self.document(*each) for each in wanted]
 
-    async def document(self, database: str, doc_id: str) -> JsonObject | None:
-        """A document, None if there is none."""
-        found: JsonObject | None = await self._read((DOCUMENT, database, doc_id))
+    async def document(self, database: str, doc_id: str, *, prefetch: Iterable[str] = ()) -> JsonObject | None:
+        """A document, None if there is none; ``prefetch`` as ``Datastore.open``, no part of the answer's sources."""
+        others = [(DOCUMENT, database, each) for each in prefetch]
+        found: JsonObject | None = await self._read((DOCUMENT, database, doc_id), others)
         return found
 
     async def rows(self, database: str, view: str) -> Sequence[ViewRow] | None:
@@ -223,11 +224,11 @@ class Reading:
             self.stale = self.stale or self._snapshot.stale
         return self._snapshot
 
-    async def _read(self, key: Key) -> Any:
+    async def _read(self, key: Key, prefetch: Collection[Key] = ()) -> Any:
         """A value; the same one if it is read again."""
         entry = self._entries.get(key)
         if entry is None:
-            entry, stale = await self._cache.get(key)
+            entry, stale = await self._cache.get(key, prefetch)
             self._entries[key] = entry
             self.stale = self.stale or stale
         return entry.value

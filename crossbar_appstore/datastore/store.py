@@ -114,15 +114,8 @@ class Datastore:
         Raises:
             DatastoreError: CouchDB does not answer, and the document is not cached. A missing one is no error.
         """
-        key = (DOCUMENT, database, doc_id)
-        entry = self._cache.peek(key)
-        if entry is not None:
-            return CachedDocument(entry.value)
-        if prefetch:
-            # Whether this document can be had is told below.
-            with suppress(Troubled):
-                await self._cache.prefetch([key, *((DOCUMENT, database, each) for each in prefetch)])
-        entry, stale = await self._cache.get(key)
+        others = [(DOCUMENT, database, each) for each in prefetch]
+        entry, stale = await self._cache.get((DOCUMENT, database, doc_id), others)
         return CachedDocument(entry.value, stale)
 
     async def open_many(self, wanted: Iterable[tuple[str, str]]) -> list[CachedDocument]:

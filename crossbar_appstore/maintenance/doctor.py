@@ -66,7 +66,7 @@ class Diagnosis:
         return {
             "healthy": self.healthy,
             "findings": [finding.as_json() for finding in self.findings],
-            "mended": list(self.repaired),
+            "repaired": list(self.repaired),
             "refused": list(self.refused),
         }
 

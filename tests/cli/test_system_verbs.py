@@ -127,7 +127,7 @@ async def test_doctor_finds_and_repairs(run: Run, system: MasterCatalogue, audit
     assert repaired.code == 0
     assert "repaired " in repaired.out
     healthy = (await run("doctor", "--json")).json
-    assert (healthy["healthy"], healthy["mended"]) == (True, [])
+    assert (healthy["healthy"], healthy["repaired"]) == (True, [])
 
 
 async def test_doctor_checks_accounts(run: Run, system: MasterCatalogue) -> None:
