@@ -31,6 +31,8 @@ _LONGER: Final = 4
 """Times as long as another turn are those for latencies, since a percentile takes many requests."""
 _TRIES: Final = 4
 """At most for each turn with the right load."""
+_MOSTLY_IDLE: Final = 0.5
+"""The part of the time that a server is busy, below which it is compared with a bare handler that waits as well."""
 _COLD_DELAY: Final = 0.05
 _GROWN: Final = 3_000
 """CachedDocument accounts until which memory is measured; the first third fills what has a fixed size."""
@@ -78,10 +80,20 @@ async def _against_bare_handler(bench: Bench, server: Server, case: Case) -> Row
     length = len((await bench.ask(server.host, case)).body)
     async with bench.bare_handler(server, case) as bare:
         turns = await bench.in_turns((server, case), (bare, case))
-    ours, theirs = ([turn.cpu_us for turn in each] for each in turns)
-    remark = f"{median(ours):.0f} µs, bare {median(theirs):.0f} µs, {length:,} bytes"
-    figures = {"service_us": ours, "bare_us": theirs}
+        ours, theirs = ([turn.cpu_us for turn in each] for each in turns)
+        remark = f"{median(ours):.0f} µs, bare {median(theirs):.0f} µs, {length:,} bytes"
+        figures = {"service_us": ours, "bare_us": theirs}
+        if median(turn.busy for turn in turns[0]) < _MOSTLY_IDLE:
+            figures["bare_as_often_us"] = await _as_often(bench, bare, case, median(turn.rate for turn in turns[0]))
+            remark += f"; bare {median(figures['bare_as_often_us']):.0f} µs when asked as often"
     return Row(case.name, case.title, median_ratio(ours, theirs), most=case.most, remark=remark, figures=figures)
+
+
+async def _as_often(bench: Bench, bare: Server, case: Case, rate: float) -> list[float]:
+    """CPU time of the bare handler where it waits between requests, too: waking up is part of each."""
+    think, seconds = 1e3 / rate, _LONGER * bench.scale.seconds
+    turns = [await bench.turn(bare, case, seconds, think, connections=1) for _ in range(bench.scale.turns)]
+    return [turn.cpu_us for turn in turns]
 
 
 async def in_turn(bench: Bench, system: System) -> Rows:

@@ -65,8 +65,15 @@ class Request:
         return head, tail
 
 
-async def wrk(host: str, requests: Sequence[Request], seconds: int, script: Path, think: float = 0.0) -> dict[str, Any]:
-    """Send requests in turn on ``CONNECTIONS`` keep-alive connections; what wrk saw, as its script prints it.
+async def wrk(
+    host: str,
+    requests: Sequence[Request],
+    seconds: int,
+    script: Path,
+    think: float = 0.0,
+    connections: int = CONNECTIONS,
+) -> dict[str, Any]:
+    """Send requests in turn on keep-alive connections; what wrk saw, as its script prints it.
 
     Args:
         host: with its port.
@@ -74,6 +81,7 @@ async def wrk(host: str, requests: Sequence[Request], seconds: int, script: Path
         seconds: how long.
         script: where the Lua script is written.
         think: milliseconds between a response and the next request of its connection.
+        connections: their number.
 
     Raises:
         CannotMeasure: wrk failed.
@@ -82,7 +90,7 @@ async def wrk(host: str, requests: Sequence[Request], seconds: int, script: Path
     encoded = zip(*(request.encode(host) for request in requests), strict=True)
     heads, tails = (",".join(map(json.dumps, each)) for each in encoded)
     script.write_text(_SCRIPT % (heads, tails, next(_runs) * _REQUESTS_A_RUN, think), encoding="ascii")
-    options = ("-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "30s", "-s", str(script))
+    options = ("-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", str(script))
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec("wrk", *options, f"http://{host}", stdout=pipe, stderr=pipe)
     try:

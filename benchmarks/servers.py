@@ -206,14 +206,16 @@ class Bench:
         await asyncio.gather(*(work() for _ in range(at_once)))
         return [tags[number] for number in sorted(tags)]
 
-    async def turn(self, server: Server, case: Case, seconds: int, think: float = 0.0) -> Turn:
+    async def turn(
+        self, server: Server, case: Case, seconds: int, think: float = 0.0, connections: int = CONNECTIONS
+    ) -> Turn:
         """Put load on a server.
 
         Raises:
             CannotMeasure: a response had another status, as far as wrk tells it.
         """
         before = server.cpu_seconds()
-        seen = await wrk(server.host, case.requests, seconds, self.folder / "wrk.lua", think)
+        seen = await wrk(server.host, case.requests, seconds, self.folder / "wrk.lua", think, connections)
         await asyncio.sleep(case.drain)
         spent, replies = server.cpu_seconds() - before, seen["replies"]
         if seen["failures"] or not replies or seen["refused"] != (replies if case.status >= 400 else 0):
