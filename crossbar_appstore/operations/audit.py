@@ -27,6 +27,8 @@ _INSTALLS: Final = {"PUT": "install", "POST": "update", "DELETE": "uninstall"}
 _LOGINS: Final = frozenset({"user_auth", "api_auth"})
 _CHANGE_NOTHING: Final = frozenset({"auth", "search"})
 """Endpoints whose POST only reads."""
+_IDS: Final = {"accounts": "account_id", "users": "user_id"}
+"""Endpoint → the member that its first param becomes."""
 _NAMES: Final = ("account_name", "account_realm", "realm")
 """What a login says about the account that it wants."""
 _HASH: Final = re.compile(r"(?:[0-9a-fA-F]{2}){16,}")
@@ -93,24 +95,25 @@ def _outcome(status: int | None) -> str:
 def _requested(context: Context) -> JsonObject | None:
     """The action and the ids in the path; None if the endpoint changes nothing."""
     noun = context.nouns[-1]
-    name, params, verb = noun.name, noun.params, context.verb
-    if name in _CHANGE_NOTHING or verb not in _VERBS:
+    # A request whose body cannot be read is refused before its effective verb is known.
+    name, params, verb = noun.name, noun.params, context.verb or context.method
+    if name in _CHANGE_NOTHING or verb not in _VERBS or context.allowed_methods == ():
         return None
-    event: JsonObject = {"account_id": context.account_id}
+    event: JsonObject = {"account_id": None}
     for each in context.nouns:
-        if each.name == "users" and each.params:
-            event["user_id"] = clean(each.params[0])
+        if each.name in _IDS and each.params:
+            event[_IDS[each.name]] = clean(each.params[0]) or None
     if name in _LOGINS:
-        return event | _login(context, name, params)
+        return event | _login(context, name, params, verb)
     if name == APPS_STORE and params and params[0] != "blacklist":
         event["app_id"] = clean(params[0])
     return event | {"action": _action(name, params, verb)}
 
 
-def _login(context: Context, name: str, params: Sequence[str]) -> JsonObject:
+def _login(context: Context, name: str, params: Sequence[str], verb: str) -> JsonObject:
     """A login; who is meant is told only by names, since credentials are hashes of passwords."""
     if params:
-        return {"action": "login.recovery" if context.verb == "POST" else "recovery.request"}
+        return {"action": "login.recovery" if verb == "POST" else "recovery.request"}
     action = "login.impersonation" if len(context.nouns) > 1 else "login"
     data: Mapping[str, Json] = context.data if isinstance(context.data, dict) else {}
     given = {key: data[key] for key in _NAMES if isinstance(data.get(key), str)}

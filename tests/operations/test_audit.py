@@ -59,6 +59,32 @@ async def test_refused_changes_are_audited_and_reads_are_not(
     assert (anonymous["action"], anonymous["who"], anonymous["status"]) == ("apps_store.uninstall", None, 401)
 
 
+async def test_change_with_a_malformed_body_is_audited_as_refused(
+    system: System, service: Service, audited: Audited
+) -> None:
+    account, voip = await system.account("Malformed", below=system.master), system.apps["voip"]
+    headers = {"Content-Type": "application/json"}
+    for call, path in (
+        (service.put, f"{account.path}/{voip}"),
+        (service.put, "user_auth"),
+        (service.post, "user_auth/recovery"),
+    ):
+        assert (await call(path, None, body=b'{"data":', headers=headers)).status == 400
+    install, login, recovery = audited()
+    assert (install["action"], install["outcome"], install["status"]) == ("apps_store.install", "refused", 400)
+    assert (install["account_id"], install["app_id"]) == (account.id, voip)
+    assert (login["action"], login["outcome"], login["endpoint"]) == ("login", "refused", "user_auth")
+    assert (recovery["action"], recovery["outcome"]) == ("login.recovery", "refused")
+
+
+async def test_change_of_a_path_that_does_not_exist_is_not_audited(
+    system: System, service: Service, audited: Audited
+) -> None:
+    path = f"{system.master.path}/{system.apps['voip']}/a/b/c"
+    assert (await service.put(path, system.master, {"allowed_users": "all"})).status == 404
+    assert audited() == []
+
+
 async def test_user_auth_put_is_audited_without_credentials(system: System, service: Service, audited: Audited) -> None:
     admin = system.master.admin
     assert (await service.login(admin)).status == 201
