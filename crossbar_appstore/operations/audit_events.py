@@ -93,16 +93,19 @@ def events_of(change: DocumentChange) -> Iterator[JsonObject]:
     if change.doc_id == APPS_STORE:
         yield from _installs(account_id, change.before or {}, change.after or {})
         return
-    changed = sorted(set(_changed(change, kind)))
     verb = _verb(change)
+    # A document that is soft-deleted, or was until now, still has its members.
+    before = None if verb == "create" else change.before
+    after = None if verb == "delete" else change.after
+    changed = sorted(set(_changed(before or {}, after or {}, kind)))
     if verb == "update" and not changed:
         return
     event: JsonObject = {"action": f"{_ACTIONS.get(kind, kind)}.{verb}", "account_id": account_id}
     event |= _subject(change, kind)
     if kind in _SHOWN or kind in _WHOLE:
         event |= {
-            "before": _shown(change.before, change.after, kind),
-            "after": _shown(change.after, change.before, kind),
+            "before": _shown(before, after, kind),
+            "after": _shown(after, before, kind),
         }
     yield {**event, "changed": [str(clean(name))[:_LONGEST_NAME] for name in changed]}
 
@@ -134,8 +137,7 @@ def _subject(change: DocumentChange, kind: str) -> JsonObject:
     return {"document_id": clean(change.doc_id)}
 
 
-def _changed(change: DocumentChange, kind: str) -> Iterator[str]:
-    before, after = change.before or {}, change.after or {}
+def _changed(before: JsonObject, after: JsonObject, kind: str) -> Iterator[str]:
     for name in {*before, *after}:
         if before.get(name) != after.get(name):
             if name in _NAMED:

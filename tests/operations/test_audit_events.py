@@ -54,6 +54,15 @@ def test_events_of_soft_deleted_document_is_a_deletion() -> None:
     assert events({**user, "pvt_deleted": True}, user, "u")[0]["action"] == "user.create"
 
 
+def test_events_of_soft_deleted_document_show_what_was_deleted() -> None:
+    user = {"pvt_type": "user", "username": "ada", "first_name": "A"}
+    (deleted,) = events(user, {**user, "pvt_deleted": True}, "u")
+    assert (deleted["before"], deleted["after"]) == ({"username": "ada"}, None)
+    assert deleted["changed"] == ["first_name", "username"]
+    (created,) = events({**user, "pvt_deleted": True}, user, "u")
+    assert (created["before"], created["after"]) == (None, {"username": "ada"})
+
+
 def test_events_of_app_and_override() -> None:
     app = {"pvt_type": "app", "name": "voip", "price": 1}
     (event,) = events(app, {**app, "price": 2, "_attachments": {"x.png": {"data": SECRET}}}, APP)
