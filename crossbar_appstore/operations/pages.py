@@ -79,7 +79,7 @@ class Operations:
         if self._workers is not None:
             for name, answer in (answers := await self._ask(METRICS)).items():
                 # Without one that hangs, counters would seem to begin again.
-                reports.append(self._workers.last_metrics(name) or [] if answer is None else answer)
+                reports.append(counted(None, self._workers.last_metrics(name) or []) if answer is None else answer)
             reports.append(self._workers.ended(counted, answers) or [])
         body = exposition(merged(reports))
         return web.Response(body=body, headers={hdrs.CONTENT_TYPE: _TEXT, hdrs.CACHE_CONTROL: "no-store"})

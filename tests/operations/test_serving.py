@@ -146,6 +146,7 @@ async def test_readyz_of_two_workers_is_503_while_one_hangs(
             found, report = await readiness(address)
             # Counters would seem to begin again without it.
             assert await value(address, "request_seconds_count") == before
+            assert await value(address, "workers") == 1
         finally:
             os.kill(pid, signal.SIGCONT)
         assert found == 503
