@@ -37,9 +37,10 @@ class Since(click.ParamType[datetime]):
             if ago is not None:
                 return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
             moment = datetime.fromisoformat(value)
+            # In UTC, the first and the last day may be none that there is.
+            return moment.astimezone(UTC) if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
         except (ValueError, OverflowError):
             self.fail("give a time such as 2026-11-27T08:00, or how long ago, such as 90m, 24h, 7d or 4w", param, ctx)
-        return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 @click.command("audit", epilog=example("audit --since 24h", "audit --account pbx.example.com --app voip --json"))

@@ -138,8 +138,15 @@ async def test_audit_shows_what_a_service_and_a_command_have_changed(
 async def test_audit_without_a_database_is_refused(kit_couchdb_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert await asyncio.to_thread(main, ["audit", "--couchdb-url", kit_couchdb_url]) == 2
     assert "CROSSBAR_AUDIT_DB" in capsys.readouterr().err
-    words = ["audit", "--couchdb-url", kit_couchdb_url, "--crossbar-audit-db", "audit", "--since", "yesterday"]
-    assert await asyncio.to_thread(main, words) == 2
+
+
+@pytest.mark.parametrize(
+    "since", ["yesterday", "2026-13-01", "999999w", "0001-01-01T00:00+05:00", "9999-12-31T23:59-05:00"]
+)
+def test_audit_since_refuses_what_is_no_time(since: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["audit", "--couchdb-url", "http://127.0.0.1:1", "--crossbar-audit-db", "audit", "--since", since]
+    assert main(words) == 2
+    assert "--since" in capsys.readouterr().err
 
 
 def test_in_system_log_sends_json_under_the_name_of_the_program(tmp_path: Path) -> None:
