@@ -67,11 +67,13 @@ class _SystemLogHandler(logging.handlers.SysLogHandler):
 
 
 def _who() -> JsonObject:
-    """The user of the machine, and the verb."""
+    """The user of the machine, and the verb, with its group if it has one."""
     context = click.get_current_context(silent=True)
+    # Without the program's name.
+    command = None if context is None else context.command_path.partition(" ")[2]
     try:
         user = getpass.getuser()
     except (OSError, KeyError):
         # In a container the user may have no name.
         user = None
-    return {"command": None if context is None else context.info_name, "os_user": user, "host": socket.gethostname()}
+    return {"command": command, "os_user": user, "host": socket.gethostname()}

@@ -133,6 +133,9 @@ async def test_audit_shows_what_a_service_and_a_command_have_changed(
     assert (found["action"], found["after"]["allowed_users"]) == ("apps_store.install", "all")
     assert len((await run("audit", "--app", "numbers")).splitlines()) == 1
     assert await run("audit", "--since", "2999-01-01") == ""
+    await run("blacklist", "add", account.id, "voip")
+    *_, hidden = audited()
+    assert (hidden["action"], hidden["who"]["command"]) == ("apps_store.blacklist", "blacklist add")
 
 
 async def test_audit_without_a_database_is_refused(kit_couchdb_url: str, capsys: pytest.CaptureFixture[str]) -> None:
