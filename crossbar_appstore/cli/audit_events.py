@@ -14,8 +14,10 @@ from crossbar_appstore.cli.output import Output
 from crossbar_appstore.cli.program import DONE
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.json_codec import Json, JsonObject
-from crossbar_appstore.kazoo.ids import is_account_id
-from crossbar_appstore.maintenance.lookup import MasterCatalogue, find_account
+from crossbar_appstore.kazoo.documents import alphanumeric_name
+from crossbar_appstore.kazoo.ids import account_db, is_account_id
+from crossbar_appstore.kazoo.values import string_at
+from crossbar_appstore.maintenance.lookup import MasterCatalogue, find_account, stored
 from crossbar_appstore.operations.audit_trail import saved_events
 from crossbar_appstore.settings import Settings
 
@@ -81,8 +83,10 @@ def audit(*, settings: Settings, as_json: bool, account: str | None, app: str | 
 
 
 async def _selection(couch: Couch, account: str | None, app: str | None) -> Callable[[JsonObject], bool]:
-    # Deleted ones are found by their ids.
-    account_id = account if account is None or is_account_id(account) else (await find_account(couch, account))["_id"]
+    document = {} if account is None else await _account(couch, account)
+    account_id = document.get("_id")
+    # A login that failed has only the name or realm that it gave.
+    names = _alphanumeric(document, "name", "realm")
     app_id = app
     if app is not None and not is_account_id(app):
         app_id = (await (await MasterCatalogue.of(couch)).open(app))["_id"]
@@ -90,9 +94,23 @@ async def _selection(couch: Couch, account: str | None, app: str | None) -> Call
     def is_wanted(event: JsonObject) -> bool:
         who = event.get("who") or {}
         concerned = (event.get("account_id"), who.get("account_id"), (who.get("acting_as") or {}).get("account_id"))
-        return account_id in (None, *concerned) and app_id in (None, event.get("app_id"))
+        named = _alphanumeric(event.get("named") or {}, "account_name", "account_realm", "realm")
+        concerns_account = account_id in (None, *concerned) or not names.isdisjoint(named)
+        return concerns_account and app_id in (None, event.get("app_id"))
 
     return is_wanted
+
+
+def _alphanumeric(document: JsonObject, *keys: str) -> set[str]:
+    """The members as KAZOO compares names, without those that have nothing to compare."""
+    return {alphanumeric_name(string_at(document, key) or "") for key in keys} - {""}
+
+
+async def _account(couch: Couch, wanted: str) -> JsonObject:
+    if is_account_id(wanted):
+        # One that was deleted is found by its id.
+        return await stored(couch, account_db(wanted), wanted) or {"_id": wanted}
+    return await find_account(couch, wanted)
 
 
 def _line(event: JsonObject) -> tuple[str | tuple[str, str], ...]:

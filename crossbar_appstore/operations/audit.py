@@ -112,14 +112,15 @@ def _requested(context: Context) -> JsonObject | None:
 
 def _login(context: Context, name: str, params: Sequence[str], verb: str) -> JsonObject:
     """A login; who is meant is told only by names, since credentials are hashes of passwords."""
-    if params:
-        return {"action": "login.recovery" if verb == "POST" else "recovery.request"}
-    action = "login.impersonation" if len(context.nouns) > 1 else "login"
     data: Mapping[str, Json] = context.data if isinstance(context.data, dict) else {}
     given = {key: data[key] for key in _NAMES if isinstance(data.get(key), str)}
     named = {key: clean(text) for key, text in given.items() if not _HASH.fullmatch(text.strip())}
+    about: JsonObject = {"named": named} if named else {}
+    if params:
+        return {"action": "login.recovery" if verb == "POST" else "recovery.request", **about}
+    action = "login.impersonation" if len(context.nouns) > 1 else "login"
     identity = context.identity
-    found: JsonObject = {"action": action, "endpoint": name, **({"named": named} if named else {})}
+    found: JsonObject = {"action": action, "endpoint": name, **about}
     if isinstance(identity, Identity) and action == "login":
         found |= {"account_id": identity.account_id, "user_id": identity.owner_id}
     return found

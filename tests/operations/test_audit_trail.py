@@ -143,6 +143,27 @@ async def test_audit_without_a_database_is_refused(kit_couchdb_url: str, capsys:
     assert "CROSSBAR_AUDIT_DB" in capsys.readouterr().err
 
 
+async def test_audit_of_an_account_has_failed_logins_and_recoveries_that_named_it(
+    kit_couchdb_url: str, system: System, database: str, new_service: NewService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account = await system.account("Named", below=system.master)
+    service = new_service(CROSSBAR_AUDIT_DB=database)
+    for path, named in (
+        ("user_auth", {"account_name": account.name.lower(), "credentials": "a" * 32}),
+        ("user_auth", {"account_realm": f"{account.id[:8]}.EXAMPLE.org", "credentials": "a" * 32}),
+        ("user_auth/recovery", {"account_name": account.name, "username": "nobody"}),
+        ("user_auth", {"account_name": "elsewhere", "credentials": "a" * 32}),
+    ):
+        assert (await service.put(path, None, named)).status >= 400
+    await service.stop()
+    words = ["audit", "--couchdb-url", kit_couchdb_url, "--crossbar-audit-db", database, "--account"]
+    assert await asyncio.to_thread(main, [*words, account.id]) == 0
+    actions = [line.split()[2] for line in capsys.readouterr().out.splitlines()]
+    assert actions == ["login", "login", "recovery.request"]
+    assert await asyncio.to_thread(main, [*words, "0" * 32]) == 0
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize(
     "since", ["yesterday", "2026-13-01", "999999w", "0001-01-01T00:00+05:00", "9999-12-31T23:59-05:00"]
 )
