@@ -41,16 +41,17 @@ _NAMED: Final = {
 """Private members that are named, by another name, where they differ."""
 
 _SECRET: Final = re.compile(
-    r"passw|passphrase|secret|hash|token|apikey|credential|md5|sha1|sha256|privatekey|authkey|signature|sasl"
-    r"|^(?:pin|pwd|auth|authorization|key|jwt)$|pinnumber|cookie|session"
+    r"passw|passphrase|passcode|secret|hash|token|apikey|accesskey|credential|md5|sha1|sha256|privatekey|authkey"
+    r"|signature|sasl|^(?:pin|pwd|pass|auth|authorization|key|jwt)$|pinnumber|cookie|session"
 )
 _NO_LETTERS: Final = re.compile(r"[^a-z0-9]")
 _TOKEN: Final = re.compile(
     r"eyJ[\w-]{5,}(?:(?:\.|%2E)[\w-]*)*|\b(?:Basic|Bearer) \S+"
+    r"|(?<==)(?:(?<=token=)|(?<=key=)|(?<=password=)|(?<=secret=))[^\s&#]+"
     r"|-----BEGIN[^-]*PRIVATE KEY.*|recovery=\w+|\b[0-9a-f]{70,}\b",
     re.IGNORECASE | re.DOTALL,
 )
-"""Tokens, private keys, and password resets (``kazoo.ids.SHORTEST_RESET_ID``) in texts."""
+"""Tokens, secrets in query strings, private keys, and password resets (``kazoo.ids.SHORTEST_RESET_ID``) in texts."""
 _CREDENTIALS: Final = re.compile(r"(?<=://)[^/?#\s]*@")
 _TYPE: Final = re.compile(r"[a-z_]{1,40}")
 _LONGEST_TEXT: Final = 500

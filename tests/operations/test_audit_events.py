@@ -102,7 +102,19 @@ SECRET_NAMES = st.sampled_from(
     [
         *("password", "passwd", "passphrase", "pvt_md5_auth", "pvt_sha1_auth", "pvt_api_key", "api_key", "API-Key"),
         *("pvt_signature_secret", "secret", "client_secret", "credentials", "credentials_hash", "hash", "md5", "pin"),
-        *("auth_token", "authToken", "x_auth_token", "authorization", "cookie", "private_key", "session_id", "token"),
+        *(
+            "pass",
+            "passcode",
+            "access_key",
+            "auth_token",
+            "authToken",
+            "x_auth_token",
+            "authorization",
+            "cookie",
+            "private_key",
+            "session_id",
+            "token",
+        ),
     ]
 )
 PLAIN = st.none() | st.booleans() | st.integers() | st.text("abc ", max_size=8)
@@ -112,6 +124,10 @@ TEXTS_WITH_SECRETS = st.sampled_from(
         f"Basic {SECRET}",
         f"Bearer {SECRET}",
         f"see {JWT}.{SECRET}",
+        f"https://host/?a=1&api_key={SECRET}&b=2",
+        f"https://host/?auth_token={SECRET}",
+        f"https://host/?password={SECRET}#x",
+        f"https://host/?client_secret={SECRET}",
         f"https://ui/#/?recovery={SECRET.replace('-', '_')}",
         f"-----BEGIN RSA PRIVATE KEY-----\n{SECRET}",
     ]
