@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import IPv4Network, ip_address
 from typing import Final
 
 from crossbar_appstore.addresses import Network
@@ -18,7 +18,7 @@ class TrustedProxies:
 
     def trust(self, networks: Iterable[Network]) -> None:
         """Believe these networks from now on, and no others."""
-        self._networks = tuple(networks)
+        self._networks = tuple(map(_unmapped, networks))
         # Few addresses are asked about often: those of the proxies. A request asks twice for its client.
         self._is_trusted = lru_cache(maxsize=256)(self._contain)
         self._outermost = lru_cache(maxsize=256)(self._find)
@@ -50,6 +50,12 @@ class TrustedProxies:
         # A socket for both versions of IP names a peer 10.0.0.1 as ::ffff:10.0.0.1.
         address = getattr(address, "ipv4_mapped", None) or address
         return any(address in network for network in self._networks)
+
+
+def _unmapped(network: Network) -> Network:
+    """The network of IPv4 that one of IPv4-mapped addresses such as ``::ffff:10.0.0.0/104`` stands for."""
+    address = getattr(network.network_address, "ipv4_mapped", None)
+    return network if address is None else IPv4Network((address, network.prefixlen - 96))
 
 
 def _is_address(text: str) -> bool:

@@ -306,6 +306,12 @@ def test_client_address_is_first_untrusted_hop(peer: str, forwarded: list[str], 
     assert TrustedProxies(map(ip_network, ("10.0.0.0/8", "::1/128"))).client(peer, forwarded) == client
 
 
+@pytest.mark.parametrize("peer", ["10.0.0.1", "::ffff:10.0.0.1", "::ffff:a00:1"])
+@pytest.mark.parametrize("network", ["10.0.0.1/32", "::ffff:10.0.0.1/128", "::ffff:10.0.0.0/104"])
+def test_client_address_proxy_is_trusted_in_ipv4_and_mapped_form(network: str, peer: str) -> None:
+    assert TrustedProxies([ip_network(network)]).client(peer, ["9.9.9.9"]) == "9.9.9.9"
+
+
 def test_client_address_follows_changed_networks() -> None:
     proxies = TrustedProxies()
     assert proxies.client("10.0.0.1", ["9.9.9.9"]) == "10.0.0.1"
