@@ -55,8 +55,15 @@ def couch_address(text: str) -> CouchAddress:
 
 
 def amqp_url(text: str) -> str:
-    """Checks an address of the form ``AMQP_FORM`` and returns it unchanged; raises as ``couch_address``."""
-    _split(text, ("amqp", "amqps"), AMQP_FORM)
+    """Checks an address of the form ``AMQP_FORM`` and returns it unchanged; raises as ``couch_address``.
+
+    Parameters such as ``?cafile=/path`` may follow.
+    """
+    parts = _split(text, ("amqp", "amqps"), AMQP_FORM)
+    # After a password with a slash that is not percent-encoded; logs would show it as the virtual host.
+    is_cut = "@" in parts.path or "@" in parts.query or "#" in text
+    if is_cut or "," in parts.netloc.rpartition("@")[2]:
+        raise ValueError(f"the form is {AMQP_FORM}, percent-encoded, and of one broker")
     return text
 
 

@@ -145,6 +145,12 @@ def test_require_couchdb_explains_how_to_set_it() -> None:
         ("COUCHDB_CERTIFICATE_FILE", "/no/such/certificate.pem"),
         ("AMQP_URL", "http://u:secret@broker"),
         ("AMQP_URL", "amqp://u:secret@broker:none"),
+        # A password with a sign that is not percent-encoded: it would be taken for port and virtual host, and logged.
+        ("AMQP_URL", "amqp://u:12/secret@broker"),
+        ("AMQP_URL", "amqp://u:12#secret@broker"),
+        ("AMQP_URL", "amqp://u:12?secret@broker"),
+        ("AMQP_URL", "amqp://u:secret@broker1,amqp://u:secret@broker2"),
+        ("AMQP_URL", "amqp://broker1,broker2"),
         ("SMTP_URL", "http://u:secret@mail"),
         ("SMTP_URL", "smtp://u:secret@"),
         ("SMTP_URL", "smtp://u:secret@mail/path"),
