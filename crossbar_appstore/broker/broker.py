@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Never, Self
 from zlib import crc32
 
 from crossbar_appstore.broker.messages import (
@@ -153,8 +153,7 @@ class Broker:
             reason, began = "internal error", time.monotonic()
             try:
                 async with self._opened(self._url) as connection:
-                    await self._use(connection)
-                reason = "it has closed the connection"
+                    reason = await self._use(connection)
             except BrokerAway as away:
                 reason = away.reason
             except Exception:
@@ -178,8 +177,8 @@ class Broker:
             )
             self._reported = reason
 
-    async def _use(self, connection: "Connection") -> None:
-        """Listen and announce until the connection is lost."""
+    async def _use(self, connection: "Connection") -> str:
+        """Listen and announce until the connection is lost; returns why it is."""
         if self._heard is not None:
             await connection.listen(CONFIGURATION, _ALL, self._hear)
         self._connection, self.statistics.connected = connection, True
@@ -197,14 +196,13 @@ class Broker:
         lost = asyncio.get_running_loop().create_task(connection.lost())
         try:
             await asyncio.wait((sender, lost), return_when=asyncio.FIRST_COMPLETED)
-            if sender.done():
-                sender.result()
+            return sender.result() if sender.done() else lost.result()
         finally:
             sender.cancel()
             lost.cancel()
             await asyncio.gather(sender, lost, return_exceptions=True)
 
-    async def _send(self, connection: "Connection") -> None:
+    async def _send(self, connection: "Connection") -> Never:
         while True:
             self._arrived.clear()
             while self._notices:

@@ -10,6 +10,7 @@ from aio_pika.abc import AbstractConnection, AbstractExchange, AbstractIncomingM
 from aio_pika.exceptions import (
     CONNECTION_EXCEPTIONS,
     AuthenticationError,
+    ChannelClosed,
     ChannelNotFoundEntity,
     InvalidFrameError,
     ProbableAuthenticationError,
@@ -26,7 +27,8 @@ PUBLISH_SECONDS: Final = 5.0
 HEARTBEAT_SECONDS: Final = 10
 """Between two signs of life; a broker without them for three such times is taken as gone."""
 
-_FAILURES: Final = (*CONNECTION_EXCEPTIONS, TimeoutError)
+# A host name that is malformed is a UnicodeError.
+_FAILURES: Final = (*CONNECTION_EXCEPTIONS, TimeoutError, UnicodeError)
 
 
 class Connection:
@@ -35,16 +37,23 @@ class Connection:
     def __init__(self, connection: AbstractConnection) -> None:
         self._connection = connection
         self._exchanges: dict[str, AbstractExchange] = {}
-        self._lost = asyncio.Event()
+        self._lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         # Connection.closed() tells only of those that were closed on this side.
         connection.close_callbacks.add(self._on_close)
 
-    async def lost(self) -> None:
-        """Return once the connection has ended."""
-        await self._lost.wait()
+    async def lost(self) -> str:
+        """Return why, once the connection has ended, or nothing is heard through it any more."""
+        return await asyncio.shield(self._lost)
 
     def _on_close(self, *_: object) -> None:
-        self._lost.set()
+        self._end("it has closed the connection")
+
+    def _on_cancel(self, *_: object) -> None:
+        self._end("it has removed the queue of notices")
+
+    def _end(self, reason: str) -> None:
+        if not self._lost.done():
+            self._lost.set_result(reason)
 
     @property
     def product(self) -> str:
@@ -89,6 +98,7 @@ class Connection:
             # The broker names it, and removes it with the connection.
             queue = await channel.declare_queue(exclusive=True, auto_delete=True)
             await queue.bind(source, pattern)
+            (await channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(self._on_cancel)
             await queue.consume(handle, no_ack=True)
 
     async def _exchange(self, name: str) -> AbstractExchange:
@@ -138,6 +148,9 @@ def _reason(error: Exception, *, connecting: bool) -> str:
         return "it does not answer in time"
     if isinstance(error, AuthenticationError | ProbableAuthenticationError):
         return "it refuses the user and password"
+    if isinstance(error, ChannelClosed) and "ACCESS_REFUSED" in str(error):
+        # Its text names the queue, another one at each attempt.
+        return "it refuses the user the right to configure, write or read"
     if connecting and isinstance(error, InvalidFrameError):
         return "it refuses the virtual host: there is none of this name, or the user may not use it"
     return f"{type(error).__name__} {error}".strip()

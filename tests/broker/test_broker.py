@@ -174,6 +174,47 @@ async def test_broker_that_refuses_us_is_logged_once_with_its_reason(
     assert "secret" not in caplog.text
 
 
+async def test_broker_that_takes_our_rights_is_logged_once_for_it(
+    broker: Broker, rabbitmq: RabbitMQ, caplog: pytest.LogCaptureFixture
+) -> None:
+    await asyncio.to_thread(rabbitmq.control, "set_permissions", "guest", ".*", "^$", ".*")
+    try:
+        broker.announce(written(1))
+        async with asyncio.timeout(PATIENCE):
+            while broker.statistics.failures < 5:
+                await asyncio.sleep(0.02)
+    finally:
+        await asyncio.to_thread(rabbitmq.control, "set_permissions", "guest", ".*", ".*", ".*")
+    found = [record.__dict__["reason"] for record in caplog.records if record.name == module.log.name]
+    assert found == ["it refuses the user the right to configure, write or read"]
+    assert await broker.flush(PATIENCE)
+
+
+async def test_broker_whose_queue_was_deleted_is_heard_again(broker: Broker, rabbitmq: RabbitMQ, heard: Heard) -> None:
+    queues = await asyncio.to_thread(rabbitmq.control, "list_queues", "name", "--silent", "--no-table-headers")
+    for queue in queues.split():
+        await asyncio.to_thread(rabbitmq.control, "delete_queue", queue)
+    async with asyncio.timeout(PATIENCE):
+        while broker.statistics.connections < 2:
+            await asyncio.sleep(0.02)
+    node = await Kazoo.connected(rabbitmq.url, "configuration", "*.*.*.*")
+    try:
+        await node.tell("doc_edited.x.user.y", {"Node": "kazoo@there", "Database": "accounts"})
+        async with asyncio.timeout(PATIENCE):
+            while not heard.databases:
+                await asyncio.sleep(0.01)
+    finally:
+        await node.close()
+
+
+async def test_broker_with_a_malformed_host_is_logged_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
+    async with Broker("amqp://a..b", node=NODE) as broker, asyncio.timeout(PATIENCE):
+        while broker.statistics.failures < 2:
+            await asyncio.sleep(0.02)
+    found = [record for record in caplog.records if record.name == module.log.name]
+    assert [record.getMessage() for record in found] == ["message broker is away"]
+
+
 async def test_broker_pauses_longer_while_it_is_refused(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,10 +91,11 @@ class RabbitMQ:
         self._mapper.kill()
         self._mapper.wait()
 
-    def control(self, *words: str) -> None:
-        """Run ``rabbitmqctl``."""
+    def control(self, *words: str) -> str:
+        """Run ``rabbitmqctl``, and return what it writes."""
         command = [str(_SERVER.with_name("rabbitmqctl")), *words]
-        subprocess.run(command, env=self._env, check=True, capture_output=True, timeout=_PATIENCE)
+        ran = subprocess.run(command, env=self._env, check=True, capture_output=True, text=True, timeout=_PATIENCE)
+        return ran.stdout
 
     def _start(self, *command: str) -> subprocess.Popen[bytes]:
         # A group of its own: the server is a child of a shell.
