@@ -247,7 +247,7 @@ class Confirmation:
         content = {name: value for name, value in _stored(loser).items() if name not in ("_rev", ATTACHMENTS)}
         if is_held or any(not each.acknowledged and each.content == content for each in changed.attempts):
             with suppress(Conflict, DocumentMissing):
-                await self._couch.delete_doc(database, doc_id, revision)
+                await self._couch.delete_doc(database, doc_id, revision, after=winner)
                 self._statistics.branches_removed += 1
         elif revision not in changed.left:
             changed.left.add(revision)

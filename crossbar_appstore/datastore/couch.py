@@ -61,7 +61,10 @@ _NO_REPLY: Final = "no reply"
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One document that was written, or may have been; ``document`` is what was to be saved, None for a deletion.
+    """One document that was written, or may have been; ``document`` is what was to be saved.
+
+    After a deletion it is the tombstone, None if what was deleted is not known; after that of a losing branch the
+    winning revision, which stays.
 
     An empty ``doc_id`` stands for the whole database.
     """
@@ -173,8 +176,8 @@ class Couch(Databases):
         await self._write(Written(database, doc_id, saved, created="_rev" not in doc), put)
         return saved
 
-    async def delete_doc(self, database: str, doc_id: str, rev: str) -> None:
-        """Delete the revision of a document.
+    async def delete_doc(self, database: str, doc_id: str, rev: str, *, after: JsonObject | None = None) -> None:
+        """Delete the revision of a document; ``after`` is what it is then, for ``on_write`` (``Written.document``).
 
         Raises:
             Conflict: it is not the newest.
@@ -185,7 +188,7 @@ class Couch(Databases):
             await self._document(database, doc_id, {"_rev": rev}).delete(discard_changes=True)
 
         try:
-            await self._write(Written(database, doc_id), delete)
+            await self._write(Written(database, doc_id, after), delete)
         except (Conflict, DocumentMissing):
             # Servers differ in what they call an old revision, and one of a deleted document.
             await self.open_doc(database, doc_id)

@@ -196,8 +196,9 @@ async def remove_document(
                 check(stored)
                 before = stored
             left = [*list_at(stored, "_conflicts"), stored["_rev"]]
+            tombstone = {name: value for name, value in stored.items() if name != "_rev"} | {"_deleted": True}
             while left:
-                await couch.delete_doc(database, doc_id, left[0])
+                await couch.delete_doc(database, doc_id, left[0], after=stored if len(left) > 1 else tombstone)
                 left.pop(0)
             found = True
             # On a cluster this copy may not have known of another branch.

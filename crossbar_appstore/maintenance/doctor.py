@@ -165,12 +165,12 @@ async def _apply(couch: Couch, database: str, doc_id: str, repairs: Sequence[Rep
         if changed != before or one.removes:
             made.append(one)
     if changed != newest:
-        await couch.save_doc(database, changed)
+        changed = await couch.save_doc(database, changed)
         record_change(database, doc_id, newest, changed)
     # Branches last: what they hold is in the document now.
     for revision in (revision for one in made for revision in one.removes):
         with suppress(Conflict, DocumentMissing):  # removed by another writer
-            await couch.delete_doc(database, doc_id, revision)
+            await couch.delete_doc(database, doc_id, revision, after=changed)
     return made
 
 

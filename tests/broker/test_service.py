@@ -275,6 +275,18 @@ async def test_command_line_announces_what_it_writes(
     assert (notice["Event-Name"], notice["Type"]) == ("doc_edited", "app")
 
 
+async def test_command_line_remove_app_is_announced_with_the_type(
+    system: System, kit_couchdb_url: str, rabbitmq: RabbitMQ, kazoo: Kazoo, app_id: str
+) -> None:
+    words = ("remove-app", app_id, "--yes", "--couchdb-url", kit_couchdb_url, "--amqp-url", rabbitmq.url)
+    code, err = await command(*words)
+    assert code == 0, err
+    notice = await kazoo.about(app_id)
+    assert (notice["Event-Name"], notice["Type"]) == ("doc_deleted", "app")
+    assert "Rev" not in notice
+    assert [message.routing_key for message in kazoo.heard] == [f"doc_deleted.{notice['Database']}.app.{app_id}"]
+
+
 async def test_command_line_notes_what_it_could_not_announce(system: System, kit_couchdb_url: str, app_id: str) -> None:
     words = ("unpublish-app", app_id, "--couchdb-url", kit_couchdb_url, "--amqp-url", "amqp://u:secret@127.0.0.1:1")
     code, err = await command(*words)

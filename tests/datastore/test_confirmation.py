@@ -7,7 +7,7 @@ import pytest
 
 from crossbar_appstore.datastore import cluster as cluster_nodes
 from crossbar_appstore.datastore import confirmation
-from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.couch import Couch, Written
 from crossbar_appstore.datastore.errors import Conflict, OutcomeUnknown
 from crossbar_appstore.datastore.store import Datastore
 from crossbar_appstore.datastore.updates import Change
@@ -185,8 +185,13 @@ async def test_confirmation_restores_a_change_that_is_lost_later(
     await cluster.update(database, "x", setting(apps={"a": 1, "c": 2}))
     rival(member("d", 3))
     assert (await stored(couch, database))["apps"] == {"a": 1, "b": 1, "d": 3}
+    told: list[Written] = []
+    cluster.couch.on_write.append(told.append)
     assert (await without_conflicts(couch, database))["apps"] == {"a": 1, "c": 2, "d": 3}
     assert cluster.statistics.changes_reapplied == 1
+    assert cluster.statistics.branches_removed == 1
+    # Of the losing branch that was removed, too.
+    assert [None if each.document is None else each.document["apps"] for each in told] == 2 * [{"a": 1, "c": 2, "d": 3}]
 
 
 async def test_confirmation_leaves_an_entry_that_the_winner_has_changed(

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from crossbar_appstore.datastore import updates as updates_module
-from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.couch import Couch, Written
 from crossbar_appstore.datastore.errors import (
     AccessDenied,
     Conflict,
@@ -520,6 +520,26 @@ async def test_updates_remove_removes_every_branch_of_one_server(
     assert (await store.open(database, "x")).document is None
 
 
+async def test_updates_remove_tells_of_one_deletion_and_what_was_there(
+    store: Datastore, database: str, proxy: FaultProxy
+) -> None:
+    """KAZOO's caches and webhooks go by the type of the document, and a losing branch is none."""
+    created = await store.create(database, {"_id": "x", "pvt_type": "app"})
+    rival = {"_id": "x", "_rev": f"1-{'0' * 32}"}
+    ask(proxy.target, "POST", f"{quote(database, safe='')}/_bulk_docs", {"docs": [rival], "new_edits": False})
+    told: list[Written] = []
+    store.couch.on_write.append(told.append)
+    assert await store.remove(database, "x")
+    branch, whole = told
+    assert branch.document is not None
+    assert "_deleted" not in branch.document
+    assert (branch.document["_rev"], branch.document["pvt_type"]) == (created["_rev"], "app")
+    assert whole.document is not None
+    assert whole.document["_deleted"] is True
+    assert whole.document["pvt_type"] == "app"
+    assert "_rev" not in whole.document
+
+
 async def test_updates_remove_is_a_conflict_after_repeated_conflicts(
     store: Datastore, proxy: FaultProxy, database: str
 ) -> None:
@@ -539,7 +559,7 @@ async def test_updates_remove_is_false_if_another_writer_removed_it(
     await store.create(database, {"_id": "x"})
     delete = store.couch.delete_doc
 
-    async def too_late(database: str, doc_id: str, rev: str) -> None:
+    async def too_late(database: str, doc_id: str, rev: str, **_: object) -> None:
         await couch.delete_doc(database, doc_id, rev)
         await delete(database, doc_id, rev)
 

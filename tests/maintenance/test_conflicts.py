@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from crossbar_appstore.datastore.couch import Couch
+from crossbar_appstore.datastore.couch import Couch, Written
 from crossbar_appstore.json_codec import JsonObject
 from crossbar_appstore.kazoo.ids import account_db
 from crossbar_appstore.kazoo.values import MISSING
@@ -69,7 +69,11 @@ async def test_repair_merges_branches_of_apps_store(system: MasterCatalogue, let
     (found,) = await conflicts(couch, SUB.name)
     assert found.repair is not None
     assert "removes revision" in found.repair.words
+    told: list[Written] = []
+    couch.on_write.append(told.append)
     document = await merged(couch, database, "apps_store", SUB.name)
+    # The document is not deleted, and nobody may be told so.
+    assert [written.document and written.document["_rev"] for written in told] == 2 * [document["_rev"]]
     assert document["apps"] == {"a": a | {"users": ["x"]}, "c": c}
     assert document["blacklist"] == ["q"]
 
