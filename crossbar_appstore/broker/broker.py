@@ -125,6 +125,15 @@ class Broker:
             await asyncio.wait_for(self._all_sent.wait(), seconds)
         return self._all_sent.is_set()
 
+    async def flush_all(self, seconds: float = FLUSH_SECONDS) -> bool:
+        """Wait until all notices are sent; False once none was sent in this time."""
+        announced = -1
+        while announced < self.statistics.announced:
+            announced = self.statistics.announced
+            if await self.flush(seconds):
+                return True
+        return False
+
     def announce(self, written: Written) -> None:
         """Tell KAZOO of a write, later; what ``Couch.on_write`` calls."""
         message = notice(written, self.node)

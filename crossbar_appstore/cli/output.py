@@ -184,7 +184,7 @@ async def _announced(settings: Settings, couch: Couch, output: Output) -> AsyncI
     try:
         yield
     finally:
-        is_sent = await broker.flush()
+        is_sent = await broker.flush_all()
         await broker.close()
         left = broker.statistics.waiting + broker.statistics.dropped
         if left or not is_sent:

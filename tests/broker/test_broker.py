@@ -153,6 +153,19 @@ async def test_broker_sends_what_waits_before_it_is_closed(rabbitmq: RabbitMQ, k
     assert not broker.statistics.connected
 
 
+async def test_broker_flush_all_waits_as_long_as_the_broker_takes_notices(broker: Broker) -> None:
+    for number in range(1_000):
+        broker.announce(written(number))
+    assert not await broker.flush(0.05)
+    assert await broker.flush_all(0.3)
+    assert broker.statistics.announced == 1_000
+    async with Broker("amqp://127.0.0.1:1", node=NODE) as away:
+        away.announce(written(1))
+        begun = time.monotonic()
+        assert not await away.flush_all(0.2)
+        assert time.monotonic() - begun < 2
+
+
 @pytest.mark.parametrize(
     ("user", "vhost", "reason"),
     [("guest:wrong-secret@", "", "user and password"), ("guest:guest@", "/nowhere", "virtual host")],
