@@ -105,6 +105,8 @@ class Broker:
         if self.statistics.connected:
             await self.flush()
         await self.close()
+        if self._notices:
+            self._report("the service stops, what waits is not announced")
 
     def start(self) -> None:
         """Connect in the background, from now until ``close``."""

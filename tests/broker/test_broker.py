@@ -166,6 +166,19 @@ async def test_broker_flush_all_waits_as_long_as_the_broker_takes_notices(broker
         assert time.monotonic() - begun < 2
 
 
+async def test_broker_that_is_closed_logs_what_was_not_announced(caplog: pytest.LogCaptureFixture) -> None:
+    async with Broker("amqp://127.0.0.1:1", node=NODE) as away:
+        async with asyncio.timeout(PATIENCE):
+            while not away.statistics.failures:
+                await asyncio.sleep(0.01)
+        away.announce(written(1))
+        away.announce(written(2))
+    last = caplog.records[-1]
+    assert (last.getMessage(), last.levelno) == ("message broker is away", logging.WARNING)
+    assert last.__dict__["waiting"] == 2
+    assert "not announced" in last.__dict__["reason"]
+
+
 @pytest.mark.parametrize(
     ("user", "vhost", "reason"),
     [("guest:wrong-secret@", "", "user and password"), ("guest:guest@", "/nowhere", "virtual host")],
@@ -181,7 +194,7 @@ async def test_broker_that_refuses_us_is_logged_once_with_its_reason(
                 await asyncio.sleep(0.02)
         with pytest.raises(BrokerAway):
             await broker.publish(Message("configuration", "a.b.c.d", b"{}"))
-    found = [record for record in caplog.records if record.name == module.log.name]
+        found = [record for record in caplog.records if record.name == module.log.name]
     assert [record.levelno for record in found] == [logging.WARNING]
     assert reason in found[0].__dict__["reason"]
     assert "secret" not in caplog.text
