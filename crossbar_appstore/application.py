@@ -138,7 +138,7 @@ def create_application(settings: Settings, shared: Path | None = None) -> web.Ap
         trusted_proxies=ConfiguredProxies(store.config, settings.trusted_proxies),
         times=TimeLimits(answer=settings.request_seconds),
         observers=[AccessLog(settings.access_log).observe, metrics.observe, audit(AuditTrail(writer).write)],
-        quiet_paths=PATHS,
+        quiet_paths=PATHS if settings.ops_port is None else (),
         is_draining=operations.is_draining,
         root=page.root,
     )

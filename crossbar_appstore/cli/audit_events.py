@@ -21,6 +21,8 @@ from crossbar_appstore.maintenance.lookup import MasterCatalogue, find_account, 
 from crossbar_appstore.operations.audit_trail import saved_events
 from crossbar_appstore.settings import Settings
 
+_NAMES: Final = ("account_name", "account_realm", "realm")
+_SUBJECT: Final = ("account_id", "user_id", "app_id", "document_id", *_NAMES)
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _AGO: Final = re.compile(r"(\d{1,6})([mhdw])")
 
@@ -94,7 +96,7 @@ async def _selection(couch: Couch, account: str | None, app: str | None) -> Call
     def is_wanted(event: JsonObject) -> bool:
         who = event.get("who") or {}
         concerned = (event.get("account_id"), who.get("account_id"), (who.get("acting_as") or {}).get("account_id"))
-        named = _alphanumeric(event.get("named") or {}, "account_name", "account_realm", "realm")
+        named = _alphanumeric(event.get("named") or {}, *_NAMES)
         concerns_account = account_id in (None, *concerned) or not names.isdisjoint(named)
         return concerns_account and app_id in (None, event.get("app_id"))
 
@@ -117,9 +119,8 @@ def _line(event: JsonObject) -> tuple[str | tuple[str, str], ...]:
     """An event as one line: time, outcome, action, ids, and by whom."""
     who = event.get("who") or {}
     by = "/".join(str(who[key]) for key in ("account_id", "user_id", "os_user", "command") if who.get(key))
-    subject = " ".join(
-        f"{key}={event[key]}" for key in ("account_id", "user_id", "app_id", "document_id") if event.get(key)
-    )
+    about = {**event, **(event.get("named") or {})}
+    subject = " ".join(f"{key}={about[key]}" for key in _SUBJECT if about.get(key))
     style = {"done": "green", "refused": "yellow"}.get(event["outcome"], "red")
     changed = f"  changed={','.join(event['changed'])}" if event.get("changed") else ""
     outcome = (f"{event['outcome']:<8}", style)

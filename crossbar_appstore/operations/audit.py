@@ -97,7 +97,10 @@ def _requested(context: Context) -> JsonObject | None:
     noun = context.nouns[-1]
     # A request whose body cannot be read is refused before its effective verb is known.
     name, params, verb = noun.name, noun.params, context.verb or context.method
-    if name in _CHANGE_NOTHING or verb not in _VERBS or context.allowed_methods == ():
+    if name in _CHANGE_NOTHING or verb not in _VERBS:
+        return None
+    # No such path, or nothing that could be changed there in this way.
+    if context.allowed_methods is not None and verb not in context.allowed_methods:
         return None
     event: JsonObject = {"account_id": None}
     for each in context.nouns:

@@ -77,11 +77,11 @@ async def test_change_with_a_malformed_body_is_audited_as_refused(
     assert (recovery["action"], recovery["outcome"]) == ("login.recovery", "refused")
 
 
-async def test_change_of_a_path_that_does_not_exist_is_not_audited(
-    system: System, service: Service, audited: Audited
-) -> None:
+async def test_change_that_no_endpoint_has_is_not_audited(system: System, service: Service, audited: Audited) -> None:
     path = f"{system.master.path}/{system.apps['voip']}/a/b/c"
     assert (await service.put(path, system.master, {"allowed_users": "all"})).status == 404
+    assert (await service.post("about", system.master, {})).status == 405
+    assert (await service.delete(system.master.path, system.master)).status == 405
     assert audited() == []
 
 

@@ -158,8 +158,9 @@ async def test_audit_of_an_account_has_failed_logins_and_recoveries_that_named_i
     await service.stop()
     words = ["audit", "--couchdb-url", kit_couchdb_url, "--crossbar-audit-db", database, "--account"]
     assert await asyncio.to_thread(main, [*words, account.id]) == 0
-    actions = [line.split()[2] for line in capsys.readouterr().out.splitlines()]
-    assert actions == ["login", "login", "recovery.request"]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[2] for line in lines] == ["login", "login", "recovery.request"]
+    assert f"account_name={account.name}" in lines[2]
     assert await asyncio.to_thread(main, [*words, "0" * 32]) == 0
     assert capsys.readouterr().out == ""
 
