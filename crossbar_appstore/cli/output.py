@@ -131,12 +131,16 @@ class Output:
     def progress(self, title: str, total: int) -> Iterator[Callable[[], None]]:
         """Show a progress bar if there is a terminal; yields the function that advances it by one."""
         # The bar is drawn on the console of the lines, if that is a terminal, so that both do not overlap.
-        console = self._lines if self._lines.is_terminal and not self.as_json else self._asides
-        if not console.is_terminal or total < 2:
+        on_lines, on_asides = map(_is_terminal, (self._lines, self._asides))
+        drawn, console = (on_lines, self._lines) if on_lines and not self.as_json else (on_asides, self._asides)
+        if not drawn or total < 2:
             yield lambda: None
             return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console, transient=True) as bar:
+        # rich would print on the bar's console what goes to the other stream, a file or a pipe perhaps.
+        with Progress(
+            *columns, console=console, transient=True, redirect_stdout=on_lines, redirect_stderr=on_asides
+        ) as bar:
             task = bar.add_task(title, total=total)
             yield lambda: bar.advance(task)
 
@@ -240,6 +244,11 @@ def print_counts(output: Output, report: LoadReport) -> None:
     print_remarks(output, report.remarks)
     counts = ", ".join(f"{count} {action}" for action, count in report.counts.items()) or "no apps"
     output.line((f"{'Would be: ' if report.dry_run else ''}{counts}.", "bold"))
+
+
+def _is_terminal(console: Console) -> bool:
+    # With FORCE_COLOR, rich takes every file for a terminal.
+    return console.is_terminal and console.file.isatty()
 
 
 def _can_print(text: str) -> bool:

@@ -41,6 +41,35 @@ def test_output_progress_does_not_disturb_json(monkeypatch: pytest.MonkeyPatch) 
     assert terminal.getvalue() == "{}\n"
 
 
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_output_progress_leaves_what_is_printed_on_its_stream(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], stream: str
+) -> None:
+    terminal = become_terminal(monkeypatch, stream)
+    output = Output()
+    with output.progress("Reading accounts", 20) as step:
+        output.csv(["a row"])
+        print("a warning", file=sys.stderr)
+        step()
+    captured = capsys.readouterr()
+    shown = {"stdout": captured.out, "stderr": captured.err, stream: terminal.getvalue()}
+    assert "a row" in shown["stdout"]
+    assert "a row" not in shown["stderr"]
+    assert "a warning" in shown["stderr"]
+    assert "a warning" not in shown["stdout"]
+
+
+def test_output_progress_shows_nothing_in_file_with_force_color(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    output = Output()
+    with output.progress("Reading accounts", 20) as step:
+        output.csv(["a row"])
+        step()
+    assert capsys.readouterr() == ('"a row"\n', "")
+
+
 def test_output_progress_ignores_single_item(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = become_terminal(monkeypatch, "stderr")
     with Output().progress("Loading apps", 1) as step:
