@@ -27,7 +27,7 @@ class UnknownApp(Unknown):
 
 
 class AmbiguousName(Unknown):
-    """Several apps of the catalogue have that name."""
+    """Several apps of the catalogue, or several accounts, have that name."""
 
 
 class UnknownAccount(Unknown):
@@ -127,16 +127,20 @@ async def master_account_id(couch: Couch) -> str | None:
 
 
 async def find_account(couch: Couch, wanted: str) -> JsonObject:
-    """An account by its id, name or realm. Raises UnknownAccount."""
+    """An account by its id, name or realm. Raises UnknownAccount or AmbiguousName."""
     if is_account_id(wanted):
         document = await stored(couch, account_db(wanted), wanted)
         if document is not None:
             return document
     keys = (("listing_by_name", alphanumeric_name(wanted)), ("listing_by_realm", wanted.lower()))
     for view, key in keys:
-        rows = await couch.view("accounts", f"accounts/{view}", key=key, include_docs=True, limit=1)
-        if key and rows and rows[0].doc is not None:
-            return rows[0].doc
+        rows = await couch.view("accounts", f"accounts/{view}", key=key, include_docs=True) if key else []
+        found = [row.doc for row in rows if row.doc is not None]
+        if len(found) > 1:
+            ids = ", ".join(document["_id"] for document in found)
+            raise AmbiguousName(f"{len(found)} accounts are called {wanted!r}: {ids}; name one by its id")
+        if found:
+            return found[0]
     raise UnknownAccount(f"there is no account {wanted!r}")
 
 

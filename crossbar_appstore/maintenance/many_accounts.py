@@ -37,6 +37,7 @@ async def select_accounts(
 
     Raises:
         UnknownAccount: an account that is named does not exist, or is deleted.
+        AmbiguousName: several accounts have a name.
     """
     chosen = {account.id: account for account in [await _find(couch, each) for each in named]}
     top = None if below is None else (await _find(couch, below)).id

@@ -14,7 +14,7 @@ from crossbar_appstore.kazoo.ids import account_db
 from crossbar_appstore.maintenance.accounts import create_account
 from crossbar_appstore.maintenance.installing import Outcome, PermissionChanges, bounded, grant
 from crossbar_appstore.maintenance.installs import Count, count_installs, list_installs
-from crossbar_appstore.maintenance.lookup import MasterCatalogue, UnknownAccount
+from crossbar_appstore.maintenance.lookup import AmbiguousName, MasterCatalogue, UnknownAccount
 from crossbar_appstore.maintenance.many_accounts import AccountName, in_order, select_accounts
 from tests.maintenance.conftest import MASTER
 from tests.maintenance.many import add_accounts
@@ -43,6 +43,16 @@ async def test_select_accounts_refuses_unknown_and_deleted_accounts(system: Mast
             await select_accounts(system.couch, named=[wanted])
         with pytest.raises(UnknownAccount, match=wanted):
             await select_accounts(system.couch, below=wanted)
+
+
+async def test_select_accounts_refuses_name_of_several_accounts(system: MasterCatalogue) -> None:
+    # KAZOO compares the letters and digits of names, and can be told that they need not be unique.
+    twins = [await add_accounts(system.couch, 1, [system.account_id], name) for name in ("Twin A", "Twin-A")]
+    for wanted in ("Twin A 00000", "twina00000"):
+        with pytest.raises(AmbiguousName, match="2 accounts are called") as caught:
+            await select_accounts(system.couch, named=[wanted])
+        assert all(twin.id in str(caught.value) for (twin,) in twins)
+    assert await select_accounts(system.couch, named=[twins[0][0].id]) == twins[0]
 
 
 async def test_select_accounts_reads_page_by_page(system: MasterCatalogue, monkeypatch: pytest.MonkeyPatch) -> None:
