@@ -243,8 +243,11 @@ async def _change_many(
     """Do ``work`` on the accounts that the options name, print what became of each, and count."""
     if bool(accounts) + (below is not None) + every != 1:
         raise click.UsageError("give one of --accounts, --below and --all")
+    named = _listed(accounts)
+    if accounts and not named:
+        raise click.UsageError("--accounts names no account")
     app_id = await find_app_id(couch, app)
-    chosen = await select_accounts(couch, named=_listed(accounts), below=below, every=every)
+    chosen = await select_accounts(couch, named=named, below=below, every=every)
     question = f"Uninstall {app} from {len(chosen)} accounts?"
     if not (accounts or yes or dry_run or confirmed(question)):
         return output.refused("nothing was changed", {"message": "nothing was changed"})

@@ -215,6 +215,8 @@ class PermissionChanges:
             needed = [(database, DOCUMENT_ID), (database, account.id), (database, WHITELABEL)]
             apps_store, owner, _ = await reading.documents(needed)
             owner = live(owner)
+            if owner is None:
+                raise ChangeRefused("the account is deleted")
             permission(apps_store, owner)
             snapshot, state, _ = await account_state(reading, account.id)
             app = next(iter(apps_with_id(app_id, snapshot.by_id.get(app_id), state)), None)

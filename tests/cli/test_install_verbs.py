@@ -19,6 +19,9 @@ from tests.datastore.fault_proxy import FaultProxy, Status
 from tests.maintenance.conftest import MASTER
 from tests.maintenance.many import add_accounts
 from tests.maintenance.test_editing import save_app
+from tests.operations.audited import Audited, audited
+
+__all__ = ["audited"]
 
 
 @pytest.fixture
@@ -84,6 +87,8 @@ async def test_install_in_named_accounts_for_users(
         [],
         ["--all", "--below", MASTER.realm],
         ["--all", "--accounts", MASTER.realm],
+        ["--accounts", ""],
+        ["--accounts", ", "],
         ["--all", "--allowed-users", "some"],
         ["--all", "--users", "jane"],
         ["--all", "--concurrency", "0"],
@@ -114,6 +119,21 @@ async def test_install_reports_accounts_that_fail_and_does_the_others(
     assert (await run("installs", "wallboard")).code == 1
     refused = await run("install", "0" * 32, "--accounts", tenants[0].id)
     assert (refused.code, refused.out.splitlines()[-1]) == (1, "1 refused.")
+
+
+async def test_install_and_uninstall_refuse_account_that_is_deleted_in_its_own_database(
+    run: Run, system: MasterCatalogue, app_id: str, tenants: list[AccountName]
+) -> None:
+    # As the API, whatever the database of all accounts says.
+    database = account_db(tenants[1].id)
+    document = await system.couch.open_doc(database, tenants[1].id)
+    await system.couch.save_doc(database, {**document, "pvt_deleted": True})
+    for verb, count in (("install", "4 installed, 1 refused."), ("uninstall", "4 uninstalled, 1 refused.")):
+        result = await run(verb, "wallboard", "--below", MASTER.realm, *(["--yes"] if verb == "uninstall" else []))
+        lines = result.out.splitlines()
+        assert (result.code, lines[-1]) == (1, count)
+        assert lines[1] == f"refused      {tenants[1].name}  {tenants[1].id}  the account is deleted"
+    assert await apps_of(system, tenants[1]) == {}
 
 
 async def test_install_stops_where_couchdb_goes_away_and_continues_later(
@@ -240,7 +260,7 @@ async def test_installs_lists_accounts_apps_and_users(
 
 
 async def test_blacklist_set_add_remove(
-    run: Run, system: MasterCatalogue, app_id: str, tenants: list[AccountName]
+    run: Run, system: MasterCatalogue, app_id: str, tenants: list[AccountName], audited: Audited
 ) -> None:
     account = tenants[0]
     other = str((await save_app(system, name="notes"))["_id"])
@@ -254,6 +274,7 @@ async def test_blacklist_set_add_remove(
     assert (await run("blacklist", "set", account.name, "wallboard")).code == 0
     assert await blacklist() == [app_id]
     added = await run("blacklist", "add", account.id, "notes", "wallboard", "--json")
+    assert [event["who"]["command"] for event in audited()] == ["blacklist set", "blacklist add"]
     assert await blacklist() == added.json["after"] == [app_id, other]
     unchanged = await run("blacklist", "add", account.id, "notes")
     assert unchanged.out.startswith("unchanged  ")
