@@ -19,6 +19,7 @@ from crossbar_appstore.maintenance.app_files import PictureRules
 from crossbar_appstore.maintenance.editing import Edit, EditRefused
 from crossbar_appstore.maintenance.installs import Count
 from crossbar_appstore.maintenance.lookup import MasterCatalogue
+from crossbar_appstore.maintenance.many_accounts import select_accounts
 from crossbar_appstore.maintenance.reports import DocumentChange
 
 _LOCALE: Final = re.compile(r"[a-z]{2}-[A-Z]{2}")
@@ -150,7 +151,7 @@ def _publishing_verb(name: str, what: str, *, published: bool) -> click.Command:
     async def verb(couch: Couch, output: Output, *, app: str, count_installs: bool = False, dry_run: bool) -> int:
         catalogue = await MasterCatalogue.of(couch)
         edit = await editing.edit_app(catalogue, app, editing.set_published(published), dry_run=dry_run)
-        _print(output, edit, await installs.count_installs(couch, edit.id) if count_installs else None)
+        _print(output, edit, await _count(couch, output, edit.id) if count_installs else None)
         return DONE
 
     return verb
@@ -173,7 +174,7 @@ async def remove_app(couch: Couch, output: Output, *, app: str, count_installs: 
     catalogue = await MasterCatalogue.of(couch)
     # Resolved before the question, so that exactly the app in the question is deleted.
     document = await catalogue.open(app)
-    count = await installs.count_installs(couch, document["_id"]) if count_installs else None
+    count = await _count(couch, output, document["_id"]) if count_installs else None
     question = f"Delete {plain(str(document.get('name')))} ({document['_id']})"
     if count is not None:
         question += f", {_words(count)}"
@@ -181,6 +182,12 @@ async def remove_app(couch: Couch, output: Output, *, app: str, count_installs: 
         return output.refused("nothing was removed", {"message": "nothing was removed"})
     _print(output, await editing.remove_app(catalogue, document["_id"], dry_run=dry_run), count)
     return DONE
+
+
+async def _count(couch: Couch, output: Output, app_id: str) -> Count:
+    accounts = await select_accounts(couch, every=True)
+    with output.progress("Reading accounts", len(accounts)) as step:
+        return await installs.count_installs(couch, app_id, accounts, step)
 
 
 async def _edit_pictures(

@@ -53,6 +53,11 @@ from aiocouch.exception import (
 class DatastoreError(Exception):
     """Anything that kept a document from being read or saved."""
 
+    @property
+    def explained(self) -> str:
+        """What happened, for an operator."""
+        return str(self)
+
 
 class DocumentMissing(DatastoreError):
     """The document does not exist, or was deleted."""
@@ -191,6 +196,8 @@ class TimedOut(Troubled):
 
 class OutcomeUnknown(Troubled):
     """A write without a usable reply: it may have happened or not."""
+
+    words = "CouchDB did not answer a change, which may have been saved"
 
 
 class Misconfigured(Troubled):

@@ -233,7 +233,7 @@ class PermissionChanges:
         except ChangeRefused as error:
             return replace(kept, outcome=Outcome.REFUSED, reason=str(error))
         if isinstance(done, DatastoreError):
-            return replace(kept, outcome=Outcome.FAILED, reason=str(done))
+            return replace(kept, outcome=Outcome.FAILED, reason=done.explained)
         return done
 
     async def _save(self, state: AccountState, edit: Edit) -> tuple[JsonObject, Outcome]:

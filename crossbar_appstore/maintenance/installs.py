@@ -1,6 +1,6 @@
 """Lists which apps are installed in which accounts, and for whom."""
 
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -16,7 +16,6 @@ from crossbar_appstore.maintenance.many_accounts import (
     CONCURRENCY,
     AccountName,
     in_order,
-    select_accounts,
     unless_away,
 )
 from crossbar_appstore.maintenance.reports import Report
@@ -68,7 +67,7 @@ async def list_installs(
     async def read(account: AccountName) -> AccountInstalls:
         documents = await unless_away(couch, _permission_documents(couch, account.id))
         if isinstance(documents, DatastoreError):
-            return AccountInstalls(account, error=str(documents))
+            return AccountInstalls(account, error=documents.explained)
         return AccountInstalls(account, _installed(account, *documents, app_names))
 
     async with aclosing(in_order(accounts, read, concurrency)) as found:
@@ -76,8 +75,13 @@ async def list_installs(
             yield one
 
 
-async def count_installs(couch: Couch, app_id: str) -> Count:
-    """Count the accounts of the system in which an app is installed; reads each account's permissions."""
+async def count_installs(
+    couch: Couch, app_id: str, accounts: Sequence[AccountName], step: Callable[[], None] = lambda: None
+) -> Count:
+    """Count the accounts in which an app is installed; reads each account's permissions, and calls ``step`` then.
+
+    Raises Troubled if CouchDB does not answer any more.
+    """
 
     async def read(account: AccountName) -> bool | DatastoreError:
         documents = await unless_away(couch, _permission_documents(couch, account.id))
@@ -86,12 +90,12 @@ async def count_installs(couch: Couch, app_id: str) -> Count:
         apps_store, document = documents
         return is_installed(apps_store, app_id, account=document)
 
-    accounts = await select_accounts(couch, every=True)
     installed = unread = 0
     async with aclosing(in_order(accounts, read)) as found:
         async for one in found:
             installed += one is True
             unread += isinstance(one, DatastoreError)
+            step()
     return Count(installed, len(accounts), unread)
 
 

@@ -15,7 +15,7 @@ from crossbar_appstore.kazoo.values import object_at
 from crossbar_appstore.maintenance.lookup import MasterCatalogue, stored
 from crossbar_appstore.maintenance.many_accounts import AccountName
 from tests.cli.conftest import Run
-from tests.datastore.fault_proxy import FaultProxy, Status
+from tests.datastore.fault_proxy import Fault, FaultProxy, Status
 from tests.maintenance.conftest import MASTER
 from tests.maintenance.many import add_accounts
 from tests.maintenance.test_editing import save_app
@@ -119,6 +119,31 @@ async def test_install_reports_accounts_that_fail_and_does_the_others(
     assert (await run("installs", "wallboard")).code == 1
     refused = await run("install", "0" * 32, "--accounts", tenants[0].id)
     assert (refused.code, refused.out.splitlines()[-1]) == (1, "1 refused.")
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (Fault.LOSE_REPLY, "CouchDB did not answer a change, which may have been saved: "),
+        (Status(403, "no"), "CouchDB does not allow the user to do this: no"),
+    ],
+)
+async def test_install_says_what_kept_an_account_from_being_saved(
+    run: Run,
+    system: MasterCatalogue,
+    app_id: str,
+    tenants: list[AccountName],
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Fault | Status,
+    said: str,
+) -> None:
+    async with FaultProxy(system.couch.address) as proxy:
+        proxy.fail(fault, method="PUT", path=account_db(tenants[1].id).replace("/", "%2F"), times=1000)
+        monkeypatch.setenv("COUCHDB_URL", proxy.url)
+        result = await run("install", "wallboard", "--below", MASTER.realm)
+    lines = result.out.splitlines()
+    assert (result.code, lines[-1]) == (1, "4 installed, 1 failed.")
+    assert lines[1].startswith(f"failed       {tenants[1].name}  {tenants[1].id}  {said}")
 
 
 async def test_install_and_uninstall_refuse_account_that_is_deleted_in_its_own_database(
