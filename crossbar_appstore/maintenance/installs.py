@@ -5,7 +5,6 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from crossbar_appstore.appstore.apps_store_document import DOCUMENT_ID, LISTED_USERS, Permissions, listed_users
-from crossbar_appstore.appstore.permissions import is_installed
 from crossbar_appstore.datastore.couch import Couch
 from crossbar_appstore.datastore.errors import DatastoreError
 from crossbar_appstore.json_codec import JsonObject
@@ -82,19 +81,11 @@ async def count_installs(
 
     Raises Troubled if CouchDB does not answer any more.
     """
-
-    async def read(account: AccountName) -> bool | DatastoreError:
-        documents = await unless_away(couch, _permission_documents(couch, account.id))
-        if isinstance(documents, DatastoreError):
-            return documents
-        apps_store, document = documents
-        return is_installed(apps_store, app_id, account=document)
-
     installed = unread = 0
-    async with aclosing(in_order(accounts, read)) as found:
+    async with aclosing(list_installs(couch, accounts, {})) as found:
         async for one in found:
-            installed += one is True
-            unread += isinstance(one, DatastoreError)
+            installed += any(each.app_id == app_id for each in one.apps)
+            unread += one.error is not None
             step()
     return Count(installed, len(accounts), unread)
 
