@@ -9,7 +9,7 @@ from pathlib import Path
 
 from crossbar_appstore.serving.notification import notify, watch
 from crossbar_appstore.serving.worker import DRAIN, bound_socket, run, stop_signal, work
-from crossbar_appstore.settings import Settings, service_manager
+from crossbar_appstore.settings import Settings, SettingsError, service_manager
 
 __all__ = ["DRAIN", "run", "serve", "shared_directory"]
 
@@ -22,15 +22,20 @@ async def serve(
     Args:
         settings: of the service.
         announce: called with the address once requests are answered.
-        share_port: share the port with a service of the same user that listens on it, which may be stopped then.
+        share_port: share the ports with a service of the same user that listens on them, which may be stopped then.
 
     Raises:
-        SettingsError: no CouchDB was named.
+        SettingsError: no CouchDB was named, or the port for health checks cannot be listened on.
         OSError: the address cannot be listened on.
     """
     settings.require_couchdb()
     manager = service_manager()
-    with shared_directory(settings) as complete, _reserved_port(settings.host, settings.port, share_port) as port:
+    with (
+        shared_directory(settings) as complete,
+        _reserved_port(settings.host, settings.port, share_port) as port,
+        _reserved_operations_port(settings, share_port) as operations_port,
+    ):
+        chosen = dataclasses.replace(complete, ops_port=operations_port)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         address = f"http://{host}:{port}"
 
@@ -42,11 +47,11 @@ async def serve(
         watching = asyncio.create_task(watch(manager, stop))
         try:
             if settings.workers == 1:
-                await work(complete, port, ready, stop)
+                await work(chosen, port, ready, stop)
             else:
                 from crossbar_appstore.serving.supervisor import supervise  # noqa: PLC0415 (one worker does not need it)
 
-                await supervise(complete, port, ready, stop)
+                await supervise(chosen, port, ready, stop)
         finally:
             watching.cancel()
 
@@ -70,3 +75,18 @@ def _reserved_port(host: str, port: int, share: bool) -> Iterator[int]:
     # This socket shares the port with those of the workers and never listens.
     with bound_socket(host, chosen):
         yield chosen
+
+
+@contextlib.contextmanager
+def _reserved_operations_port(settings: Settings, share: bool) -> Iterator[int | None]:
+    """Hold the port for health checks, None where the settings name none. Raises ``SettingsError``."""
+    if settings.ops_port is None:
+        yield None
+        return
+    with contextlib.ExitStack() as held:
+        try:
+            port = held.enter_context(_reserved_port(settings.host, settings.ops_port, share))
+        except OSError as error:
+            reason = f"cannot listen on {settings.host}:{settings.ops_port}: {error.strerror or error}"
+            raise SettingsError("CROSSBAR_OPS_PORT", reason) from None
+        yield port

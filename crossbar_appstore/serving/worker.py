@@ -14,10 +14,11 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Final
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from crossbar_appstore.application import OPERATIONS, create_application
 from crossbar_appstore.operations.pages import Operations, operations_application
-from crossbar_appstore.settings import Settings, SettingsError
+from crossbar_appstore.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,8 @@ async def work(
         supervised: whether another process has the port for health checks.
     """
     application = create_application(settings)
+    requests = _Requests()
+    application.middlewares.insert(0, requests.count)
     runner = web.AppRunner(application, shutdown_timeout=DRAIN)
     await runner.setup()
     operations = application[OPERATIONS]
@@ -69,7 +72,7 @@ async def work(
             ignore_new_connections(listener)
             await asyncio.sleep(_HANDSHAKES)
             await site.stop()
-            await _last_requests(runner)
+            await _finish(runner, requests)
         finally:
             operations.drain()
             await runner.cleanup()
@@ -77,36 +80,49 @@ async def work(
 
 @contextlib.asynccontextmanager
 async def operations_site(settings: Settings | None, operations: Operations) -> AsyncIterator[None]:
-    """Serve ``operations`` on the port that the settings name for it, if they do, for as long as it is entered.
-
-    Raises:
-        SettingsError: the port cannot be listened on.
-    """
+    """Serve ``operations`` on the port that the settings name for it, if they do, for as long as it is entered."""
     if settings is None or settings.ops_port is None:
         yield
         return
     runner = web.AppRunner(operations_application(operations), shutdown_timeout=_OPERATIONS_DRAIN)
     await runner.setup()
     try:
-        try:
-            listener = bound_socket(settings.host, settings.ops_port)
-            await web.SockSite(runner, listener).start()
-        except OSError as error:
-            reason = f"cannot listen on {settings.host}:{settings.ops_port}: {error.strerror or error}"
-            raise SettingsError("CROSSBAR_OPS_PORT", reason) from None
-        log.info("listening for health checks", extra={"port": listener.getsockname()[1]})
+        listener = bound_socket(settings.host, settings.ops_port)
+        await web.SockSite(runner, listener).start()
+        log.info("listening for health checks", extra={"port": settings.ops_port})
         yield
     finally:
         await runner.cleanup()
 
 
-async def _last_requests(runner: web.AppRunner) -> None:
-    """Wait until every connection is closed, at most ``LAST_REQUESTS``."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + LAST_REQUESTS
-    # aiohttp tells nobody when a connection is closed.
-    while runner.server is not None and runner.server.connections and loop.time() < end:  # noqa: ASYNC110
+class _Requests:
+    """Counts the requests that are received and handled; ``in_progress`` does not hold those whose response is sent."""
+
+    def __init__(self) -> None:
+        self.in_progress = 0
+
+    @web.middleware
+    async def count(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Count the request until it has its response."""
+        self.in_progress += 1
+        try:
+            return await handler(request)
+        finally:
+            self.in_progress -= 1
+
+
+async def _finish(runner: web.AppRunner, requests: _Requests) -> None:
+    """Close every connection: idle ones after ``LAST_REQUESTS``, those with a request at most ``DRAIN`` later."""
+    server, loop = runner.server, asyncio.get_running_loop()
+    if server is None:
+        return
+    idle = loop.time() + LAST_REQUESTS
+    end = idle + DRAIN
+    # aiohttp tells nobody when a connection is closed. Once told to shut down, it drops what it receives: the rest of
+    # an upload, too.
+    while server.connections and loop.time() < (end if requests.in_progress else idle):  # noqa: ASYNC110
         await asyncio.sleep(0.02)
+    await server.shutdown(max(end - loop.time(), 0.1))
 
 
 def ignore_new_connections(listener: socket.socket) -> None:
@@ -148,11 +164,15 @@ def bound_socket(host: str, port: int, *, shared: bool = True) -> socket.socket:
 def stop_signal() -> asyncio.Event:
     """An event that SIGINT, SIGTERM and SIGHUP set from now on; SIGHUP does not where it is ignored (``nohup``)."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-            loop.add_signal_handler(number, stop.set)
+    _handle(stop.set, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     return stop
+
+
+def _handle(handler: Callable[[], object], *signals: signal.Signals) -> None:
+    loop = asyncio.get_running_loop()
+    for number in signals:
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, handler)
 
 
 async def readable(descriptor: int) -> None:
@@ -167,9 +187,19 @@ async def readable(descriptor: int) -> None:
 
 
 def run(work: Coroutine[None, None, None]) -> None:
-    """Run a coroutine to its end, on uvloop if it is installed."""
+    """Run a coroutine to its end, on uvloop if it is installed.
+
+    Until it has called ``stop_signal``, SIGTERM and SIGHUP cancel it, so that it removes what it has made.
+    """
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     with contextlib.suppress(ImportError):
         loop_factory = importlib.import_module("uvloop").new_event_loop
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(work)
+    with asyncio.Runner(loop_factory=loop_factory) as runner, contextlib.suppress(asyncio.CancelledError):
+        runner.run(_cancellable(work))
+
+
+async def _cancellable(work: Coroutine[None, None, None]) -> None:
+    task = asyncio.current_task()
+    if task is not None:
+        _handle(task.cancel, signal.SIGTERM, signal.SIGHUP)
+    await work

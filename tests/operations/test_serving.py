@@ -194,6 +194,15 @@ async def test_serve_with_an_ops_port_that_is_taken_ends_and_names_the_setting(
             process = await start(kit_couchdb_url, log, CROSSBAR_OPS_PORT=port, CROSSBAR_WORKERS=workers)
             assert await asyncio.wait_for(process.wait(), PATIENCE) not in (0, -9)
             assert f"CROSSBAR_OPS_PORT: cannot listen on 127.0.0.1:{port}" in log.read_text()
+            assert "Traceback" not in log.read_text()
+
+
+async def test_serve_refuses_ops_port_of_running_service(system: System, kit_couchdb_url: str, tmp_path: Path) -> None:
+    async with running(kit_couchdb_url, tmp_path / "log", CROSSBAR_OPS_PORT="0") as service:
+        port = (await operations_of(service)).rpartition(":")[2]
+        second = await start(kit_couchdb_url, tmp_path / "second", CROSSBAR_OPS_PORT=port)
+        assert await asyncio.wait_for(second.wait(), PATIENCE) == 2
+        assert f"CROSSBAR_OPS_PORT: cannot listen on 127.0.0.1:{port}" in (tmp_path / "second").read_text()
 
 
 GUNICORN = """

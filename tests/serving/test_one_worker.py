@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from crossbar_appstore import serving
+from crossbar_appstore.serving import DRAIN
 from crossbar_appstore.settings import Settings, SettingsError
 from tests.conftest import Need
 from tests.datastore.fault_proxy import Fault, FaultProxy
@@ -65,6 +66,48 @@ async def test_serve_finishes_requests_before_it_stops(
         proxy.heal()
         assert (await request).status == 200
         await client.stop()
+
+
+async def test_serve_receives_upload_in_progress_before_it_stops(system: System, kit_couchdb_url: str) -> None:
+    body = b'{"data": {"blacklist": []}}'
+    sub = await system.account("Sub", below=system.master)
+    async with serving_here(settings(kit_couchdb_url)) as address:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2]))
+        head = f"POST /v2/{sub.path}/blacklist HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        head += f"X-Auth-Token: {system.token(system.master.admin)}\r\nContent-Length: {len(body)}\r\n\r\n"
+        writer.write(head.encode() + body[:5])
+        await asyncio.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        # Longer than idle connections are kept.
+        await asyncio.sleep(DRAIN / 4)
+        writer.write(body[5:])
+        async with asyncio.timeout(DRAIN / 2):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+            assert b"Connection: close" in await reader.read()
+        writer.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+async def test_serve_stopped_before_couchdb_answers_leaves_no_directory(tmp_path: Path, number: signal.Signals) -> None:
+    asked = asyncio.Event()
+
+    async def never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        while await reader.read(4096):
+            pass
+        writer.close()
+
+    async with await asyncio.start_server(never_answer, "127.0.0.1", 0) as silent:
+        couchdb = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}"
+        (temporary := tmp_path / "tmp").mkdir()
+        process = await start(couchdb, tmp_path / "log", TMPDIR=str(temporary))
+        async with asyncio.timeout(PATIENCE):
+            await asked.wait()
+            assert list(temporary.iterdir())
+            process.send_signal(number)
+            assert await process.wait() == 0
+        assert list(temporary.iterdir()) == []
+    assert "Traceback" not in (tmp_path / "log").read_text()
 
 
 async def test_serve_refuses_port_in_use(kit_couchdb_url: str) -> None:
