@@ -18,6 +18,7 @@ import pytest
 import yaml
 from aiohttp import web
 from compose_spec import PyCompose
+from yarl import URL
 
 from crossbar_appstore.serving import DRAIN
 from crossbar_appstore.settings import SETTINGS, Settings
@@ -278,8 +279,8 @@ async def test_haproxy_of_cluster_uses_ready_services_and_hides_health_and_metri
     ):
         async with stand_in("two") as second, haproxy(program, tmp_path, first, second) as address:
             assert await names(session, address, {"one", "two"}) == {"one", "two"}
-            for path in ("/livez", "/readyz", "/metrics"):
-                async with session.get(address + path) as reply:
+            for path in ("/livez", "/readyz", "/metrics", "/%6cive%7a", "/%6Detrics"):
+                async with session.get(URL(address + path, encoded=True)) as reply:
                     assert (reply.status, "one" in await reply.text()) == (404, False)
             async with session.get(f"{address}/v2/about") as reply:
                 assert (await reply.json())["client"] == "127.0.0.1"

@@ -84,3 +84,7 @@ def test_kubernetes_environment_is_that_of_settings() -> None:
     environment = {each["name"]: each["value"] for each in container()["env"]}
     assert set(environment) <= {each.variable for each in SETTINGS}
     Settings.load(environment)
+
+
+def test_kubernetes_environment_has_no_variables_of_other_services() -> None:
+    assert pod()["enableServiceLinks"] is False
