@@ -1,5 +1,6 @@
 """Readers of the texts of settings; each raises ``ValueError`` with the reason, which names no secret."""
 
+import os
 import re
 from collections.abc import Callable
 from email.utils import parseaddr
@@ -76,10 +77,12 @@ def seconds(text: str) -> float:
 
 
 def directory(text: str) -> Path:
-    """Returns the path of a directory that exists."""
+    """Returns the path of a directory that exists and can be written to."""
     found = path(text)
     if not found.is_dir():
         raise ValueError(f"{text} is not a directory")
+    if not os.access(found, os.W_OK | os.X_OK):
+        raise ValueError(f"{text} cannot be written to")
     return found
 
 

@@ -1,5 +1,6 @@
 import dataclasses
 import datetime as dt
+import os
 import ssl
 from pathlib import Path
 
@@ -340,3 +341,16 @@ def test_account_password_is_no_setting() -> None:
     assert account_password({}) is None
     assert account_password({"CROSSBAR_PASSWORD": ""}) is None
     assert account_password({"CROSSBAR_PASSWORD": "of a user"}) == "of a user"
+
+
+def test_settings_refuse_shared_directory_that_is_missing_or_read_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = {"CROSSBAR_SHARED_DIR": str(tmp_path)}
+    assert Settings.load(shared).shared_dir == tmp_path
+    # Of root, nothing is read-only.
+    monkeypatch.setattr(os, "access", lambda path, mode: mode & os.W_OK == 0)
+    with pytest.raises(SettingsError, match=f"CROSSBAR_SHARED_DIR: {tmp_path} cannot be written to"):
+        Settings.load(shared)
+    with pytest.raises(SettingsError, match=r"CROSSBAR_SHARED_DIR: .*/missing is not a directory"):
+        Settings.load({"CROSSBAR_SHARED_DIR": str(tmp_path / "missing")})
