@@ -39,12 +39,15 @@ async def serve(
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         address = f"http://{host}:{port}"
 
+        stop = stop_signal()
+        watching: list[asyncio.Task[None]] = []
+
         def ready() -> None:
             announce(address)
             notify(manager, "READY=1", f"STATUS=listening on {address}")
+            # Not before: the socket holds few datagrams, and READY=1 must not be one too many.
+            watching.append(asyncio.create_task(watch(manager, stop)))
 
-        stop = stop_signal()
-        watching = asyncio.create_task(watch(manager, stop))
         try:
             if settings.workers == 1:
                 await work(chosen, port, ready, stop)
@@ -53,7 +56,8 @@ async def serve(
 
                 await supervise(chosen, port, ready, stop)
         finally:
-            watching.cancel()
+            for task in watching:
+                task.cancel()
 
 
 @contextlib.contextmanager
