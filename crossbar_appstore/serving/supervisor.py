@@ -7,6 +7,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Final
 
@@ -116,15 +117,13 @@ async def _run_worker(arguments: WorkerArguments, stop: asyncio.Event, up: async
 
 
 async def _hangs(receiver: Connection, number: int, up: asyncio.Event) -> None:
-    """Set the event when the worker first sends something, which says that it listens; return when it is silent."""
-    await readable(receiver.fileno())
+    """Set the event when the worker says that it listens; return when it is silent, perhaps from its start on."""
     with contextlib.suppress(EOFError):
-        receiver.recv()
-        log.info("worker ready", extra={"worker": number})
-        up.set()
         # A supervisor that was stopped itself finds what was sent meanwhile.
         while await _readable_within(HANGING, receiver) or receiver.poll():
-            receiver.recv()
+            if receiver.recv():
+                log.info("worker ready", extra={"worker": number})
+                up.set()
         log.error("worker hangs", extra={"worker": number})
         return
     # The worker has closed the pipe, so it is ending.
@@ -139,7 +138,7 @@ async def _readable_within(seconds: float, receiver: Connection) -> bool:
 
 
 def worker_main(arguments: WorkerArguments, sender: Connection) -> None:
-    """The main function of a worker process; it sends its number once it listens, and regularly from then on."""
+    """The main function of a worker process; it sends True once it listens, and False regularly, as a sign of life."""
     set_up_logging(arguments.log_level)
     run(_work(arguments, sender))
 
@@ -149,21 +148,23 @@ async def _work(arguments: WorkerArguments, sender: Connection) -> None:
     # A killed supervisor sends no signal, and its workers must not keep the port.
     if parent is not None:
         loop.add_reader(parent.sentinel, stop.set)
-    ready = asyncio.Event()
-    beating = asyncio.create_task(_beat(arguments.number, sender, ready))
+    # A supervisor that does not read any more must not stop its workers.
+    os.set_blocking(sender.fileno(), False)
+    beating = asyncio.create_task(_beat(sender))
     try:
-        await work(arguments.settings, arguments.port, ready.set, stop, supervised=True)
+        await work(arguments.settings, arguments.port, partial(_say, sender, True), stop, supervised=True)
     finally:
         beating.cancel()
         if parent is not None:
             loop.remove_reader(parent.sentinel)
 
 
-async def _beat(number: int, sender: Connection, ready: asyncio.Event) -> None:
-    await ready.wait()
-    # A supervisor that does not read any more must not stop its workers.
-    os.set_blocking(sender.fileno(), False)
+async def _beat(sender: Connection) -> None:
     while True:
-        with contextlib.suppress(OSError):
-            sender.send(number)
+        _say(sender, False)
         await asyncio.sleep(_BEAT)
+
+
+def _say(sender: Connection, listens: bool) -> None:
+    with contextlib.suppress(OSError):
+        sender.send(listens)

@@ -1,4 +1,4 @@
-"""A worker that ignores SIGTERM."""
+"""Workers that do not do what they should."""
 
 import signal
 import time
@@ -7,7 +7,11 @@ from multiprocessing.connection import Connection
 from crossbar_appstore.serving.supervisor import WorkerArguments
 
 
-def worker_main(arguments: WorkerArguments, sender: Connection) -> None:
+def ignore_sigterm(arguments: WorkerArguments, sender: Connection) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    sender.send(arguments.number)
+    sender.send(True)
+    time.sleep(600)
+
+
+def never_start(arguments: WorkerArguments, sender: Connection) -> None:
     time.sleep(600)
