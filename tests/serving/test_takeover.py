@@ -138,6 +138,8 @@ async def test_gunicorn_upgrades_losing_at_most_connections_accepted_just_then(
     # gunicorn starts its own script again.
     words = [str(Path(sys.executable).parent / "gunicorn"), "service:application", "--bind", "127.0.0.1:0"]
     words += ["--workers", "2", "--worker-class", "aiohttp.GunicornWebWorker", "--pid", str(pid)]
+    # aiohttp drops what it receives once it is told to shut down, and then waits so long for such a connection.
+    words += ["--graceful-timeout", "5"]
     more = {"CROSSBAR_SHARED_DIR": str(tmp_path / "shared")}
     async with program(words, kit_couchdb_url, tmp_path, r"Listening at: (http://127\.0\.0\.1:\d+)", **more) as address:
         path, token = f"/v2/{system.master.path}", system.token(system.master.admin)
