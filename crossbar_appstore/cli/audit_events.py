@@ -18,11 +18,11 @@ from crossbar_appstore.kazoo.documents import alphanumeric_name
 from crossbar_appstore.kazoo.ids import account_db, is_account_id
 from crossbar_appstore.kazoo.values import string_at
 from crossbar_appstore.maintenance.lookup import MasterCatalogue, find_account, stored
+from crossbar_appstore.operations.audit_events import ACCOUNT_NAMES
 from crossbar_appstore.operations.audit_trail import saved_events
 from crossbar_appstore.settings import Settings
 
-_NAMES: Final = ("account_name", "account_realm", "realm")
-_SUBJECT: Final = ("account_id", "user_id", "app_id", "document_id", *_NAMES)
+_SUBJECT: Final = ("account_id", "user_id", "app_id", "document_id", *ACCOUNT_NAMES)
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _AGO: Final = re.compile(r"(\d{1,6})([mhdw])")
 
@@ -96,7 +96,7 @@ async def _selection(couch: Couch, account: str | None, app: str | None) -> Call
     def is_wanted(event: JsonObject) -> bool:
         who = event.get("who") or {}
         concerned = (event.get("account_id"), who.get("account_id"), (who.get("acting_as") or {}).get("account_id"))
-        named = _alphanumeric(event.get("named") or {}, *_NAMES)
+        named = _alphanumeric(event.get("named") or {}, *ACCOUNT_NAMES)
         concerns_account = account_id in (None, *concerned) or not names.isdisjoint(named)
         return concerns_account and app_id in (None, event.get("app_id"))
 

@@ -62,7 +62,7 @@ def in_system_log(logger: logging.Logger, name: str, address: str = SYSTEM_LOG) 
 
 
 class _SystemLogHandler(logging.handlers.SysLogHandler):
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the name is logging's)
         """Say nothing: a log that goes away while a command runs must not spoil its output."""
 
 

@@ -17,7 +17,7 @@ from crossbar_appstore.crossbar.application import Observer
 from crossbar_appstore.crossbar.context import Context
 from crossbar_appstore.json_codec import Json, JsonObject
 
-from .audit_events import APPS_STORE, clean, events_of
+from .audit_events import ACCOUNT_NAMES, APPS_STORE, clean, events_of
 
 Write = Callable[[JsonObject], None]
 
@@ -29,8 +29,6 @@ _CHANGE_NOTHING: Final = frozenset({"auth", "search"})
 """Endpoints whose POST only reads."""
 _IDS: Final = {"accounts": "account_id", "users": "user_id"}
 """Endpoint → the member that its first param becomes."""
-_NAMES: Final = ("account_name", "account_realm", "realm")
-"""What a login says about the account that it wants."""
 _HASH: Final = re.compile(r"(?:[0-9a-fA-F]{2}){16,}")
 """What is left out of them: a hash or a key that stands in the wrong field."""
 
@@ -116,7 +114,7 @@ def _requested(context: Context) -> JsonObject | None:
 def _login(context: Context, name: str, params: Sequence[str], verb: str) -> JsonObject:
     """A login; who is meant is told only by names, since credentials are hashes of passwords."""
     data: Mapping[str, Json] = context.data if isinstance(context.data, dict) else {}
-    given = {key: data[key] for key in _NAMES if isinstance(data.get(key), str)}
+    given = {key: data[key] for key in ACCOUNT_NAMES if isinstance(data.get(key), str)}
     named = {key: clean(text) for key, text in given.items() if not _HASH.fullmatch(text.strip())}
     about: JsonObject = {"named": named} if named else {}
     if params:

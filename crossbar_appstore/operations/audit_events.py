@@ -16,6 +16,8 @@ from crossbar_appstore.kazoo.values import object_at, string_at
 from crossbar_appstore.request_scope import DocumentChange
 
 APPS_STORE: Final = "apps_store"
+ACCOUNT_NAMES: Final = ("account_name", "account_realm", "realm")
+"""Members of an event's ``named``: what a login says about the account that it wants."""
 
 _ACCOUNT: Final = "account"
 _USER: Final = "user"
